@@ -1,0 +1,98 @@
+"""``python -m redoxscope.sim``: the IOC process of the simulated beamline."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import threading
+
+
+def parser() -> argparse.ArgumentParser:
+    """Command line of the IOC process."""
+    from ._faults import FAULTS
+
+    p = argparse.ArgumentParser(prog="python -m redoxscope.sim", description=__doc__)
+    p.add_argument("--sample", default="lmr", help='"lmr", or an HDF5 file with a measured stack')
+    p.add_argument("--prefix", default="RS:", help="start of every PV name")
+    p.add_argument("--port", type=int, required=True, help="Channel Access port on loopback")
+    p.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second")
+    p.add_argument("--seed", type=int, default=1, help="of sample and noise")
+    p.add_argument("--a1-error", type=float, default=0.0, help="relative error of the A1 in the beamline file")
+    p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
+    p.add_argument("--drift", type=float, default=0.0, help="stage drift, µm/h")
+    p.add_argument(
+        "--fault", action="append", default=[], help="; ".join(FAULTS.values()), metavar="FAULT"
+    )
+    p.add_argument("--without", action="append", default=[], help="leave a PV out, by suffix")
+    p.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
+    return p
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone, however it went: its end of the pipe closes."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the simulated beamline until interrupted.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 with one line of explanation for bad input.
+    """
+    args = parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    os.environ.update(
+        EPICS_CA_SERVER_PORT=str(args.port),
+        EPICS_CAS_SERVER_PORT=str(args.port),
+        EPICS_CAS_INTF_ADDR_LIST="127.0.0.1",
+        EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO",
+        EPICS_CAS_BEACON_ADDR_LIST="",
+    )
+    from ._bench import Bench
+    from ._clock import Clock
+    from ._model import build_model
+    from ._server import serve
+
+    try:
+        model = build_model(
+            args.sample, seed=args.seed, a1_error=args.a1_error, drift_um_per_h=args.drift
+        )
+        bench = Bench(
+            model, prefix=args.prefix, clock=Clock(args.speed), energy_offset=args.energy_offset
+        )
+        for fault in args.fault:
+            bench.faults.request(fault)
+        pvdb = bench.pvdb
+        for suffix in args.without:
+            if args.prefix + suffix not in pvdb:
+                raise ValueError(f"--without {suffix}: there is no PV {args.prefix}{suffix}")
+            del pvdb[args.prefix + suffix]
+    except (ValueError, OSError) as exc:
+        print(f"error: {exc}", file=sys.stderr, flush=True)
+        return 2
+    if args.parent_pipe:
+        _end_with_parent()
+
+    async def ready() -> None:
+        await bench.start()
+        print(f"ready {args.port}", flush=True)
+
+    try:
+        serve(pvdb, interface="127.0.0.1", ready=ready)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

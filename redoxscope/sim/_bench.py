@@ -1,0 +1,205 @@
+"""The simulated beamline as one piece: the physical model behind the PVs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import numpy as np
+
+from ..optics import ZonePlateGeometry, focus_z
+from ._clock import Clock
+from ._faults import Faults
+from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl, motor_axis
+from ._measured import MeasuredStack
+from ._model_beamline import BeamlineModel
+
+__all__ = ["Bench"]
+
+log = logging.getLogger("redoxscope.sim")
+
+START_ENERGY = 640.0
+"""Where the monochromator stands at the start (eV)."""
+
+EPU_WIDTH = 6.0
+"""Standard deviation (eV) of the undulator harmonic that the monochromator looks at."""
+
+MOTORS = {
+    "ZP:Z": (-20000.0, -100.0, 4000.0, -5000.0),
+    "OSA:X": (-500.0, 500.0, 500.0, 0.0),
+    "OSA:Y": (-500.0, 500.0, 500.0, 0.0),
+    "OSA:Z": (-1000.0, 1000.0, 500.0, 0.0),
+    "Sample:X": (-10000.0, 10000.0, 2000.0, 0.0),
+    "Sample:Y": (-10000.0, 10000.0, 2000.0, 0.0),
+    "Sample:Z": (-2000.0, 2000.0, 500.0, 0.0),
+    "Sample:FineX": (-15.0, 15.0, 500.0, 0.0),
+    "Sample:FineY": (-15.0, 15.0, 500.0, 0.0),
+}
+"""Suffix: lower limit (µm), upper limit (µm), velocity (µm/s), position at the start (µm)."""
+
+
+class Bench:
+    """Joins model and PVs: what the detectors count follows from where everything stands.
+
+    Parameters
+    ----------
+    model : BeamlineModel or MeasuredStack
+    prefix : str
+        Start of every PV name.
+    clock : Clock
+    energy_offset : float
+        True minus monochromator energy (eV): the error that an edge offset corrects.
+    """
+
+    def __init__(
+        self,
+        model: BeamlineModel | MeasuredStack,
+        *,
+        prefix: str,
+        clock: Clock,
+        energy_offset: float = 0.0,
+    ):
+        self.model, self.clock, self.faults = model, clock, Faults()
+        self.energy_offset = energy_offset
+        self._preparing: asyncio.Task[None] | None = None
+        energy = float(model.energies[0]) if isinstance(model, MeasuredStack) else START_ENERGY
+        self.motors = {}
+        for suffix, (low, high, velocity, start) in MOTORS.items():
+            focus = suffix == "ZP:Z"
+            if focus:
+                start = focus_z(ZonePlateGeometry(), energy)
+            self.motors[suffix] = motor_axis(low, high, velocity, start)(
+                prefix=prefix + suffix,
+                clock=clock,
+                moved=self._optics_moved if focus else None,
+                stuck=(lambda: self.faults.take("focus_stuck")) if focus else None,
+            )
+        self.mono = EnergyAxis(
+            prefix=prefix + "Mono:",
+            clock=clock,
+            faults=self.faults,
+            moved=self._energy_moved,
+            start=energy - energy_offset,
+        )
+        self.shutter = ShutterBlade(prefix=prefix + "Shutter:", faults=self.faults)
+        self.counters = {
+            field: Counter(prefix=f"{prefix}{name}:", count_point=self._count_point)
+            for field, name in (("transmission", "Trans"), ("i0", "I0"))
+        }
+        self.ring = Ring(prefix=prefix + "Ring:")
+        self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
+        self.shutter.on_dead_man = self.scanner.dead_man
+        self.control = SimControl(prefix=prefix + "Sim:", faults=self.faults)
+        self._target = energy - energy_offset
+
+    @property
+    def pvdb(self) -> dict[str, Any]:
+        """Every PV by name."""
+        groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
+        db: dict[str, Any] = {}
+        for group in [*groups, self.ring, self.scanner, self.control]:
+            db.update(group.pvdb)
+        return db
+
+    async def start(self) -> None:
+        """Set what the model knows, then keep the ring current up to date."""
+        await self.control.speed.write(self.clock.speed)
+        await self.mono.place()
+        for field, counter in self.counters.items():
+            detector = getattr(self.model, field, None)  # a measured stack has none
+            if detector is not None:
+                await counter.dead_time.write(detector.dead_time_s)
+                await counter.saturation.write(detector.saturation)
+        self._prepare()
+        asyncio.get_running_loop().create_task(self._watch_ring())
+
+    async def _watch_ring(self) -> None:
+        while True:
+            current = self.model.ring_current(
+                self.clock.now(), self._energy, beam_on=self.faults.beam_on
+            )
+            await self.ring.current.write(current)
+            await asyncio.sleep(1.0)
+
+    # -- the beam and the focus -------------------------------------------------------------
+
+    def _energy_moved(self, target: float) -> None:
+        self._target = target
+        self._prepare()
+
+    def _optics_moved(self) -> None:
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Compute the image that the next energy will see, while the motors still move."""
+        previous = self._preparing
+
+        async def prepare() -> None:
+            if previous is not None:
+                await asyncio.wait([previous])
+            energy, z = self._target + self.energy_offset, self.motors["ZP:Z"].target
+            await asyncio.to_thread(self.model.prepare, energy, z)
+
+        self._preparing = asyncio.get_running_loop().create_task(prepare())
+
+    async def ready(self) -> None:
+        """Wait for the image at the present energy."""
+        if self._preparing is not None:
+            await self._preparing
+
+    @property
+    def _energy(self) -> float:
+        """True photon energy (eV)."""
+        return float(self.mono.readback.value) + self.energy_offset
+
+    @property
+    def _flux(self) -> float:
+        """Share of the full flux: none without stored beam, less when the EPU is elsewhere."""
+        off = (self.mono.epu_readback.value - self.mono.readback.value) / EPU_WIDTH
+        return float(np.exp(-(off**2) / 2)) if self.faults.beam_on else 0.0
+
+    def _coarse(self) -> tuple[float, float]:
+        return self.motors["Sample:X"].position, self.motors["Sample:Y"].position
+
+    def _count(
+        self, x: np.ndarray, y: np.ndarray, dwell: float, when: float
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        at = self.model.positions(x, y, when)
+        counts = self.model.line(
+            self._energy,
+            self.motors["ZP:Z"].position,
+            at.actual_x,
+            at.actual_y,
+            dwell,
+            when,
+            shutter_open=self.shutter.is_open,
+            flux_scale=self._flux,
+        )
+        return at.measured_x, at.measured_y, counts
+
+    def line(
+        self, columns: np.ndarray, row: float, dwell: float, begin: float
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Measured x, y (µm) and counts of a line in fine coordinates (µm)."""
+        x0, y0 = self._coarse()
+        return self._count(columns + x0, np.full(columns.size, row + y0), dwell, begin)
+
+    async def _count_point(self, counter: Counter) -> float:
+        await self.ready()
+        dwell = float(counter.dwell.value)
+        x0, y0 = self._coarse()
+        x = x0 + self.motors["Sample:FineX"].position
+        y = y0 + self.motors["Sample:FineY"].position
+        begin = self.clock.now()
+        _, _, counts = self._count(np.array([x]), np.array([y]), dwell, begin)
+        await self.clock.sleep_until(begin + dwell)
+        field = next(name for name, other in self.counters.items() if other is counter)
+        return float(counts[field][0])
+
+    async def publish(
+        self, counts: dict[str, np.ndarray], timestamp: float, *, lost: bool = False
+    ) -> None:
+        """Let every counter publish its line."""
+        for field, counter in self.counters.items():
+            await counter.publish(counts[field], timestamp, lost=lost)

@@ -1,0 +1,46 @@
+"""Time in the simulation: real time times a speed factor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Simulated seconds that pass ``speed`` times as fast as real ones.
+
+    Parameters
+    ----------
+    speed : float
+        Simulated seconds per real second, greater than 0.
+    now : callable
+        Monotonic real time (s); injected by tests.
+
+    Raises
+    ------
+    ValueError
+        A speed that is not a positive number.
+    """
+
+    def __init__(self, speed: float = 1.0, now: Callable[[], float] = time.monotonic):
+        if not 0 < speed < float("inf"):
+            raise ValueError(f"speed = {speed} must be a number greater than 0")
+        self.speed = speed
+        self._now = now
+        self._zero = now()
+
+    def now(self) -> float:
+        """Simulated time since the start (s)."""
+        return (self._now() - self._zero) * self.speed
+
+    async def sleep_until(self, when: float) -> None:
+        """Wait until a simulated time (s); no time lost earlier is added."""
+        delay = (when - self.now()) / self.speed
+        await asyncio.sleep(max(delay, 0.0))
+
+    async def sleep(self, duration: float) -> None:
+        """Wait for a simulated duration (s)."""
+        await self.sleep_until(self.now() + duration)

@@ -1,0 +1,392 @@
+"""PVs of the simulated beamline, by device; the contract is ``docs/reference/pvs.md``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import Any
+
+import numpy as np
+from caproto import ChannelType
+from caproto.server import PVGroup, pvproperty
+
+from ._clock import Clock
+from ._faults import Faults
+
+__all__ = ["Counter", "EnergyAxis", "MotorAxis", "Ring", "Scanner", "ShutterBlade", "SimControl"]
+
+log = logging.getLogger("redoxscope.sim")
+
+MAX_POINTS = 4096
+FIELDS = {"verify_value": False, "update_fields": False}
+
+
+def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> type[PVGroup]:
+    """Class of a motor with real limits (µm), velocity (µm/s), DMOV and STOP."""
+
+    class MotorAxis(PVGroup):
+        motor = pvproperty(
+            value=value, name="", record="motor", precision=4, units="um",
+            lower_ctrl_limit=low, upper_ctrl_limit=high,
+            lower_disp_limit=low, upper_disp_limit=high,
+        )
+
+        def __init__(self, *args: Any, clock: Clock, moved: Any = None, stuck: Any = None, **kw: Any):
+            super().__init__(*args, **kw)
+            self._clock, self._moved, self._stuck = clock, moved, stuck
+            self._task: asyncio.Task[None] | None = None
+            self._halt = asyncio.Event()
+
+        @property
+        def position(self) -> float:
+            return float(self.motor.field_inst.user_readback_value.value)
+
+        @property
+        def target(self) -> float:
+            return float(self.motor.value)
+
+        @motor.startup
+        async def motor(self, instance: Any, async_lib: Any) -> None:
+            fields = instance.field_inst
+            await fields.velocity.write(velocity)
+            await fields.user_low_limit.write(low)
+            await fields.user_high_limit.write(high)
+            await fields.user_readback_value.write(value)
+            await fields.done_moving_to_value.write(1)
+
+            async def go(_: Any, target: float) -> None:
+                self._halt.set()
+                if self._task is not None:
+                    await asyncio.wait([self._task])
+                self._halt.clear()
+                await fields.done_moving_to_value.write(0)
+                await fields.motor_is_moving.write(1)
+                if self._moved is not None:
+                    self._moved()
+                self._task = asyncio.create_task(self._travel(fields, float(target)))
+
+            fields.value_write_hook = go
+
+        async def _travel(self, fields: Any, target: float) -> None:
+            start, began = self.position, self._clock.now()
+            if self._stuck is not None and self._stuck():
+                target = (start + target) / 2
+            duration = abs(target - start) / velocity
+            while (passed := self._clock.now() - began) < duration and not self._halt.is_set():
+                await fields.user_readback_value.write(start + (target - start) * passed / duration)
+                await asyncio.sleep(min(0.1, max((duration - passed) / self._clock.speed, 0.0)))
+            reached = start + (target - start) * min(passed / duration if duration else 1.0, 1.0)
+            await fields.user_readback_value.write(reached)
+            await fields.motor_is_moving.write(0)
+            await fields.done_moving_to_value.write(1)
+
+        @motor.fields.stop.putter
+        async def motor(fields: Any, instance: Any, value: Any) -> Any:  # noqa: N805
+            if value:
+                fields.parent.group._halt.set()
+            return 0
+
+    return MotorAxis
+
+
+MotorAxis = motor_axis
+
+
+class EnergyAxis(PVGroup):
+    """Monochromator and EPU: photon energies in eV, put-completion on arrival."""
+
+    setpoint = pvproperty(
+        name="Energy", value=640.0, units="eV", precision=4,
+        lower_ctrl_limit=250.0, upper_ctrl_limit=1500.0,
+    )
+    readback = pvproperty(name="Energy:RBV", value=640.0, units="eV", precision=4, read_only=True)
+    epu = pvproperty(
+        name="EPU", value=640.0, units="eV", precision=4,
+        lower_ctrl_limit=250.0, upper_ctrl_limit=1500.0,
+    )
+    epu_readback = pvproperty(name="EPU:RBV", value=640.0, units="eV", precision=4, read_only=True)
+    velocity = pvproperty(name="Velocity", value=10.0, units="eV/s", read_only=True)
+    settle = pvproperty(name="Settle", value=0.2, units="s", read_only=True)
+    halt = pvproperty(name="Stop", value=0)
+
+    def __init__(
+        self, *args: Any, clock: Clock, faults: Faults, moved: Any, start: float, **kw: Any
+    ):
+        super().__init__(*args, **kw)
+        self._clock, self._faults, self._moved, self._start = clock, faults, moved, start
+        self._stops = {"mono": asyncio.Event(), "epu": asyncio.Event()}
+
+    async def place(self) -> None:
+        """Stand at the start energy."""
+        for prop in (self.setpoint, self.readback, self.epu, self.epu_readback):
+            await prop.write(self._start, **FIELDS)
+
+    async def _move(self, axis: str, target: float, readback: Any) -> float:
+        """Go there, or to where a stop finds the axis; a new target ends an earlier move."""
+        low, high = self.setpoint.lower_ctrl_limit, self.setpoint.upper_ctrl_limit
+        if not low <= target <= high:
+            raise ValueError(f"energy {target} eV is outside {low} to {high} eV")
+        self._stops[axis].set()
+        stop = self._stops[axis] = asyncio.Event()
+        start, began = float(readback.value), self._clock.now()
+        duration = abs(target - start) / self.velocity.value
+        try:
+            wait = (duration + self.settle.value) / self._clock.speed
+            await asyncio.wait_for(stop.wait(), wait)
+        except TimeoutError:
+            reached = target
+        else:
+            share = min((self._clock.now() - began) / duration, 1.0) if duration else 1.0
+            reached = start + share * (target - start)
+        await readback.write(reached, **FIELDS)
+        return reached
+
+    @setpoint.putter
+    async def setpoint(self, instance: Any, value: float) -> float:
+        if self._faults.take("mono_stuck"):
+            value = (self.readback.value + value) / 2
+        self._moved(value)
+        return await self._move("mono", float(value), self.readback)
+
+    @epu.putter
+    async def epu(self, instance: Any, value: float) -> float:
+        if self._faults.take("epu_stuck"):
+            value = self.epu_readback.value
+        return await self._move("epu", float(value), self.epu_readback)
+
+    @halt.putter
+    async def halt(self, instance: Any, value: Any) -> int:
+        if value:
+            for stop in self._stops.values():
+                stop.set()
+        return 0
+
+
+class ShutterBlade(PVGroup):
+    """Shutter: by hand, or following the scanner."""
+
+    command = pvproperty(name="Cmd", value=0, dtype=int)
+    mode = pvproperty(name="Mode", value=0, dtype=int)
+    status = pvproperty(name="Status", value=0, dtype=int, read_only=True)
+    dead_man = pvproperty(name="DeadMan", value=30.0, units="s")
+
+    def __init__(self, *args: Any, faults: Faults, **kw: Any):
+        super().__init__(*args, **kw)
+        self._faults = faults
+        self.on_dead_man: Any = None  # coroutine function: the scanner gives up
+        self._following = False  # at once, where the PV's value comes after its putter
+        self._blade = asyncio.Lock()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.status.value)
+
+    async def _move(self, is_open: bool) -> None:
+        if not self._faults.shutter_stuck and self.is_open != is_open:
+            await self.status.write(int(is_open), **FIELDS)
+
+    async def follow(self, is_open: bool) -> None:
+        """Open or close with the scanner, where the mode says so."""
+        async with self._blade:
+            if self._following:
+                await self._move(is_open)
+        self.expect_line(is_open)
+
+    def expect_line(self, flying: bool) -> None:
+        """Wind up the dead man (in real seconds, unlike the rest of the simulation)."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if flying:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(
+                self.dead_man.value, lambda: loop.create_task(self.on_dead_man())
+            )
+
+    @command.putter
+    async def command(self, instance: Any, value: int) -> int:
+        async with self._blade:
+            if not self._following:
+                await self._move(bool(value))
+        return value
+
+    @mode.putter
+    async def mode(self, instance: Any, value: int) -> int:
+        changed, self._following = self._following != (value == 1), value == 1
+        if changed:
+            async with self._blade:
+                await self._move(False)
+        return value
+
+
+class Counter(PVGroup):
+    """Counter gated by the scanner, or for one point by its own dwell."""
+
+    line = pvproperty(name="Line", value=[0.0], max_length=MAX_POINTS, dtype=float, read_only=True)
+    index = pvproperty(name="Index", value=0, dtype=int, read_only=True)
+    counts = pvproperty(name="Counts", value=0.0, read_only=True)
+    dwell = pvproperty(name="Dwell", value=0.001, units="s")
+    acquire = pvproperty(name="Acquire", value=0, dtype=int)
+    dead_time = pvproperty(name="DeadTime", value=0.0, units="s", precision=12, read_only=True)
+    saturation = pvproperty(name="Saturation", value=0.0, units="counts/s", read_only=True)
+
+    def __init__(self, *args: Any, count_point: Any, **kw: Any):
+        super().__init__(*args, **kw)
+        self._count_point = count_point
+
+    async def publish(self, counts: np.ndarray, timestamp: float, *, lost: bool = False) -> None:
+        """Line, then index; ``lost`` leaves out the former, as a full network would."""
+        if not lost:
+            await self.line.write(counts, timestamp=timestamp, **FIELDS)
+        await self.index.write(self.index.value + 1, timestamp=timestamp, **FIELDS)
+
+    @acquire.putter
+    async def acquire(self, instance: Any, value: int) -> int:
+        await self.counts.write(await self._count_point(self), **FIELDS)
+        return 0
+
+
+class Ring(PVGroup):
+    """Stored current."""
+
+    current = pvproperty(name="Current", value=0.0, units="mA", precision=3, read_only=True)
+
+
+class SimControl(PVGroup):
+    """What only a simulation has: its speed, and faults on request."""
+
+    speed = pvproperty(name="Speed", value=1.0, read_only=True)
+    fault = pvproperty(name="Fault", value="", dtype=ChannelType.STRING)
+
+    def __init__(self, *args: Any, faults: Faults, **kw: Any):
+        super().__init__(*args, **kw)
+        self._faults = faults
+
+    @fault.putter
+    async def fault(self, instance: Any, value: Any) -> Any:
+        text = value if isinstance(value, str) else value[0]
+        if text:
+            self._faults.request(text)
+        return value
+
+
+class Scanner(PVGroup):
+    """Raster scanner: flies lines along x by itself."""
+
+    x_start = pvproperty(name="XStart", value=0.0, units="um", precision=5)
+    x_stop = pvproperty(name="XStop", value=0.0, units="um", precision=5)
+    nx = pvproperty(name="NX", value=1, dtype=int)
+    y_start = pvproperty(name="YStart", value=0.0, units="um", precision=5)
+    y_stop = pvproperty(name="YStop", value=0.0, units="um", precision=5)
+    ny = pvproperty(name="NY", value=1, dtype=int)
+    dwell = pvproperty(name="Dwell", value=0.001, units="s", precision=6)
+    go = pvproperty(name="Go", value=0, dtype=int)
+    abort = pvproperty(name="Abort", value=0, dtype=int)
+    state = pvproperty(name="State", value=0, dtype=int, read_only=True)
+    message = pvproperty(
+        name="Message", value="", dtype=ChannelType.CHAR, max_length=400, read_only=True
+    )
+    x = pvproperty(name="X", value=[0.0], max_length=MAX_POINTS, units="um", read_only=True)
+    y = pvproperty(name="Y", value=[0.0], max_length=MAX_POINTS, units="um", read_only=True)
+    info = pvproperty(name="Info", value=[0, 0, 0], max_length=3, dtype=int, read_only=True)
+    index = pvproperty(name="Index", value=0, dtype=int, read_only=True)
+    flyback = pvproperty(name="Flyback", value=0.006, units="s", precision=4, read_only=True)
+    run_up = pvproperty(name="RunUp", value=0.1, units="um", precision=4, read_only=True)
+    min_dwell = pvproperty(name="MinDwell", value=1e-5, units="s", precision=7, read_only=True)
+    max_dwell = pvproperty(name="MaxDwell", value=10.0, units="s", read_only=True)
+    max_points = pvproperty(name="MaxPoints", value=MAX_POINTS, dtype=int, read_only=True)
+
+    def __init__(self, *args: Any, bench: Any, clock: Clock, faults: Faults, **kw: Any):
+        super().__init__(*args, **kw)
+        self._bench, self._clock, self._faults = bench, clock, faults
+        self._task: asyncio.Task[None] | None = None
+        self._orders = asyncio.Lock()  # one after the other, as they come
+
+    @go.putter
+    async def go(self, instance: Any, value: int) -> int:
+        async with self._orders:
+            await self._go(int(value))
+        return value
+
+    async def _go(self, first: int) -> None:
+        if self._task is not None and not self._task.done():
+            await self._error("Go while flying")
+        elif not 0 <= first < self.ny.value:
+            await self._error(f"Go = {first} is none of the lines 0 to {self.ny.value - 1}")
+        else:
+            await self.state.write(1, **FIELDS)
+            self._task = asyncio.create_task(self._fly(first))
+
+    @abort.putter
+    async def abort(self, instance: Any, value: int) -> int:
+        async with self._orders:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            await self._rest()
+        return 0
+
+    async def dead_man(self) -> None:
+        """No line has ended for too long: stop, which closes the shutter."""
+        async with self._orders:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            await self._error("dead man: the line takes too long")
+
+    async def _rest(self) -> None:
+        await self._bench.shutter.follow(False)
+        await self.state.write(0, **FIELDS)
+
+    async def _error(self, text: str) -> None:
+        await self.message.write(text[:399], **FIELDS)
+        await self._bench.shutter.follow(False)
+        await self.state.write(2, **FIELDS)
+
+    async def _fly(self, first: int) -> None:
+        """Fly lines to deadlines counted from the start, so nothing adds up."""
+        try:
+            await self._bench.ready()
+            await self._bench.shutter.follow(True)
+            columns = np.linspace(self.x_start.value, self.x_stop.value, self.nx.value)
+            rows = np.linspace(self.y_start.value, self.y_stop.value, self.ny.value)
+            begin = self._clock.now()
+            for line in range(first, self.ny.value):
+                if not await self._fly_line(line, columns, float(rows[line]), begin):
+                    return
+                begin += columns.size * self.dwell.value + self.flyback.value
+                await self._clock.sleep_until(begin)
+            await self._rest()
+        except Exception as exc:
+            log.exception("the scanner failed")
+            await self._error(f"{type(exc).__name__}: {exc}")
+
+    async def _fly_line(self, line: int, columns: np.ndarray, row: float, begin: float) -> bool:
+        """Fly and publish one line; False when the scanner gave up."""
+        dwell = self.dwell.value
+        missed = self._faults.take("missed_trigger", line)
+        if self._faults.take("hang", line):
+            await asyncio.Event().wait()  # until it is halted
+        if self._faults.take("scanner_error", line):
+            await self._error("following error")
+            return False
+        if self._faults.take("exit", line):
+            await self._clock.sleep_until(begin + columns.size * dwell / 2)
+            os._exit(3)
+        x, y, counts = self._bench.line(columns, row, dwell, begin)
+        if missed:
+            counts = {name: np.full(columns.size, np.nan) for name in counts}
+        await self._clock.sleep_until(begin + columns.size * dwell)
+        now = time.time()
+        if not self._faults.take("lost_line", line):
+            await self.x.write(x, timestamp=now, **FIELDS)
+        await self.y.write(y, timestamp=now, **FIELDS)
+        number = self.index.value + 1
+        await self.info.write([number, line, int(missed)], timestamp=now, **FIELDS)
+        await self._bench.publish(counts, now, lost=self._faults.take("lost_counts", line))
+        await self.index.write(number, timestamp=now, **FIELDS)
+        self._bench.shutter.expect_line(True)
+        return True

@@ -1,0 +1,97 @@
+"""From what a user names as the sample to the model that serves it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..optics import ZonePlateGeometry
+from ._measured import MeasuredStack
+from ._model_beamline import BeamlineModel
+from ._model_checks import finite
+from ._model_stage import Stage
+from ._sample import PhaseSample
+from ._sample_lmr import lmr_sample
+
+__all__ = ["SAMPLES", "BeamlineModel", "MeasuredStack", "build_model", "open_sample"]
+
+#: Simulated samples by name.
+SAMPLES = {"lmr": lmr_sample}
+
+_SUFFIXES = {".h5", ".hdf5", ".hdf", ".nxs"}
+
+
+def open_sample(
+    sample: str | os.PathLike[str], *, seed: int = 1, field_um: float = 12.0
+) -> PhaseSample | MeasuredStack:
+    """Build a simulated sample, or open a measured stack.
+
+    Parameters
+    ----------
+    sample : str or path
+        ``"lmr"``, or an HDF5 file in the layout of :class:`MeasuredStack`.
+    seed : int
+        Of a simulated sample.
+    field_um : float
+        Side of a simulated sample (µm).
+
+    Raises
+    ------
+    ValueError
+        No such sample, no such file, or a file that is not such a stack.
+    """
+    if isinstance(sample, str) and sample in SAMPLES:
+        return SAMPLES[sample](seed, field_um=field_um)
+    path = Path(sample)
+    if path.suffix.lower() not in _SUFFIXES and not path.is_file():
+        raise ValueError(
+            f"sample = {str(sample)!r} is neither a simulated sample ({', '.join(SAMPLES)}) nor a "
+            "file (.h5)"
+        )
+    return MeasuredStack(path)
+
+
+def build_model(
+    sample: str | os.PathLike[str],
+    *,
+    seed: int = 1,
+    a1_error: float = 0.0,
+    drift_um_per_h: float = 0.0,
+    field_um: float = 12.0,
+    geometry: ZonePlateGeometry | None = None,
+    **kwargs: Any,
+) -> BeamlineModel | MeasuredStack:
+    """Build the model that serves a sample.
+
+    Parameters
+    ----------
+    sample : str or path
+        As :func:`open_sample`. For a measured stack nothing else counts: its blur, drift and
+        noise are in the data.
+    seed : int
+        Of sample and noise.
+    a1_error : float
+        Relative error of the A1 that the geometry states: stated over true, less 1.
+    drift_um_per_h : float
+        Drift of the stage along x (µm/h).
+    field_um : float
+        Side of a simulated sample (µm).
+    geometry : ZonePlateGeometry, optional
+    **kwargs
+        Further keywords of :class:`BeamlineModel`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`open_sample` and :class:`BeamlineModel`.
+    """
+    found = open_sample(sample, seed=seed, field_um=field_um)
+    if isinstance(found, MeasuredStack):
+        return found
+    finite("a1_error", a1_error, "(relative)", -0.5, 0.5)
+    geometry = geometry or ZonePlateGeometry()
+    kwargs.setdefault("stage", Stage(drift_um_per_h=(drift_um_per_h, 0.0)))
+    return BeamlineModel(
+        found, geometry=geometry, a1_true=geometry.a1 / (1 + a1_error), seed=seed, **kwargs
+    )
