@@ -1,0 +1,21 @@
+"""Analysis on plain arrays: counts in, maps with their uncertainty out."""
+
+from ._blank import Blank, find_blank
+from ._counts import dead_time_corrected, log_variance
+from ._frames import Detector
+from ._region import default_region
+from ._result import OxidationResult, PixelFlag, RegionSpectrum
+from ._stack import StackFit
+
+__all__ = [
+    "Blank",
+    "Detector",
+    "OxidationResult",
+    "PixelFlag",
+    "RegionSpectrum",
+    "StackFit",
+    "dead_time_corrected",
+    "default_region",
+    "find_blank",
+    "log_variance",
+]

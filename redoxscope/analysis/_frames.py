@@ -1,0 +1,98 @@
+"""Frames of a stack as they arrive: kept, because sums cannot be shifted again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from ._counts import dead_time_corrected
+
+__all__ = ["Detector", "Frames"]
+
+Single = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What is known of a counting detector.
+
+    Attributes
+    ----------
+    dead_time : float
+        Dead time per count, s (non-paralyzable); 0 for none.
+    saturation : float
+        Count rate at and above which its counts mean nothing, 1/s; 0 for unknown.
+    """
+
+    dead_time: float = 0.0
+    saturation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field, value in (("dead_time", self.dead_time), ("saturation", self.saturation)):
+            unit = "s" if field == "dead_time" else "counts/s"
+            if not np.isfinite(value) or value < 0:
+                raise ValueError(f"{field} is {value!r} {unit}, but must be finite and >= 0")
+
+    def limit(self, dwell: float | None) -> float:
+        """Counts per pixel from which on the detector is saturated; inf if unknown."""
+        limits = [np.inf]
+        if dwell is not None:
+            if self.saturation > 0:
+                limits.append(self.saturation * dwell)
+            if self.dead_time > 0:
+                limits.append(dwell / self.dead_time)
+        return float(min(limits))
+
+
+class Frames:
+    """Raw counts of one detector for a whole stack, float32, and the same shifted.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (nE, ny, nx).
+    detector : Detector
+        Its dead time and saturation.
+    dwell : float or None
+        Counting time per pixel, s.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], detector: Detector, dwell: float | None):
+        # Not filled: an untouched page costs no memory, and `present` says what is valid.
+        self.raw: Single = np.empty(shape, dtype=np.float32)
+        self.aligned: Single = self.raw
+        self.detector = detector
+        self.dwell = dwell
+        self.limit = detector.limit(dwell)
+
+    def true(self, observed: NDArray) -> NDArray:
+        """Dead-time corrected counts."""
+        if self.detector.dead_time == 0:
+            return observed
+        return dead_time_corrected(observed, self.dwell, self.detector.dead_time)
+
+    def align(self, k: int, shift: NDArray[np.float64], present: NDArray[np.bool_]) -> None:
+        """Shift frame ``k`` by (dy, dx) pixels, linearly; NaN comes in at the border.
+
+        Linear and not Fourier interpolation: the latter rings at edges, and the lines it
+        draws end up in the maps (Mantis issue 18).
+        """
+        if self.aligned is self.raw:
+            self.aligned = self.raw.copy()
+        frame = np.where(present[:, None], self.raw[k], np.nan)
+        if shift.any():
+            frame = ndimage.shift(frame, shift, order=1, mode="constant", cval=np.nan)
+        self.aligned[k] = frame
+
+    def unalign(self) -> None:
+        """Forget all shifts."""
+        self.aligned = self.raw
+
+
+def interpolation_variance(shift: ArrayLike) -> float:
+    """Variance of linearly interpolated white noise relative to its own, between 1/4 and 1."""
+    part = np.mod(np.asarray(shift, dtype=np.float64), 1.0)
+    return float(np.prod((1.0 - part) ** 2 + part**2))

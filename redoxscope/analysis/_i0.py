@@ -1,0 +1,218 @@
+"""I0 from a blank area: one number and one variance per energy, from sums per line."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._blank import Blank, find_blank
+from ._frames import Frames
+from ._sums import RunningSums
+
+__all__ = ["I0", "BlankSums"]
+
+Array = NDArray[np.float64]
+CHUNK = 1 << 20
+"""Values (energies x pixels) handled at a time."""
+REFIND_GROWTH = 1.3
+"""The blank is looked for again once there are this many times more lines than last time."""
+MIN_BLANK_PIXELS = 4
+"""Blank pixels an energy needs before its I0 is used."""
+
+
+class BlankSums:
+    """Sums of counts over the blank pixels of every line at every energy.
+
+    Sums per line let a line be overwritten, and an energy's I0 be known before its image is
+    complete.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool [ny, nx]
+        Blank pixels.
+    n_energies : int
+        Energies of the stack.
+    """
+
+    def __init__(self, mask: NDArray[np.bool_], n_energies: int) -> None:
+        self.mask = mask
+        self._line, self._column = np.nonzero(mask)
+        self._start = np.searchsorted(self._line, np.arange(mask.shape[0] + 1))
+        shape = (n_energies, mask.shape[0])
+        self._pixels = np.zeros(shape, dtype=np.intp)
+        self._true = np.zeros((2, *shape))
+        self._observed = np.zeros((2, *shape))
+
+    def update(
+        self, k: int, lines: slice, present: NDArray[np.bool_], frames: list[Frames]
+    ) -> None:
+        """Sum a range of lines of one energy again, from the frames.
+
+        Parameters
+        ----------
+        k : int
+            Energy index.
+        lines : slice
+            First and last line + 1.
+        present : numpy.ndarray of bool [ny]
+            Lines that hold data.
+        frames : list of Frames
+            Transmission, then the monitor if there is one.
+        """
+        part = slice(self._start[lines.start], self._start[lines.stop])
+        line, column = self._line[part], self._column[part]
+        measured = present[line]  # the rest of the frame was never written
+        line, column = line[measured], column[measured]
+        good = np.ones(len(line), dtype=bool)
+        observed = []
+        for f in frames:
+            values = f.aligned[k, line, column].astype(np.float64)
+            good &= np.isfinite(values) & (values < f.limit)
+            observed.append(values)
+        bins, size = line[good] - lines.start, lines.stop - lines.start
+        self._pixels[k, lines] = np.bincount(bins, minlength=size)
+        for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
+            kept = values[good]
+            self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
+            self._true[i, k, lines] = np.bincount(bins, f.true(kept), minlength=size)
+
+    def ln_i0(self, monitored: bool) -> tuple[Array, Array]:
+        """Return ln I0 and its variance at each energy; NaN where too few blank pixels were seen.
+
+        The ratio of sums, not the mean of logarithms: the latter is biased by 1/(2N) per
+        pixel. The variance is ``1/sum(N)``, plus ``1/sum(M)`` for a monitor.
+        """
+        enough = self._pixels.sum(axis=1) >= MIN_BLANK_PIXELS
+        true, observed = self._true.sum(axis=2), self._observed.sum(axis=2)
+        which = slice(0, 2 if monitored else 1)
+        enough &= (true[which] > 0).all(axis=0)
+        value = np.full(len(enough), np.nan)
+        variance = np.full(len(enough), np.nan)
+        value[enough] = np.log(true[0, enough])
+        if monitored:
+            value[enough] -= np.log(true[1, enough])
+        else:
+            value[enough] -= np.log(self._pixels.sum(axis=1)[enough])
+        variance[enough] = (1.0 / observed[which][:, enough]).sum(axis=0)
+        return value, variance
+
+
+class I0:
+    """ln I0 of a stack at each energy, kept up to date as lines come in.
+
+    Parameters
+    ----------
+    sums : RunningSums
+        The stack's frames.
+    from_blank : bool
+        Whether to take it from a blank area, where there is one.
+    scale : numpy.ndarray [nE]
+        Transmission per monitor count, used without a blank.
+    given : numpy.ndarray of bool [ny, nx] or None
+        The blank area, if it is known.
+    """
+
+    def __init__(
+        self,
+        sums: RunningSums,
+        from_blank: bool,
+        scale: Array,
+        given: NDArray[np.bool_] | None,
+    ) -> None:
+        self._sums = sums
+        self._from_blank = from_blank
+        self._scale = scale
+        self._given = given
+        self.blank: Blank | None = None
+        self._pending: dict[int, slice] = {}
+        self.ln_i0 = np.full(len(scale), np.nan)
+        self.variance = np.full(len(scale), np.nan)
+        self._blank_sums: BlankSums | None = None
+        self._looked_at = -1
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The blank area in use."""
+        return self.blank.mask if self.blank is not None and self.blank.found else None
+
+    def changed(self, k: int, first: int, stop: int) -> None:
+        """Note that lines ``first`` to ``stop - 1`` of energy ``k`` hold new data."""
+        old = self._pending.get(k, slice(first, stop))
+        self._pending[k] = slice(min(old.start, first), max(old.stop, stop))
+
+    def restart(self) -> None:
+        """Forget the blank area: the frames have moved."""
+        self._looked_at = -1
+        self._blank_sums = None
+
+    def update(self, force: bool = False) -> None:
+        """Bring `ln_i0` and `variance` up to date; ``force`` looks for the blank anew."""
+        if self._sums.settle():
+            self._all_pending()
+        self._find_blank(force)
+        n_energies = len(self._scale)
+        if self._blank_sums is None:
+            known = bool(self._sums.monitored)
+            self.ln_i0 = np.log(self._scale) if known else np.full(n_energies, np.nan)
+            self.variance = np.zeros(n_energies)
+            return
+        sums = self._sums
+        frames = [sums.counts] if sums.monitor is None else [sums.counts, sums.monitor]
+        for k, lines in self._pending.items():
+            self._blank_sums.update(k, lines, sums.present[k], frames)
+        self._pending.clear()
+        self.ln_i0, self.variance = self._blank_sums.ln_i0(bool(self._sums.monitored))
+
+    def pixel_noise(self) -> Array:
+        """Standard deviation of one bright pixel's logarithm at each energy."""
+        if self._blank_sums is None:
+            return np.full(len(self._scale), np.inf)
+        n_blank = max(int(self._blank_sums.mask.sum()), 1)
+        return np.sqrt(np.nan_to_num(self.variance, nan=0.0) * n_blank)
+
+    def _all_pending(self) -> None:
+        whole = slice(0, self._sums.shape[0])
+        self._pending = dict.fromkeys(range(len(self._scale)), whole)
+
+    def _find_blank(self, force: bool) -> None:
+        seen = int(self._sums.present.sum())
+        if not self._from_blank or seen == 0:
+            return
+        if self._given is not None:
+            new = Blank(self._given, np.nan, np.nan)
+        elif force or self._looked_at < 0 or seen >= REFIND_GROWTH * self._looked_at:
+            new = self._look()
+        else:
+            return
+        self._looked_at = seen
+        if not force and not new.found and self.mask is not None:
+            return  # live, an area once found is kept until a better one is
+        old = self._blank_sums
+        if old is None or not np.array_equal(old.mask, new.mask):
+            self._blank_sums = BlankSums(new.mask, len(self._scale)) if new.found else None
+            self._all_pending()
+        self.blank = new
+
+    def _look(self) -> Blank:
+        """Look for the blank in the mean of all complete images, or of the first's lines."""
+        present = self._sums.present
+        lines = present.any(axis=0)
+        complete = np.flatnonzero(present[:, lines].all(axis=1))
+        if not complete.size:  # some line was missed at every energy: use the fullest image
+            complete = np.array([int(present.sum(axis=1).argmax())])
+            lines = present[complete[0]]
+        where = np.flatnonzero(lines)
+        shape = self._sums.shape
+        image = np.full(shape, np.nan)
+        step = max(1, CHUNK // (len(complete) * shape[1]))
+        for start in range(0, len(where), step):
+            part = where[start : start + step]
+            image[part] = -self._sums.y(complete, part).mean(axis=0, dtype=np.float64)
+        image[~np.isfinite(image)] = np.nan
+        if not np.isfinite(image).any():
+            return find_blank(image, 1.0)
+        bright = image >= np.nanpercentile(image, 90)
+        line = int(bright.sum(axis=1).argmax())
+        variance = self._sums.variance(complete, np.array([line]))[:, 0, bright[line]]
+        noise = float(np.sqrt(np.median(variance.sum(axis=0))) / len(complete))
+        return find_blank(image, noise)

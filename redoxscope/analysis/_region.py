@@ -1,0 +1,92 @@
+"""Spectrum of a region of a stack."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ._result import OxidationResult, PixelFlag, RegionSpectrum
+from ._solve import Solver
+from ._sums import RunningSums
+
+__all__ = ["default_region", "region_spectrum"]
+
+Array = NDArray[np.float64]
+
+
+def region_spectrum(
+    sums: RunningSums,
+    design: Array,
+    species: int,
+    ln_i0: Array,
+    i0_variance: Array,
+    region: NDArray[np.bool_],
+) -> RegionSpectrum:
+    """Mean of the optical densities of a region's pixels; see `StackFit.region_spectrum`.
+
+    The mean of optical densities, not the logarithm of mean counts: only the former is linear
+    in the coefficients where the region is not uniform.
+    """
+    lines = np.flatnonzero(region.any(axis=1))
+    if not lines.size:
+        raise ValueError("no pixel of the region has a value")
+    usable = sums.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
+    energies = np.flatnonzero(usable)
+    inside = region[lines]
+    count = int(inside.sum())
+    od, variance = np.empty(len(energies)), np.empty(len(energies))
+    for i, k in enumerate(energies):  # one frame at a time: a region may be the whole image
+        one = np.array([k])
+        od[i] = sums.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
+        variance[i] = sums.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
+    shared = i0_variance[energies]
+    solver = Solver(design[energies], species, shared)
+    if not len(energies) or not solver.solvable:
+        raise ValueError(f"{len(energies)} energies do not determine the fit of the region")
+    maps = solver.maps(
+        (solver.design.T @ od)[:, None], od[:, None], variance[:, None], np.zeros(1, dtype=bool)
+    )
+    c = maps["coefficients"][:, 0]
+    fit = solver.design @ c
+    total = variance + shared
+    freedom = len(energies) - design.shape[1]
+    chi2 = float(((od - fit) ** 2 / total).sum() / freedom) if freedom > 0 else float("nan")
+    return RegionSpectrum(
+        energies=energies, od=od, sigma=np.sqrt(total), fit=fit, coefficients=c,
+        fraction=float(maps["fraction"][0]), fraction_sigma=float(maps["sigma"][0]),
+        chi2=chi2, n_pixels=count,
+    )  # fmt: skip
+
+
+def default_region(result: OxidationResult, share: float = 0.08) -> NDArray[np.bool_] | None:
+    """A small square that shows the sample at its best.
+
+    Parameters
+    ----------
+    result : OxidationResult
+        Maps to choose from.
+    share : float
+        Side of the square as a share of the image's, at least 3 pixels.
+
+    Returns
+    -------
+    numpy.ndarray of bool [ny, nx] or None
+        Pixels of the mask in the square where they carry the most information on the fraction
+        (the largest sum of 1/sigma^2), pixels of high optical density last. None where the
+        mask is empty.
+    """
+    good = result.mask & ((result.flags & PixelFlag.HIGH_OD) == 0)
+    if good.sum() < 4:
+        good = result.mask
+    if not good.any():
+        return None
+    ny, nx = good.shape
+    side = max(3, round(share * min(ny, nx)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(good, 1.0 / result.sigma**2, 0.0)
+    summed = ndimage.uniform_filter(np.nan_to_num(value, posinf=0.0), side, mode="constant")
+    y, x = np.unravel_index(int(summed.argmax()), summed.shape)
+    box = np.zeros_like(good)
+    box[max(0, y - side // 2) : y + side // 2 + 1, max(0, x - side // 2) : x + side // 2 + 1] = True
+    return box & good

@@ -1,0 +1,362 @@
+"""The oxidation map of a stack while it streams."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ._blank import Blank
+from ._frames import Detector
+from ._i0 import I0
+from ._result import OxidationResult, PixelFlag, RegionSpectrum
+from ._solve import HIGH_OD, MAX_CONDITION, Solver, flags_of, scaled_condition
+from ._sums import RunningSums
+
+__all__ = ["StackFit"]
+
+Array = NDArray[np.float64]
+CHUNK = 1 << 20
+"""Values (energies x pixels) solved at a time."""
+I0_TOLERANCE = 0.1
+"""Shift of ln I0, in standard deviations of one bright pixel, that makes lines stale."""
+
+
+class StackFit:
+    """Linear combination fit of an energy stack, line by line or image by image.
+
+    Parameters
+    ----------
+    design : array_like [nE, K+1]
+        Absorption of the species at each energy, in columns, then a constant.
+    species : int
+        Number of leading columns that are species; the first is the one whose fraction is
+        mapped.
+    shape : tuple of int
+        (ny, nx).
+    mode : {"auto", "blank", "monitor"}
+        Where I0 comes from. ``auto``: each pixel is divided by its monitor reading, where there
+        is one, and the blank area, where there is one, gives the ratio at each energy.
+        ``blank``: no monitor. ``monitor``: no blank, the ratio is ``scale``.
+    scale : float or array_like [nE]
+        Transmission counts per monitor count with no sample in the beam. Used without a blank.
+        A factor that does not depend on energy only moves the constant.
+    dwell : float, optional
+        Counting time per pixel in s; needed with a dead time, and to judge saturation.
+    transmission, monitor : Detector, optional
+        Dead times and saturations.
+    min_thickness : float
+        Thinner pixels are not in the mask; unit of ``thickness``.
+    max_od : float, optional
+        Pixels above this optical density at any energy are not in the mask; by default none is
+        left out for that, only flagged.
+    blank : array_like of bool [ny, nx], optional
+        The blank area, if it is known. By default it is found (see `find_blank`).
+    dtype : dtype
+        float64 makes the map equal to a least-squares fit of the whole stack to 1e-7; float32
+        halves the time and memory and is good to about 1e-5.
+
+    Raises
+    ------
+    ValueError
+        If the design matrix is not finite, has too few energies, or its columns are collinear;
+        if a shape, mode or limit makes no sense.
+    """
+
+    def __init__(
+        self,
+        design: ArrayLike,
+        species: int,
+        shape: tuple[int, int],
+        *,
+        mode: Literal["auto", "blank", "monitor"] = "auto",
+        scale: ArrayLike = 1.0,
+        dwell: float | None = None,
+        transmission: Detector | None = None,
+        monitor: Detector | None = None,
+        min_thickness: float = 0.0,
+        max_od: float | None = None,
+        blank: ArrayLike | None = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        a = np.array(design, dtype=np.float64)
+        _check_design(a, species)
+        if len(shape) != 2 or min(shape) < 1:
+            raise ValueError(f"shape is {shape}, but must be (ny, nx), both >= 1")
+        if mode not in ("auto", "blank", "monitor"):
+            raise ValueError(f"mode is {mode!r}, but must be 'auto', 'blank' or 'monitor'")
+        if not np.isfinite(min_thickness) or min_thickness < 0:
+            raise ValueError(f"min_thickness is {min_thickness!r}, but must be finite and >= 0")
+        if max_od is not None and not max_od > 0:
+            raise ValueError(f"max_od is {max_od!r}, but must be > 0")
+        self._scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), len(a)).copy()
+        if not (np.isfinite(self._scale).all() and (self._scale > 0).all()):
+            raise ValueError("scale must be finite and > 0, transmission per monitor counts")
+        self.design, self.species, self.shape = a, int(species), (int(shape[0]), int(shape[1]))
+        self.mode, self.min_thickness, self.max_od = mode, float(min_thickness), max_od
+        monitored = {"auto": None, "blank": False, "monitor": True}[mode]
+        self._sums = RunningSums(
+            a, self.shape, monitored, transmission or Detector(), monitor or Detector(),
+            dwell, dtype,
+        )  # fmt: skip
+        if monitored:
+            self._sums.require_monitor()
+        self._given = None if blank is None else np.asarray(blank, dtype=bool)
+        if self._given is not None and (self._given.shape != self.shape or not self._given.any()):
+            raise ValueError(f"blank must be a mask {self.shape} with at least one pixel")
+        self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given)
+        self._dirty = np.zeros(self.shape[0], dtype=bool)
+        self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
+        self._maps = self._empty_maps()
+
+    # -- arrival ---------------------------------------------------------------------------
+
+    def set_line(
+        self, k: int, line: int, counts: ArrayLike, monitor: ArrayLike | None = None
+    ) -> None:
+        """Take one line. Giving a line again replaces it.
+
+        Parameters
+        ----------
+        k, line : int
+            Energy index and line, from 0.
+        counts : array_like [nx]
+            Observed counts; all NaN for a line that was missed.
+        monitor : array_like [nx], optional
+            Monitor counts, all NaN or None where there is no monitor. In a stack that has one,
+            a line without it counts as missed: mixing normalisations would fake contrast.
+
+        Raises
+        ------
+        ValueError, IndexError
+            If an array has not nx values, or the indices are outside the stack.
+        """
+        self._check_index(k, line)
+        self._sums.set_line(k, line, counts, monitor)
+        self._i0.changed(k, line, line + 1)
+        self._dirty[line] = True
+
+    def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None = None) -> None:
+        """Take one image [ny, nx]; the fast path of `set_line` for all its lines."""
+        self._check_index(k, 0)
+        self._sums.set_image(k, counts, monitor)
+        self._i0.changed(k, 0, self.shape[0])
+        self._dirty[:] = True
+
+    def reaccumulate(self, shifts: ArrayLike | None = None) -> None:
+        """Form all sums again from the raw frames, after moving each.
+
+        Parameters
+        ----------
+        shifts : array_like [nE, 2], optional
+            (dy, dx) in pixels that brings each frame onto the common grid; None for no shifts.
+            The raw frames stay as they are, so shifts do not add up. What a frame does not
+            cover after the move has no value at that energy. Lines that arrive later are
+            moved as well.
+        """
+        self._sums.reaccumulate(shifts)
+        self._i0.restart()
+        self._dirty[:] = True
+
+    # -- I0 --------------------------------------------------------------------------------
+
+    @property
+    def monitored(self) -> bool:
+        """Whether counts are divided by a monitor."""
+        return bool(self._sums.monitored)
+
+    @property
+    def blank(self) -> Blank | None:
+        """The blank area found last, or why there is none; None before any was looked for."""
+        return self._i0.blank
+
+    @property
+    def frames(self) -> NDArray[np.float32]:
+        """Raw counts [nE, ny, nx]; only lines in ``lines_present`` hold data."""
+        return self._sums.counts.raw
+
+    @property
+    def lines_present(self) -> NDArray[np.bool_]:
+        """Lines measured, [nE, ny]."""
+        return self._sums.measured.copy()
+
+    # -- solving ---------------------------------------------------------------------------
+
+    def refresh(self) -> NDArray[np.intp]:
+        """Bring I0 up to date and say which lines `solve` should be called for.
+
+        Returns
+        -------
+        numpy.ndarray of int
+            Lines with new data, and lines for which ln I0 has moved by more than a tenth of a
+            bright pixel's standard deviation since they were solved.
+        """
+        self._i0.update()
+        used = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
+        now = np.where(used, self._i0.ln_i0[:, None], np.nan).T
+        before = self._i0_of_line
+        with np.errstate(invalid="ignore"):
+            moved = np.abs(now - before) > I0_TOLERANCE * self._i0.pixel_noise()
+        stale = (moved | (np.isnan(now) != np.isnan(before))).any(axis=1)
+        return np.flatnonzero(stale | self._dirty)
+
+    def solve(self, lines: ArrayLike | None = None) -> OxidationResult:
+        """Solve for the maps.
+
+        Parameters
+        ----------
+        lines : array_like of int, optional
+            Lines to solve again, with I0 as it is now; the others keep what they have. By
+            default all, after looking for the blank in everything measured: this is the map
+            that does not depend on the order in which lines came.
+
+        Returns
+        -------
+        OxidationResult
+            A copy, [ny, nx]; lines never solved are NaN and `PixelFlag.INCOMPLETE`.
+        """
+        self._i0.update(force=lines is None)
+        if lines is None:
+            chosen = np.arange(self.shape[0])
+        else:
+            chosen = np.unique(np.asarray(lines, dtype=np.intp))
+            if chosen.size and not 0 <= chosen[0] <= chosen[-1] < self.shape[0]:
+                raise IndexError(f"lines must be in 0..{self.shape[0] - 1}, not {lines}")
+        usable = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
+        patterns, which = np.unique(usable[:, chosen], axis=1, return_inverse=True)
+        for index in range(patterns.shape[1]):
+            self._solve_alike(patterns[:, index], chosen[which.reshape(-1) == index])
+        self._dirty[chosen] = False
+        self._i0_of_line[chosen] = np.where(usable, self._i0.ln_i0[:, None], np.nan).T[chosen]
+        return self._result()
+
+    def _solve_alike(self, pattern: NDArray[np.bool_], lines: NDArray[np.intp]) -> None:
+        energies = np.flatnonzero(pattern)
+        lost = self._sums.missed[:, lines].any(axis=0)
+        missed = np.where(lost, np.uint8(PixelFlag.MISSED), np.uint8(0))
+        self._maps["n_energies"][lines] = len(energies)
+        self._maps["flags"][lines] = missed[:, None] | np.uint8(PixelFlag.INCOMPLETE)
+        solver = Solver(self.design[energies], self.species, self._i0.variance[energies])
+        if not len(energies) or not solver.solvable:
+            self._blank_out(lines)
+            return
+        step = max(1, CHUNK // (len(energies) * self.shape[1]))
+        for start in range(0, len(lines), step):
+            part = lines[start : start + step]
+            self._solve_chunk(solver, energies, part, missed[start : start + step])
+
+    def _solve_chunk(
+        self,
+        solver: Solver,
+        energies: NDArray[np.intp],
+        lines: NDArray[np.intp],
+        missed: NDArray[np.uint8],
+    ) -> None:
+        sums, n = self._sums, len(energies)
+        where = np.ix_(energies, lines)
+        counts = sums.counts.aligned[where].reshape(n, -1)
+        monitor = sums.monitor.aligned[where].reshape(n, -1) if sums.monitor else None
+        limit = sums.monitor.limit if sums.monitor else np.inf
+        flags = flags_of(counts, monitor, sums.counts.limit, limit)
+        bad = flags != 0
+        ln_i0 = self._i0.ln_i0[energies]
+        od = sums.y(energies, lines).reshape(n, -1)
+        od += ln_i0.astype(od.dtype)[:, None]
+        variance = sums.variance(energies, lines).reshape(n, -1)
+        if (sums.present[:, lines].sum(axis=0) == n).all():
+            rhs = sums.rhs[:, lines]
+        else:  # lines with an energy whose I0 is not known yet
+            rhs = sums.partial(energies, lines)
+        rhs = rhs.reshape(len(rhs), -1).astype(np.float64)
+        rhs += (solver.design.T @ ln_i0)[:, None]
+        maps = solver.maps(rhs, od, variance, bad)
+        high = maps.pop("high")
+        flags[high > HIGH_OD] |= np.uint8(PixelFlag.HIGH_OD)
+        with np.errstate(invalid="ignore"):
+            floor = np.fmax(5.0 * maps["thickness_sigma"], self.min_thickness)
+            mask = np.isfinite(maps["fraction"]) & (maps["thickness"] > floor)
+            if self.max_od is not None:
+                mask &= ~(high > self.max_od)
+        size = (len(lines), self.shape[1])
+        for name, values in maps.items():
+            self._maps[name][..., lines, :] = values.reshape(*values.shape[:-1], *size)
+        self._maps["mask"][lines] = mask.reshape(size)
+        self._maps["flags"][lines] = flags.reshape(size) | missed[:, None]
+
+    def _blank_out(self, lines: NDArray[np.intp]) -> None:
+        for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2"):
+            self._maps[name][lines] = np.nan
+        self._maps["coefficients"][:, lines] = np.nan
+        self._maps["mask"][lines] = False
+
+    def _empty_maps(self) -> dict[str, NDArray]:
+        maps: dict[str, NDArray] = {
+            name: np.full(self.shape, np.nan)
+            for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2")
+        }
+        maps["coefficients"] = np.full((self.design.shape[1], *self.shape), np.nan)
+        maps["flags"] = np.full(self.shape, PixelFlag.INCOMPLETE, dtype=np.uint8)
+        maps["mask"] = np.zeros(self.shape, dtype=bool)
+        maps["n_energies"] = np.zeros(self.shape[0], dtype=np.intp)
+        return maps
+
+    def _result(self) -> OxidationResult:
+        return OxidationResult(
+            **{name: values.copy() for name, values in self._maps.items()},
+            ln_i0=self._i0.ln_i0.copy(),
+            ln_i0_sigma=np.sqrt(self._i0.variance),
+            blank=self._i0.mask,
+        )
+
+    # -- regions ---------------------------------------------------------------------------
+
+    def region_spectrum(self, mask: ArrayLike) -> RegionSpectrum:
+        """Mean optical density of a region, its uncertainty and its fit.
+
+        Parameters
+        ----------
+        mask : array_like of bool [ny, nx]
+            The region. Pixels of it without a value (see `PixelFlag`) are left out.
+
+        Returns
+        -------
+        RegionSpectrum
+
+        Raises
+        ------
+        ValueError
+            If the mask has another shape, or no pixel of it has a value.
+        """
+        from ._region import region_spectrum
+
+        region = np.asarray(mask, dtype=bool)
+        if region.shape != self.shape:
+            raise ValueError(f"mask has shape {region.shape}, but must have {self.shape}")
+        return region_spectrum(
+            self._sums, self.design, self.species, self._i0.ln_i0, self._i0.variance,
+            region & np.isfinite(self._maps["fraction"]),
+        )  # fmt: skip
+
+    def _check_index(self, k: int, line: int) -> None:
+        if not 0 <= k < len(self.design) or not 0 <= line < self.shape[0]:
+            raise IndexError(
+                f"energy {k}, line {line} is outside a stack of {len(self.design)} energies "
+                f"and {self.shape[0]} lines"
+            )
+
+
+def _check_design(design: Array, species: int) -> None:
+    if design.ndim != 2 or not np.isfinite(design).all():
+        raise ValueError("design must be a finite matrix [nE, K+1]")
+    n, columns = design.shape
+    if not 1 < species <= columns:
+        raise ValueError(f"species is {species}, but must be 2..{columns}, columns of design")
+    if n < columns:
+        raise ValueError(f"{n} energies cannot determine {columns} coefficients")
+    condition = scaled_condition(design)
+    if condition > MAX_CONDITION:
+        raise ValueError(
+            f"references are collinear at these energies: condition number {condition:.3g}, "
+            f"limit {MAX_CONDITION:.3g}"
+        )

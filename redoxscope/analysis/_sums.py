@@ -1,0 +1,236 @@
+"""Running sums of a stack, and the frames they came from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.linalg import blas
+
+from ._frames import Detector, Frames, interpolation_variance
+
+__all__ = ["RunningSums"]
+
+Array = NDArray[np.float64]
+BLOCK = 9984
+"""Pixels per block: a block and its logarithm stay in the cache. Above 10000 OpenBLAS wakes
+other threads for each block, and waits for them: three times slower where they are busy."""
+
+
+class RunningSums:
+    """Right-hand sides ``b = sum_k a_k y_k`` with ``y_k = -ln(N_k / M_k)``, per pixel.
+
+    I0 is left out of y: it is one number per energy, ``s_k = ln I0_k``, and enters the normal
+    equations as ``A^T s``. So a better I0 costs nothing, whenever it comes.
+
+    Parameters
+    ----------
+    design : numpy.ndarray [nE, K+1]
+        Design matrix.
+    shape : tuple of int
+        (ny, nx).
+    monitored : bool or None
+        Whether counts are divided by the monitor; None lets the first line with data decide.
+    transmission, monitor : Detector
+        Dead times and saturations.
+    dwell : float or None
+        Counting time per pixel, s.
+    dtype : dtype
+        Of logarithms and sums.
+    """
+
+    def __init__(
+        self,
+        design: Array,
+        shape: tuple[int, int],
+        monitored: bool | None,
+        transmission: Detector,
+        monitor: Detector,
+        dwell: float | None,
+        dtype: DTypeLike,
+    ) -> None:
+        self.design = design
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self._axpy = blas.saxpy if self.dtype == np.float32 else blas.daxpy
+        self.monitored = monitored
+        n_energies = len(design)
+        self.counts = Frames((n_energies, *shape), transmission, dwell)
+        self.monitor: Frames | None = None
+        self._monitor_of = (monitor, dwell)
+        self.measured = np.zeros((n_energies, shape[0]), dtype=bool)
+        self.missed = np.zeros_like(self.measured)
+        self.present = self.measured
+        self.variance_scale = np.ones(n_energies)
+        self.rhs = np.zeros((design.shape[1], *shape), dtype=self.dtype)
+        self._shifts: Array | None = None
+        self._unaligned: set[int] = set()
+
+    # -- arrival ---------------------------------------------------------------------------
+
+    def set_line(self, k: int, line: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
+        """Store one line; see `StackFit.set_line`."""
+        n = self._checked(counts, "counts", (self.shape[1],))
+        m = None if monitor is None else self._checked(monitor, "monitor", (self.shape[1],))
+        lost = bool(np.isnan(n).all())
+        if not lost and self.monitored is None:
+            self._decide(m is not None and bool(np.isfinite(m).any()))
+        if self.monitored and (m is None or np.isnan(m).all()):
+            lost = True
+        again = bool(self.measured[k, line])
+        self.measured[k, line] = not lost
+        self.missed[k, line] = lost
+        if not lost:
+            self.counts.raw[k, line] = n
+            if self.monitored:
+                assert self.monitor is not None
+                self.monitor.raw[k, line] = m
+        if self._shifts is not None:
+            self._unaligned.add(k)
+        elif again:
+            self._rebuild(line)
+        elif not lost:
+            self._add(k, line)
+
+    def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
+        """Store one image; see `StackFit.set_image`."""
+        n = self._checked(counts, "counts", self.shape)
+        m = None if monitor is None else self._checked(monitor, "monitor", self.shape)
+        whole = not np.isnan(n[:, 0]).any() and (m is None or not np.isnan(m[:, 0]).any())
+        if self.measured[k].any() or self._shifts is not None or not whole:
+            for line in range(self.shape[0]):
+                self.set_line(k, line, n[line], None if m is None else m[line])
+            return
+        if self.monitored is None:
+            self._decide(m is not None)
+        if self.monitored and m is None:
+            raise ValueError("monitor is missing, but this stack is normalised by its monitor")
+        self._blocks(k, n.reshape(-1), m.reshape(-1) if self.monitored and m is not None else None)
+        self.measured[k] = True
+        self.missed[k] = False
+
+    def _blocks(self, k: int, n: NDArray, m: NDArray | None) -> None:
+        keep = self.counts.raw[k].reshape(-1)
+        keep_m = None if m is None or self.monitor is None else self.monitor.raw[k].reshape(-1)
+        sums = self.rhs.reshape(len(self.rhs), -1)
+        row = self.design[k].tolist()
+        logarithm = np.empty(BLOCK, dtype=self.dtype)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for start in range(0, n.size, BLOCK):
+                part = slice(start, start + BLOCK)
+                block = keep[part]
+                block[:] = n[part]
+                y = np.log(self.counts.true(block), out=logarithm[: block.size], dtype=self.dtype)
+                if m is not None and keep_m is not None and self.monitor is not None:
+                    keep_m[part] = m[part]
+                    y -= np.log(self.monitor.true(keep_m[part]), dtype=self.dtype)
+                for j, a in enumerate(row):
+                    self._axpy(y, sums[j, part], a=-a)  # in place: b_j -= a_j ln(N/M)
+
+    # -- sums ------------------------------------------------------------------------------
+
+    def _log(self, n: NDArray, m: NDArray | None) -> NDArray:
+        """``-ln(N / M)`` of arrays of any shape; not finite where there are no counts."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.log(self.counts.true(n), dtype=self.dtype)
+            if m is None or self.monitor is None:
+                return np.negative(y, out=y)
+            return np.subtract(np.log(self.monitor.true(m), dtype=self.dtype), y, out=y)
+
+    def y(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
+        """``-ln(N / M)`` [n, lines, nx] of energies and lines."""
+        which = np.ix_(energies, lines)
+        return self._log(
+            self.counts.aligned[which], self.monitor.aligned[which] if self.monitor else None
+        )
+
+    def variance(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
+        """Counting variance ``1/N + 1/M`` of y [n, lines, nx], observed counts."""
+        which = np.ix_(energies, lines)
+        with np.errstate(divide="ignore"):
+            v = np.reciprocal(self.counts.aligned[which], dtype=self.dtype)
+            if self.monitor:
+                v += np.reciprocal(self.monitor.aligned[which], dtype=self.dtype)
+        v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
+        return v
+
+    def _add(self, k: int, line: int) -> None:
+        y = self._log(self.counts.raw[k, line], self.monitor.raw[k, line] if self.monitor else None)
+        with np.errstate(invalid="ignore"):
+            self.rhs[:, line] += self.design[k].astype(self.dtype)[:, None] * y
+
+    def _rebuild(self, line: int) -> None:
+        # From the frames: taking the old contribution off would leave rounding behind, and
+        # NaN for ever where it was NaN.
+        energies = np.flatnonzero(self.present[:, line])
+        self.rhs[:, line] = self.partial(energies, np.array([line]))[:, 0]
+
+    def partial(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
+        """Sums [K+1, lines, nx] over some energies only, from the frames."""
+        total = np.zeros((self.design.shape[1], len(lines), self.shape[1]), dtype=self.dtype)
+        for k in energies:
+            y = self.y(np.array([k]), lines)[0]
+            with np.errstate(invalid="ignore"):
+                total += self.design[k].astype(self.dtype)[:, None, None] * y
+        return total
+
+    # -- alignment -------------------------------------------------------------------------
+
+    def reaccumulate(self, shifts: ArrayLike | None) -> None:
+        """Form all sums again from the frames; see `StackFit.reaccumulate`."""
+        n_energies = len(self.design)
+        if shifts is None:
+            self._shifts, self.present = None, self.measured
+            self.variance_scale = np.ones(n_energies)
+            for frames in (self.counts, self.monitor):
+                if frames is not None:
+                    frames.unalign()
+        else:
+            self._shifts = self._checked(shifts, "shifts", (n_energies, 2)).astype(np.float64)
+            if not np.isfinite(self._shifts).all():
+                raise ValueError("shifts holds NaN or inf, but must be finite, pixels")
+            self.variance_scale = np.array([interpolation_variance(s) for s in self._shifts])
+            self.present = np.zeros_like(self.measured)
+            self._unaligned = set(range(n_energies))
+            self.settle()
+            return
+        self._accumulate_all()
+
+    def settle(self) -> bool:
+        """Bring in lines that came after a shift was set; True if the sums were renewed."""
+        if self._shifts is None or not self._unaligned:
+            return False
+        for k in self._unaligned:
+            self.counts.align(k, self._shifts[k], self.measured[k])
+            self.present[k] = ~np.isnan(self.counts.aligned[k]).all(axis=1)
+            if self.monitor is not None:
+                self.monitor.align(k, self._shifts[k], self.measured[k])
+        self._unaligned.clear()
+        self._accumulate_all()
+        return True
+
+    def _accumulate_all(self) -> None:
+        self.rhs[:] = 0
+        for k in range(len(self.design)):
+            lines = np.flatnonzero(self.present[k])
+            self.rhs[:, lines] += self.partial(np.array([k]), lines)
+
+    # -- helpers ---------------------------------------------------------------------------
+
+    def _decide(self, monitored: bool) -> None:
+        self.monitored = monitored
+        if monitored:
+            self.require_monitor()
+
+    def require_monitor(self) -> None:
+        """Make room for monitor counts."""
+        detector, dwell = self._monitor_of
+        self.monitor = Frames(self.counts.raw.shape, detector, dwell)
+
+    @staticmethod
+    def _checked(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray:
+        array = np.asarray(values)
+        if array.dtype.kind not in "iuf":
+            array = array.astype(np.float64)
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, but must have {shape}")
+        return array
