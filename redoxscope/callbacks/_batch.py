@@ -1,0 +1,96 @@
+"""The same map from a run that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..contract import STREAM
+from ..data import References
+from ._snapshot import Snapshot
+from ._stack_reader import MapOptions, StackReader, is_primary, is_stack, lines_of
+
+__all__ = ["oxidation_map"]
+
+COLUMNS = ("transmission", "i0", "line", "line_status", "sample_x", "sample_y")
+
+
+def oxidation_map(source: Any, references: References | None = None, **options: Any) -> Snapshot:
+    """Oxidation map of a finished run, equal to the live one to rounding.
+
+    Parameters
+    ----------
+    source : run or iterable of (name, document)
+        A run of a catalog (``cat[-1]``), anything with ``documents()``, or documents.
+    references : References, optional
+        By default those of the run's edge.
+    **options
+        ``i0, min_thickness, max_od, blank, region`` as for `OxidationMap`.
+
+    Returns
+    -------
+    Snapshot
+        With ``result``, ``spectrum`` and ``lines``.
+
+    Raises
+    ------
+    ValueError
+        If there is no energy stack in it, or the references do not suit its energies.
+    """
+    chosen = MapOptions(references, **options)
+    if hasattr(source, "documents"):
+        reader = _from_documents(source.documents(), chosen)
+    elif hasattr(source, "metadata"):
+        reader = _from_catalog(source, chosen)
+    else:
+        reader = _from_documents(source, chosen)
+    return reader.snapshot(final=True)
+
+
+def _from_documents(
+    documents: Iterable[tuple[str, Mapping[str, Any]]], options: MapOptions
+) -> StackReader:
+    reader: StackReader | None = None
+    run, descriptors = "", set()
+    for name, doc in documents:
+        if name == "start" and is_stack(doc):
+            reader, run = StackReader(doc, options), doc["uid"]
+        elif reader is None:
+            continue
+        elif name == "descriptor" and doc["run_start"] == run and is_primary(doc):
+            reader.configure(doc.get("configuration", {}))
+            descriptors.add(doc["uid"])
+        elif name in ("event", "event_page") and doc["descriptor"] in descriptors:
+            for seq_num, data, _ in lines_of(name, doc):
+                reader.line(seq_num, data)
+    if reader is None:
+        raise ValueError("no energy stack in these documents (start.energies, start.shape [3])")
+    return reader
+
+
+def _from_catalog(run: Any, options: MapOptions) -> StackReader:
+    start = run.metadata["start"]
+    if not is_stack(start):
+        raise ValueError(f"run {start.get('uid')} is not an energy stack")
+    reader = StackReader(start, options)
+    stream = run[STREAM]
+    reader.configure(stream.metadata.get("configuration", {}))
+    for seq_num, data in _rows(stream.read()):
+        reader.line(seq_num, data)
+    return reader
+
+
+def _rows(table: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the lines of an xarray Dataset in the order they were written."""
+    names = [name for name in COLUMNS if name in table]
+    columns = {name: np.asarray(table[name]) for name in names}
+    if "transmission" not in columns:
+        raise ValueError(f"stream {STREAM} has no transmission, only {sorted(map(str, table))}")
+    if "seq_num" in table:
+        numbers = np.asarray(table["seq_num"]).astype(int)
+    else:
+        numbers = np.arange(1, len(columns["transmission"]) + 1)
+    for i, seq_num in enumerate(numbers):
+        yield int(seq_num), {name: values[i] for name, values in columns.items()}

@@ -1,0 +1,216 @@
+"""Documents of one energy stack, in; a fit of it, out. No threads here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..analysis import Detector, RegionSpectrum, StackFit, default_region
+from ..contract import STREAM, LineStatus, line_of
+from ..data import References, load_references
+from ._snapshot import Snapshot
+
+__all__ = ["MapOptions", "StackReader", "is_stack", "lines_of"]
+
+Doc = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """Choices a user makes for a map; see `OxidationMap`."""
+
+    references: References | None = None
+    i0: Literal["auto", "blank", "monitor"] = "auto"
+    min_thickness: float | None = None
+    max_od: float | None = None
+    blank: ArrayLike | None = None
+    region: ArrayLike | None = None
+
+
+def is_stack(start: Doc) -> bool:
+    """Whether a start document announces an energy stack."""
+    return "energies" in start and len(start.get("shape", ())) == 3
+
+
+def lines_of(name: str, doc: Doc) -> Iterator[tuple[int, Doc, float]]:
+    """Yield (seq_num, data, time of the line) of an ``event`` or ``event_page``."""
+    if name == "event":
+        stamp = doc["timestamps"].get("transmission", doc["time"])
+        yield doc["seq_num"], doc["data"], float(stamp)
+        return
+    for i, seq_num in enumerate(doc["seq_num"]):
+        stamps = doc["timestamps"].get("transmission", doc["time"])
+        yield seq_num, {key: values[i] for key, values in doc["data"].items()}, float(stamps[i])
+
+
+def _configured(configuration: Any, key: str) -> float:
+    """Value of ``key`` in a descriptor's configuration, of whichever device; 0 if absent."""
+    for device in (configuration or {}).values():
+        value = device.get("data", {}).get(key)
+        if isinstance(value, (int, float, np.number)) and np.isfinite(value):
+            return float(value)
+    return 0.0
+
+
+class StackReader:
+    """Feeds the lines of one run to a `StackFit`.
+
+    Parameters
+    ----------
+    start : dict
+        Start document of a stack.
+    options : MapOptions
+        Choices of the user.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the start document is not one of an energy stack, its edge is unknown, or the
+        references do not suit its energies.
+    """
+
+    def __init__(self, start: Doc, options: MapOptions) -> None:
+        self.start = start
+        self.options = options
+        n_energies, ny, nx = (int(n) for n in start["shape"])
+        self.energies = np.asarray(start["energies"], dtype=np.float64)
+        if len(self.energies) != n_energies:
+            raise ValueError(
+                f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
+            )
+        self.shape = (ny, nx)
+        references = options.references
+        if references is None and start.get("references"):
+            references = References.from_document(start["references"])
+        if references is None:
+            edge = start.get("edge")
+            if not edge:
+                raise ValueError("start document has no edge: give OxidationMap references")
+            references = load_references(edge)
+        self.references = references
+        self._design = references.design(self.energies)
+        self.fit = self._new_fit({})
+        self.status = np.full((n_energies, ny), -1, dtype=np.int8)
+        self.x, self.y = _nominal(start, ny, nx)
+        self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
+
+    def _new_fit(self, configuration: Any) -> StackFit:
+        def detector(name: str) -> Detector:
+            return Detector(
+                dead_time=_configured(configuration, f"{name}_dead_time"),
+                saturation=_configured(configuration, f"{name}_saturation"),
+            )
+
+        least = self.options.min_thickness
+        return StackFit(
+            self._design,
+            len(self.references.names),
+            self.shape,
+            mode=self.options.i0,
+            dwell=self.start.get("dwell"),
+            transmission=detector("transmission"),
+            monitor=detector("i0"),
+            min_thickness=self.references.min_thickness or 0.0 if least is None else least,
+            max_od=self.options.max_od,
+            blank=self.options.blank,
+        )
+
+    def configure(self, configuration: Any) -> None:
+        """Take dead times and saturations from a descriptor's configuration."""
+        if (self.status >= 0).any():
+            return  # a second descriptor of the same stream: the counters have not changed
+        self.fit = self._new_fit(configuration)
+
+    def line(self, seq_num: int, data: Doc) -> None:
+        """Take one line; a ``seq_num`` seen before replaces what it brought then."""
+        k, line = line_of(int(seq_num), self.shape[0])
+        if not 0 <= k < len(self.energies):
+            raise ValueError(f"seq_num {seq_num} is outside a stack of shape {self.start['shape']}")
+        if "line" in data and int(data["line"]) != line:
+            raise ValueError(
+                f"seq_num {seq_num} means line {line}, but the event says {data['line']}"
+            )
+        counts = np.asarray(data["transmission"], dtype=np.float64)
+        monitor = data.get("i0")
+        i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
+        x = np.asarray(data.get("sample_x", self.x), dtype=np.float64)
+        y = np.asarray(data.get("sample_y", self.y[line]), dtype=np.float64)
+        if x.shape == self.x.shape and np.isfinite(x).all():
+            if x[0] > x[-1]:  # a line flown backwards
+                counts, x = counts[::-1], x[::-1]
+                i0 = None if i0 is None else i0[::-1]
+            self.x = x
+        if np.isfinite(y).any():
+            self.y[line] = np.nanmean(y)
+        self.fit.set_line(k, line, counts, i0)
+        self.status[k, line] = int(data.get("line_status", LineStatus.OK))
+
+    @property
+    def line_counts(self) -> dict[str, int]:
+        """Lines by status."""
+        return {s.name: int((self.status == s).sum()) for s in LineStatus}
+
+    def snapshot(
+        self, *, final: bool = False, spectrum: bool = True, message: str = ""
+    ) -> Snapshot:
+        """Solve what has changed (all, if final) and return it."""
+        result = self.fit.solve(None if final else self.fit.refresh())
+        if spectrum:
+            self._spectrum = self._region(result)
+        blank = self.fit.blank
+        if not message and blank is not None and not blank.found:
+            message = f"No blank area found ({blank.reason})."
+            if not self.fit.monitored:
+                message += " Without it or a monitor there is no map."
+        lines = self.line_counts
+        edge = self.start.get("edge") or ""
+        return Snapshot(
+            uid=str(self.start.get("uid", "")),
+            result=result,
+            energies=self.energies,
+            names=tuple(self.references.names),
+            unit=self.references.unit,
+            x=self.x.copy(),
+            y=self.y.copy(),
+            region=self._spectrum[0],
+            spectrum=self._spectrum[1],
+            lines_done=lines["OK"] + lines["RETRIED"],
+            lines_total=self.status.size,
+            lines=lines,
+            message=message,
+            finished=final,
+            title=f"{edge} energy stack".strip(),
+        )
+
+    def _region(self, result: Any) -> tuple[NDArray[np.bool_] | None, RegionSpectrum | None]:
+        given = self.options.region
+        region = default_region(result) if given is None else np.asarray(given, dtype=bool)
+        if region is None or not np.isfinite(result.fraction[region]).any():
+            return region, None
+        try:
+            return region, self.fit.region_spectrum(region)
+        except ValueError:  # its lines have no common set of energies yet
+            return region, None
+
+
+def _nominal(start: Doc, ny: int, nx: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixel positions asked for, µm, until they are measured; indices where not even that."""
+    region = start.get("region") or {}
+    try:
+        (cx, cy), (w, h) = region["center"], region["size"]
+    except (KeyError, TypeError, ValueError):
+        return np.arange(nx, dtype=np.float64), np.arange(ny, dtype=np.float64)
+    step_x, step_y = w / nx, h / ny
+    return (
+        cx + step_x * (np.arange(nx) - (nx - 1) / 2),
+        cy + step_y * (np.arange(ny) - (ny - 1) / 2),
+    )
+
+
+def is_primary(descriptor: Doc) -> bool:
+    """Whether a descriptor is the stream with the lines."""
+    return descriptor.get("name") == STREAM

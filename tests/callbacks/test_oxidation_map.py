@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from redoxscope.analysis import PixelFlag
+from redoxscope.callbacks import OxidationMap, oxidation_map
+
+from .conftest import make
+
+MAPS = ("fraction", "sigma", "thickness", "thickness_sigma", "chi2", "coefficients", "flags")
+
+
+def same(a, b) -> None:
+    for name in MAPS:
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(a.mask, b.mask)
+
+
+@pytest.fixture
+def live(stack):
+    callback = OxidationMap(stack[1])
+    yield callback
+    callback.close()
+
+
+def play(callback, documents) -> None:
+    for name, doc in documents:
+        callback(name, doc)
+
+
+@pytest.mark.parametrize("page", [True, False])
+@pytest.mark.parametrize("monitored", [True, False])
+def test_live_equals_batch(page, monitored):
+    stack, references = make(monitored=monitored)
+    callback = OxidationMap(references)
+    play(callback, stack.documents(page=page))
+    assert callback.error is None
+    snapshot = callback.snapshot
+    assert snapshot.finished
+    assert snapshot.lines_done == snapshot.lines_total == 12 * 24
+    assert callback.lines == {"OK": 288, "RETRIED": 0, "MISSED": 0}
+    assert callback.fit.monitored == monitored
+    batch = oxidation_map(stack.documents(page=not page), references)
+    same(snapshot.result, batch.result)
+    assert snapshot.result.n_mask > 150
+    assert 0.5 < snapshot.result.mean < 0.6
+    assert snapshot.spectrum.n_pixels > 3
+    np.testing.assert_allclose(snapshot.x, stack.x)
+    np.testing.assert_allclose(snapshot.y, stack.y)
+    callback.close()
+
+
+def test_every_line_is_published_and_timed(stack, live):
+    documents, _ = stack
+    play(live, [documents.start(), documents.descriptor()])
+    for i in range(5 * 24):
+        live(*documents.line(*divmod(i, 24)))
+        assert live.wait_idle(10)
+        assert live.snapshot.lines_done == i + 1
+    assert len(live.latencies_ms) == 5 * 24
+    assert all(latency >= 0 for latency in live.latencies_ms)
+    assert live.result.n_mask > 150  # a map is there before the stack ends
+    assert not live.snapshot.finished
+
+
+def test_resumed_run_overwrites(stack, live):
+    documents, references = stack
+    play(live, [documents.start(), documents.descriptor()])
+    order = [*range(100), *range(95, 160), *range(150, 288)]
+    for i in order:
+        live(*documents.line(*divmod(i, 24)))
+    live(*documents.stop())
+    assert live.error is None
+    assert live.lines["OK"] == 288
+    same(live.result, oxidation_map(documents.documents(), references).result)
+
+
+def test_missed_line_then_retried(stack, live):
+    documents, references = stack
+    everything = list(documents.documents())
+    everything[2 + 30] = documents.line(1, 6, missed=True)
+    play(live, everything)
+    assert live.lines == {"OK": 287, "RETRIED": 0, "MISSED": 1}
+    assert (live.result.flags[6] & PixelFlag.MISSED).all()
+    assert live.result.n_energies[6] == 11
+    assert np.isfinite(live.result.fraction[6, 15])
+    same(live.result, oxidation_map(everything, references).result)
+
+
+def test_interrupted_run_keeps_its_map_and_says_so(stack, live):
+    documents, _ = stack
+    everything = list(documents.documents(lines=150))[:-1]
+    play(live, [*everything, documents.stop("abort", "user")])
+    assert live.snapshot.finished
+    assert "abort" in live.snapshot.message
+    assert "user" in live.snapshot.message
+    assert (live.result.n_energies[:6] == 7).all()
+    assert (live.result.n_energies[6:] == 6).all()
+
+
+def test_runs_in_sequence_and_other_runs(stack, live):
+    first, references = stack
+    second, _ = make(seed=5, uid="second")
+    other = [
+        ("start", {"uid": "o", "plan_name": "count", "shape": [3]}),
+        ("descriptor", {"uid": "o-d", "run_start": "o", "name": "primary"}),
+        ("event", {"descriptor": "o-d", "seq_num": 1, "data": {}, "timestamps": {}, "time": 0.0}),
+        ("stop", {"uid": "o-s", "run_start": "o", "exit_status": "success"}),
+    ]
+    baseline = ("descriptor", {"uid": "b", "run_start": "second", "name": "baseline"})
+    reading = ("event", {"descriptor": "b", "seq_num": 1, "data": {}, "timestamps": {}, "time": 0})
+    play(live, first.documents())
+    kept = live.result
+    play(live, other)
+    assert live.result is kept
+    start, *rest = second.documents()
+    play(live, [start, baseline, reading, *rest])
+    assert live.error is None
+    assert live.snapshot.uid == "second"
+    same(live.result, oxidation_map(second.documents(), references).result)
+
+
+def test_backward_lines_are_turned_round(stack, live):
+    documents, references = stack
+    everything = []
+    for name, doc in documents.documents():
+        if name == "event_page" and doc["data"]["line"][0] % 2:
+            for key in ("transmission", "i0", "sample_x"):
+                doc["data"][key] = [doc["data"][key][0][::-1]]
+        everything.append((name, doc))
+    play(live, everything)
+    same(live.result, oxidation_map(documents.documents(), references).result)
+
+
+# -- failure -----------------------------------------------------------------------------------
+
+
+def test_errors_stay_in_the_callback(stack, live, caplog):
+    documents, references = stack
+    everything = list(documents.documents())
+    name, doc = everything[60]
+    everything[60] = name, doc | {"data": doc["data"] | {"transmission": [[1.0, 2.0]]}}
+    with caplog.at_level(logging.ERROR):
+        for item in everything[:60]:
+            live(*item)
+        assert live.wait_idle(10)
+        play(live, everything[60:])
+    assert "counts has shape (2,)" in str(live.error)
+    assert "oxidation map stopped" in caplog.text
+    assert "Map stopped" in live.snapshot.message
+    play(live, make(uid="next")[0].documents())  # the next run is not affected
+    assert live.error is None
+    assert live.snapshot.uid == "next"
+    assert live.snapshot.finished
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"energies": [600.0 + i for i in range(12)]}, "outside"),
+        ({"energies": [640.0]}, "lists 1 energies"),
+    ],
+)
+def test_unsuitable_start_documents(stack, live, change, match):
+    name, doc = stack[0].start()
+    live(name, doc | change)
+    play(live, list(stack[0].documents())[1:])
+    assert match in str(live.error)
+    assert live.snapshot is None
+
+
+def test_failing_on_update_is_called_once(stack, caplog):
+    calls = []
+
+    def broken(snapshot):
+        calls.append(snapshot)
+        raise RuntimeError("no screen")
+
+    callback = OxidationMap(stack[1], on_update=broken)
+    play(callback, stack[0].documents())
+    assert callback.error is None
+    assert len(calls) == 1
+    assert callback.snapshot.finished
+    callback.close()
+
+
+def test_on_update_is_rate_limited_and_ends_with_the_final_map(stack):
+    shown = []
+    callback = OxidationMap(stack[1], on_update=shown.append, rate=1e-3)
+    documents = list(stack[0].documents())
+    for item in documents:
+        callback(*item)
+        callback.wait_idle(10)
+    assert len(shown) == 2  # the first, and the last
+    assert shown[-1] is callback.snapshot
+    callback.close()
+
+
+def test_stop_waits_only_so_long(stack):
+    release = threading.Event()
+    callback = OxidationMap(stack[1], on_update=lambda _: release.wait(20), drain_timeout=0.05)
+    play(callback, stack[0].documents())  # returns although the worker is stuck
+    assert not callback.wait_idle(0.0)
+    release.set()
+    assert callback.wait_idle(20)
+    assert callback.snapshot.finished
+    callback.close()
+
+
+def test_call_on_the_engine_thread_only_queues(stack):
+    started, release = threading.Event(), threading.Event()
+
+    def block(_):
+        started.set()
+        release.wait(20)
+
+    callback = OxidationMap(stack[1], on_update=block)
+    documents = list(stack[0].documents())
+    play(callback, documents[:3])
+    assert started.wait(10)
+    play(callback, documents[3:200])  # would never return if anything were computed here
+    assert callback.snapshot.lines_done == 1
+    release.set()
+    assert callback.wait_idle(20)
+    assert callback.snapshot.lines_done == 198
+    callback.close()
+
+
+def test_snapshots_do_not_change_after_publication(stack, live):
+    documents = list(stack[0].documents())
+    play(live, documents[:200])
+    live.wait_idle(10)
+    early = live.snapshot
+    copy = early.result.fraction.copy()
+    play(live, documents[200:])
+    np.testing.assert_array_equal(early.result.fraction, copy)
+
+
+def test_no_blank_is_said():
+    stack, references = make()
+    stack.counts[:] = np.random.default_rng(0).poisson(1000, stack.counts.shape)
+    snapshot = oxidation_map(stack.documents(), references)
+    assert "No blank area" in snapshot.message
+    assert snapshot.result.n_mask == 0
+
+
+def test_dead_time_and_saturation_come_from_the_descriptor(stack):
+    documents, references = stack
+    documents.configuration = {
+        "transmission_dead_time": 2e-8,
+        "transmission_saturation": 3.85e6,
+    }
+    documents.counts[:] = documents.counts / (1 + documents.counts * 2e-8 / 1e-3)
+    corrected = oxidation_map(documents.documents(), references)
+    assert corrected.result.ln_i0 == pytest.approx(np.log(4e3), abs=0.005)
+    assert (corrected.result.flags & PixelFlag.SATURATED).any()
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match="i0 is 'guess'"):
+        OxidationMap(i0="guess")
+    with pytest.raises(ValueError, match="rate"):
+        OxidationMap(rate=0)
+    with pytest.raises(ValueError, match="no energy stack"):
+        oxidation_map([])
+
+
+# -- catalog -----------------------------------------------------------------------------------
+
+
+class _Stream:
+    def __init__(self, table, metadata):
+        self.table, self.metadata = table, metadata
+
+    def read(self):
+        return self.table
+
+
+class _Run(dict):
+    metadata: dict
+
+
+def test_run_of_a_catalog(stack):
+    xarray = pytest.importorskip("xarray")
+    documents, references = stack
+    documents.configuration = {"transmission_dead_time": 1e-8}
+    everything = list(documents.documents())
+    pages = [doc for name, doc in everything if name == "event_page"]
+    keys = ("transmission", "i0", "sample_x", "sample_y", "line", "energy", "line_status")
+    columns = {}
+    for key in keys:
+        values = np.array([page["data"][key][0] for page in pages])
+        columns[key] = (("time", f"dim_{key}")[: values.ndim], values)
+    columns["seq_num"] = ("time", np.array([page["seq_num"][0] for page in pages]))
+    run = _Run(
+        primary=_Stream(
+            xarray.Dataset(columns), {"configuration": everything[1][1]["configuration"]}
+        )
+    )
+    run.metadata = {"start": everything[0][1]}
+    same(
+        oxidation_map(run, references).result,
+        oxidation_map(everything, references).result,
+    )
+
+
+def test_with_a_run_engine(stack):
+    from bluesky import RunEngine
+    from bluesky.utils import Msg
+
+    documents, references = stack
+    RE = RunEngine({}, context_managers=[])
+    callback = OxidationMap(references)
+    RE.subscribe(callback)
+    start = documents.start()[1]
+
+    def plan():
+        yield Msg("open_run", **{k: v for k, v in start.items() if k not in ("uid", "time")})
+        yield Msg("close_run")
+
+    RE(plan())
+    assert callback.error is None
+    assert callback.snapshot is None  # no line came
+    callback.close()
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_memory_does_not_grow_with_lines_repeated(stack, n):
+    documents, references = stack
+    callback = OxidationMap(references)
+    play(callback, [documents.start(), documents.descriptor()])
+    for _ in range(n):
+        for i in range(24):
+            callback(*documents.line(0, i))
+    assert callback.wait_idle(20)
+    assert callback.snapshot.lines_done == 24
+    assert callback._queue.empty()
+    assert len(callback._reader.fit._i0._pending) <= 12
+    callback.close()
