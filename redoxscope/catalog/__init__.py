@@ -1,0 +1,25 @@
+"""The catalog of runs: open it, put finished runs into it, read them back.
+
+The document log is the primary writer during a run
+(:class:`redoxscope.callbacks.DocumentLog`); the catalog gets the run after its stop document,
+by replaying the log. Importing this package is cheap: tiled (several seconds) is imported when
+a catalog is opened.
+"""
+
+from __future__ import annotations
+
+from ._ingest import ingest
+from ._profile import CatalogError, data_directory, open_catalog
+from ._read import run_documents
+from ._store import CatalogWriter, RecoveryReport, recover
+
+__all__ = [
+    "CatalogError",
+    "CatalogWriter",
+    "RecoveryReport",
+    "data_directory",
+    "ingest",
+    "open_catalog",
+    "recover",
+    "run_documents",
+]

@@ -1,0 +1,238 @@
+"""A finished document log, replayed into the catalog."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from redoxscope.callbacks._document_log import decode, scan_log
+
+from ._profile import writing
+
+__all__ = ["ingest", "LogIndex", "stored_run"]
+
+# Numbers buffered before they are written, 64 MB as Python floats. Every write costs about
+# 0.1 s per array whatever its size; it is also the zarr chunk: 5000 lines of 4 x 100 px.
+_BATCH_VALUES = 2_000_000
+# The one namespace under which stop documents made after a crash get their uid, so that a
+# recovery that is repeated writes the same document.
+_INTERRUPTED = uuid.UUID("7d1e6c5e-1a52-4d0c-9a0b-0f5b8f0c2c11")
+
+
+class LogIndex:
+    """What a log holds and where, without its arrays.
+
+    Parameters
+    ----------
+    path : str or Path
+        The log. Read once, a document at a time; memory grows by about 200 bytes an event.
+
+    Attributes
+    ----------
+    start, stop : dict or None
+        Start and stop document.
+    truncated : str or None
+        Message about a cut-off last line.
+
+    Raises
+    ------
+    CorruptLog
+        A line is not a document.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.start: dict[str, Any] | None = None
+        self.stop: dict[str, Any] | None = None
+        self.truncated: str | None = None
+        self._other: list[int] = []  # offsets of everything that is no start, stop or event
+        # stream -> seq_num -> (offset of the document, row in its page). A resumed run emits a
+        # seq_num again: the later one counts.
+        self._events: dict[str, dict[int, tuple[int, int]]] = {}
+        self._streams: dict[str, str] = {}
+        self._last_time = 0.0
+        self._values = 1  # numbers in an event, of the stream that has most
+        for offset, name, doc in scan_log(path, self._note_truncated, values=False):
+            self._add(offset, name, doc)
+
+    @property
+    def num_events(self) -> dict[str, int]:
+        """Distinct events of each stream."""
+        return {stream: len(rows) for stream, rows in self._events.items()}
+
+    @property
+    def batch_size(self) -> int:
+        """Events that make a batch of bounded memory."""
+        return max(1, _BATCH_VALUES // self._values)
+
+    def interrupted_stop(self, reason: str) -> dict[str, Any]:
+        """Stop document for a run that never got one.
+
+        Parameters
+        ----------
+        reason : str
+            What is known of the end; "interrupted: " is put before it.
+
+        Returns
+        -------
+        dict
+            ``exit_status`` "abort"; ``time`` (s) of the last document in the log.
+        """
+        assert self.start is not None
+        run = self.start["uid"]
+        return {
+            "uid": str(uuid.uuid5(_INTERRUPTED, run)),
+            "run_start": run,
+            "time": self._last_time,
+            "exit_status": "abort",
+            "reason": f"interrupted: {reason}",
+            "num_events": self.num_events,
+        }
+
+    def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Everything but start and stop: each event once, in order of its seq_num."""
+        with self.path.open("rb") as file:
+            for offset in self._other:
+                yield _read(file, offset)
+            for rows in self._events.values():
+                yield from _pages(file, [rows[seq_num] for seq_num in sorted(rows)])
+
+    def _note_truncated(self, message: str) -> None:
+        self.truncated = message
+
+    def _add(self, offset: int, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self.start = doc
+        elif name == "stop":
+            self.stop = doc
+        elif name in ("event", "event_page"):
+            rows = self._events[self._streams[doc["descriptor"]]]
+            seq_nums = doc["seq_num"] if name == "event_page" else [doc["seq_num"]]
+            rows.update((seq_num, (offset, row)) for row, seq_num in enumerate(seq_nums))
+        else:
+            if name == "descriptor":
+                self._streams[doc["uid"]] = doc["name"]
+                self._events.setdefault(doc["name"], {})
+                shapes = [
+                    key["shape"] for key in doc["data_keys"].values() if "external" not in key
+                ]
+                self._values = max(self._values, sum(prod(n or 1 for n in s) for s in shapes))
+            self._other.append(offset)
+        time = doc.get("time", 0.0)
+        self._last_time = max([self._last_time, *(time if isinstance(time, list) else [time])])
+
+
+def _read(file: BinaryIO, offset: int) -> tuple[str, dict[str, Any]]:
+    file.seek(offset)
+    record = decode(file.readline())
+    assert record is not None  # it was read once
+    return record
+
+
+def _pages(file: BinaryIO, places: list[tuple[int, int]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events at these places; a page of which every row is wanted is passed on whole."""
+    first = 0
+    while first < len(places):
+        offset = places[first][0]
+        last = first
+        while last < len(places) and places[last][0] == offset:
+            last += 1
+        name, doc = _read(file, offset)
+        rows = [row for _, row in places[first:last]]
+        if name == "event_page" and rows != list(range(len(doc["seq_num"]))):
+            doc = _take(doc, rows)
+        yield name, doc
+        first = last
+
+
+def _take(page: dict[str, Any], rows: list[int]) -> dict[str, Any]:
+    """Some rows of an event page."""
+    taken = dict(page)
+    for key in ("seq_num", "time", "uid"):
+        taken[key] = [page[key][row] for row in rows]
+    for key in ("data", "timestamps", "filled"):
+        columns = page.get(key, {})
+        taken[key] = {name: [column[row] for row in rows] for name, column in columns.items()}
+    return taken
+
+
+def stored_run(catalog: Any, uid: str) -> Any | None:
+    """The run of exactly this uid in the catalog, complete or not; None where there is none."""
+    try:
+        run = catalog[uid]
+    except KeyError:
+        return None
+    return run if run.metadata["start"]["uid"] == uid else None
+
+
+def ingest(
+    log_path: str | os.PathLike[str] | LogIndex,
+    catalog: Any,
+    *,
+    interrupted: str | None = None,
+    batch_size: int | None = None,
+) -> int:
+    """Replay a log into the catalog.
+
+    Every event goes in once, the last of those with the same ``seq_num``, in order of
+    ``seq_num``. A run that is complete in the catalog is left alone; one that is not (a crash
+    during an earlier call) is removed and written anew. Memory is bounded by ``batch_size``.
+
+    Parameters
+    ----------
+    log_path : str, Path or LogIndex
+        The log.
+    catalog : CatalogOfBlueskyRuns
+        As :func:`open_catalog` gives it.
+    interrupted : str, optional
+        Why a run without stop document ended; such a run is stored with ``exit_status``
+        "abort" and ``reason`` "interrupted: ...". Without it such a log is refused.
+    batch_size : int, optional
+        Events written at a time; by default two million numbers' worth.
+
+    Returns
+    -------
+    int
+        Events of the run in all streams together, stored now or before.
+
+    Raises
+    ------
+    CorruptLog
+        A line is not a document.
+    CatalogError
+        Another process has been writing to the embedded catalog for a minute.
+    ValueError
+        The log has no start document, or no stop document and no ``interrupted``.
+    """
+    index = log_path if isinstance(log_path, LogIndex) else LogIndex(log_path)
+    if index.start is None:
+        raise ValueError(f"document log {index.path} holds no start document")
+    stop = index.stop
+    if stop is None:
+        if interrupted is None:
+            raise ValueError(
+                f"document log {index.path} holds no stop document: the run goes on, or recover it"
+            )
+        stop = index.interrupted_stop(interrupted)
+    total = sum(index.num_events.values())
+
+    with writing(catalog):
+        old = stored_run(catalog, index.start["uid"])
+        if old is not None:
+            # The stop document is the last thing written: with it, the run is whole.
+            if old.metadata.get("stop"):
+                return total
+            old.delete(recursive=True, external_only=False)
+
+        from ._tiled_writer import tiled_writer
+
+        write = tiled_writer(catalog, batch_size or index.batch_size)
+        write("start", index.start)
+        for name, doc in index.documents():
+            write(name, doc)
+        write("stop", stop)
+    return total

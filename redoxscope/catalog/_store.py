@@ -1,0 +1,166 @@
+"""From the log into the catalog: at the end of a run, and after a crash."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from redoxscope.callbacks._document_log import SUFFIX, DocumentLog, lock_log
+from redoxscope.contract import STREAM
+
+from ._ingest import LogIndex, ingest, stored_run
+from ._profile import open_catalog
+
+__all__ = ["CatalogWriter", "RecoveryReport", "recover"]
+
+STORED = "stored"  # sub-directory for logs whose run is in the catalog
+_REASON = "the client ended before the run did"
+
+
+@dataclass(frozen=True)
+class RecoveryReport:
+    """What became of one log.
+
+    Attributes
+    ----------
+    uid : str
+        Run; the name of the log's file.
+    lines : int
+        Lines (events of the primary stream) it holds.
+    status : str
+        "recovered": the run never ended, it is now in the catalog as interrupted;
+        "stored": the run had ended, it is now in the catalog;
+        "present": it was in the catalog already; "running": left alone, its client is alive;
+        "empty": killed before the first document, nothing to store;
+        "failed": see ``message``; the log is where it was.
+    message : str
+        Details; "" where there are none.
+    path : Path
+        The log, where it is now.
+    """
+
+    uid: str
+    lines: int
+    status: Literal["recovered", "stored", "present", "running", "empty", "failed"]
+    message: str
+    path: Path
+
+
+class CatalogWriter:
+    """Put each run into the catalog at its stop document.
+
+    Subscribe it after the :class:`~redoxscope.callbacks.DocumentLog` whose files it reads.
+    It does nothing during the run. At the stop document the log is replayed into the catalog
+    (about 0.5 ms per line) and moved to ``<directory>/stored/``, where it may be deleted. A
+    failure does not fail the plan: the log stays and a warning names the command that tries
+    again.
+
+    Parameters
+    ----------
+    catalog_or_profile : CatalogOfBlueskyRuns or str
+        The catalog, or the name of its profile, opened when first needed.
+    log : DocumentLog
+        The log.
+    """
+
+    def __init__(self, catalog_or_profile: Any, log: DocumentLog) -> None:
+        self._catalog = None if isinstance(catalog_or_profile, str) else catalog_or_profile
+        self._profile = catalog_or_profile if isinstance(catalog_or_profile, str) else ""
+        self._log = log
+
+    @property
+    def catalog(self) -> Any:
+        """The catalog; opens it where only the profile was given (several seconds)."""
+        if self._catalog is None:
+            self._catalog = open_catalog(self._profile)
+        return self._catalog
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Store the run of a stop document; ignore every other document."""
+        if name != "stop":
+            return
+        uid = doc["run_start"]
+        if uid in self._log.open_runs:
+            raise RuntimeError("CatalogWriter: subscribe the DocumentLog before it, not after")
+        path = self._log.path(uid)
+        try:
+            with _locked(path) as free:
+                if free:
+                    ingest(path, self.catalog)
+                    _set_aside(path)
+        # Whatever goes wrong here (server, disk, database, network), the data are in the log.
+        except Exception as exc:
+            warnings.warn(
+                f"run {uid} is not in the catalog ({type(exc).__name__}: {exc}). Its data are safe "
+                f"in {path}; put them into the catalog with: redoxscope recover",
+                stacklevel=2,
+            )
+
+
+def recover(directory: str | os.PathLike[str], catalog: Any) -> list[RecoveryReport]:
+    """Put every log that is not stored into the catalog.
+
+    Runs that never ended get a stop document with ``exit_status`` "abort", a ``reason`` that
+    starts "interrupted: " and ``num_events``. Runs in progress are left alone. May be repeated.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Directory of the document logs.
+    catalog : CatalogOfBlueskyRuns
+        As :func:`open_catalog` gives it.
+
+    Returns
+    -------
+    list of RecoveryReport
+        One per log, by file name; empty where there is nothing to do. A log that cannot be
+        stored is reported as "failed" and does not stop the others.
+    """
+    return [_recover_one(path, catalog) for path in sorted(Path(directory).glob(f"*{SUFFIX}"))]
+
+
+def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
+    uid = path.name.removesuffix(SUFFIX)
+    lines = 0
+    try:
+        with _locked(path) as free:
+            if not free:
+                return RecoveryReport(uid, 0, "running", "its client is alive", path)
+            index = LogIndex(path)
+            message = index.truncated or ""
+            lines = index.num_events.get(STREAM, 0)
+            if index.start is None and not index.num_events:
+                return RecoveryReport(uid, 0, "empty", message, _set_aside(path))
+            status: Literal["present", "stored", "recovered"]
+            old = stored_run(catalog, uid)
+            if old is not None and old.metadata.get("stop"):
+                status = "present"
+            else:
+                ingest(index, catalog, interrupted=_REASON)
+                status = "stored" if index.stop else "recovered"
+            return RecoveryReport(uid, lines, status, message, _set_aside(path))
+    except Exception as exc:  # one bad log, or one the server refuses, does not stop the others
+        return RecoveryReport(uid, lines, "failed", f"{type(exc).__name__}: {exc}", path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a log's lock; False where someone else does."""
+    fd = lock_log(path)
+    try:
+        yield fd is not None
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _set_aside(path: Path) -> Path:
+    """Move a log whose run is in the catalog out of recover's way."""
+    stored = path.parent / STORED
+    stored.mkdir(exist_ok=True)
+    return path.rename(stored / path.name)

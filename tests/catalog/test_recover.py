@@ -1,0 +1,158 @@
+"""Crashes: a client killed, a catalog that is not there, logs that are no good."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redoxscope.callbacks._document_log import DocumentLog
+from redoxscope.catalog import CatalogWriter, ingest, recover
+
+from .conftest import stack_documents
+
+# Writes a run without end, says so after each line, and waits to be killed.
+_CLIENT = """
+import sys
+from redoxscope.callbacks._document_log import DocumentLog
+from tests.catalog.conftest import stack_documents
+log = DocumentLog(sys.argv[1])
+for name, doc in stack_documents()[:-1]:
+    log(name, doc)
+    print(name, flush=True)
+print("waiting", flush=True)
+sys.stdin.read()
+"""
+
+
+def _log(directory: Path, documents: list) -> Path:
+    log = DocumentLog(directory)
+    for name, doc in documents:
+        log(name, doc)
+    log.close()
+    return log.path(documents[0][1]["uid"])
+
+
+def test_a_killed_client_loses_no_line(tmp_path: Path, embedded: Any) -> None:
+    root = Path(__file__).parents[2]
+    client = subprocess.Popen(
+        [sys.executable, "-c", _CLIENT, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    with client:
+        assert client.stdout is not None
+        for line in client.stdout:
+            if line == "waiting\n":
+                break
+        (running,) = recover(tmp_path, embedded)
+        assert running.status == "running"
+        client.send_signal(signal.SIGKILL)
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines, report.message) == ("recovered", 10, "")
+    run = embedded[report.uid]
+    assert run["primary"].read()["transmission"].shape == (10, 20)
+    assert run.stop["exit_status"] == "abort"
+    assert run.stop["reason"].startswith("interrupted: ")
+    assert run.stop["num_events"] == {"primary": 10}
+    assert run.stop["time"] >= run.start["time"]
+    assert report.path.parent.name == "stored"
+    assert recover(tmp_path, embedded) == []
+
+
+def test_killed_within_a_line(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents()[:6])
+    path.write_bytes(path.read_bytes()[:-40])
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("recovered", 3)
+    assert "cut off" in report.message
+
+
+def test_killed_between_storing_and_moving(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents())
+    ingest(path, embedded)
+    (report,) = recover(tmp_path, embedded)
+    assert report.status == "present"
+    assert not path.exists()
+
+
+def test_killed_before_the_first_document(tmp_path: Path) -> None:
+    (tmp_path / "abc.jsonl").write_bytes(b'{"name":"sta')
+    (report,) = recover(tmp_path, catalog=None)
+    assert report.status == "empty"
+    assert recover(tmp_path, catalog=None) == []
+
+
+def test_one_bad_log_does_not_stop_the_others(tmp_path: Path, embedded: Any) -> None:
+    good = _log(tmp_path, stack_documents())
+    (tmp_path / "0bad.jsonl").write_bytes(b"rubbish\n")
+    headless = tmp_path / "1headless.jsonl"
+    headless.write_bytes(b"".join(good.read_bytes().splitlines(keepends=True)[1:]))
+    reports = {report.path.name: report for report in recover(tmp_path, embedded)}
+    assert reports["0bad.jsonl"].status == "failed"
+    assert "line 1" in reports["0bad.jsonl"].message
+    assert reports["1headless.jsonl"].status == "failed"
+    assert "no start document" in reports["1headless.jsonl"].message
+    assert reports[good.name].status == "stored"
+    assert headless.exists()
+
+
+def test_no_directory_no_reports(tmp_path: Path) -> None:
+    assert recover(tmp_path / "never", catalog=None) == []
+
+
+class _Gone:
+    """A catalog whose server does not answer."""
+
+    metadata: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        raise ConnectionError("connection refused")
+
+
+def test_an_unavailable_catalog_keeps_the_log_and_says_what_to_do(
+    tmp_path: Path, embedded: Any
+) -> None:
+    log = DocumentLog(tmp_path)
+    writer = CatalogWriter(_Gone(), log)
+    documents = stack_documents()
+    for name, doc in documents[:-1]:
+        log(name, doc)
+        writer(name, doc)
+    log(*documents[-1])
+    with pytest.warns(
+        UserWarning, match=r"connection refused.*safe in .*\.jsonl.*redoxscope recover"
+    ):
+        writer(*documents[-1])
+    (report,) = recover(tmp_path, _Gone())
+    assert report.status == "failed"
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("stored", 10)
+    assert embedded[report.uid].stop["exit_status"] == "success"
+
+
+def test_a_profile_that_cannot_be_opened_keeps_the_log(tmp_path: Path, home: Path) -> None:
+    log = DocumentLog(tmp_path)
+    documents = stack_documents()
+    for name, doc in documents:
+        log(name, doc)
+    with pytest.warns(UserWarning, match="'nowhere' is unknown.*redoxscope recover"):
+        CatalogWriter("nowhere", log)(*documents[-1])
+    assert log.path(documents[0][1]["uid"]).exists()
+
+
+def test_a_writer_subscribed_before_the_log_says_so(tmp_path: Path) -> None:
+    log = DocumentLog(tmp_path)
+    documents = stack_documents()
+    log(*documents[0])
+    with pytest.raises(RuntimeError, match="subscribe the DocumentLog before"):
+        CatalogWriter(None, log)(*documents[-1])
+    log.close()
