@@ -1,0 +1,30 @@
+"""Ophyd devices of a soft X-ray microscope; one module per part of the instrument."""
+
+from ._base import BeamlineDevice, DeviceError
+from ._counter import LineCounter, RingCurrent
+from ._monochromator import Monochromator
+from ._motor import Motor
+from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
+from ._scanner import RasterScanner, ScannerState
+from ._shutter import Shutter, ShutterMode
+from ._stage import SampleStage
+from ._stxm import STXM, Placement
+
+__all__ = [
+    "STXM",
+    "BeamlineDevice",
+    "DeviceError",
+    "FocusedEnergy",
+    "LineCounter",
+    "Monochromator",
+    "Motor",
+    "OrderSortingAperture",
+    "Placement",
+    "RasterScanner",
+    "RingCurrent",
+    "SampleStage",
+    "ScannerState",
+    "Shutter",
+    "ShutterMode",
+    "ZonePlate",
+]

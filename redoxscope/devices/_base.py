@@ -1,0 +1,204 @@
+"""What every device shares: PV names that a beamline file can override, and statuses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ophyd import Component, Device, FormattedComponent, Signal
+from ophyd.status import Status
+from ophyd.utils import InvalidState, StatusTimeoutError
+
+__all__ = ["BeamlineDevice", "DeviceError", "Move", "both", "done", "fail_when_lost", "pv", "put_now", "then"]
+
+SETTLE_TIMEOUT = 5.0
+"""Margin (s) on top of the time that physics asks for, before a move counts as failed."""
+
+
+class DeviceError(RuntimeError):
+    """A device did not do what it was told; the message names the device and the PV."""
+
+
+class PVNames(Mapping[str, str]):
+    """PV name of each suffix: the device's prefix plus the suffix, or the override."""
+
+    def __init__(self, prefix: str, overrides: Mapping[str, str] | None):
+        self._prefix = prefix
+        self._overrides = dict(overrides or {})
+
+    def __getitem__(self, suffix: str) -> str:
+        return self._overrides.get(suffix, self._prefix + suffix)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._overrides)
+
+    def __len__(self) -> int:
+        return len(self._overrides)
+
+
+def pv(cls: type, suffix: str, **kwargs: Any) -> Component:
+    """Component of a `BeamlineDevice` whose PV name a beamline file may override."""
+    return FormattedComponent(cls, "{self.pvs[" + suffix + "]}", **kwargs)
+
+
+class BeamlineDevice(Device):
+    """Device whose PVs follow the contract below ``prefix`` unless overridden.
+
+    Parameters
+    ----------
+    prefix : str
+        Start of the PV names, with its trailing separator.
+    pvs : mapping of str to str, optional
+        Full PV name for a suffix of the contract (``docs/reference/pvs.md``), for
+        beamlines whose names differ.
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        pvs: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ):
+        self.pvs = PVNames(prefix, pvs)
+        super().__init__(prefix, name=name, **kwargs)
+
+
+class Move(Status):
+    """Something under way that must end: the first call of `end` counts, later ones do not.
+
+    When nobody calls it in time it fails with a `DeviceError` that says what was to happen;
+    ophyd's own time-out names neither device nor PV.
+
+    Parameters
+    ----------
+    what : str
+        What is to happen, naming the device and the PV.
+    timeout : float
+        Longest time (s).
+    """
+
+    def __init__(self, what: str, timeout: float):
+        super().__init__()
+        self.what = what
+        late = DeviceError(f"{what}: not done within {timeout:.3g} s")
+        self._timer = threading.Timer(timeout, self.end, (late,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Finish it, or fail it with ``error``."""
+        self._timer.cancel()
+        _settle(self, error)
+
+    def attempt(self, step: Callable[[], None]) -> None:
+        """Run a step of it from a callback thread, where nobody would see it fail."""
+        try:
+            step()
+        except Exception as exc:
+            self.end(DeviceError(f"{self.what}: {exc}"))
+
+
+def done() -> Status:
+    """A status that is finished already."""
+    status = Status()
+    status.set_finished()
+    return status
+
+
+def then(first: Status, action: Callable[[], Status | None]) -> Status:
+    """Status of ``first`` followed by the status that ``action`` returns, if it returns one.
+
+    A failure of either, or of ``action`` itself, fails the returned status with its cause.
+    Each of the two has its own time-out, so the returned one needs none (in ophyd a status
+    with a time-out costs a thread).
+    """
+    whole = Status()
+
+    def second_done(status: Status) -> None:
+        _settle(whole, status.exception(timeout=0))
+
+    def first_done(status: Status) -> None:
+        error = status.exception(timeout=0)
+        if error is not None:
+            _settle(whole, error)
+            return
+        try:
+            second = action()
+        except Exception as exc:  # it runs in a callback thread: the status carries it
+            _settle(whole, exc)
+            return
+        if second is None:
+            whole.set_finished()
+        else:
+            second.add_callback(second_done)
+
+    first.add_callback(first_done)
+    return whole
+
+
+def both(*parts: Status) -> Status:
+    """Status of several at once: the first failure fails it, with its cause.
+
+    (The ``&`` of ophyd forgets the cause, which is what names the device.)
+    """
+    whole = Status()
+    lock = threading.Lock()
+    left = len(parts)
+
+    def part_done(status: Status) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            last = left == 0
+        error = status.exception(timeout=0)
+        if error is not None or last:
+            _settle(whole, error)
+
+    for part in parts:
+        part.add_callback(part_done)
+    return whole
+
+
+def fail_when_lost(signals: Iterable[Signal], lost: Callable[[DeviceError], None]) -> None:
+    """Call ``lost`` when one of the signals disconnects, with an error that names its PV."""
+
+    def watch(signal: Signal) -> None:
+        name = getattr(signal, "pvname", signal.name)
+
+        def changed(*, connected: bool = True, **_: Any) -> None:
+            if not connected:
+                lost(DeviceError(f"{signal.name}: PV {name} disconnected"))
+
+        signal.subscribe(changed, event_type=signal.SUB_META, run=False)
+
+    for signal in signals:
+        watch(signal)
+
+
+def put_now(signal: Any, value: Any) -> None:
+    """Write without waiting, neither for the effect nor for a PV that is not there.
+
+    Raises
+    ------
+    DeviceError
+        The PV is disconnected.
+    """
+    if not signal.connected:
+        raise DeviceError(f"{signal.name}: PV {signal.pvname} is disconnected")
+    signal.put(value, wait=False)
+
+
+def _settle(status: Status, error: BaseException | None) -> None:
+    """Finish a status, or fail it; without effect on one that is finished or failed."""
+    if isinstance(error, StatusTimeoutError) or not isinstance(error, Exception | None):
+        error = DeviceError(str(error))  # ophyd keeps the former type for itself
+    try:
+        if error is None:
+            status.set_finished()
+        else:
+            status.set_exception(error)
+    except InvalidState:
+        pass

@@ -1,0 +1,110 @@
+"""What a document says about one line: its row and its data keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ophyd import Signal
+
+from ..contract import LineStatus
+from ._counter import LineCounter
+
+__all__ = ["LineRecord", "Row"]
+
+Row = dict[str, tuple[Any, float]]
+"""Value and time stamp (s) by data key."""
+
+
+class LineRecord:
+    """Puts the values of one line under the data keys of the document contract.
+
+    Parameters
+    ----------
+    detectors : sequence of LineCounter
+        One array of counts per line each, under the detector's ``field``.
+    scalars : mapping of str to Signal
+        Monitored signals, one value per line, by data key.
+    x, y, info : Signal
+        The scanner's own: measured positions (µm), and index, line, status.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[LineCounter],
+        scalars: Mapping[str, Signal],
+        *,
+        x: Signal,
+        y: Signal,
+        info: Signal,
+    ):
+        self.detectors = tuple(detectors)
+        self.scalars = dict(scalars)
+        self._x, self._y, self._info = x, y, info
+
+    def row(
+        self,
+        line: int,
+        status: LineStatus,
+        when: float,
+        nx: int,
+        own: Mapping[str, Any],
+        counts: Mapping[str, Any],
+    ) -> Row:
+        """One event's data and time stamps, in plain Python types.
+
+        Parameters
+        ----------
+        line : int
+        status : LineStatus
+        when : float
+            When the line was finished (s).
+        nx : int
+            Pixels; what is missing is NaN.
+        own : mapping
+            ``x`` and ``y`` of the scanner (µm).
+        counts : mapping
+            By the detectors' ``field``.
+        """
+        row: dict[str, Any] = {key: _plain(sig.get()) for key, sig in self.scalars.items()}
+        row["line"] = line
+        row["line_status"] = int(status)
+        row["sample_x"] = _fit(own.get("x"), nx)
+        row["sample_y"] = _fit(own.get("y"), nx)
+        for det in self.detectors:
+            row[det.field] = _fit(counts.get(det.field), nx)
+        return {key: (value, when) for key, value in row.items()}
+
+    def describe(self, nx: int) -> dict[str, dict[str, Any]]:
+        """Data keys of a line of ``nx`` pixels."""
+        keys: dict[str, dict[str, Any]] = {}
+        for key, signal in self.scalars.items():
+            keys[key] = dict(next(iter(signal.describe().values())))
+        whole = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8"}
+        keys["line"] = {"source": f"PV:{self._info.pvname}", **whole}
+        keys["line_status"] = {"source": f"PV:{self._info.pvname}", **whole}
+        arrays = {"sample_x": (self._x, "um"), "sample_y": (self._y, "um")}
+        arrays |= {det.field: (det.line, "counts") for det in self.detectors}
+        for key, (signal, units) in arrays.items():
+            keys[key] = {"source": f"PV:{signal.pvname}", "dtype": "array", "shape": [nx],
+                         "dtype_numpy": "<f8", "units": units}
+        return keys
+
+    def configured(self) -> list[Any]:
+        """Devices whose configuration belongs to the data: detectors and scalars' owners."""
+        owners = [sig.parent for sig in self.scalars.values() if sig.parent is not None]
+        return list(dict.fromkeys([*self.detectors, *owners]))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _fit(values: Any, nx: int) -> list[float]:
+    """Plain list of ``nx`` floats; what is missing is NaN."""
+    line = np.full(nx, np.nan)
+    if values is not None:
+        got = np.asarray(values, float)[:nx]
+        line[: len(got)] = got
+    return line.tolist()

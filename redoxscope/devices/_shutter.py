@@ -1,0 +1,119 @@
+"""The beam shutter."""
+
+from __future__ import annotations
+
+import logging
+from enum import IntEnum
+from typing import Any
+
+from ophyd import Component as Cpt
+from ophyd import EpicsSignal, EpicsSignalRO, Signal
+from ophyd.status import Status
+
+from ._base import BeamlineDevice, DeviceError, Move, put_now, pv
+
+__all__ = ["Shutter", "ShutterMode"]
+
+log = logging.getLogger("redoxscope.shutter")
+
+
+class ShutterMode(IntEnum):
+    """Who moves the blade: the user, or the scanner (open only while a line is flown)."""
+
+    MANUAL = 0
+    FOLLOW = 1
+
+
+class Shutter(BeamlineDevice):
+    """Shutter that follows the scanner during a scan and is closed after it.
+
+    While it follows, the controller opens it for the lines of a raster and closes it at the
+    raster's end, so a client that dies leaves no beam on the sample; ``dead_man`` closes it
+    when a line takes longer than that.
+    """
+
+    status = pv(EpicsSignalRO, "Status", kind="hinted", auto_monitor=True, doc="0 closed, 1 open")
+    command = pv(EpicsSignal, "Cmd", kind="omitted", auto_monitor=True, doc="0 close, 1 open")
+    mode = pv(EpicsSignal, "Mode", kind="config", auto_monitor=True, doc="0 manual, 1 follow scan")
+    dead_man = pv(
+        EpicsSignal, "DeadMan", kind="config", auto_monitor=True, doc="longest time open, s"
+    )
+    time_limit = Cpt(Signal, value=5.0, kind="config", doc="longest time for the blade, s")
+
+    _following = False  # what this client asked for last; the monitor may lag behind it
+
+    def set(self, value: str) -> Status:
+        """Go to ``"open"``, ``"closed"``, or ``"follow"`` the scanner.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Done when the controller has taken the command and then reports the blade (or,
+            for ``"follow"``, the mode) where it should be; else fails with `DeviceError`.
+
+        Raises
+        ------
+        ValueError
+            For any other word.
+        """
+        if value not in ("open", "closed", "follow"):
+            raise ValueError(f"{self.name}: {value!r} is none of 'open', 'closed', 'follow'")
+        follow = value == "follow"
+        if follow:
+            goal, signal = int(ShutterMode.FOLLOW), self.mode
+        else:
+            goal, signal = int(value == "open"), self.status
+        text = f"{self.name} ({signal.pvname}) is not confirmed {value}. CHECK IT BY HAND"
+        move = Move(text, self.time_limit.get())
+        taken = False
+
+        def look(*, value: Any, **_: Any) -> None:
+            if taken and int(value) == goal:
+                move.end()
+
+        def command_taken(**_: Any) -> None:
+            # Only now does what the PV says follow from the command. (The value that
+            # ophyd caches of a PV that was written is the one that was asked for.)
+            nonlocal taken
+            taken = True
+            move.attempt(lambda: look(value=signal.get(use_monitor=False)))
+
+        signal.subscribe(look, run=False)
+        move.add_callback(lambda _: signal.clear_sub(look))
+        self._following = False
+        try:
+            if not self.command.connected:
+                raise DeviceError(f"PV {self.command.pvname} is disconnected")
+            if follow:
+                self.mode.put(goal, use_complete=True, callback=command_taken)
+            else:
+                self.mode.put(int(ShutterMode.MANUAL), wait=False)
+                self.command.put(goal, use_complete=True, callback=command_taken)
+        except Exception as exc:
+            move.end(DeviceError(f"{text}: {exc}"))
+        else:
+            self._following = follow
+        return move
+
+    @property
+    def follows(self) -> bool:
+        """Whether it was last told to follow the scanner, and says that it does."""
+        return self._following and self.mode.get() == ShutterMode.FOLLOW
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.status.get())
+
+    def stop(self, *, success: bool = False) -> None:
+        """Close, without waiting."""
+        self._following = False
+        put_now(self.mode, int(ShutterMode.MANUAL))
+        put_now(self.command, 0)
+
+    def unstage(self) -> list[object]:
+        """Close; a failure is logged only, for it must not hide what ended the plan."""
+        try:
+            self.stop(success=True)
+        except DeviceError as exc:
+            log.error("%s: %s. CHECK IT BY HAND.", self.name, exc)
+        return super().unstage()

@@ -1,0 +1,156 @@
+"""The scanning transmission X-ray microscope: everything a stack needs, in one device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ophyd import Component as Cpt
+from ophyd import Device
+
+from ..contract import Raster, Region
+from ._counter import LineCounter, RingCurrent
+from ._monochromator import Monochromator
+from ._motor import check_limits
+from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
+from ._scanner import RasterScanner
+from ._shutter import Shutter
+from ._stage import SampleStage
+
+__all__ = ["STXM", "Placement"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a region is reached: coarse moves first (None: stay), then the raster."""
+
+    coarse_x: float | None
+    coarse_y: float | None
+    raster: Raster
+
+
+class STXM(Device):
+    """Zone-plate STXM: monochromator, optics, stages, scanner, detectors, shutter.
+
+    ``energy`` moves monochromator, EPU and focus together. `check_stack` is the interlock of
+    a whole plan; the same checks guard each device's own ``set``.
+
+    Parameters
+    ----------
+    prefix : str
+        Start of every PV name. A beamline file replaces components one by one
+        (`redoxscope.config`).
+    """
+
+    monochromator = Cpt(Monochromator, "Mono:", kind="normal", doc="photon energy")
+    zone_plate = Cpt(ZonePlate, "ZP:", kind="normal", doc="zone plate")
+    osa = Cpt(OrderSortingAperture, "OSA:", kind="normal", doc="order-sorting aperture")
+    sample_stage = Cpt(SampleStage, "Sample:", kind="normal", doc="sample stage")
+    scanner = Cpt(RasterScanner, "Scan:", kind="normal", doc="raster scanner")
+    transmission = Cpt(LineCounter, "Trans:", kind="hinted", doc="transmitted photons")
+    i0 = Cpt(LineCounter, "I0:", kind="normal", doc="beam monitor")
+    ring = Cpt(RingCurrent, "Ring:", kind="normal", doc="stored current")
+    shutter = Cpt(Shutter, "Shutter:", kind="normal", doc="beam shutter")
+
+    def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
+        super().__init__(prefix, name=name, **kwargs)
+        self.energy = FocusedEnergy(
+            name="energy",
+            monochromator=self.monochromator,
+            zone_plate=self.zone_plate,
+            sample_z=self.sample_stage.z,
+        )
+        self.sample_stage.z.guard(self._check_sample_z)
+        self.scanner.attach(
+            self.line_detectors,
+            {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
+            self.shutter,
+        )
+
+    @property
+    def line_detectors(self) -> list[LineCounter]:
+        """Every counter that is gated by the scanner."""
+        parts = (getattr(self, name) for name in self.component_names)
+        return [part for part in parts if isinstance(part, LineCounter)]
+
+    def _check_sample_z(self, z_um: float) -> None:
+        self.zone_plate.check([self.energy.position], sample_z_um=z_um)
+
+    def check_stack(
+        self, energies: Sequence[float], region: Region, dwell: float, *, edge: str | None = None
+    ) -> None:
+        """Check a whole stack against limits and geometry, from what the devices say now.
+
+        Parameters
+        ----------
+        energies : sequence of float
+            True photon energies (eV).
+        region : Region
+        dwell : float
+            Time per pixel (s).
+        edge : str, optional
+            Edge whose energy offset will apply.
+
+        Raises
+        ------
+        ophyd.utils.LimitError, redoxscope.optics.InterlockError, ValueError
+            Naming device, value, limit and unit. Nothing has moved.
+        """
+        self.check_dwell(dwell, region.pixels[0])
+        self.place(region, dwell)
+        offset = self.monochromator.offset_at(edge)
+        for energy in energies:
+            self.monochromator.check_value(energy, offset=offset)
+        self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.position)
+
+    def check_dwell(self, dwell: float, nx: int) -> None:
+        """Refuse a dwell (s) or line length that the scanner cannot fly.
+
+        Raises
+        ------
+        ValueError
+        """
+        low, high = self.scanner.min_dwell.get(), self.scanner.max_dwell.get()
+        name = self.scanner.name
+        if not (math.isfinite(dwell) and low <= dwell <= high):
+            raise ValueError(f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s")
+        points = int(self.scanner.max_points.get())
+        if nx > points:
+            raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
+        longest = self.shutter.dead_man.get()
+        if not nx * dwell < longest:
+            raise ValueError(
+                f"a line of {nx} pixels x {dwell:g} s = {nx * dwell:g} s takes longer than "
+                f"{self.shutter.name}.dead_man = {longest:g} s, which would close the shutter"
+            )
+
+    def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement:
+        """Where the stages go for a region: the fine stage alone where its range suffices.
+
+        Raises
+        ------
+        ophyd.utils.LimitError
+            The region, with the run-up beyond its lines, leaves the limits of a stage.
+        """
+        run_up = self.scanner.run_up.get()
+        starts: list[float] = []
+        coarse: list[float | None] = []
+        for axis, (first, last), beyond in zip("xy", region.extents, (run_up, 0.0), strict=True):
+            motor = getattr(self.sample_stage, axis)
+            fine = getattr(self.sample_stage, f"fine_{axis}")
+            low, high = fine.limits
+            here = motor.position
+            if low <= first - here - beyond and last - here + beyond <= high:
+                coarse.append(None)
+            else:
+                here = (first + last) / 2 - (low + high) / 2
+                motor.check_value(here)
+                coarse.append(here)
+            for edge in (first - here - beyond, last - here + beyond):
+                check_limits(fine.name, edge, (low, high), "µm")
+            starts += [first - here, last - here]
+        nx, ny = region.pixels
+        raster = Raster(starts[0], starts[1], nx, starts[2], starts[3], ny, dwell, retries)
+        return Placement(coarse[0], coarse[1], raster)
