@@ -1,0 +1,93 @@
+"""What the tests of plans share: a small stack and what must be true after it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import event_model
+import numpy as np
+import pytest
+
+from redoxscope.contract import LineStatus, line_of, validate_run
+from redoxscope.plans import energy_stack
+
+ENERGIES = [639.0, 640.0]
+PIXELS = (4, 3)
+SIZE = (2.0, 3.0)
+
+
+@pytest.fixture
+def stack(stxm):
+    """A plan of 2 energies x 3 lines of 4 pixels; a line takes 4 ms."""
+
+    def make(**options):
+        options = {"energies": ENERGIES, "pixels": PIXELS, "size": SIZE, "dwell": 0.05} | options
+        return energy_stack(stxm, **options)
+
+    return make
+
+
+@pytest.fixture
+def record(RE):
+    """Documents in order, as (name, document)."""
+    documents = []
+    RE.subscribe(lambda name, doc: documents.append((name, doc)))
+    return documents
+
+
+@pytest.fixture
+def safe(stxm):
+    """Assert that the microscope was left safe: asked anew, not from the last monitor."""
+
+    def check():
+        assert stxm.shutter.status.get(use_monitor=False) == 0
+        assert stxm.shutter.mode.get(use_monitor=False) == 0
+        assert stxm.scanner.state.get(use_monitor=False) in (0, 2)
+        assert stxm.scanner._image_open is False
+        assert stxm.scanner._watchdog._timer is None
+
+    return check
+
+
+def pages(record):
+    """Data of every event page, as lists by key, and the sequence numbers."""
+    data = defaultdict(list)
+    for name, doc in record:
+        if name == "event_page":
+            data["seq_num"] += doc["seq_num"]
+            for key, values in doc["data"].items():
+                data[key] += values
+    return data
+
+
+def check_documents(record):
+    """Schema of bluesky, contract of this package, and plain types."""
+    for name, doc in record:
+        validator = event_model.schema_validators[event_model.DocumentNames[name]]
+        validator.validate(doc)
+        json.dumps(doc)
+    validate_run(record)
+
+
+def check_stack(record, *, energies=ENERGIES, pixels=PIXELS, size=SIZE, dark=False):
+    """Every line once, in order, taken where and at which energy it belongs, with beam on."""
+    check_documents(record)
+    nx, ny = pixels
+    data = pages(record)
+    assert data["seq_num"] == list(range(1, len(energies) * ny + 1))
+    rows = (np.arange(ny) - (ny - 1) / 2) * size[1] / ny
+    columns = (np.arange(nx) - (nx - 1) / 2) * size[0] / nx
+    for i, seq_num in enumerate(data["seq_num"]):
+        index, line = line_of(seq_num, ny)
+        assert data["line"][i] == line
+        assert data["energy"][i] == pytest.approx(energies[index], abs=0.02)
+        if data["line_status"][i] == LineStatus.MISSED:
+            continue  # positions may be missing too
+        np.testing.assert_allclose(data["sample_y"][i], rows[line], atol=0.1)
+        np.testing.assert_allclose(data["sample_x"][i], columns, atol=0.1)
+        if not dark:
+            # 1e7 photons/s x 0.05 s through at most 1 OD; dark or half-dark lines stand out.
+            assert min(data["transmission"][i]) > 5e3, (seq_num, data["transmission"][i])
+            assert min(data["i0"][i]) > 5e3
+    return data

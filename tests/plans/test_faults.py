@@ -1,0 +1,245 @@
+"""What goes wrong at a beamline: the run ends or goes on as said, and the beam is off."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from ophyd import EpicsSignal
+
+from redoxscope.config import make_stxm, simulated_beamline
+from redoxscope.contract import LineStatus, validate_run
+from redoxscope.devices import DeviceError
+from redoxscope.plans import energy_stack
+from redoxscope.sim import Simulation
+
+from .conftest import check_documents, check_stack, pages
+from .test_interruption import MESSAGES, after
+
+
+@pytest.fixture
+def quick(stxm):
+    """Short time limits, so that what hangs is found out soon."""
+    margin, limit = stxm.scanner.margin.get(), stxm.shutter.time_limit.get()
+    stxm.scanner.margin.put(0.3)
+    stxm.shutter.time_limit.put(0.5)
+    yield
+    stxm.scanner.margin.put(margin)
+    stxm.shutter.time_limit.put(limit)
+
+
+def failed_run(RE, plan, record, match):
+    """Run it; it fails with an error whose text is the stop document's reason."""
+    began = time.monotonic()
+    with pytest.raises(Exception, match=match) as caught:
+        RE(plan)
+    assert time.monotonic() - began < 10
+    assert RE.state == "idle"
+    stops = [doc for name, doc in record if name == "stop"]
+    assert [doc["exit_status"] for doc in stops] == ["fail"]
+    assert stops[0]["reason"] == str(caught.value)
+    check_documents(record)
+    seq_nums = pages(record)["seq_num"]
+    assert seq_nums == list(range(1, len(seq_nums) + 1))
+    return caught.value
+
+
+@pytest.mark.parametrize("what", ["missed_trigger", "lost_line", "lost_counts", "hang"])
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_a_line_is_taken_again_once(quick, RE, stack, record, fault, safe, what, line):
+    fault(f"{what} {line}")
+    RE(stack())
+    status = check_stack(record)["line_status"]
+    assert [s for s in status if s] == [LineStatus.RETRIED]
+    assert status[line] == LineStatus.RETRIED
+    safe()
+
+
+@pytest.mark.parametrize("what", ["missed_trigger", "lost_line"])
+@pytest.mark.parametrize("line", [0, 2])
+def test_a_line_missed_twice_is_nan_and_the_run_goes_on(
+    RE, stack, record, fault, safe, what, line
+):
+    fault(f"{what} {line} 2")
+    RE(stack())
+    data = check_stack(record)
+    expected = [LineStatus.OK] * 6
+    expected[line] = LineStatus.MISSED
+    assert data["line_status"] == expected
+    assert np.isnan(data["transmission"][line]).all() and np.isnan(data["i0"][line]).all()
+    assert record[-1][1]["exit_status"] == "success"
+    safe()
+
+
+def test_no_retries(RE, stack, record, fault):
+    fault("missed_trigger 1")
+    RE(stack(retries=0))
+    assert check_stack(record)["line_status"] == [0, LineStatus.MISSED, 0, 0, 0, 0]
+
+
+def test_every_line_missed(RE, stack, record, fault):
+    fault("missed_trigger -1 100")
+    RE(stack())
+    fault("clear")
+    assert check_stack(record)["line_status"] == [LineStatus.MISSED] * 6
+
+
+def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe):
+    """The halt that a retry asks for must not start a flight into the pause."""
+    from bluesky.utils import RunEngineInterrupted
+
+    fault("missed_trigger 1")
+    relaunch = stxm.scanner._fly_from
+
+    def pause_first(line, *, halt):
+        if halt and stxm.scanner._image_open:
+            stxm.scanner._fly_from = relaunch
+            threading.Thread(target=RE.request_pause).start()
+        return relaunch(line, halt=halt)
+
+    stxm.scanner._fly_from = pause_first
+    with pytest.raises(RunEngineInterrupted):
+        RE(stack())
+    stxm.scanner.abort.set(1).wait(timeout=5)
+    assert stxm.shutter.status.get(use_monitor=False) == 0
+    assert stxm.scanner.state.get(use_monitor=False) == 0
+    RE.resume()
+    assert LineStatus.RETRIED in check_stack(record)["line_status"]
+    safe()
+
+
+def test_a_line_that_never_ends(quick, RE, stack, record, fault, safe, stxm):
+    fault("hang 1 2")
+    error = failed_run(RE, stack(), record, "line 1 did not end within")
+    assert stxm.scanner.index.pvname in str(error)
+    assert pages(record)["seq_num"] == [1]
+    safe()
+    record.clear()
+    RE(stack())  # and all is well again
+    check_stack(record)
+
+
+def test_scanner_error(RE, stack, record, fault, safe, stxm):
+    fault("scanner_error 2")
+    error = failed_run(RE, stack(), record, "reports: following error")
+    assert isinstance(error, DeviceError) and stxm.scanner.state.pvname in str(error)
+    assert pages(record)["seq_num"] == [1, 2]
+    safe()
+
+
+@pytest.mark.parametrize("what", ["mono_stuck", "epu_stuck", "focus_stuck"])
+def test_energy_not_reached(RE, stack, record, fault, safe, stxm, what):
+    fault(what)
+    where = {
+        "mono_stuck": stxm.monochromator.readback.pvname,
+        "epu_stuck": stxm.monochromator.epu_readback.pvname,
+        "focus_stuck": stxm.zone_plate.z.prefix,
+    }[what]
+    error = failed_run(RE, stack(energies=[650.0, 651.0]), record, "from its target")
+    assert isinstance(error, DeviceError) and where in str(error)
+    assert not pages(record)["seq_num"]
+    safe()
+
+
+def test_beam_dump(RE, stack, record, fault, safe):
+    """No beam gives true zeros, with the ring current to tell why; nothing is made up."""
+    fault("beam_dump")
+    RE(stack())
+    data = check_stack(record, dark=True)
+    assert np.all(np.array(data["transmission"]) == 0) and np.all(np.array(data["i0"]) == 0)
+    assert set(data["line_status"]) == {LineStatus.OK}
+    safe()
+
+
+def test_shutter_does_not_close(quick, RE, stack, record, fault, stxm, caplog):
+    """The run fails, and says what to look at by hand."""
+    plan = after(stack(), 25, *fault_messages(stxm, "shutter_stuck"))
+    error = failed_run(RE, plan, record, "not confirmed closed. CHECK IT BY HAND")
+    assert stxm.shutter.status.pvname in str(error)
+    assert "CHECK IT BY HAND" in caplog.text
+    fault("clear")
+    stxm.shutter.set("closed").wait(timeout=5)
+
+
+def test_shutter_does_not_close_after_another_error(quick, RE, stack, record, fault, stxm):
+    """The first error is raised, with a note about the shutter."""
+    plan = after(stack(), 20, *fault_messages(stxm, "shutter_stuck"))
+    fault("scanner_error 2")
+    error = failed_run(RE, plan, record, "following error")
+    assert any("CHECK IT BY HAND" in note for note in error.__notes__)
+    fault("clear")
+    stxm.shutter.set("closed").wait(timeout=5)
+
+
+def fault_messages(stxm, command):
+    from bluesky import Msg
+
+    signal = EpicsSignal(f"{stxm.prefix}Sim:Fault", name="fault", put_complete=True)
+    return Msg("set", signal, command, group="fault"), Msg("wait", None, group="fault")
+
+
+@pytest.mark.parametrize("name", ["start", "descriptor", "event_page", "stop"])
+def test_a_callback_that_raises(RE, stack, record, safe, name):
+    def broken(got, doc):
+        if got == name:
+            raise OSError("disk full")
+
+    RE.subscribe(broken)
+    with pytest.raises(OSError, match="disk full"):
+        RE(stack())
+    assert len([doc for n, doc in record if n == "stop"]) == 1
+    assert RE.state == "idle"
+    safe()
+
+
+@pytest.mark.parametrize("number", range(MESSAGES))
+def test_any_message_may_fail(stxm, RE, stack, record, safe, number):
+    """After the n-th message another one fails: one stop document, and the beam is off."""
+    from bluesky import Msg
+
+    with pytest.raises(Exception, match="no_such_command|InvalidCommand"):
+        RE(after(stack(), number, Msg("no_such_command")))
+        raise RuntimeError("InvalidCommand")  # the plan had less messages
+    assert RE.state == "idle"
+    stops = [doc for name, doc in record if name == "stop"]
+    assert len(stops) == (1 if any(name == "start" for name, _ in record) else 0)
+    stxm.scanner.abort.set(1).wait(timeout=5)
+    safe()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["line", "move"])
+def test_the_ioc_dies(place):
+    """Seconds later: an error that names a PV, a clean stop document, a usable RunEngine."""
+    with Simulation(speed=5, seed=1) as simulation:
+        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm.wait_for_connection(timeout=20)
+        RE, record = RunEngine({}, context_managers=[]), []
+        RE.subscribe(lambda name, doc: record.append((name, doc)))
+        killed = []
+
+        def hook(msg):
+            at = ("trigger", 3) if place == "line" else ("kickoff", 1)
+            hook.seen += msg.command == at[0]
+            if hook.seen == at[1] and not killed:
+                killed.append(time.monotonic())
+                threading.Timer(0.05, simulation._process.kill).start()
+
+        hook.seen = 0
+        RE.msg_hook = hook
+        lines = 4 if place == "line" else 1
+        plan = energy_stack(
+            stxm, energies=[630.0, 650.0], pixels=(5, lines), size=2, dwell=0.02
+        )
+        with pytest.raises(DeviceError, match=simulation.prefix):
+            RE(plan)
+        assert time.monotonic() - killed[0] < 15
+        validate_run(record)
+        assert record[-1][1]["exit_status"] == "fail"
+        assert simulation.prefix in record[-1][1]["reason"]
+        RE.msg_hook = None
+        RE([])
+        stxm.destroy()

@@ -1,0 +1,265 @@
+"""Pause, resume, abort, stop, halt, suspenders and Ctrl-C, at any place in a stack."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from bluesky import Msg
+from bluesky.run_engine import TransitionError
+from bluesky.suspenders import SuspendBoolHigh
+from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
+
+from .conftest import check_stack, pages
+
+MESSAGES = 51
+"""Up to the close of the run, of the small stack's plan when each line comes by itself."""
+
+
+def after(plan, number, *inserted):
+    """The plan, with messages inserted after its message of that number."""
+    count, act = 0, lambda: next(plan)
+    while True:
+        try:
+            msg = act()
+        except StopIteration as end:
+            return end.value
+        try:
+            answer = yield msg
+            if count == number:
+                for extra in inserted:
+                    yield extra
+            act = functools.partial(plan.send, answer)
+        except GeneratorExit:
+            plan.close()
+            raise
+        except BaseException as exc:
+            act = functools.partial(plan.throw, exc)
+        count += 1
+
+
+class Interrupt:
+    """Message hook: ``action`` in a thread, ``delay`` s after the message was seen ``n`` times."""
+
+    def __init__(self, command, name, n, action, delay=0.0):
+        self.command, self.name, self.left = command, name, n
+        self.action, self.delay = action, delay
+
+    def __call__(self, msg):
+        if msg.command == self.command and getattr(msg.obj, "name", None) == self.name:
+            self.left -= 1
+            if self.left == -1:
+                threading.Timer(self.delay, self.action).start()
+
+
+def run(RE, plan):
+    """Run; True when it was interrupted."""
+    try:
+        RE(plan)
+    except RunEngineInterrupted:
+        return True
+    return False
+
+
+def settled(stxm):
+    """Every put has been worked off: the abort's is the last, and completes when idle."""
+    stxm.scanner.abort.set(1).wait(timeout=5)
+
+
+@pytest.mark.parametrize("number", range(2, MESSAGES))
+def test_pause_after_any_message(stxm, RE, stack, record, safe, number):
+    """From the plan's first checkpoint on; the first two messages are stage and open_run."""
+    if not run(RE, after(stack(), number, Msg("pause"))):
+        return  # lines came together, so the plan had less messages
+    settled(stxm)
+    assert stxm.shutter.status.get(use_monitor=False) == 0
+    assert stxm.scanner.state.get(use_monitor=False) == 0
+    RE.resume()
+    check_stack(record)
+    assert record[-1][1]["exit_status"] == "success"
+    safe()
+
+
+@pytest.mark.parametrize("delay", [0.0005, 0.001, 0.002, 0.004, 0.008])
+def test_pause_within_a_line(RE, stack, record, safe, delay):
+    """A line takes 40 ms / 50 here."""
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 2, RE.request_pause, delay)
+    if run(RE, stack(dwell=0.1)):
+        RE.resume()
+    check_stack(record)
+    safe()
+
+
+def test_deferred_pause(RE, stack, record, safe):
+    assert run(RE, after(stack(), 20, Msg("pause", defer=True)))
+    assert len(pages(record)["seq_num"]) >= 1
+    RE.resume()
+    check_stack(record)
+    safe()
+
+
+def test_pause_twice_at_one_line(RE, stack, record, safe):
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 2, RE.request_pause)
+    assert run(RE, stack(dwell=0.1))
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 0, RE.request_pause)
+    with pytest.raises(RunEngineInterrupted):
+        RE.resume()
+    RE.resume()
+    check_stack(record)
+    safe()
+
+
+@pytest.mark.parametrize("number", range(2, MESSAGES - 7, 5))
+@pytest.mark.parametrize(
+    ("how", "status"), [("abort", "abort"), ("stop", "success"), ("halt", "abort")]
+)
+def test_end_while_paused(stxm, RE, stack, record, safe, number, how, status):
+    if not run(RE, after(stack(), number, Msg("pause"))):
+        return
+    getattr(RE, how)()
+    assert RE.state == "idle"
+    stops = [doc for name, doc in record if name == "stop"]
+    assert [doc["exit_status"] for doc in stops] == [status]
+    assert pages(record)["seq_num"] == list(range(1, len(pages(record)["seq_num"]) + 1))
+    settled(stxm)
+    safe()
+
+
+@pytest.mark.parametrize("how", ["abort", "stop", "halt"])
+def test_end_while_flying(stxm, RE, stack, record, safe, how):
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 3, getattr(RE, how), 0.001)
+    run(RE, stack(dwell=0.1))
+    stops = [doc for name, doc in record if name == "stop"]
+    assert len(stops) == 1
+    settled(stxm)
+    safe()
+
+
+def test_lines_finished_before_an_abort_are_kept(RE, stack, record):
+    assert run(RE, after(stack(), 22, Msg("pause")))
+    RE.abort()
+    assert len(pages(record)["seq_num"]) >= 1
+    assert record[-1][1]["exit_status"] == "abort"
+
+
+def test_suspender(stxm, RE, stack, record, safe):
+    beam_lost = Signal(name="beam_lost", value=0)
+    RE.install_suspender(SuspendBoolHigh(beam_lost))
+    open_while_suspended = []
+
+    def trip():
+        beam_lost.put(1)
+
+        def back():
+            open_while_suspended.append(stxm.shutter.status.get(use_monitor=False))
+            beam_lost.put(0)
+
+        threading.Timer(0.3, back).start()
+
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 3, trip)
+    try:
+        RE(stack())
+    finally:
+        RE.clear_suspenders()
+    assert open_while_suspended == [0]
+    check_stack(record)
+    safe()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_pauses_at_random_times(RE, stack, record, safe, seed):
+    """From another thread, twice a run, whatever the plan is doing."""
+    rng = random.Random(seed)
+
+    def pause(defer):
+        try:
+            RE.request_pause(defer)
+        except TransitionError:
+            pass  # it was over, or paused already
+
+    for _ in range(2):
+        record.clear()
+        timers = [
+            threading.Timer(rng.uniform(0.02, 0.25), pause, (rng.random() < 0.2,))
+            for _ in range(2)
+        ]
+        for timer in timers:
+            timer.start()
+        run(RE, stack())
+        for timer in timers:
+            timer.join()
+        while RE.state == "paused":
+            try:
+                RE.resume()
+            except RunEngineInterrupted:
+                pass
+        stops = [doc for name, doc in record if name == "stop"]
+        assert len(stops) == 1
+        if stops[0]["exit_status"] == "success":  # else it was before the first checkpoint
+            check_stack(record)
+        safe()
+
+
+SCRIPT = """
+    import json, os, signal, sys, threading
+    from bluesky import RunEngine
+    from bluesky.utils import RunEngineInterrupted
+    from redoxscope.config import make_stxm, simulated_beamline
+    from redoxscope.contract import validate_run
+    from redoxscope.plans import energy_stack
+    from redoxscope.sim import Simulation
+
+    hits = int(sys.argv[1])
+    with Simulation(speed=50) as sim:
+        stxm = make_stxm(simulated_beamline(sim.prefix))
+        stxm.wait_for_connection(timeout=20)
+        RE, docs, seen = RunEngine({}), [], 0
+        def hook(msg):
+            global seen
+            if msg.command == "trigger":
+                seen += 1
+                if seen == 3:
+                    for _ in range(hits):
+                        os.kill(os.getpid(), signal.SIGINT)
+        RE.msg_hook = hook
+        RE.subscribe(lambda name, doc: docs.append((name, doc)))
+        plan = energy_stack(stxm, energies=[639.0, 640.0], pixels=(4, 6), size=2.0, dwell=0.1)
+        try:
+            RE(plan)
+            state = "not interrupted"
+        except RunEngineInterrupted:
+            state = RE.state
+        stxm.scanner.abort.set(1).wait(timeout=5)
+        shutter = stxm.shutter.status.get(use_monitor=False)
+        RE.resume()
+        validate_run(docs)
+        lines = [n for name, d in docs if name == "event_page" for n in d["seq_num"]]
+        print(json.dumps({
+            "state": state, "shutter": shutter, "lines": lines,
+            "exit_status": docs[-1][1]["exit_status"],
+            "closed": stxm.shutter.status.get(use_monitor=False), "output": sim.output,
+        }))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hits", [1, 2])
+def test_ctrl_c(hits):
+    """Once: at the next line. Twice: now. The beamline's process is not hit by it."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(hits)],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == {
+        "state": "paused", "shutter": 0, "lines": list(range(1, 13)),
+        "exit_status": "success", "closed": 0, "output": "",
+    }  # fmt: skip
