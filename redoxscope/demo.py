@@ -1,0 +1,276 @@
+"""The demonstrations behind ``redoxscope demo``: a real run, its summary and its picture."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .contract import STREAM, LineStatus, line_of
+
+__all__ = ["DemoResult", "StackTiming", "run_stack"]
+
+
+@dataclass(eq=False)
+class StackTiming:
+    """Callback that notes when each line was done, to say what the software cost.
+
+    Times of the last taking of a line count; arrays are [nE, ny].
+    """
+
+    start: dict[str, Any] = field(default_factory=dict)
+    stop: dict[str, Any] = field(default_factory=dict)
+    done: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    status: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    on_line: Callable[[int, int, float], None] | None = None
+    _streams: set[str] = field(default_factory=set)
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self._streams = set()
+            if doc.get("plan_name") != "energy_stack":
+                return
+            self.start, self.stop = doc, {}
+            n_e, ny, _ = doc["shape"]
+            self.done = np.full((n_e, ny), np.nan)
+            self.status = np.full((n_e, ny), np.nan)
+        elif name == "descriptor" and doc["name"] == STREAM and self._is_ours(doc):
+            self._streams = {doc["uid"]}
+        elif name == "event_page" and doc["descriptor"] in self._streams:
+            ny = self.done.shape[1]
+            for row, seq_num in enumerate(doc["seq_num"]):
+                k, line = line_of(seq_num, ny)
+                self.done[k, line] = doc["timestamps"]["transmission"][row]
+                self.status[k, line] = doc["data"]["line_status"][row]
+                if self.on_line is not None:
+                    self.on_line(k, line, doc["data"]["energy"][row])
+        elif name == "stop" and self._is_ours(doc):
+            self.stop = doc
+
+    def _is_ours(self, doc: dict[str, Any]) -> bool:
+        return doc["run_start"] == self.start.get("uid")
+
+    def summary(
+        self, *, speed: float, flyback: float, move_time: Callable[[float, float], float]
+    ) -> dict[str, Any]:
+        """Where the time went.
+
+        Parameters
+        ----------
+        speed : float
+            Simulated seconds per real second (1 at a real beamline).
+        flyback : float
+            Time (s) that the scanner declares per line.
+        move_time : callable
+            Time (s) that the monochromator declares for a move between two energies (eV).
+
+        Returns
+        -------
+        dict
+            ``live_s`` (sum of dwells); in real seconds ``engine_s``, ``wall_s``; in real
+            milliseconds ``software_ms_per_line`` (within an image, beyond dwell and fly-back)
+            and ``software_ms_per_energy`` (between images, beyond the monochromator's move;
+            None for a single image).
+        """
+        n_e, ny, nx = self.start["shape"]
+        taken = int(np.isfinite(self.done).sum())
+        line_live = nx * self.start["dwell"]
+        period = (line_live + flyback) / speed
+        moves = [move_time(a, b) / speed for a, b in pairwise(self.start["energies"])]
+        again = int((self.status >= LineStatus.RETRIED).sum())
+        per_line = np.diff(self.done, axis=1) - period
+        clean = (self.status[:, 1:] == 0) & np.isfinite(per_line)
+        gaps = self.done[1:, 0] - self.done[:-1, -1] - period - np.asarray(moves)
+        gaps = gaps[np.isfinite(gaps) & (self.status[1:, 0] == 0)]
+        return {
+            "live_s": taken * line_live,
+            "engine_s": (taken + again) * period + float(np.sum(moves)),
+            "wall_s": self.stop.get("time", np.nan) - self.start["time"],
+            "software_ms_per_line": _mean_ms(per_line[clean]),
+            "software_ms_per_energy": _mean_ms(gaps),
+        }
+
+
+def _mean_ms(values: np.ndarray) -> float | None:
+    return float(values.mean() * 1e3) if values.size else None
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demonstration left behind."""
+
+    uid: str
+    summary: dict[str, Any]
+    picture: Path
+    exit_status: str
+
+
+def run_stack(
+    *,
+    edge: str = "Mn L3",
+    sample: str | Path = "lmr",
+    pixels: int = 80,
+    speed: float = 10.0,
+    seed: int = 1,
+    out: Path = Path("demo"),
+    window: bool = True,
+    on_start: Callable[[Any], None] | None = None,
+    on_line: Callable[[int, int, float], None] | None = None,
+    simulation_options: dict[str, object] | None = None,
+) -> DemoResult:
+    """Take an energy stack on the simulated beamline and leave its results in a folder.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the stack; a measured sample brings its own energies.
+    sample : str or path
+        ``"lmr"``, or an HDF5 file with a measured stack.
+    pixels : int
+        Columns and rows; a measured sample brings its own grid.
+    speed : float
+        Simulated seconds per real second.
+    seed : int
+        Of sample and noise.
+    out : path
+        Folder for ``oxidation_map.png``, ``summary.json`` and, while it runs, ``live.png``.
+    window : bool
+        Show the map in a window where there is a display.
+    on_start, on_line : callable, optional
+        Told the session, and each line (energy index, line, energy in eV).
+    simulation_options : dict, optional
+        Further options of the simulated beamline.
+
+    Returns
+    -------
+    DemoResult
+    """
+    from .callbacks import MapView, draw
+    from .session import start_session
+
+    out.mkdir(parents=True, exist_ok=True)
+    scan = _scan_of(sample, seed, edge, pixels)
+    with start_session(
+        sample=sample, speed=speed, seed=seed, simulation_options=simulation_options
+    ) as session:
+        from bluesky.utils import RunEngineInterrupted
+
+        from .plans import energy_stack
+
+        timing = StackTiming(on_line=on_line)
+        session.RE.subscribe(timing)
+        plan = energy_stack(session.stxm, **scan.plan, md={"sample": str(sample)})
+        with MapView(out, window=window) as view:
+            session.map.on_update = view
+            if on_start is not None:
+                on_start(session)
+            try:
+                session.RE(plan)
+            except RunEngineInterrupted:
+                session.RE.abort("interrupted at the keyboard")
+        snapshot = session.map.snapshot
+        if session.map.error is not None:
+            raise session.map.error
+        stxm = session.stxm
+        times = timing.summary(
+            speed=speed,
+            flyback=stxm.scanner.flyback.get(),
+            move_time=stxm.monochromator.move_time,
+        )
+        latencies = list(session.map.latencies_ms)
+    summary = {
+        "uid": timing.start["uid"],
+        "exit_status": timing.stop.get("exit_status"),
+        "edge": timing.start["edge"],
+        "sample": str(sample),
+        "speed": speed,
+        "shape": list(timing.start["shape"]),
+        "energies": list(timing.start["energies"]),
+        **_map_summary(snapshot, scan),
+        "lines_missed": int((timing.status == LineStatus.MISSED).sum()),
+        "lines_retried": int((timing.status == LineStatus.RETRIED).sum()),
+        **times,
+        "map_latency_ms_p95": float(np.percentile(latencies, 95)) if latencies else None,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    picture = out / "oxidation_map.png"
+    if snapshot is not None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(11, 8), layout="constrained")
+        draw(figure, snapshot)
+        figure.savefig(picture, dpi=120)
+        (out / "live.png").unlink(missing_ok=True)
+    return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))
+
+
+@dataclass(frozen=True)
+class _Scan:
+    plan: dict[str, Any]
+    truth: Callable[[], Any]
+
+
+def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
+    """Arguments of the plan for a sample, and how to get the truth (None if measured)."""
+    from .contract import Region
+    from .data import edge_energies, load_references
+    from .sim import SAMPLES, BeamlineModel, open_sample
+
+    if name not in SAMPLES:
+        sample = open_sample(name)
+        x, y, width, height = sample.region_um
+        plan = {
+            "energies": sample.energies.tolist(),
+            "center": (x, y),
+            "size": (width, height),
+            "pixels": (len(sample.x), len(sample.y)),
+            "dwell": sample.dwell_s,
+            "references": sample.references(),
+        }
+        return _Scan(plan, lambda: None)
+    plan = {"edge": edge, "size": DEMO_SIZE, "pixels": pixels, "dwell": 0.001}
+    region = Region((0.0, 0.0), (DEMO_SIZE, DEMO_SIZE), (pixels, pixels))
+    (x0, x1), (y0, y1) = region.extents
+
+    def truth() -> Any:
+        x, y = np.linspace(x0, x1, pixels), np.linspace(y0, y1, pixels)
+        model = BeamlineModel(open_sample(name, seed=seed))
+        return model.truth(edge_energies(edge), x, y, load_references(edge))
+
+    return _Scan(plan, truth)
+
+
+DEMO_SIZE = 6.0
+"""Width and height (µm) of the demonstration's region: an agglomerate and its surroundings."""
+
+
+def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
+    """Figures of the map over its mask; those against the truth None for a measured sample."""
+    keys = ("fraction_mean", "fraction_std", "n_mask", "sigma_median")
+    if snapshot is None:
+        return dict.fromkeys((*keys, "fraction_rms_error", "pull_std"))
+    result = snapshot.result
+    mask = result.mask
+    truth = scan.truth()
+    rms = pull = None
+    if truth is not None and mask.any():
+        off = result.fraction[mask] - truth["fraction"][mask]
+        rms = float(np.sqrt(np.mean(off**2)))
+        pull = float(np.std(off / result.sigma[mask]))
+    return {
+        "fraction_of": snapshot.names[0],
+        "fraction_mean": result.mean,
+        "fraction_std": result.std,
+        "n_mask": result.n_mask,
+        "sigma_median": result.sigma_median,
+        "fraction_rms_error": rms,
+        "pull_std": pull,
+        "message": snapshot.message,
+    }

@@ -1,0 +1,118 @@
+"""Fixtures: the real parts, as processes of their own, and where the shared data are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+SPEED = 50.0
+
+
+_USER_FOLDERS = {
+    "REDOXSCOPE_DATA": "data",
+    "TILED_PROFILES": "profiles",
+    "XDG_DATA_HOME": "share",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_CACHE_HOME": "cache",
+    "IPYTHONDIR": "ipython",
+    "MPLCONFIGDIR": "mpl",
+}
+
+
+def pytest_configure(config):
+    """Keep catalogs, logs and profiles of the tests out of the user's folders.
+
+    Here and not in a fixture: Tiled reads its variables when it is first imported, which
+    collecting a test file may do.
+    """
+    home = tempfile.TemporaryDirectory(prefix="redoxscope-tests-")
+    config.add_cleanup(home.cleanup)
+    for name, folder in _USER_FOLDERS.items():
+        path = Path(home.name) / folder
+        path.mkdir()
+        os.environ[name] = str(path)
+    os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The measured data beside the checkout; tests that need them skip where they are not."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the measured data are not here (../shared/data)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toner(shared_data) -> Path:
+    """The measured Fe L stack."""
+    return shared_data / "toner_fe_l" / "71214078.h5"
+
+
+@pytest.fixture(scope="session")
+def simulation():
+    """One simulated beamline for the whole test session, in a process of its own."""
+    from redoxscope.sim import Simulation
+
+    with Simulation(speed=SPEED, seed=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def connected(simulation):
+    """The microscope, connected to the session's beamline."""
+    from redoxscope.config import make_stxm, simulated_beamline
+    from redoxscope.session import connect
+
+    stxm = make_stxm(simulated_beamline(simulation.prefix))
+    connect(stxm)
+    yield stxm
+    stxm.destroy()
+
+
+@pytest.fixture(scope="session")
+def fault(simulation):
+    """Ask the simulated beamline for a fault: ``fault("missed_trigger 3")``."""
+    from ophyd import EpicsSignal
+
+    signal = EpicsSignal(f"{simulation.prefix}Sim:Fault", name="fault", put_complete=True)
+    signal.wait_for_connection(timeout=10)
+    yield lambda command: signal.set(command, timeout=5).wait()
+    signal.destroy()
+
+
+@pytest.fixture
+def stxm(connected, fault):
+    """The microscope in a known state: no fault due, shutter closed, scanner idle."""
+    fault("clear")
+    fault("beam_back")
+    connected.scanner.stop()
+    connected.shutter.set("closed").wait(timeout=10)
+    connected.monochromator.offset.put(0.0)
+    connected.monochromator.backlash.put(0.0)
+    connected.zone_plate.a0.put(400.0)
+    connected.energy.set(640.0).wait(timeout=20)
+    return connected
+
+
+@pytest.fixture
+def RE():  # noqa: N802  the name that bluesky's users know
+    """A RunEngine without signal handlers."""
+    from bluesky import RunEngine
+
+    engine = RunEngine({}, context_managers=[])
+    yield engine
+    if engine.state not in ("idle", "panicked"):
+        engine.abort()
+
+
+@pytest.fixture
+def docs(RE):
+    """Documents that the RunEngine emits, by name, as they come."""
+    collected = defaultdict(list)
+    RE.subscribe(lambda name, doc: collected[name].append(doc))
+    return collected

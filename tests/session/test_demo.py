@@ -1,0 +1,123 @@
+"""``redoxscope demo stack`` as its user runs it: a process of its own, everything real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+KEYS = {
+    "uid", "edge", "shape", "energies", "fraction_mean", "fraction_std", "n_mask", "sigma_median",
+    "fraction_rms_error", "pull_std", "lines_missed", "lines_retried", "wall_s", "live_s",
+    "engine_s", "software_ms_per_line", "software_ms_per_energy", "map_latency_ms_p95",
+}  # fmt: skip
+
+
+def redoxscope(*args, timeout=600, **kwargs):
+    """Run the command; its completed process."""
+    return subprocess.run(
+        [sys.executable, "-c", "from redoxscope.cli import main; main()", *map(str, args)],
+        capture_output=True, text=True, timeout=timeout, **kwargs,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A small demonstration with one missed line: its output, summary and folder."""
+    out = tmp_path_factory.mktemp("demo")
+    done = redoxscope(
+        "demo", "stack", "--pixels", 40, "--speed", 50, "--no-window", "--out", out,
+        "--fault", "missed_trigger 7",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done, json.loads((out / "summary.json").read_text()), out
+
+
+def test_summary_is_complete_and_true(demo):
+    _, summary, _ = demo
+    assert set(summary) >= KEYS
+    n_e, ny, nx = summary["shape"]
+    assert (ny, nx) == (40, 40) and n_e == len(summary["energies"]) > 40
+    assert summary["live_s"] == pytest.approx(n_e * ny * nx * 0.001)
+    moves = np.abs(np.diff(summary["energies"])) / 10 + 0.2
+    flown = n_e * ny + summary["lines_retried"]
+    assert summary["engine_s"] == pytest.approx((flown * (nx * 0.001 + 0.006) + moves.sum()) / 50)
+    assert (summary["lines_retried"], summary["lines_missed"]) == (1, 0)
+    assert summary["wall_s"] > summary["engine_s"]
+
+
+def test_map_agrees_with_the_truth(demo):
+    _, summary, _ = demo
+    assert summary["fraction_of"] == "Mn4+"
+    assert summary["n_mask"] > 700
+    assert summary["fraction_mean"] == pytest.approx(0.80, abs=0.03)
+    assert 0.01 < summary["fraction_rms_error"] < 0.08
+    assert 0.9 < summary["pull_std"] < 1.25  # coarse pixels: stage errors of nm count at edges
+
+
+def test_picture_is_there(demo):
+    _, _, out = demo
+    assert (out / "oxidation_map.png").stat().st_size > 20_000
+    assert not (out / "live.png").exists()
+
+
+def test_the_run_opens_as_the_output_says(demo):
+    done, summary, _ = demo
+    lines = done.stdout.splitlines()
+    first = next(i for i, line in enumerate(lines) if "from databroker import" in line)
+    code = "\n".join(line.strip() for line in lines[first : first + 3])
+    code = code.replace('run["primary"].read()', 'data = run["primary"].read()')
+    code += "\nprint(run.start['uid'], data['transmission'].shape, run.stop['exit_status'])"
+    opened = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert opened.returncode == 0, opened.stderr
+    n_e, ny, nx = summary["shape"]
+    assert f"{summary['uid']} ({n_e * ny}, {nx}) success" in opened.stdout
+
+
+def test_measured_stack_gives_the_figures_of_its_readme(toner, tmp_path):
+    """Through IOC, plan, documents and callback: 2449 ± 25 pixels, 0.741, 0.289."""
+    done = redoxscope(
+        "demo", "stack", "--sample", toner, "--speed", 200, "--no-window", "--out", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["shape"] == [123, 125, 125]
+    assert summary["n_mask"] == pytest.approx(2449, abs=25)
+    assert summary["fraction_mean"] == pytest.approx(0.741, abs=0.005)
+    assert summary["fraction_std"] == pytest.approx(0.289, abs=0.005)
+    assert summary["fraction_rms_error"] is None and summary["pull_std"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--edge", "Mn L9"), ("Mn L9", "Mn L3")),
+        (("--sample", "nosuch.h5"), ("nosuch.h5",)),
+        (("--pixels", "0"), ("pixels", "0")),
+        (("--speed", "0"), ("speed", "0")),
+        (("--fault", "earthquake"), ("earthquake", "missed_trigger")),
+    ],
+)
+def test_bad_input_is_explained_in_a_line(args, words, tmp_path):
+    done = redoxscope("demo", "stack", "--no-window", "--out", tmp_path / "out", *args)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    message = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(message) == 1 and all(word in message[0] for word in words)
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_sample_file_with_a_missing_dataset(tmp_path):
+    import h5py
+
+    path = tmp_path / "broken.h5"
+    with h5py.File(path, "w") as f:
+        f["counts"] = np.ones((3, 4, 5))
+    done = redoxscope("demo", "stack", "--no-window", "--out", tmp_path / "out", "--sample", path)
+    assert done.returncode == 2
+    assert "broken.h5" in done.stderr and "'energy'" in done.stderr
