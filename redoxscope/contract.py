@@ -7,6 +7,7 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,6 +15,7 @@ from typing import Any
 
 __all__ = [
     "CONTRACT_VERSION",
+    "LINE_KEYS",
     "STREAM",
     "LineStatus",
     "Raster",
@@ -24,6 +26,11 @@ __all__ = [
 
 CONTRACT_VERSION = 1
 STREAM = "primary"
+
+ARRAYS = ("sample_x", "sample_y")
+UNITS = {"energy": "eV", "ring_current": "mA", "sample_x": "um", "sample_y": "um"}
+LINE_KEYS = ("line", "line_status", *UNITS)
+"""Data keys of every line, besides one for each detector."""
 
 
 class LineStatus(IntEnum):
@@ -88,8 +95,9 @@ class Region:
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"region {axis} = {value} µm must be greater than 0 µm")
         for axis, count in zip(("nx", "ny"), self.pixels, strict=True):
-            if int(count) != count or count < 1:
+            if not (isinstance(count, numbers.Real) and count == count // 1 and count >= 1):
                 raise ValueError(f"region pixels {axis} = {count} must be a whole number >= 1")
+        object.__setattr__(self, "pixels", tuple(int(count) for count in self.pixels))
 
     @property
     def extents(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -134,14 +142,22 @@ class Raster:
     dwell: float
     retries: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("x_start", "x_stop", "y_start", "y_stop"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"raster {name} = {getattr(self, name)} µm is not finite")
+        for name in ("nx", "ny"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"raster {name} = {getattr(self, name)} must be at least 1")
+        if not (math.isfinite(self.dwell) and self.dwell > 0):
+            raise ValueError(f"raster dwell = {self.dwell} s must be greater than 0 s")
+
     @property
     def line_time(self) -> float:
         """Live time of a line (s)."""
         return self.nx * self.dwell
 
 
-ARRAYS = ("sample_x", "sample_y")
-UNITS = {"energy": "eV", "ring_current": "mA", "sample_x": "um", "sample_y": "um"}
 START_KEYS = (
     "uid", "time", "plan_name", "contract_version", "detectors", "motors", "shape", "extents",
     "snaking", "hints", "energies", "dwell", "edge", "region",
@@ -217,11 +233,9 @@ def _wrong_keys(descriptor: Mapping[str, Any], start: Mapping[str, Any]) -> list
     for key in (*ARRAYS, *detectors):
         if key in keys and list(keys[key]["shape"]) != [nx]:
             wrong.append(f"{key} has shape {keys[key]['shape']}, not [{nx}]")
-    known = {
-        key for conf in descriptor.get("configuration", {}).values() for key in conf["data"]
-    }
-    wanted_configuration = [f"{d}_{what}" for d in detectors for what in ("dead_time", "saturation")]
-    return wrong + [f"no configuration {key!r}" for key in wanted_configuration if key not in known]
+    known = {key for conf in descriptor.get("configuration", {}).values() for key in conf["data"]}
+    needed = [f"{det}_{what}" for det in detectors for what in ("dead_time", "saturation")]
+    return wrong + [f"no configuration {key!r}" for key in needed if key not in known]
 
 
 def _wrong_page(
@@ -259,7 +273,7 @@ def _wrong_page(
                     wrong.append(f"{where}{key} is NaN in a line that was taken")
         if len({stamps[key][i] for key in keys}) != 1 or not stamps["line"][i] > 1e9:
             wrong.append(f"{where}time stamps are not one time in s since 1970")
-        for key in ("energy", "ring_current"):
+        for key in ("energy",):
             if type(row[key]) is not float or not math.isfinite(row[key]):
                 wrong.append(f"{where}{key} = {row[key]!r} is not a finite float")
     return wrong
