@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--port", type=int, required=True, help="Channel Access port on loopback")
     p.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second")
     p.add_argument("--seed", type=int, default=1, help="of sample and noise")
-    p.add_argument("--a1-error", type=float, default=0.0, help="relative error of the A1 in the beamline file")
+    p.add_argument("--a1-error", type=float, default=0.0, help="relative error of the A1 stated")
     p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
     p.add_argument("--drift", type=float, default=0.0, help="stage drift, µm/h")
     p.add_argument(

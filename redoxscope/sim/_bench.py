@@ -11,9 +11,10 @@ import numpy as np
 from ..optics import ZonePlateGeometry, focus_z
 from ._clock import Clock
 from ._faults import Faults
-from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl, motor_axis
+from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from ._measured import MeasuredStack
 from ._model_beamline import BeamlineModel
+from ._motor_axis import motor_axis
 
 __all__ = ["Bench"]
 
@@ -66,14 +67,13 @@ class Bench:
         energy = float(model.energies[0]) if isinstance(model, MeasuredStack) else START_ENERGY
         self.motors = {}
         for suffix, (low, high, velocity, start) in MOTORS.items():
-            focus = suffix == "ZP:Z"
-            if focus:
+            if suffix == "ZP:Z":
                 start = focus_z(ZonePlateGeometry(), energy)
             self.motors[suffix] = motor_axis(low, high, velocity, start)(
                 prefix=prefix + suffix,
                 clock=clock,
-                moved=self._optics_moved if focus else None,
-                stuck=(lambda: self.faults.take("focus_stuck")) if focus else None,
+                moved=self._optics_moved if suffix in ("ZP:Z", "Sample:Z") else None,
+                stuck=(lambda: self.faults.take("focus_stuck")) if suffix == "ZP:Z" else None,
             )
         self.mono = EnergyAxis(
             prefix=prefix + "Mono:",
@@ -138,7 +138,8 @@ class Bench:
         async def prepare() -> None:
             if previous is not None:
                 await asyncio.wait([previous])
-            energy, z = self._target + self.energy_offset, self.motors["ZP:Z"].target
+            energy = self._target + self.energy_offset
+            z = self.motors["ZP:Z"].target - self.motors["Sample:Z"].target
             await asyncio.to_thread(self.model.prepare, energy, z)
 
         self._preparing = asyncio.get_running_loop().create_task(prepare())
@@ -168,7 +169,8 @@ class Bench:
         at = self.model.positions(x, y, when)
         counts = self.model.line(
             self._energy,
-            self.motors["ZP:Z"].position,
+            # The model's sample stands at A0; what counts is the distance to it.
+            self.motors["ZP:Z"].position - self.motors["Sample:Z"].position,
             at.actual_x,
             at.actual_y,
             dwell,

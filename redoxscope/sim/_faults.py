@@ -18,7 +18,7 @@ FAULTS = {
     "mono_stuck": "mono_stuck: the next energy move stops half-way",
     "epu_stuck": "epu_stuck: the undulator does not follow the next energy move",
     "focus_stuck": "focus_stuck: the next zone plate move stops half-way",
-    "shutter_stuck": "shutter_stuck: the shutter blade does not move any more",
+    "shutter_stuck": "shutter_stuck: the shutter blade does not close any more",
     "clear": "clear: forget every fault that is still due, free the shutter",
 }
 """Name of each fault: how it is written and what it does."""

@@ -116,7 +116,12 @@ class Simulation:
         self.port = _take_port() if port is None else port
         self.prefix = prefix or f"RS{self.port}:"
         self.speed = speed
-        arguments = {"sample": sample, "speed": speed, "seed": seed, "port": self.port}
+        arguments: dict[str, object] = {
+            "sample": sample,
+            "speed": speed,
+            "seed": seed,
+            "port": self.port,
+        }
         arguments |= {"prefix": self.prefix, **(options or {})}
         command = [sys.executable, "-m", "redoxscope.sim", "--parent-pipe"]
         for key, value in arguments.items():

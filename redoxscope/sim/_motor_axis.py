@@ -1,0 +1,91 @@
+"""A motor record of the simulated beamline."""
+
+# caproto has putters named as their PVs.
+# mypy: disable-error-code="no-redef"
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from caproto.server import PVGroup, pvproperty
+
+from ._clock import Clock
+
+__all__ = ["motor_axis"]
+
+
+def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> type[PVGroup]:
+    """Class of a motor with real limits (µm), velocity (µm/s), DMOV and STOP."""
+
+    class MotorAxis(PVGroup):
+        motor = pvproperty(
+            value=value,
+            name="",
+            record="motor",
+            precision=4,
+            units="um",
+            lower_ctrl_limit=low,
+            upper_ctrl_limit=high,
+            lower_disp_limit=low,
+            upper_disp_limit=high,
+        )
+
+        def __init__(
+            self, *args: Any, clock: Clock, moved: Any = None, stuck: Any = None, **kw: Any
+        ):
+            super().__init__(*args, **kw)
+            self._clock, self._moved, self._stuck = clock, moved, stuck
+            self._task: asyncio.Task[None] | None = None
+            self.halted = asyncio.Event()
+
+        @property
+        def position(self) -> float:
+            return float(self.motor.field_inst.user_readback_value.value)
+
+        @property
+        def target(self) -> float:
+            return float(self.motor.value)
+
+        @motor.startup
+        async def motor(self, instance: Any, async_lib: Any) -> None:
+            fields = instance.field_inst
+            await fields.velocity.write(velocity)
+            await fields.user_low_limit.write(low)
+            await fields.user_high_limit.write(high)
+            await fields.user_readback_value.write(value)
+            await fields.done_moving_to_value.write(1)
+
+            async def go(_: Any, target: float) -> None:
+                self.halted.set()
+                if self._task is not None:
+                    await asyncio.wait([self._task])
+                self.halted.clear()
+                await fields.done_moving_to_value.write(0)
+                await fields.motor_is_moving.write(1)
+                if self._moved is not None:
+                    self._moved()
+                self._task = asyncio.create_task(self._travel(fields, float(target)))
+
+            fields.value_write_hook = go
+
+        async def _travel(self, fields: Any, target: float) -> None:
+            start, began = self.position, self._clock.now()
+            if self._stuck is not None and self._stuck():
+                target = (start + target) / 2
+            duration = abs(target - start) / velocity
+            while (passed := self._clock.now() - began) < duration and not self.halted.is_set():
+                await fields.user_readback_value.write(start + (target - start) * passed / duration)
+                await asyncio.sleep(min(0.1, max((duration - passed) / self._clock.speed, 0.0)))
+            reached = start + (target - start) * min(passed / duration if duration else 1.0, 1.0)
+            await fields.user_readback_value.write(reached)
+            await fields.motor_is_moving.write(0)
+            await fields.done_moving_to_value.write(1)
+
+        @motor.fields.stop.putter
+        async def motor(fields: Any, instance: Any, value: Any) -> Any:  # noqa: N805
+            if value:
+                fields.parent.group.halted.set()
+            return 0
+
+    return MotorAxis
