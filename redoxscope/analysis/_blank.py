@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from scipy.signal import find_peaks
 
 __all__ = ["Blank", "find_blank"]
 
@@ -145,8 +146,6 @@ def _brightest_peak(
     values: NDArray[np.float64], noise: float, least: int
 ) -> tuple[float, float] | None:
     """Mode and half-width of the brightest peak holding at least ``least`` values."""
-    from scipy.signal import find_peaks  # a second of imports that a session's start can do without
-
     top = float(values.max())
     step = max(noise, 1e-4) / 2.0
     low = max(float(values.min()), top - 3.0, top - 20000 * step)

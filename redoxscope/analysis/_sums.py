@@ -76,6 +76,11 @@ class RunningSums:
             self._decide(m is not None and bool(np.isfinite(m).any()))
         if self.monitored and (m is None or np.isnan(m).all()):
             lost = True
+        # A line in the dark (beam dump, shutter closed by hand) says nothing of the sample; as
+        # zeros it would cost every pixel its fraction.
+        light = m if self.monitored and m is not None else n
+        if not lost and not (light > 0).any():
+            lost = True
         again = bool(self.measured[k, line])
         self.measured[k, line] = not lost
         self.missed[k, line] = lost
