@@ -78,7 +78,7 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
     _marks(axes[0], snapshot, hatch=True)
     for ax in axes[1:]:
         _marks(ax, snapshot, hatch=False)
-    _legend(axes[0], snapshot)
+    _legend(figure, snapshot)
     lower = rows[1].subgridspec(1, 2, width_ratios=[2.4, 1.0])
     _spectrum(figure, lower[0], snapshot)
     _histogram(figure.add_subplot(lower[1]), snapshot, name)
@@ -171,7 +171,7 @@ def _marks(ax: Axes, snapshot: Snapshot, hatch: bool) -> None:
         ax.contour(x, y, snapshot.region, levels=[0.5], colors=REGION, linewidths=1.2)
 
 
-def _legend(ax: Axes, snapshot: Snapshot) -> None:
+def _legend(figure: Figure, snapshot: Snapshot) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -181,9 +181,9 @@ def _legend(ax: Axes, snapshot: Snapshot) -> None:
         handles.append(Patch(facecolor="w", edgecolor=HIGH, hatch="////", label="OD > 2"))
     if snapshot.region is not None and snapshot.region.any():
         handles.append(Line2D([], [], color=REGION, lw=1.4, label="region"))
-    ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(handles),
-        fontsize=8, frameon=False, handlelength=1.4, columnspacing=1.2,
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8,
+        frameon=False, handlelength=1.4, columnspacing=1.6,
     )  # fmt: skip
 
 

@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 from ..analysis import OxidationResult, StackFit
 from ..data import References
 from ._snapshot import Snapshot
-from ._stack_reader import MapOptions, StackReader, is_primary, is_stack, lines_of
+from ._stack_reader import (
+    MapOptions,
+    StackReader,
+    is_primary,
+    is_stack,
+    lines_of,
+    references_for,
+)
 
 __all__ = ["OxidationMap"]
 
@@ -233,6 +240,9 @@ class OxidationMap:
         self._reader, self._snapshot, self._error = None, None, None
         self._descriptors.clear()
         self.latencies_ms.clear()
+        if references_for(start, self.options) is None:
+            logger.warning("no map of run %s: no reference spectra for it", start["uid"])
+            return
         self._reader = StackReader(start, self.options)
 
     def _publish(self, stamps: list[float]) -> None:

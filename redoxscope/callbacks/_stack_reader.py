@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..analysis import Detector, RegionSpectrum, StackFit, default_region
 from ..contract import STREAM, LineStatus, line_of
-from ..data import References, load_references
+from ..data import References, get_edge, load_references
 from ._snapshot import Snapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack", "lines_of"]
@@ -33,7 +33,7 @@ class MapOptions:
 
 def is_stack(start: Doc) -> bool:
     """Whether a start document announces an energy stack."""
-    return "energies" in start and len(start.get("shape", ())) == 3
+    return start.get("plan_name") == "energy_stack" and len(start.get("shape", ())) == 3
 
 
 def lines_of(name: str, doc: Doc) -> Iterator[tuple[int, Doc, float]]:
@@ -54,6 +54,16 @@ def _configured(configuration: Any, key: str) -> float:
         if isinstance(value, (int, float, np.number)) and np.isfinite(value):
             return float(value)
     return 0.0
+
+
+def references_for(start: Doc, options: MapOptions) -> References | None:
+    """References for a run: the user's, those it carries, those of its edge; None if none."""
+    if options.references is not None:
+        return options.references
+    if start.get("references"):
+        return References.from_document(start["references"])
+    edge = start.get("edge")
+    return load_references(edge) if edge and get_edge(edge).species else None
 
 
 class StackReader:
@@ -83,14 +93,9 @@ class StackReader:
                 f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
             )
         self.shape = (ny, nx)
-        references = options.references
-        if references is None and start.get("references"):
-            references = References.from_document(start["references"])
+        references = references_for(start, options)
         if references is None:
-            edge = start.get("edge")
-            if not edge:
-                raise ValueError("start document has no edge: give OxidationMap references")
-            references = load_references(edge)
+            raise ValueError("the run names no references and no edge that has some: give some")
         self.references = references
         self._design = references.design(self.energies)
         self.fit = self._new_fit({})
