@@ -14,8 +14,11 @@ import yaml
 from ophyd import Component as Cpt
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
+from .contract import LINE_KEYS
+from .data import get_edge
 from .devices import (
     STXM,
+    BeamlineDevice,
     LineCounter,
     Monochromator,
     OrderSortingAperture,
@@ -24,6 +27,7 @@ from .devices import (
     SampleStage,
     Shutter,
     ZonePlate,
+    suffixes,
 )
 from .optics import ZonePlateGeometry
 
@@ -129,6 +133,26 @@ def _explain(error: ValidationError, where: str) -> str:
     return "\n".join(lines)
 
 
+def _check_names(config: BeamlineConfig, where: str) -> None:
+    """Refuse PV suffixes and edges that do not exist: they would be ignored in silence."""
+    devices: dict[str, tuple[type[BeamlineDevice], DeviceConfig | None]] = {
+        name: (cls, getattr(config, name)) for name, cls in DEVICE_CLASSES.items()
+    }
+    devices |= {f"counters.{key}": (LineCounter, part) for key, part in config.counters.items()}
+    for name, (cls, part) in devices.items():
+        known = suffixes(cls)
+        for suffix in part.pvs if part is not None else ():
+            if suffix not in known:
+                close = difflib.get_close_matches(suffix, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+                raise ConfigError(f"{where}: {name}.pvs: no PV {suffix!r}; {hint}")
+    for edge in config.monochromator.edge_offsets:
+        try:
+            get_edge(edge)
+        except ValueError as exc:
+            raise ConfigError(f"{where}: monochromator.edge_offsets: {exc}") from exc
+
+
 def parse_beamline(text: str, where: str) -> BeamlineConfig:
     """Read a beamline file's text; ``where`` names it in errors.
 
@@ -150,7 +174,7 @@ def parse_beamline(text: str, where: str) -> BeamlineConfig:
         raise ConfigError(_explain(exc, where)) from exc
     except ValueError as exc:
         raise ConfigError(f"{where}: {exc}") from exc
-    taken = set(config.counters) & set(dir(STXM))
+    taken = set(config.counters) & (set(dir(STXM)) | set(LINE_KEYS))
     if taken:
         raise ConfigError(f"{where}: counters may not be called {', '.join(sorted(taken))}")
     return config
@@ -191,8 +215,11 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
     mono = config.monochromator
     parts: dict[str, Any] = {
         "monochromator": part(
-            Monochromator, mono,
-            edge_offsets=mono.edge_offsets, backlash=mono.backlash, tolerance=mono.tolerance,
+            Monochromator,
+            mono,
+            edge_offsets=mono.edge_offsets,
+            backlash=mono.backlash,
+            tolerance=mono.tolerance,
         ),
         "zone_plate": part(ZonePlate, config.zone_plate, geometry=config.zone_plate.geometry()),
         "osa": part(OrderSortingAperture, config.osa),
@@ -205,3 +232,17 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
     }
     parts |= {key: part(LineCounter, device) for key, device in config.counters.items()}
     return type("STXM", (STXM,), parts)(config.prefix, name=name)
+
+
+DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
+    "monochromator": Monochromator,
+    "zone_plate": ZonePlate,
+    "osa": OrderSortingAperture,
+    "sample_stage": SampleStage,
+    "scanner": RasterScanner,
+    "transmission": LineCounter,
+    "i0": LineCounter,
+    "ring": RingCurrent,
+    "shutter": Shutter,
+}
+"""Class of the device behind each key of the file."""

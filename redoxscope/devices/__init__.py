@@ -1,6 +1,6 @@
 """Ophyd devices of a soft X-ray microscope; one module per part of the instrument."""
 
-from ._base import BeamlineDevice, DeviceError
+from ._base import BeamlineDevice, DeviceError, suffixes
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
 from ._motor import Motor
@@ -27,4 +27,5 @@ __all__ = [
     "Shutter",
     "ShutterMode",
     "ZonePlate",
+    "suffixes",
 ]

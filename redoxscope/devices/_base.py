@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +11,21 @@ from ophyd import Component, Device, FormattedComponent, Signal
 from ophyd.status import Status
 from ophyd.utils import InvalidState, StatusTimeoutError
 
-__all__ = ["BeamlineDevice", "DeviceError", "Move", "both", "done", "fail_when_lost", "pv", "put_now", "then"]
+from ._timers import call_later
+
+__all__ = [
+    "BeamlineDevice",
+    "DeviceError",
+    "Move",
+    "both",
+    "done",
+    "fail_when_lost",
+    "logged",
+    "put_now",
+    "pv",
+    "suffixes",
+    "then",
+]
 
 SETTLE_TIMEOUT = 5.0
 """Margin (s) on top of the time that physics asks for, before a move counts as failed."""
@@ -37,9 +52,18 @@ class PVNames(Mapping[str, str]):
         return len(self._overrides)
 
 
+_FORMAT = ("{self.pvs[", "]}")
+
+
 def pv(cls: type, suffix: str, **kwargs: Any) -> Component:
     """Component of a `BeamlineDevice` whose PV name a beamline file may override."""
-    return FormattedComponent(cls, "{self.pvs[" + suffix + "]}", **kwargs)
+    return FormattedComponent(cls, suffix.join(_FORMAT), **kwargs)
+
+
+def suffixes(cls: type[Device]) -> list[str]:
+    """PV suffixes of the contract that a device class has."""
+    parts = (getattr(cls, name).suffix for name in cls.component_names)
+    return [part[len(_FORMAT[0]) : -len(_FORMAT[1])] for part in parts if part and "{" in part]
 
 
 class BeamlineDevice(Device):
@@ -84,9 +108,7 @@ class Move(Status):
         super().__init__()
         self.what = what
         late = DeviceError(f"{what}: not done within {timeout:.3g} s")
-        self._timer = threading.Timer(timeout, self.end, (late,))
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = call_later(timeout, lambda: self.end(late))
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish it, or fail it with ``error``."""
@@ -189,6 +211,14 @@ def put_now(signal: Any, value: Any) -> None:
     if not signal.connected:
         raise DeviceError(f"{signal.name}: PV {signal.pvname} is disconnected")
     signal.put(value, wait=False)
+
+
+def logged(log: logging.Logger, name: str, action: Callable[[], None]) -> None:
+    """Halt or close as part of a clean-up: what fails is logged, and hides no other error."""
+    try:
+        action()
+    except Exception as exc:
+        log.error("%s: not halted: %s. CHECK IT BY HAND.", name, exc)
 
 
 def _settle(status: Status, error: BaseException | None) -> None:

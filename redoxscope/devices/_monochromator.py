@@ -13,8 +13,12 @@ from ophyd.status import Status
 
 from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, fail_when_lost, put_now, pv
 from ._motor import check_limits
+from ._timers import call_later
 
 __all__ = ["Monochromator"]
+
+MONITOR_TIMEOUT = 0.05
+"""Time (s) for the readbacks' monitors to follow the completion of a move."""
 
 
 class _TrueEnergy(DerivedSignal):
@@ -84,8 +88,8 @@ class Monochromator(BeamlineDevice):
         return float(self.energy.get())
 
     def offset_at(self, edge: str | None) -> float:
-        """Offset (eV) found at an edge; 0 where none was measured."""
-        return float(self.edge_offsets.get(edge or "", 0.0))
+        """Offset (eV) found at an edge; where none was measured, the present one."""
+        return float(self.edge_offsets.get(edge or "", self.offset.get()))
 
     def check_value(self, energy: float, *, offset: float | None = None) -> None:
         """Refuse a true energy (eV) whose approach leaves the soft limits.
@@ -97,6 +101,7 @@ class Monochromator(BeamlineDevice):
         mono = energy - (self.offset.get() if offset is None else offset)
         for step in {mono - self.backlash.get(), mono}:
             check_limits(f"{self.name}.energy", step, self.setpoint.limits, "eV")
+        check_limits(f"{self.name}.epu", mono, self.epu_setpoint.limits, "eV")
 
     def move_time(self, start: float, end: float) -> float:
         """Time (s) that the controller declares for a move between two energies (eV)."""
@@ -128,7 +133,7 @@ class Monochromator(BeamlineDevice):
                 legs -= 1
                 last = legs == 0
             if last and not move.done:
-                move.attempt(lambda: self._arrived(move, energy))
+                move.attempt(lambda: self._completed(move, energy))
 
         def second_approach(**_: Any) -> None:
             if not move.done:
@@ -142,29 +147,53 @@ class Monochromator(BeamlineDevice):
             raise
         return move
 
-    def _arrived(self, move: Move, energy: float) -> None:
+    def _completed(self, move: Move, energy: float) -> None:
+        """Both say that they are there; their readbacks may still be on their way."""
+
+        def look(**_: Any) -> None:
+            if self._astray(energy, use_monitor=True) is None:
+                move.end()
+
+        def judge() -> None:
+            move.end(self._astray(energy, use_monitor=False))
+
+        if self._astray(energy, use_monitor=True) is None:
+            move.end()
+            return
+        for readback in (self.readback, self.epu_readback):
+            readback.subscribe(look, run=False)
+        # To ask anew costs a round trip, and blocks: only when no monitor comes.
+        patience = call_later(
+            MONITOR_TIMEOUT,
+            lambda: threading.Thread(target=move.attempt, args=(judge,), daemon=True).start(),
+        )
+
+        def clear(_: Status) -> None:
+            patience.cancel()
+            for readback in (self.readback, self.epu_readback):
+                readback.clear_sub(look)
+
+        move.add_callback(clear)
+        look()
+
+    def at(self, energy: float) -> bool:
+        """Whether monochromator and EPU stand at a true energy (eV), by their last monitors."""
+        return self._astray(energy, use_monitor=True) is None
+
+    def _astray(self, energy: float, *, use_monitor: bool) -> DeviceError | None:
+        """What is not at a true energy (eV)."""
+        target = energy - self.offset.get()
         for readback, tolerance in (
             (self.readback, self.tolerance),
             (self.epu_readback, self.epu_tolerance),
         ):
-            off = self._distance(readback, energy, tolerance)
+            off = abs(readback.get(use_monitor=use_monitor) - target)
             if not off <= tolerance:
-                move.end(
-                    DeviceError(
-                        f"{self.name} ({readback.pvname}) is {off:.3g} eV from its target "
-                        f"{energy:.6g} eV (tolerance {tolerance:g} eV)"
-                    )
+                return DeviceError(
+                    f"{self.name} ({readback.pvname}) is {off:.3g} eV from its target "
+                    f"{energy:.6g} eV (tolerance {tolerance:g} eV)"
                 )
-        move.end()
-
-    def _distance(self, readback: EpicsSignalRO, energy: float, enough: float) -> float:
-        """Distance (eV) of a readback from a true energy (eV)."""
-        target = energy - self.offset.get()
-        off = abs(readback.get() - target)
-        if off <= enough:
-            return off
-        # The completion of the put may be faster than the last monitor.
-        return abs(readback.get(use_monitor=False) - target)
+        return None
 
     def _end_move(self, error: Exception | None) -> None:
         move = self._move

@@ -82,11 +82,7 @@ class ZonePlate(BeamlineDevice):
         )
 
     def _check_z(self, z_um: float) -> None:
-        if not -z_um >= MIN_GAP_UM:
-            raise InterlockError(
-                f"{self.z.name} = {z_um:.6g} µm leaves {-z_um:.6g} µm between zone plate and "
-                f"order-sorting aperture, below {MIN_GAP_UM:g} µm"
-            )
+        check_gap(self.z.name, z_um, "zone plate and order-sorting aperture", -z_um)
 
     def check(self, energies: Sequence[float], *, sample_z_um: float = 0.0) -> None:
         """Refuse energies (eV) at which zone plate, OSA and sample would meet.
@@ -96,13 +92,25 @@ class ZonePlate(BeamlineDevice):
         redoxscope.optics.InterlockError
             Names the device, the value, the limit and the unit.
         """
-        check_focus(
-            self.geometry, energies, z_limits=self.z.limits, sample_z_um=sample_z_um
+        check_focus(self.geometry, energies, z_limits=self.z.limits, sample_z_um=sample_z_um)
+
+
+def check_gap(name: str, position_um: float, between: str, gap_um: float) -> None:
+    """Refuse a position that leaves less than the smallest gap; NaN too.
+
+    Raises
+    ------
+    redoxscope.optics.InterlockError
+    """
+    if not gap_um >= MIN_GAP_UM:
+        raise InterlockError(
+            f"{name} = {position_um:.6g} µm leaves {gap_um:.6g} µm between {between}, "
+            f"below {MIN_GAP_UM:g} µm"
         )
 
 
 class OrderSortingAperture(BeamlineDevice):
-    """Order-sorting aperture on its three motors (µm)."""
+    """Order-sorting aperture on its three motors (µm); z = 0 is the plane that A0 refers to."""
 
     x = pv(Motor, "X", kind="normal", doc="µm")
     y = pv(Motor, "Y", kind="normal", doc="µm")
@@ -150,6 +158,11 @@ class FocusedEnergy(Device):
         sample_z = 0.0 if self._sample_z is None else self._sample_z.position
         self.zone_plate.check([energy], sample_z_um=sample_z)
 
+    def focus(self, energy: float) -> float:
+        """Zone plate position (µm) that focuses on the sample where it stands at an energy (eV)."""
+        sample_z = 0.0 if self._sample_z is None else self._sample_z.position
+        return focus_z(self.zone_plate.geometry, energy) + sample_z
+
     def set(self, energy: float) -> Status:
         """Move to a true photon energy (eV), in focus.
 
@@ -159,7 +172,7 @@ class FocusedEnergy(Device):
             Before anything moves.
         """
         self.check_value(energy)
-        focus = focus_z(self.zone_plate.geometry, energy)
+        focus = self.focus(energy)
         moved = self.monochromator.set(energy)
         try:
             return both(moved, self.zone_plate.z.set(focus))
@@ -167,6 +180,13 @@ class FocusedEnergy(Device):
             self.monochromator.stop(success=True)
             raise
 
+    def at(self, energy: float) -> bool:
+        """Whether everything stands where a true energy (eV) is in focus."""
+        off = abs(self.zone_plate.z.position - self.focus(energy))
+        return self.monochromator.at(energy) and off <= self.zone_plate.z.tolerance
+
     def stop(self, *, success: bool = False) -> None:
-        self.monochromator.stop(success=success)
-        self.zone_plate.z.stop(success=success)
+        try:
+            self.monochromator.stop(success=success)
+        finally:  # one that does not answer must not keep the other moving
+            self.zone_plate.z.stop(success=success)

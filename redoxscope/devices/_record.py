@@ -87,8 +87,13 @@ class LineRecord:
         arrays = {"sample_x": (self._x, "um"), "sample_y": (self._y, "um")}
         arrays |= {det.field: (det.line, "counts") for det in self.detectors}
         for key, (signal, units) in arrays.items():
-            keys[key] = {"source": f"PV:{signal.pvname}", "dtype": "array", "shape": [nx],
-                         "dtype_numpy": "<f8", "units": units}
+            keys[key] = {
+                "source": f"PV:{signal.pvname}",
+                "dtype": "array",
+                "shape": [nx],
+                "dtype_numpy": "<f8",
+                "units": units,
+            }
         return keys
 
     def configured(self) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ from ophyd import Signal
 from ophyd.status import Status
 
 from ..contract import LineStatus, Raster
-from ._base import DeviceError, done, put_now, then
+from ._base import DeviceError, done, logged, put_now, then
 from ._counter import LineCounter
 from ._lines import LineJoiner, Parts
 from ._record import LineRecord, Row
 from ._scanner_pvs import ScannerPVs, ScannerState
 from ._shutter import Shutter
-from ._watchdog import Watchdog
+from ._timers import Watchdog
 
 __all__ = ["RasterScanner", "ScannerState"]
 
@@ -50,6 +50,7 @@ class RasterScanner(ScannerPVs):
         self._record: LineRecord | None = None
         self._joiner: LineJoiner | None = None
         self._shutter: Shutter | None = None
+        self._guard: Callable[[Raster], None] | None = None
         self._raster: Raster | None = None
         self._ready: deque[Row] = deque()
         self._waiter: Status | None = None
@@ -90,22 +91,29 @@ class RasterScanner(ScannerPVs):
         self._joiner = LineJoiner(sources, self._line_arrived, self._fail_image)
         self.state.subscribe(self._state_changed, run=False)
 
+    def guard(self, check: Callable[[Raster], None]) -> None:
+        """Have ``check(raster)`` refuse a raster by raising; used by the interlock."""
+        self._guard = check
+
     # -- bluesky's verbs ------------------------------------------------------------------
 
     def prepare(self, raster: Raster) -> Status:
         """Write the raster's parameters that differ from the present ones, and read them back."""
         if self._record is None:
             raise RuntimeError(f"{self.name}: attach detectors before prepare")
+        if self._guard is not None:
+            self._guard(raster)
         with self._lock:
             self._raster = raster
+            self._forget()
         return self._write(raster)
 
     def kickoff(self) -> Status:
         """Fly every line of the prepared raster; done when the controller was told to."""
+        if self._raster is None:
+            raise RuntimeError(f"{self.name}: kickoff before prepare")
         with self._lock:
-            if self._raster is None:
-                raise RuntimeError(f"{self.name}: kickoff before prepare")
-            self._ready.clear()
+            self._forget()
             self._tried = {}
             self._error = None
             self._next = 0
@@ -124,6 +132,12 @@ class RasterScanner(ScannerPVs):
             waiter = self._waiter
             self._notify()
         return waiter
+
+    @property
+    def flown(self) -> bool:
+        """Whether every line of the image is ready to collect, or was collected."""
+        with self._lock:
+            return self._raster is None or self._next >= self._raster.ny
 
     @property
     def finished(self) -> bool:
@@ -176,6 +190,11 @@ class RasterScanner(ScannerPVs):
         if again:
             self._fly_from(line, halt=True)
 
+    def stage(self) -> list[object]:
+        """Forget the lines of an earlier run."""
+        self._forget()
+        return super().stage()
+
     def stop(self, *, success: bool = False) -> None:
         """Halt at once. An image that was open has ended, whoever waits for it."""
         with self._lock:
@@ -190,26 +209,24 @@ class RasterScanner(ScannerPVs):
 
     def unstage(self) -> list[object]:
         """Halt; a failure is logged only, for it must not hide what ended the plan."""
-        try:
-            self.stop(success=True)
-        except DeviceError as exc:
-            log.error("%s: no halt: %s", self.name, exc)
+        logged(log, self.name, lambda: self.stop(success=True))
         return super().unstage()
 
     def read_configuration(self) -> dict[str, Any]:
         values = super().read_configuration()
-        for device in self._configured():
+        for device in self._record.configured() if self._record else ():
             values.update(device.read_configuration())
         return values
 
     def describe_configuration(self) -> dict[str, Any]:
         keys = super().describe_configuration()
-        for device in self._configured():
+        for device in self._record.configured() if self._record else ():
             keys.update(device.describe_configuration())
         return keys
 
-    def _configured(self) -> list[Any]:
-        return [] if self._record is None else self._record.configured()
+    def _forget(self) -> None:
+        with self._lock:
+            self._ready.clear()
 
     # -- flying ---------------------------------------------------------------------------
 
@@ -370,7 +387,4 @@ class RasterScanner(ScannerPVs):
             self._fly_from(line, halt=True)
             return
         self._fail_image(DeviceError(text))
-        try:
-            put_now(self.abort, 1)
-        except Exception as exc:
-            log.error("%s: no halt by %s: %s", self.name, self.abort.pvname, exc)
+        logged(log, self.name, lambda: put_now(self.abort, 1))

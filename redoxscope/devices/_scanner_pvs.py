@@ -81,6 +81,8 @@ class ScannerPVs(BeamlineDevice):
         return move
 
     def _halt(self) -> Status:
+        if not self.abort.connected:
+            raise DeviceError(f"{self.name}: PV {self.abort.pvname} is disconnected")
         halted = Move(f"{self.name} ({self.abort.pvname}) halting", HALT_TIMEOUT)
         self.abort.put(1, use_complete=True, callback=lambda **_: halted.end())
         return halted

@@ -10,7 +10,7 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import Status
 
-from ._base import BeamlineDevice, DeviceError, Move, put_now, pv
+from ._base import BeamlineDevice, DeviceError, Move, logged, put_now, pv
 
 __all__ = ["Shutter", "ShutterMode"]
 
@@ -97,8 +97,19 @@ class Shutter(BeamlineDevice):
 
     @property
     def follows(self) -> bool:
-        """Whether it was last told to follow the scanner, and says that it does."""
-        return self._following and self.mode.get() == ShutterMode.FOLLOW
+        """Whether it was last told to follow the scanner, and says that it does.
+
+        Raises
+        ------
+        DeviceError
+            Somebody else took it out of following: it is not for a scan to open it again.
+        """
+        if self._following and self.mode.get() != ShutterMode.FOLLOW:
+            raise DeviceError(
+                f"{self.name} ({self.mode.pvname}) was taken out of following the scanner by "
+                "somebody else; the scan ends rather than open it again"
+            )
+        return self._following
 
     @property
     def is_open(self) -> bool:
@@ -107,13 +118,12 @@ class Shutter(BeamlineDevice):
     def stop(self, *, success: bool = False) -> None:
         """Close, without waiting."""
         self._following = False
-        put_now(self.mode, int(ShutterMode.MANUAL))
-        put_now(self.command, 0)
+        try:
+            put_now(self.mode, int(ShutterMode.MANUAL))
+        finally:  # either of the two alone closes it
+            put_now(self.command, 0)
 
     def unstage(self) -> list[object]:
         """Close; a failure is logged only, for it must not hide what ended the plan."""
-        try:
-            self.stop(success=True)
-        except DeviceError as exc:
-            log.error("%s: %s. CHECK IT BY HAND.", self.name, exc)
+        logged(log, self.name, lambda: self.stop(success=True))
         return super().unstage()

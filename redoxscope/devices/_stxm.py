@@ -14,7 +14,7 @@ from ..contract import Raster, Region
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
 from ._motor import check_limits
-from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
+from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
 from ._scanner import RasterScanner
 from ._shutter import Shutter
 from ._stage import SampleStage
@@ -62,7 +62,10 @@ class STXM(Device):
             zone_plate=self.zone_plate,
             sample_z=self.sample_stage.z,
         )
+        self.zone_plate.z.guard(self._check_zone_plate_z)
+        self.osa.z.guard(self._check_osa_z)
         self.sample_stage.z.guard(self._check_sample_z)
+        self.scanner.guard(self._check_raster)
         self.scanner.attach(
             self.line_detectors,
             {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
@@ -75,8 +78,31 @@ class STXM(Device):
         parts = (getattr(self, name) for name in self.component_names)
         return [part for part in parts if isinstance(part, LineCounter)]
 
+    def _check_zone_plate_z(self, z_um: float) -> None:
+        gap = self.osa.z.position - z_um
+        check_gap(self.zone_plate.z.name, z_um, "zone plate and order-sorting aperture", gap)
+
+    def _check_osa_z(self, z_um: float) -> None:
+        name, sample = self.osa.z.name, self.zone_plate.a0.get() + self.sample_stage.z.position
+        check_gap(name, z_um, "order-sorting aperture and sample", sample - z_um)
+        gap = z_um - self.zone_plate.z.position
+        check_gap(name, z_um, "zone plate and order-sorting aperture", gap)
+
     def _check_sample_z(self, z_um: float) -> None:
-        self.zone_plate.check([self.energy.position], sample_z_um=z_um)
+        # The gap only: with A0 outside its window the sample must still be able to retreat.
+        gap = self.zone_plate.a0.get() + z_um - self.osa.z.position
+        check_gap(self.sample_stage.z.name, z_um, "order-sorting aperture and sample", gap)
+
+    def _check_raster(self, raster: Raster) -> None:
+        self.check_dwell(raster.dwell, raster.nx)
+        beyond = self.scanner.run_up.get()
+        for axis, first, last, more in (
+            ("x", raster.x_start, raster.x_stop, beyond),
+            ("y", raster.y_start, raster.y_stop, 0.0),
+        ):
+            fine = getattr(self.sample_stage, f"fine_{axis}")
+            for end in (min(first, last) - more, max(first, last) + more):
+                check_limits(fine.name, end, fine.limits, "µm")
 
     def check_stack(
         self, energies: Sequence[float], region: Region, dwell: float, *, edge: str | None = None
@@ -104,6 +130,9 @@ class STXM(Device):
         for energy in energies:
             self.monochromator.check_value(energy, offset=offset)
         self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.position)
+        self._check_osa_z(self.osa.z.position)
+        for energy in (min(energies), max(energies)):
+            self._check_zone_plate_z(self.energy.focus(energy))
 
     def check_dwell(self, dwell: float, nx: int) -> None:
         """Refuse a dwell (s) or line length that the scanner cannot fly.

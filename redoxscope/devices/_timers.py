@@ -1,0 +1,126 @@
+"""Time limits: one thread keeps them all, for starting one costs more than what it guards."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["Timer", "Watchdog", "call_later"]
+
+log = logging.getLogger("redoxscope.devices")
+
+
+class Timer:
+    """An action that is due, unless cancelled before."""
+
+    def __init__(self, when: float, action: Callable[[], None]):
+        self.when = when
+        self._action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Do not do it; without effect once it has begun."""
+        self._action = None
+
+    def run(self) -> None:
+        action, self._action = self._action, None
+        if action is None:
+            return
+        try:
+            action()
+        except Exception:
+            log.exception("what a time limit asked for failed")
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.when < other.when
+
+
+_due: list[Timer] = []
+_changed = threading.Condition()
+_thread: threading.Thread | None = None
+
+
+def call_later(seconds: float, action: Callable[[], None]) -> Timer:
+    """Call ``action()`` in some seconds, in the thread that all time limits share."""
+    global _thread
+    timer = Timer(time.monotonic() + seconds, action)
+    with _changed:
+        heapq.heappush(_due, timer)
+        if _thread is None:
+            _thread = threading.Thread(target=_keep_time, daemon=True, name="time-limits")
+            _thread.start()
+        elif _due[0] is timer:
+            _changed.notify()
+    return timer
+
+
+def _keep_time() -> None:
+    while True:
+        with _changed:
+            while not _due or _due[0].when > time.monotonic():
+                _changed.wait(_due[0].when - time.monotonic() if _due else None)
+            timer = heapq.heappop(_due)
+        timer.run()
+
+
+class Watchdog:
+    """Calls ``on_late()`` when nothing has fed it for too long.
+
+    Parameters
+    ----------
+    on_late : callable
+        It must ask `late` again under the caller's own lock: it may have been fed meanwhile.
+        It runs in the thread of all time limits, so it must not wait for anything.
+    """
+
+    def __init__(self, on_late: Callable[[], None]):
+        self._on_late = on_late
+        self._lock = threading.Lock()
+        self._deadline = math.inf
+        self._timer: Timer | None = None
+
+    def feed(self, seconds: float) -> None:
+        """Call ``on_late`` in so many seconds, unless fed again or told to rest."""
+        with self._lock:
+            self._deadline = time.monotonic() + seconds
+            # A timer that is too early looks again; this is called for every line.
+            if self._timer is None or self._timer.when > self._deadline:
+                self._start(seconds)
+
+    def rest(self) -> None:
+        """Wait for nothing."""
+        with self._lock:
+            self._deadline = math.inf
+            self._stop()
+
+    @property
+    def armed(self) -> bool:
+        """Whether it waits to be fed."""
+        return self._deadline < math.inf
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._deadline
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start(self, seconds: float) -> None:
+        self._stop()
+        self._timer = call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._timer = None
+            left = self._deadline - time.monotonic()
+            if left > 0:
+                if left < math.inf:
+                    self._start(left)
+                return
+        self._on_late()

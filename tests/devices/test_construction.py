@@ -1,0 +1,76 @@
+"""Every device can be made where there is no beamline, and making or connecting moves nothing."""
+
+from __future__ import annotations
+
+import inspect
+import time
+
+import pytest
+from ophyd import Device
+
+import redoxscope.devices
+from redoxscope.config import make_stxm, simulated_beamline
+from redoxscope.devices import FocusedEnergy, Monochromator, ZonePlate
+from redoxscope.session import connect, walk_pvs
+
+CLASSES = [
+    cls
+    for name in redoxscope.devices.__all__
+    if inspect.isclass(cls := getattr(redoxscope.devices, name)) and issubclass(cls, Device)
+]
+
+
+def test_the_walk_finds_them():
+    assert len(CLASSES) >= 10
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_made_while_disconnected(simulation, cls):
+    began = time.monotonic()
+    if cls is FocusedEnergy:
+        parts = {
+            "monochromator": Monochromator("Nowhere:", name="mono"),
+            "zone_plate": ZonePlate("Nowhere:", name="zp"),
+        }
+        device = cls(name="device", **parts)
+    else:
+        device = cls("Nowhere:", name="device")
+    assert time.monotonic() - began < 5
+    assert device.name == "device"
+    assert repr(device)
+    for component in getattr(device, "component_names", ()):
+        assert getattr(cls, component).doc or issubclass(cls, redoxscope.devices.Motor)
+    device.destroy()
+
+
+def test_connecting_moves_nothing(simulation, stxm):
+    """Every value of every PV is the same before and after; none was written."""
+
+    def everything():
+        return {
+            pv: (signal.item.get(use_monitor=False), signal.item.timestamp)
+            for signal in stxm.walk_signals(include_lazy=True)
+            if (pv := getattr(signal.item, "pvname", None)) and "Ring:" not in pv
+        }
+
+    before = everything()
+    other = make_stxm(simulated_beamline(simulation.prefix), name="other")
+    connect(other)
+    for signal in other.walk_signals(include_lazy=True):
+        signal.item.get()
+    other.read(), other.describe(), other.read_configuration(), other.describe_configuration()
+    other.destroy()
+    after = everything()
+    assert {pv for pv in before if str(before[pv]) != str(after[pv])} == set()
+
+
+def test_what_does_not_answer_is_named(simulation):
+    config = simulated_beamline(simulation.prefix)
+    wrong = config.ring.model_copy(update={"pvs": {"Current": "NO:SUCH:PV"}})
+    stxm = make_stxm(config.model_copy(update={"ring": wrong}))
+    with pytest.raises(ConnectionError) as caught:
+        connect(stxm, timeout=1.5)
+    assert "1 PVs" in str(caught.value)
+    assert "NO:SUCH:PV  (stxm.ring.current)" in str(caught.value)
+    assert [pv for _, pv, connected in walk_pvs(stxm) if not connected] == ["NO:SUCH:PV"]
+    stxm.destroy()

@@ -1,0 +1,112 @@
+"""Statuses that carry the cause, and the watchdog."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from ophyd.status import Status
+
+from redoxscope.devices import DeviceError
+from redoxscope.devices._base import Move, both, done, then
+from redoxscope.devices._timers import Watchdog, call_later
+
+
+def failed(error):
+    status = Status()
+    status.set_exception(error)
+    return status
+
+
+def test_then_runs_one_after_the_other():
+    first, second = Status(), Status()
+    whole = then(first, lambda: second)
+    first.set_finished()
+    assert not whole.done
+    second.set_finished()
+    whole.wait(timeout=1)
+
+
+@pytest.mark.parametrize("whole", [
+    lambda: then(failed(DeviceError("stage")), done),
+    lambda: then(done(), lambda: failed(DeviceError("stage"))),
+    lambda: both(Status(), failed(DeviceError("stage"))),
+    lambda: both(failed(DeviceError("stage")), failed(DeviceError("other"))),
+])  # fmt: skip
+def test_a_failure_keeps_its_cause(whole):
+    with pytest.raises(DeviceError, match="stage"):
+        whole().wait(timeout=1)
+
+
+def test_an_action_that_raises_fails_the_status():
+    def action():
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        then(done(), action).wait(timeout=1)
+
+
+@pytest.mark.parametrize("whole", [lambda s: then(s, done), lambda s: both(s, done())])
+def test_a_time_out_ends_what_waits_for_it(whole):
+    """ophyd lets nobody pass on its StatusTimeoutError: this once hung for ever."""
+    with pytest.raises(DeviceError, match="timeout"):
+        whole(Status(timeout=0.01)).wait(timeout=2)
+
+
+def test_both_waits_for_both():
+    first, second = Status(), Status()
+    whole = both(first, second)
+    second.set_finished()
+    assert not whole.done
+    first.set_finished()
+    whole.wait(timeout=1)
+
+
+def test_a_move_ends_once():
+    move = Move("stage (X) going to 1 um", 10)
+    move.end()
+    move.end(DeviceError("late"))
+    move.wait(timeout=1)
+
+
+def test_time_limits_come_in_order_and_survive_an_error():
+    seen, last = [], threading.Event()
+    call_later(0.03, lambda: (seen.append(3), last.set()))
+    call_later(0.02, lambda: seen.append(2))
+    call_later(0.01, lambda: 1 / 0)
+    call_later(0.015, lambda: seen.append("never")).cancel()
+    assert last.wait(2) and seen == [2, 3]
+
+
+def test_a_step_that_raises_ends_the_move():
+    move = Move("stage (X) going to 1 um", 10)
+    move.attempt(lambda: 1 / 0)
+    with pytest.raises(DeviceError, match=r"stage \(X\) going to 1 um: division by zero"):
+        move.wait(timeout=1)
+
+
+def test_watchdog_is_put_off_by_feeding():
+    late = threading.Event()
+    dog = Watchdog(late.set)
+    dog.feed(0.02)
+    dog.feed(30.0)
+    assert not late.wait(0.1)
+    dog.rest()
+    dog.feed(0.01)
+    assert late.wait(2) and dog.late
+
+
+def test_watchdog_may_be_fed_with_less():
+    late = threading.Event()
+    dog = Watchdog(late.set)
+    dog.feed(30.0)
+    dog.feed(0.01)
+    assert late.wait(2)
+
+
+def test_watchdog_rests():
+    late = threading.Event()
+    dog = Watchdog(late.set)
+    dog.feed(0.01)
+    dog.rest()
+    assert not late.wait(0.05) and not dog.late
