@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bluesky import Msg
@@ -173,7 +174,7 @@ def _energy_stack(
     metadata: dict[str, Any],
 ) -> MsgGenerator:
     stxm.check_stack(energies, region, dwell, edge=edge)
-    place = stxm.place(region, dwell, retries=retries)
+    place = partial(stxm.place, region, dwell, retries=retries)
 
     @bpp.stage_decorator([stxm])
     @bpp.run_decorator(md=metadata)
@@ -184,46 +185,66 @@ def _energy_stack(
 
 
 def _images(
-    stxm: Microscope, energies: list[float], edge: str | None, place: Placement
+    stxm: Microscope, energies: list[float], edge: str | None, place: Callable[[], Placement]
 ) -> MsgGenerator:
     scanner, stage = stxm.scanner, stxm.sample_stage
     yield from bps.checkpoint()
     yield from bps.abs_set(stxm.monochromator.offset, stxm.monochromator.offset_at(edge))
-    for motor, target in ((stage.x, place.coarse_x), (stage.y, place.coarse_y)):
+    coarse = place()
+    for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
         if target is not None:
             yield from bps.abs_set(motor, target, group="coarse")
     yield from bps.wait("coarse")
-    yield from bps.prepare(scanner, place.raster, wait=True)
+    # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
+    yield from bps.prepare(scanner, place().raster, wait=True)
     yield from bps.checkpoint()
     yield from bps.declare_stream(scanner, name=STREAM, collect=True)
     yield from bps.abs_set(stxm.shutter, "follow", wait=True)
-    for energy in energies:
-        yield from _image(stxm, energy)
-
-
-def _image(stxm: Microscope, energy: float) -> MsgGenerator:
-    """Fly one image. Messages are yielded bare: ``@plan`` stubs would cost more than the work.
-
-    Up to ``kickoff`` a pause replays from the checkpoint. From there to ``complete`` the
-    scanner itself goes on where it was, and tells the RunEngine to replay nothing.
-    """
-    scanner = stxm.scanner
     try:
-        yield Msg("checkpoint")
-        yield Msg("set", stxm.energy, energy, group="energy")
-        yield Msg("wait", None, group="energy")
-        yield Msg("kickoff", scanner, group="kickoff")
-        yield Msg("wait", None, group="kickoff")
-        while not scanner.finished:
-            yield Msg("trigger", scanner, group="lines")
-            yield Msg("wait", None, group="lines")
-            yield Msg("collect", scanner, name=STREAM, return_payload=False)
-            yield Msg("checkpoint")
-        yield Msg("complete", scanner, group="complete")
-        yield Msg("wait", None, group="complete")
+        yield from _go_to(stxm, energies[0])
+        for following in [*energies[1:], None]:
+            yield from _image(stxm, following)
     except GeneratorExit:
         raise
     except BaseException:
         # Lines that were finished before it went wrong are data.
         yield Msg("collect", scanner, name=STREAM, return_payload=False)
         raise
+
+
+def _go_to(stxm: Microscope, energy: float) -> MsgGenerator:
+    """Move the energy; a pause replays this from its checkpoint."""
+    yield Msg("checkpoint")
+    yield Msg("set", stxm.energy, energy, group="energy")
+    yield Msg("wait", None, group="energy")
+
+
+def _image(stxm: Microscope, following: float | None) -> MsgGenerator:
+    """Fly one image at the present energy, and go to the one that follows.
+
+    Messages are yielded bare: ``@plan`` stubs would cost more than the work. The last lines are
+    collected, and so validated, shown and written, while the energy moves already.
+
+    From ``kickoff`` to ``complete`` the scanner itself goes on where a pause halted it, and
+    tells the RunEngine to replay nothing: a collect that was replayed would number its lines
+    twice. So a move that a pause stopped in that time is asked for again.
+    """
+    scanner = stxm.scanner
+    yield Msg("kickoff", scanner, group="kickoff")
+    yield Msg("wait", None, group="kickoff")
+    while True:
+        yield Msg("trigger", scanner, group="lines")
+        yield Msg("wait", None, group="lines")
+        if scanner.flown:
+            break
+        yield Msg("collect", scanner, name=STREAM, return_payload=False)
+        yield Msg("checkpoint")
+    if following is not None:
+        yield Msg("set", stxm.energy, following, group="energy")
+    yield Msg("collect", scanner, name=STREAM, return_payload=False)
+    yield Msg("checkpoint")
+    yield Msg("complete", scanner, group="energy")
+    yield Msg("checkpoint")
+    yield Msg("wait", None, group="energy")
+    if following is not None and not stxm.energy.at(following):
+        yield from _go_to(stxm, following)

@@ -22,9 +22,12 @@ class Placement(Protocol):
 
 @runtime_checkable
 class LineScanner(Flyable, Triggerable, EventPageCollectable, Protocol):
-    """Flyer that has a status for "another line is ready"."""
+    """Flyer that has a status for "another line is ready".
 
-    finished: bool
+    ``flown``: every line of the image is ready or was collected.
+    """
+
+    flown: bool
 
     def prepare(self, raster: Raster) -> Any: ...
 

@@ -45,19 +45,23 @@ def safe(stxm):
         assert stxm.shutter.mode.get(use_monitor=False) == 0
         assert stxm.scanner.state.get(use_monitor=False) in (0, 2)
         assert stxm.scanner._image_open is False
-        assert stxm.scanner._watchdog._timer is None
+        assert not stxm.scanner._watchdog.armed
 
     return check
 
 
 def pages(record):
-    """Data of every event page, as lists by key, and the sequence numbers."""
-    data = defaultdict(list)
+    """Data of every line, as lists by key, and the sequence numbers; the last one counts."""
+    rows = {}
     for name, doc in record:
         if name == "event_page":
-            data["seq_num"] += doc["seq_num"]
-            for key, values in doc["data"].items():
-                data[key] += values
+            for i, seq_num in enumerate(doc["seq_num"]):
+                rows[seq_num] = {key: values[i] for key, values in doc["data"].items()}
+    data = defaultdict(list)
+    for seq_num in sorted(rows):
+        data["seq_num"].append(seq_num)
+        for key, value in rows[seq_num].items():
+            data[key].append(value)
     return data
 
 
@@ -71,8 +75,16 @@ def check_documents(record):
 
 
 def check_stack(record, *, energies=ENERGIES, pixels=PIXELS, size=SIZE, dark=False):
-    """Every line once, in order, taken where and at which energy it belongs, with beam on."""
+    """Every line, in order, taken where and at which energy it belongs, with beam on.
+
+    One that is there twice (after a pause between images) is there with the same data.
+    """
     check_documents(record)
+    seen = {}
+    for name, doc in record:
+        for i, seq_num in enumerate(doc["seq_num"] if name == "event_page" else ()):
+            row = str({key: values[i] for key, values in doc["data"].items()})
+            assert seen.setdefault(seq_num, row) == row
     nx, ny = pixels
     data = pages(record)
     assert data["seq_num"] == list(range(1, len(energies) * ny + 1))

@@ -10,34 +10,25 @@ from redoxscope.contract import LineStatus, validate_run
 from .conftest import ENERGIES, check_stack
 
 
-def test_messages(stxm, stack):
+@pytest.mark.parametrize("stopped", [False, True], ids=["arrived", "stopped by a pause"])
+def test_messages(stxm, stack, monkeypatch, stopped):
     """Exactly these, for 2 energies; with a scanner that says it needs 2 lines."""
+    said = iter([False, True] * 2)
+    monkeypatch.setattr(type(stxm.scanner), "flown", property(lambda self: next(said)))
+    monkeypatch.setattr(type(stxm.energy), "at", lambda self, energy: not stopped)
     plan = stack(pixels=2, size=1.0)
-    said = iter([False, False, True] * 2)
-    messages = []
-    finished = type(stxm.scanner).finished
-    try:
-        type(stxm.scanner).finished = property(lambda self: next(said))
-        for msg in plan:
-            messages.append((msg.command, getattr(msg.obj, "name", None)))
-    finally:
-        type(stxm.scanner).finished = finished
-    line = [
-        ("trigger", "stxm_scanner"), ("wait", None), ("collect", "stxm_scanner"),
-        ("checkpoint", None),
-    ]  # fmt: skip
-    image = [
-        ("checkpoint", None), ("set", "energy"), ("wait", None),
-        ("kickoff", "stxm_scanner"), ("wait", None),
-        *line, *line,
-        ("complete", "stxm_scanner"), ("wait", None),
-    ]  # fmt: skip
+    messages = [(msg.command, getattr(msg.obj, "name", None)) for msg in plan]
+    collect, checkpoint = ("collect", "stxm_scanner"), ("checkpoint", None)
+    go = [checkpoint, ("set", "energy"), ("wait", None)]
+    line = [("trigger", "stxm_scanner"), ("wait", None)]
+    image = [("kickoff", "stxm_scanner"), ("wait", None), *line, collect, checkpoint, *line]
+    end = [collect, checkpoint, ("complete", "stxm_scanner"), checkpoint, ("wait", None)]
     assert messages == [
-        ("stage", "stxm"), ("open_run", None), ("checkpoint", None),
+        ("stage", "stxm"), ("open_run", None), checkpoint,
         ("set", "stxm_monochromator_offset"), ("wait", None),
-        ("prepare", "stxm_scanner"), ("wait", None), ("checkpoint", None),
+        ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
         ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),
-        *image, *image,
+        *go, *image, ("set", "energy"), *end, *(go if stopped else []), *image, *end,
         ("stop", "stxm_scanner"), ("set", "stxm_shutter"), ("wait", None),
         ("close_run", None), ("unstage", "stxm"),
     ]  # fmt: skip

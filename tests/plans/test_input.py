@@ -1,0 +1,115 @@
+"""Bad input: a clear error before the plan's first message, and nothing has moved."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from redoxscope.data import References
+from redoxscope.plans import energy_stack
+from redoxscope.session import walk_pvs
+
+SETPOINTS = (
+    "monochromator.setpoint", "monochromator.epu_setpoint", "zone_plate.z.user_setpoint",
+    "sample_stage.x.user_setpoint", "sample_stage.fine_x.user_setpoint", "shutter.mode",
+    "shutter.command", "scanner.nx", "scanner.ny", "scanner.dwell", "scanner.x_start",
+    "scanner.index", "monochromator.readback", "zone_plate.z.user_readback",
+)  # fmt: skip
+
+
+def values(stxm):
+    found = {}
+    for attr, _, _ in walk_pvs(stxm):
+        if attr in SETPOINTS:
+            signal = stxm
+            for part in attr.split("."):
+                signal = getattr(signal, part)
+            found[attr] = signal.get(use_monitor=False)
+    assert len(found) == len(SETPOINTS)
+    return found
+
+
+def refuse(stxm, says, **options):
+    """The plan raises when made or at its first message, and sends none."""
+    before = values(stxm)
+    sent = []
+    with pytest.raises(ValueError) as caught:  # LimitError and InterlockError are ValueErrors
+        for msg in energy_stack(stxm, **options):
+            sent.append(msg)
+            break
+    assert not sent
+    for word in says:
+        assert word in str(caught.value), str(caught.value)
+    assert values(stxm) == before
+
+
+BAD = {
+    "nan-dwell": ({"dwell": math.nan}, ["dwell", "nan", "s"]),
+    "negative-dwell": ({"dwell": -0.001}, ["dwell", "-0.001", "0 s"]),
+    "zero-dwell": ({"dwell": 0}, ["dwell", "0 s"]),
+    "text-dwell": ({"dwell": "1 ms"}, ["dwell", "1 ms"]),
+    "short-dwell": ({"dwell": 1e-7}, ["stxm_scanner", "1e-07", "1e-05"]),
+    "long-dwell": ({"dwell": 100.0}, ["stxm_scanner", "100", "10.0 s"]),
+    "long-line": ({"dwell": 1.0, "pixels": (50, 1)}, ["50", "dead_man", "30 s"]),
+    "zero-pixels": ({"pixels": 0}, ["nx", "0", ">= 1"]),
+    "half-pixels": ({"pixels": (2.5, 2)}, ["nx", "2.5"]),
+    "three-pixels": ({"pixels": (2, 2, 2)}, ["pixels", "pair"]),
+    "many-pixels": ({"pixels": (5000, 2)}, ["stxm_scanner.nx", "5000", "4096"]),
+    "negative-size": ({"size": -1.0}, ["width", "-1", "µm"]),
+    "nan-center": ({"center": (math.nan, 0.0)}, ["center", "nan", "µm"]),
+    "far-region": ({"center": (2e4, 0.0)}, ["stxm_sample_stage_x", "20000", "10000", "um"]),
+    "wide-region": ({"size": 40.0}, ["stxm_sample_stage_fine_x", "15", "µm"]),
+    "no-energies": ({"energies": []}, ["energies", "eV"]),
+    "nothing": ({"energies": None}, ["edge", "energies"]),
+    "nan-energy": ({"energies": [640, math.nan]}, ["energies[1]", "nan", "eV"]),
+    "negative-energy": ({"energies": [-640]}, ["energies[0]", "-640", "eV"]),
+    "unsorted": ({"energies": [640, 642, 641]}, ["energies[2]", "641", "642", "eV"]),
+    "twice": ({"energies": [640, 641, 641]}, ["energies[2]", "641", "twice"]),
+    "beyond-mono": ({"energies": [640, 1600]}, ["monochromator", "1600", "1500", "eV"]),
+    "unknown-edge": ({"edge": "Mn K7", "energies": None}, ["Mn K7", "Mn L3"]),
+    "too-low-for-a0": ({"energies": [200.0, 640.0]}, ["200", "eV"]),
+    "a0-at-lowest": ({"energies": [205, 640]}, ["205"]),
+    "retries": ({"retries": -1}, ["retries", "-1"]),
+    "half-retries": ({"retries": 0.5}, ["retries", "0.5"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_refused(stxm, name):
+    options, says = BAD[name]
+    refuse(stxm, says, **({"energies": [640.0], "pixels": 4, "size": 2.0} | options))
+
+
+def test_a0_outside_its_window_at_the_lowest_energy(stxm):
+    stxm.zone_plate.a0.put(1180.0)  # D_osa f / D_zp is 1162 µm at 640 eV, 1270 µm at 700 eV
+    options = {"pixels": 4, "size": 2.0}
+    refuse(stxm, ["zone_plate.a0", "1180", "1161", "640", "µm"], energies=[640.0, 700.0], **options)
+    next(energy_stack(stxm, energies=[700.0], **options))
+    stxm.zone_plate.a0.put(90.0)
+    refuse(stxm, ["zone_plate.a0", "90", "100 µm"], energies=[640.0], **options)
+
+
+def test_sample_too_near(stxm):
+    stxm.sample_stage.z.set(-250.0).wait(timeout=20)
+    try:
+        stxm.zone_plate.a0.put(340.0)
+        says = ["sample.z", "-250", "90", "100 µm"]
+        refuse(stxm, says, energies=[640.0], pixels=4, size=2.0)
+        with pytest.raises(ValueError, match="sample"):
+            stxm.energy.set(650.0)
+    finally:
+        stxm.zone_plate.a0.put(400.0)
+        stxm.sample_stage.z.set(0.0).wait(timeout=20)
+
+
+def test_references_that_do_not_fit(stxm):
+    grid = np.linspace(630.0, 660.0, 31)
+    rise = np.linspace(1.0, 2.0, 31)
+    options = {"energies": [640.0, 645.0, 650.0, 655.0], "pixels": 4, "size": 2.0}
+    kind = {"unit": "OD", "source": "test"}
+    short = References(("a", "b"), grid[:20], np.stack([rise[:20], rise[:20] ** 3]), **kind)
+    refuse(stxm, ["655", "eV"], references=short, **options)
+    collinear = References(("a", "b"), grid, np.stack([rise, 2 * rise]), **kind)
+    refuse(stxm, ["a", "b"], references=collinear, **options)
