@@ -115,8 +115,8 @@ def _report(result: Any, out: Path) -> None:
     s = result.summary
     if s["n_mask"]:
         _echo(
-            f"\n{s['fraction_of']} fraction {s['fraction_mean']:.3f} (spread {s['fraction_std']:.3f}) "
-            f"over {s['n_mask']} pixels, median σ {s['sigma_median']:.3f}"
+            f"\n{s['fraction_of']} fraction {s['fraction_mean']:.3f} "
+            f"(spread {s['fraction_std']:.3f}) over {s['n_mask']} pixels, median σ {s['sigma_median']:.3f}"
         )
     if s["fraction_rms_error"] is not None:
         _echo(

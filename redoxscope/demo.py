@@ -91,10 +91,15 @@ class StackTiming:
         return {
             "live_s": taken * line_live,
             "engine_s": (taken + again) * period + float(np.sum(moves)),
-            "wall_s": self.stop.get("time", np.nan) - self.start["time"],
+            "wall_s": _number(self.stop.get("time", np.nan) - self.start["time"]),
             "software_ms_per_line": _mean_ms(per_line[clean]),
             "software_ms_per_energy": _mean_ms(gaps),
         }
+
+
+def _number(value: float) -> float | None:
+    """The value, None where there is none: JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean_ms(values: np.ndarray) -> float | None:
@@ -163,6 +168,7 @@ def run_stack(
 
         from .plans import energy_stack
 
+        failure: Exception | None = None
         timing = StackTiming(on_line=on_line)
         session.RE.subscribe(timing)
         plan = energy_stack(session.stxm, **scan.plan, md={"sample": str(sample)})
@@ -174,9 +180,12 @@ def run_stack(
                 session.RE(plan)
             except RunEngineInterrupted:
                 session.RE.abort("interrupted at the keyboard")
+            except Exception as exc:  # what was taken is still worth a picture and a summary
+                failure = exc
         snapshot = session.map.snapshot
-        if session.map.error is not None:
-            raise session.map.error
+        failure = failure or session.map.error
+        if failure is not None and not timing.start:
+            raise failure  # before the run: nothing to tell
         stxm = session.stxm
         times = timing.summary(
             speed=speed,
@@ -208,6 +217,8 @@ def run_stack(
         draw(figure, snapshot)
         figure.savefig(picture, dpi=120)
         (out / "live.png").unlink(missing_ok=True)
+    if failure is not None:
+        raise failure
     return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))
 
 
@@ -221,10 +232,10 @@ def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
     """Arguments of the plan for a sample, and how to get the truth (None if measured)."""
     from .contract import Region
     from .data import edge_energies, load_references
-    from .sim import SAMPLES, BeamlineModel, open_sample
+    from .sim import SAMPLES, BeamlineModel, MeasuredStack
 
     if name not in SAMPLES:
-        sample = open_sample(name)
+        sample = MeasuredStack(name)
         x, y, width, height = sample.region_um
         plan = {
             "energies": sample.energies.tolist(),
@@ -235,14 +246,15 @@ def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
             "references": sample.references(),
         }
         return _Scan(plan, lambda: None)
+    references = load_references(edge)
     plan = {"edge": edge, "size": DEMO_SIZE, "pixels": pixels, "dwell": 0.001}
     region = Region((0.0, 0.0), (DEMO_SIZE, DEMO_SIZE), (pixels, pixels))
     (x0, x1), (y0, y1) = region.extents
 
     def truth() -> Any:
         x, y = np.linspace(x0, x1, pixels), np.linspace(y0, y1, pixels)
-        model = BeamlineModel(open_sample(name, seed=seed))
-        return model.truth(edge_energies(edge), x, y, load_references(edge))
+        model = BeamlineModel(SAMPLES[str(name)](seed))
+        return model.truth(edge_energies(edge), x, y, references)
 
     return _Scan(plan, truth)
 
@@ -266,11 +278,11 @@ def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
         pull = float(np.std(off / result.sigma[mask]))
     return {
         "fraction_of": snapshot.names[0],
-        "fraction_mean": result.mean,
-        "fraction_std": result.std,
+        "fraction_mean": _number(result.mean),
+        "fraction_std": _number(result.std),
         "n_mask": result.n_mask,
-        "sigma_median": result.sigma_median,
-        "fraction_rms_error": rms,
-        "pull_std": pull,
+        "sigma_median": _number(result.sigma_median),
+        "fraction_rms_error": None if rms is None else _number(rms),
+        "pull_std": None if pull is None else _number(pull),
         "message": snapshot.message,
     }

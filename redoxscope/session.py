@@ -157,12 +157,15 @@ class Session:
 
     def close(self) -> None:
         """End the live map's thread, the log and the simulated beamline."""
+        from epics.ca import poll
+
         if self.RE.state not in ("idle", "panicked"):
             log.warning("the session is closed during a run: aborting it")
             self.RE.abort("session closed")
         self.map.close()
         self.log.close()
         self.stxm.destroy()
+        poll(evt=0.05)  # sends the closing of the channels, before the IOC is gone
         if self.simulation is not None:
             self.simulation.close()
         sys.setswitchinterval(self._switch_interval)
@@ -189,6 +192,9 @@ class _ScanNumbers:
         try:
             last = int(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            last = 0
+        except ValueError as exc:
+            log.warning("%s is damaged (%s): scan numbers start again at 1", self._path, exc)
             last = 0
         new = self._path.with_suffix(f".{os.getpid()}")
         new.write_text(str(last + 1), encoding="utf-8")

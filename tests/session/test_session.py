@@ -202,7 +202,8 @@ def test_session_on_a_running_beamline(running_sim):
         from redoxscope import start_session
         from redoxscope.plans import energy_stack
         with start_session(r"{file}") as s:
-            s.RE(energy_stack(s.stxm, energies=[640, 641, 642, 643], edge="Mn L3", pixels=6, size=1))
+            s.RE(energy_stack(s.stxm, edge="Mn L3", energies=[640, 641, 642, 643], size=1,
+                                 pixels=6))
             print("own simulation:", s.simulation, s.RE.state, flush=True)
         """,
         env=env,
@@ -228,9 +229,9 @@ def test_shell_has_the_names(tmp_path):
     """IPython, fed from a pipe."""
     done = redoxscope(
         "shell", "--speed", 50, timeout=120,
-        input='print("NAMES", RE.state, stxm.name, callable(energy_stack), cat is not None)\nexit\n',
+        input='print("NAMES", RE.state, stxm.name, callable(energy_stack), cat is None)\nexit\n',
     )  # fmt: skip
-    assert "NAMES idle stxm True True" in done.stdout, done.stderr
+    assert "NAMES idle stxm True False" in done.stdout, done.stderr
 
 
 def test_interrupted_demo_keeps_what_was_taken(tmp_path):
