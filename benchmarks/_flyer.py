@@ -64,11 +64,11 @@ class SyntheticFlyer:
     def describe_collect(self) -> dict[str, Any]:
         arrays = ("sample_x", "sample_y", "transmission", "i0")
         scalars = ("energy", "ring_current", "line", "line_status")
-        return {
-            key: {"source": "synthetic", "dtype": "array", "shape": [self.side],
-                  "dtype_numpy": "<f8"}
-            for key in arrays
-        } | {key: {"source": "synthetic", "dtype": "number", "shape": []} for key in scalars}  # fmt: skip
+        array = {"source": "synthetic", "dtype": "array", "shape": [self.side]}
+        keys = {key: {**array, "dtype_numpy": "<f8"} for key in arrays}
+        return keys | {
+            key: {"source": "synthetic", "dtype": "number", "shape": []} for key in scalars
+        }
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         rows = range(self.next, min(self.next + LINES_PER_PAGE, self.total))

@@ -47,7 +47,8 @@ def stack_rows() -> list[Row]:
         {"what": "software time per line, simulated stack", "unit": "ms", "target": 1.0,
          "value": times["software_ms_per_line"], "reference": per_line},
         {"what": "software time per energy, simulated stack", "unit": "ms", "target": 20.0,
-         "value": times["software_ms_per_energy"], "reference": f"the move itself is declared as {move:.0f} ms for 1 eV"},
+         "value": times["software_ms_per_energy"],
+         "reference": f"the move itself is declared as {move:.0f} ms for 1 eV"},
         {"what": "line done -> map updated, p95", "unit": "ms", "target": 100.0,
          "value": latency, "reference": f"{len(ENERGIES) * PIXELS} lines of {PIXELS} pixels"},
     ]  # fmt: skip
