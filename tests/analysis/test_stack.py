@@ -104,16 +104,21 @@ def test_a_bad_line_replaced_leaves_no_trace(stack):
     good = feed(StackFit(stack.design, 2, (48, 48)), counts)
     mended = StackFit(stack.design, 2, (48, 48))
     spoilt = counts.copy()
-    spoilt[3, 20] = 0.0  # -inf in the sums
+    spoilt[3, 20, :24] = 0.0  # -inf in the sums
+    spoilt[5, 22] = 0.0  # a line in the dark: not taken, as if it had been missed
     spoilt[4, 21] = np.nan  # missed
     feed(mended, spoilt)
     before = mended.solve()
-    assert np.isnan(before.fraction[20]).all()
-    assert (before.flags[20] & PixelFlag.NON_POSITIVE).all()
+    assert np.isnan(before.fraction[20, :24]).all()
+    assert np.isfinite(before.fraction[20, 24:]).all()
+    assert before.n_energies[22] == before.n_energies[23] - 1
+    assert np.isfinite(before.fraction[22]).all()
+    assert (before.flags[20, :24] & PixelFlag.NON_POSITIVE).all()
     assert (before.flags[21] & PixelFlag.MISSED).all()
     assert before.n_energies[21] == 23
     mended.set_line(3, 20, counts[3, 20])
     mended.set_line(4, 21, counts[4, 21])
+    mended.set_line(5, 22, counts[5, 22])
     same(mended.solve(), good.solve(), rtol=1e-9, atol=1e-11)
 
 
