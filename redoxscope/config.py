@@ -177,6 +177,7 @@ def parse_beamline(text: str, where: str) -> BeamlineConfig:
     taken = set(config.counters) & (set(dir(STXM)) | set(LINE_KEYS))
     if taken:
         raise ConfigError(f"{where}: counters may not be called {', '.join(sorted(taken))}")
+    _check_names(config, where)
     return config
 
 
