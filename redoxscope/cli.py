@@ -116,7 +116,8 @@ def _report(result: Any, out: Path) -> None:
     if s["n_mask"]:
         _echo(
             f"\n{s['fraction_of']} fraction {s['fraction_mean']:.3f} "
-            f"(spread {s['fraction_std']:.3f}) over {s['n_mask']} pixels, median σ {s['sigma_median']:.3f}"
+            f"(spread {s['fraction_std']:.3f}) over {s['n_mask']} pixels, "
+            f"median σ {s['sigma_median']:.3f}"
         )
     if s["fraction_rms_error"] is not None:
         _echo(
