@@ -118,7 +118,7 @@ class Session:
         )
         # In this order: what must not be lost, then what is shown, then what is stored.
         self.log = DocumentLog(data / "documents")
-        self.map = OxidationMap()
+        self.map = OxidationMap(rate=1.0)
         self.RE.subscribe(self.log)
         self.RE.subscribe(self.map)
         self.RE.subscribe(CatalogWriter(_Lazily(lambda: self.cat), self.log))
