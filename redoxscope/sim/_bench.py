@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import ENERGY_RANGE
 from ..optics import ZonePlateGeometry, focus_z
 from ._clock import Clock
 from ._faults import Faults
@@ -81,6 +82,8 @@ class Bench:
             faults=self.faults,
             moved=self._energy_moved,
             start=energy - energy_offset,
+            # A plan beyond what can be computed must fail before its first move.
+            limits=None if isinstance(model, MeasuredStack) else ENERGY_RANGE,
         )
         self.shutter = ShutterBlade(prefix=prefix + "Shutter:", faults=self.faults)
         self.counters = {

@@ -52,14 +52,26 @@ class EnergyAxis(PVGroup):
     halt = pvproperty(name="Stop", value=0)
 
     def __init__(
-        self, *args: Any, clock: Clock, faults: Faults, moved: Any, start: float, **kw: Any
+        self,
+        *args: Any,
+        clock: Clock,
+        faults: Faults,
+        moved: Any,
+        start: float,
+        limits: tuple[float, float] | None = None,
+        **kw: Any,
     ):
         super().__init__(*args, **kw)
         self._clock, self._faults, self._moved, self._start = clock, faults, moved, start
+        self._limits = limits
         self._stops = {"mono": asyncio.Event(), "epu": asyncio.Event()}
 
     async def place(self) -> None:
-        """Stand at the start energy."""
+        """Stand at the start energy, within limits (eV) that the sample's model covers."""
+        if self._limits is not None:
+            low, high = self._limits
+            for prop in (self.setpoint, self.epu):
+                await prop.write_metadata(lower_ctrl_limit=low, upper_ctrl_limit=high)
         for prop in (self.setpoint, self.readback, self.epu, self.epu_readback):
             await prop.write(self._start, **FIELDS)
 
