@@ -112,10 +112,14 @@ def test_dead_man_lets_a_long_raster_be(stxm, monkeypatch):
 def test_an_error_text_longer_than_a_string(stxm):
     """EPICS strings end after 39 characters; the message is an array of them."""
     stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.01)).wait(timeout=5)
-    stxm.scanner.go.put(100, wait=True)  # done when the order was worked off
-    text = stxm.scanner.message.get(use_monitor=False)
+    text = "Go = 100 is none of the lines 0 to 2"
+    # From the monitor, as the scanner reads it: a get has the length of the text before.
+    said = SubscriptionStatus(
+        stxm.scanner.message, lambda *, value, **_: value == text, timeout=5, run=False
+    )
+    stxm.scanner.go.put(100)
+    said.wait(timeout=5)
     stxm.scanner.abort.set(1).wait(timeout=5)
-    assert text == "Go = 100 is none of the lines 0 to 2"
 
 
 def test_a_raster_that_the_controller_does_not_take(stxm, monkeypatch):
