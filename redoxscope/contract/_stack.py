@@ -1,8 +1,4 @@
-"""The document contract: what a run of this package looks like, in one place.
-
-Devices and plans write these keys, callbacks and exporters read them. The prose is in
-``docs/reference/documents.md``; this module holds what code needs.
-"""
+"""What an energy stack looks like in documents: one event per line."""
 
 from __future__ import annotations
 
