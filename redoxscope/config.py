@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 from ophyd import Component as Cpt
@@ -18,12 +18,14 @@ from .contract import LINE_KEYS
 from .data import get_edge
 from .devices import (
     STXM,
+    TES,
     BeamlineDevice,
     LineCounter,
     Monochromator,
     OrderSortingAperture,
     RasterScanner,
     RingCurrent,
+    SampleHolder,
     SampleStage,
     Shutter,
     ZonePlate,
@@ -31,7 +33,15 @@ from .devices import (
 )
 from .optics import ZonePlateGeometry
 
-__all__ = ["BeamlineConfig", "ConfigError", "load_beamline", "make_stxm", "simulated_beamline"]
+__all__ = [
+    "BeamlineConfig",
+    "ConfigError",
+    "load_beamline",
+    "make_holder",
+    "make_stxm",
+    "make_tes",
+    "simulated_beamline",
+]
 
 
 class ConfigError(ValueError):
@@ -80,6 +90,18 @@ class ZonePlateConfig(DeviceConfig):
         )
 
 
+class TESConfig(_Strict):
+    """Microcalorimeter array: where its server answers."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5500, ge=1, le=65531, description="first of Dastard's five ports")
+    backend: Literal["dastard", "scan_server"] = "dastard"
+    scan_server_port: int = Field(4000, ge=1, le=65535)
+    source: str | None = Field(None, description="Dastard's source; default: the resonators")
+    path: str = Field("", description="folder on the server for its files; empty: its own choice")
+    lateness: PositiveFloat = Field(0.1, description="s after which a point's photons are in")
+
+
 class CatalogConfig(_Strict):
     """Where runs are kept: a Tiled profile by name."""
 
@@ -102,6 +124,8 @@ class BeamlineConfig(_Strict):
     counters: dict[str, DeviceConfig] = Field(default_factory=dict)
     ring: DeviceConfig
     shutter: DeviceConfig
+    tes: TESConfig | None = None
+    holder: DeviceConfig | None = None
     catalog: CatalogConfig = CatalogConfig()
 
 
@@ -235,6 +259,37 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
     return type("STXM", (STXM,), parts)(config.prefix, name=name)
 
 
+def make_holder(config: BeamlineConfig, *, name: str = "holder") -> SampleHolder | None:
+    """The sample holder in front of the spectrometer; None where the file has none."""
+    if config.holder is None:
+        return None
+    return SampleHolder(config.prefix + config.holder.prefix, pvs=config.holder.pvs, name=name)
+
+
+def make_tes(config: BeamlineConfig, *, name: str = "tes") -> TES:
+    """The spectrometer that a beamline file describes. Making it connects to nothing.
+
+    Raises
+    ------
+    ConfigError
+        The file has no ``tes``.
+    """
+    if config.tes is None:
+        raise ConfigError(f"beamline {config.name!r} has no key 'tes'")
+    part = config.tes
+    tes = TES(
+        name=name,
+        host=part.host,
+        port=part.port,
+        backend=part.backend,
+        scan_server_port=part.scan_server_port,
+        source=part.source,
+    )
+    tes.write_path.put(part.path)
+    tes.lateness.put(part.lateness)
+    return tes
+
+
 DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
     "monochromator": Monochromator,
     "zone_plate": ZonePlate,
@@ -245,5 +300,6 @@ DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
     "i0": LineCounter,
     "ring": RingCurrent,
     "shutter": Shutter,
+    "holder": SampleHolder,
 }
 """Class of the device behind each key of the file."""

@@ -6,57 +6,38 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ._connection import (
+    CONNECT_TIMEOUT,
+    PVConnectionError,
+    connect,
+    missing_pvs,
+    walk_pvs,
+)
 from .sim import Simulation
 
-__all__ = ["PVConnectionError", "Session", "start_session"]
+if TYPE_CHECKING:
+    from .devices import TES
+
+__all__ = [
+    "PVConnectionError",
+    "Session",
+    "connect",
+    "missing_pvs",
+    "start_session",
+    "walk_pvs",
+]
 
 log = logging.getLogger("redoxscope.session")
 
-CONNECT_TIMEOUT = 10.0
 SWITCH_INTERVAL = 5e-4
 """Longest time (s) that one thread keeps the interpreter when others wait. A line passes three
 threads on its way to the map; Python's 5 ms would be the largest part of its latency."""
-
-
-class PVConnectionError(ConnectionError):
-    """PVs that do not answer, by name."""
-
-
-def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
-    """Device and attribute, PV name, and whether it is connected, for every PV of a device."""
-    for item in device.walk_signals(include_lazy=True):
-        name = getattr(item.item, "pvname", None)
-        if name is not None:
-            yield item.dotted_name, name, bool(item.item.connected)
-
-
-def connect(device: Any, timeout: float = CONNECT_TIMEOUT) -> None:
-    """Wait until every PV of a device answers.
-
-    Raises
-    ------
-    PVConnectionError
-        Lists every PV that does not, with the part of the device it belongs to.
-    """
-    missing = missing_pvs(device, timeout)
-    if missing:
-        lines = "\n".join(f"  {pv}  ({device.name}.{attr})" for attr, pv in missing)
-        raise PVConnectionError(f"{len(missing)} PVs do not answer within {timeout:g} s:\n{lines}")
-
-
-def missing_pvs(device: Any, timeout: float = CONNECT_TIMEOUT) -> list[tuple[str, str]]:
-    """Attribute and PV name of everything that does not answer within ``timeout`` (s)."""
-    try:
-        device.wait_for_connection(timeout=timeout)
-    except TimeoutError:
-        return [(attr, pv) for attr, pv, connected in walk_pvs(device) if not connected]
-    return []
 
 
 class Session:
@@ -71,9 +52,13 @@ class Session:
     map : redoxscope.callbacks.OxidationMap
         Live map of the stack that is being taken, or was last.
     config : redoxscope.config.BeamlineConfig
+    tes : redoxscope.devices.TES
+        Spectrometer, where the session has one.
+    rixs : redoxscope.callbacks.RixsMap
+        Live map of the RIXS run that is being taken, or was last.
     simulation : Simulation or None
     data : pathlib.Path
-        Directory of logs and embedded catalog.
+        Directory of logs, photon lists, calibrations and embedded catalog.
     """
 
     def __init__(
@@ -83,12 +68,14 @@ class Session:
         simulation: Simulation | None,
         data: Path,
         catalog_directory: Path | None = None,
+        tes: bool = False,
         timeout: float = CONNECT_TIMEOUT,
     ):
         from bluesky import RunEngine
         from bluesky.preprocessors import SupplementalData
 
-        from .callbacks import DocumentLog, OxidationMap
+        from ._spectrometer import CalibrationStore, connect_tes
+        from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .catalog import CatalogWriter
         from .config import make_stxm
 
@@ -97,9 +84,21 @@ class Session:
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
         self.stxm = make_stxm(config)
+        self._tes: TES | None = None
+        self._calibrations = CalibrationStore(data / "calibrations", config.name)
         try:
             connect(self.stxm, timeout)
             data.mkdir(parents=True, exist_ok=True)
+            if tes:
+                self._tes = connect_tes(
+                    config,
+                    self.stxm,
+                    photons=data / "photons",
+                    time_scale=1.0 if simulation is None else simulation.speed,
+                    timeout=timeout,
+                )
+                if not config.simulated:  # each simulated detector has gain curves of its own
+                    self._calibrations.load_newest(self._tes)
         except BaseException:
             self.stxm.destroy()
             raise
@@ -119,9 +118,41 @@ class Session:
         # In this order: what must not be lost, then what is shown, then what is stored.
         self.log = DocumentLog(data / "documents")
         self.map = OxidationMap(rate=1.0)
+        self.rixs = RixsMap(rate=1.0, on_damage=self._damaged)
         self.RE.subscribe(self.log)
         self.RE.subscribe(self.map)
+        self.RE.subscribe(self.rixs)
+        if self._tes is not None:
+            self._tes.subscribe_batches(self.rixs.photons)
+            self.RE.subscribe(self._calibrations.keeper(self._tes))
         self.RE.subscribe(CatalogWriter(_Lazily(lambda: self.cat), self.log))
+
+    def _damaged(self, message: str) -> None:
+        """Pause at the next checkpoint: the user decides whether to go on."""
+        log.warning("%s: pausing", message)
+        if self.RE.state == "running":
+            self.RE.request_pause(defer=True)
+
+    @property
+    def tes(self) -> TES:
+        """The spectrometer.
+
+        Raises
+        ------
+        RuntimeError
+            This session has none.
+        """
+        if self._tes is None:
+            raise RuntimeError(
+                "this session has no TES: start it with start_session(tes=True), and with the key "
+                "'tes' in its beamline file"
+            )
+        return self._tes
+
+    @property
+    def mono(self) -> Any:
+        """The monochromator alone; `energy` of the microscope moves the zone plate with it."""
+        return self.stxm.monochromator
 
     @cached_property
     def cat(self) -> Any:
@@ -134,7 +165,10 @@ class Session:
     def devices(self) -> dict[str, Any]:
         """The microscope and its parts by name, as the shell has them."""
         parts = {name: getattr(self.stxm, name) for name in self.stxm.component_names}
-        return {"stxm": self.stxm, "energy": self.stxm.energy, **parts}
+        more = {"stxm": self.stxm, "energy": self.stxm.energy, "mono": self.mono}
+        if self._tes is not None:
+            more |= {"tes": self._tes, "holder": self._tes.holder}
+        return {**more, **parts}
 
     def namespace(self) -> dict[str, Any]:
         """Names that an interactive session starts with."""
@@ -144,26 +178,33 @@ class Session:
 
         from . import callbacks, data, plans
 
-        names = {name: getattr(plans, name) for name in ("energy_stack",)}
+        names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
         helpers = {
             "OxidationMap": callbacks.OxidationMap,
             "MapView": callbacks.MapView,
             "oxidation_map": callbacks.oxidation_map,
+            "RixsMap": callbacks.RixsMap,
+            "rixs_from_run": callbacks.rixs_from_run,
             "load_references": data.load_references,
             "references_from_csv": data.references_from_csv,
         }
         session = {"s": self, "RE": self.RE, "cat": self.cat, "bp": bp, "bps": bps, "bpp": bpp}
-        return {**self.devices, **names, **helpers, **session, "omap": self.map}
+        return {**self.devices, **names, **helpers, **session, "omap": self.map, "rmap": self.rixs}
 
     def close(self) -> None:
         """End the live map's thread, the log and the simulated beamline."""
         from epics.ca import poll
 
+        from ._spectrometer import disconnect_tes
+
         if self.RE.state not in ("idle", "panicked"):
             log.warning("the session is closed during a run: aborting it")
             self.RE.abort("session closed")
         self.map.close()
+        self.rixs.close()
         self.log.close()
+        if self._tes is not None:
+            disconnect_tes(self._tes)
         self.stxm.destroy()
         poll(evt=0.05)  # sends the closing of the channels, before the IOC is gone
         if self.simulation is not None:
@@ -225,6 +266,7 @@ def start_session(
     speed: float = 1.0,
     seed: int = 1,
     data: str | Path | None = None,
+    tes: bool | None = None,
     timeout: float = CONNECT_TIMEOUT,
     simulation_options: Mapping[str, object] | None = None,
 ) -> Session:
@@ -244,6 +286,9 @@ def start_session(
     data : path, optional
         Directory for logs and embedded catalog; by default ``$REDOXSCOPE_DATA``, else the
         user's data directory. An embedded catalog that exists keeps its place.
+    tes : bool, optional
+        With the spectrometer. By default, when the beamline file has one; the simulated beamline
+        that is started without a file has it only when asked.
     timeout : float
         Longest time (s) for the PVs to answer.
     simulation_options : mapping, optional
@@ -276,12 +321,18 @@ def start_session(
         from .config import load_beamline
 
         config = load_beamline(beamline)
+        tes = config.tes is not None if tes is None else tes
         own = config.simulated and not config.prefix
     try:
         if own:
             # Before anything loads the EPICS client: it reads its environment once.
             simulation = Simulation(
-                sample, speed=speed, seed=seed, options=simulation_options, wait=False
+                sample,
+                speed=speed,
+                seed=seed,
+                options=simulation_options,
+                tes=_simulated_tes(data) if tes else False,
+                wait=False,
             )
             if beamline is None:
                 from .config import simulated_beamline
@@ -289,6 +340,7 @@ def start_session(
                 config = simulated_beamline(simulation.prefix)
             else:
                 config = config.model_copy(update={"prefix": simulation.prefix})
+            config = _with_simulated_tes(config, simulation)
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
         from .catalog import data_directory
 
@@ -300,9 +352,27 @@ def start_session(
             simulation=simulation,
             data=folder,
             catalog_directory=None if data is None else folder,
+            tes=bool(tes),
             timeout=timeout,
         )
     except BaseException:
         if simulation is not None:
             simulation.close()
         raise
+
+
+def _simulated_tes(data: str | Path | None) -> dict[str, Any]:
+    """Options of the simulated Dastard: where it writes."""
+    from .catalog import data_directory
+
+    folder = data_directory(data) / "dastard"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"data": folder}
+
+
+def _with_simulated_tes(config: Any, simulation: Simulation) -> Any:
+    """The beamline with the ports of the simulated Dastard, which take what is free."""
+    if config.tes is None or simulation.dastard is None:
+        return config
+    port = {"port": simulation.dastard.base}
+    return config.model_copy(update={"tes": config.tes.model_copy(update=port)})

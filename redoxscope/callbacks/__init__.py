@@ -3,7 +3,13 @@
 from ._batch import oxidation_map
 from ._document_log import CorruptLog, DocumentLog, DocumentLogError, read_log
 from ._draw import draw
+from ._draw_rixs import draw_rixs
 from ._oxidation_map import OxidationMap
+from ._rixs_batch import photons_of_run, rixs_from_photons, rixs_from_run
+from ._rixs_map import RixsMap
+from ._rixs_pixels import PixelHealth
+from ._rixs_results import rixs_snapshot
+from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot
 from ._view import MapView
 
@@ -13,8 +19,16 @@ __all__ = [
     "DocumentLogError",
     "MapView",
     "OxidationMap",
+    "PixelHealth",
+    "RixsMap",
+    "RixsSnapshot",
     "Snapshot",
     "draw",
+    "draw_rixs",
     "oxidation_map",
+    "photons_of_run",
     "read_log",
+    "rixs_from_photons",
+    "rixs_from_run",
+    "rixs_snapshot",
 ]

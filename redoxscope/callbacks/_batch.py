@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import numpy as np
 
 from ..contract import STREAM
 from ..data import References
+from ._documents import table_rows
 from ._snapshot import Snapshot
-from ._stack_reader import MapOptions, StackReader, is_primary, is_stack, lines_of
+from ._stack_reader import MapOptions, StackReader, is_stack
 
 __all__ = ["oxidation_map"]
 
@@ -59,12 +58,10 @@ def _from_documents(
             reader, run = StackReader(doc, options), doc["uid"]
         elif reader is None:
             continue
-        elif name == "descriptor" and doc["run_start"] == run and is_primary(doc):
-            reader.configure(doc.get("configuration", {}))
+        elif name == "descriptor" and doc["run_start"] == run and reader.describe(doc):
             descriptors.add(doc["uid"])
         elif name in ("event", "event_page") and doc["descriptor"] in descriptors:
-            for seq_num, data, _ in lines_of(name, doc):
-                reader.line(seq_num, data)
+            reader.take(name, doc)
     if reader is None:
         raise ValueError("no energy stack in these documents (start.energies, start.shape [3])")
     return reader
@@ -77,20 +74,6 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     reader = StackReader(start, options)
     stream = run[STREAM]
     reader.configure(stream.metadata.get("configuration", {}))
-    for seq_num, data in _rows(stream.read()):
+    for seq_num, data in table_rows(stream.read(), COLUMNS):
         reader.line(seq_num, data)
     return reader
-
-
-def _rows(table: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the lines of an xarray Dataset in the order they were written."""
-    names = [name for name in COLUMNS if name in table]
-    columns = {name: np.asarray(table[name]) for name in names}
-    if "transmission" not in columns:
-        raise ValueError(f"stream {STREAM} has no transmission, only {sorted(map(str, table))}")
-    if "seq_num" in table:
-        numbers = np.asarray(table["seq_num"]).astype(int)
-    else:
-        numbers = np.arange(1, len(columns["transmission"]) + 1)
-    for i, seq_num in enumerate(numbers):
-        yield int(seq_num), {name: values[i] for name, values in columns.items()}

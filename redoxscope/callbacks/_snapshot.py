@@ -66,6 +66,10 @@ class Snapshot:
     finished: bool = False
     title: str = ""
 
+    def with_message(self, message: str) -> Snapshot:
+        """Return a copy with another message."""
+        return replace(self, message=message)
+
     def thinned(self, most: int = 512) -> Snapshot:
         """Return a copy for a screen: every n-th pixel, at most ``most`` a side.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..analysis import Detector, RegionSpectrum, StackFit, default_region
 from ..contract import STREAM, LineStatus, line_of
 from ..data import References, get_edge, load_references
+from ._documents import Doc, configured, rows_of
 from ._snapshot import Snapshot
 
-__all__ = ["MapOptions", "StackReader", "is_stack", "lines_of"]
-
-Doc = Mapping[str, Any]
+__all__ = ["MapOptions", "StackReader", "is_stack"]
 
 
 @dataclass(frozen=True)
@@ -34,26 +32,6 @@ class MapOptions:
 def is_stack(start: Doc) -> bool:
     """Whether a start document announces an energy stack."""
     return start.get("plan_name") == "energy_stack" and len(start.get("shape", ())) == 3
-
-
-def lines_of(name: str, doc: Doc) -> Iterator[tuple[int, Doc, float]]:
-    """Yield (seq_num, data, time of the line) of an ``event`` or ``event_page``."""
-    if name == "event":
-        stamp = doc["timestamps"].get("transmission", doc["time"])
-        yield doc["seq_num"], doc["data"], float(stamp)
-        return
-    for i, seq_num in enumerate(doc["seq_num"]):
-        stamps = doc["timestamps"].get("transmission", doc["time"])
-        yield seq_num, {key: values[i] for key, values in doc["data"].items()}, float(stamps[i])
-
-
-def _configured(configuration: Any, key: str) -> float:
-    """Value of ``key`` in a descriptor's configuration, of whichever device; 0 if absent."""
-    for device in (configuration or {}).values():
-        value = device.get("data", {}).get(key)
-        if isinstance(value, (int, float, np.number)) and np.isfinite(value):
-            return float(value)
-    return 0.0
 
 
 def references_for(start: Doc, options: MapOptions) -> References | None:
@@ -106,8 +84,8 @@ class StackReader:
     def _new_fit(self, configuration: Any) -> StackFit:
         def detector(name: str) -> Detector:
             return Detector(
-                dead_time=_configured(configuration, f"{name}_dead_time"),
-                saturation=_configured(configuration, f"{name}_saturation"),
+                dead_time=configured(configuration, f"{name}_dead_time") or 0.0,
+                saturation=configured(configuration, f"{name}_saturation") or 0.0,
             )
 
         least = self.options.min_thickness
@@ -129,6 +107,21 @@ class StackReader:
         if (self.status >= 0).any():
             return  # a second descriptor of the same stream: the counters have not changed
         self.fit = self._new_fit(configuration)
+
+    def describe(self, descriptor: Doc) -> bool:
+        """Take a descriptor; whether its events are lines."""
+        if not is_primary(descriptor):
+            return False
+        self.configure(descriptor.get("configuration", {}))
+        return True
+
+    def take(self, name: str, doc: Doc) -> list[float]:
+        """Take an ``event`` or ``event_page``; return the times of its lines (s)."""
+        stamps = []
+        for seq_num, data, stamp in rows_of(name, doc, "transmission"):
+            self.line(seq_num, data)
+            stamps.append(stamp)
+        return stamps
 
     def line(self, seq_num: int, data: Doc) -> None:
         """Take one line; a ``seq_num`` seen before replaces what it brought then."""
@@ -159,12 +152,10 @@ class StackReader:
         """Lines by status."""
         return {s.name: int((self.status == s).sum()) for s in LineStatus}
 
-    def snapshot(
-        self, *, final: bool = False, spectrum: bool = True, message: str = ""
-    ) -> Snapshot:
-        """Solve what has changed (all, if final) and return it."""
+    def snapshot(self, *, final: bool = False, full: bool = True, message: str = "") -> Snapshot:
+        """Solve what has changed (all, if final) and return it; in full with the spectrum."""
         result = self.fit.solve(None if final else self.fit.refresh())
-        if spectrum:
+        if full:
             self._spectrum = self._region(result)
         blank = self.fit.blank
         if not message and blank is not None and not blank.found:

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot
 
 __all__ = ["MapView"]
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class MapView:
-    """Shows snapshots: ``OxidationMap(on_update=MapView("out"))``.
+    """Shows snapshots: ``OxidationMap(on_update=MapView("out"))``, and those of `RixsMap`.
 
     Drawing takes a tenth of a second and holds the interpreter, so another process does it:
     there a window where there is a display, else ``live.png`` in a folder, replaced at each
@@ -48,13 +49,13 @@ class MapView:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._waiting: Snapshot | None = None
+        self._waiting: Snapshot | RixsSnapshot | None = None
         self._closing = False
         self._changed = threading.Condition()
         self._sender = threading.Thread(target=self._send, name="map-view", daemon=True)
         self._sender.start()
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: Snapshot | RixsSnapshot) -> None:
         """Show a snapshot as soon as the view is free. Returns at once."""
         with self._changed:
             self._waiting = snapshot

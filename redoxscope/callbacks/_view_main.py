@@ -8,17 +8,23 @@ import os
 import pickle
 import sys
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ._draw import draw
+from ._draw_rixs import draw_rixs
+from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIZE = (11.0, 7.6)
+Shown = Snapshot | RixsSnapshot
+
+SIZE = {Snapshot: (11.0, 7.6), RixsSnapshot: (12.0, 8.6)}
+"""Size of the picture by the kind of snapshot (inches)."""
 
 
 class Inbox:
@@ -26,9 +32,9 @@ class Inbox:
 
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
-        self._newest: deque[Snapshot] = deque(maxlen=1)
+        self._newest: deque[Shown] = deque(maxlen=1)
         self._news = threading.Event()
-        self.ended = False
+        self._end = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -37,15 +43,32 @@ class Inbox:
             while True:
                 self._newest.append(pickle.load(self._pipe))
                 self._news.set()
-        self.ended = True
+        self._end.set()
         self._news.set()
 
-    def take(self, timeout: float | None) -> Snapshot | None:
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._end.is_set()
+
+    def rest(self, seconds: float) -> None:
+        """Wait, but not longer than there is something to wait for."""
+        self._end.wait(seconds)
+
+    def take(self, timeout: float | None) -> Shown | None:
         """Newest snapshot, or None if there is none within ``timeout`` seconds."""
         self._news.wait(timeout)
         if not self.ended:
             self._news.clear()
         return self._newest.pop() if self._newest else None
+
+
+def picture(figure: Figure, snapshot: Shown) -> None:
+    """Draw whichever kind of snapshot it is."""
+    if isinstance(snapshot, RixsSnapshot):
+        draw_rixs(figure, snapshot)
+    else:
+        draw(figure, snapshot)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -59,12 +82,15 @@ def to_file(inbox: Inbox, folder: Path) -> None:
     """Draw to ``live.png`` until the pipe ends."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE)
+    figure = Figure()
     while True:
         snapshot = inbox.take(None)
         if snapshot is not None:
-            draw(figure, snapshot)
+            begun = time.monotonic()
+            figure.set_size_inches(*SIZE[type(snapshot)])
+            picture(figure, snapshot)
             save(figure, folder / "live.png")
+            inbox.rest(time.monotonic() - begun)  # at most half of a core
         elif inbox.ended:
             return
 
@@ -73,18 +99,24 @@ def to_window(inbox: Inbox) -> None:
     """Draw in a window until it is closed or the pipe ends."""
     import matplotlib.pyplot as plt
 
-    figure = plt.figure("redoxscope", figsize=SIZE)
+    figure = plt.figure("redoxscope", figsize=SIZE[Snapshot])
+    kind: type[Shown] = Snapshot
     closed: list[object] = []
     figure.canvas.mpl_connect("close_event", closed.append)
     plt.show(block=False)
     while not closed:
+        begun = time.monotonic()
         snapshot = inbox.take(0.02)
         if snapshot is not None:
-            draw(figure, snapshot)
-            figure.canvas.draw_idle()
+            if type(snapshot) is not kind:  # once; after that the size is the user's
+                kind = type(snapshot)
+                figure.set_size_inches(*SIZE[kind], forward=True)
+            picture(figure, snapshot)
+            figure.canvas.draw()
         elif inbox.ended:
             return
-        figure.canvas.start_event_loop(0.05)
+        # The window is alive meanwhile, and drawing takes at most half of a core.
+        figure.canvas.start_event_loop(max(0.05, time.monotonic() - begun))
 
 
 def window_possible() -> bool:

@@ -17,13 +17,14 @@ class _LogNormalizer(RunNormalizer):
 
     The stock normalizer deep-copies and validates every event, two thirds of the time of a
     replay. Ours were validated by the RunEngine and belong to nobody else. Events with external
-    data, or with data keys that must be renamed, take the stock way.
+    data, or with data keys that must be renamed, take the stock way. Data that stream documents
+    announce are in no event.
     """
 
     def descriptor(self, doc: Any) -> None:
         super().descriptor(doc)
         self._plain = getattr(self, "_plain", True) and not any(
-            "external" in key or name in RESERVED_DATA_KEYS
+            key.get("external", "STREAM:") != "STREAM:" or name in RESERVED_DATA_KEYS
             for name, key in doc["data_keys"].items()
         )
 

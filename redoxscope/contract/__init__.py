@@ -24,6 +24,7 @@ from ._stack import (
     line_of,
     validate_run,
 )
+from ._window import WINDOW_KINDS, Window
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -34,10 +35,12 @@ __all__ = [
     "STREAM",
     "TOTALS_STREAM",
     "TOTAL_KEYS",
+    "WINDOW_KINDS",
     "Bins",
     "LineStatus",
     "Raster",
     "Region",
+    "Window",
     "line_of",
     "point_of",
     "validate_rixs_run",

@@ -118,12 +118,12 @@ class Bins:
     @property
     def edges(self) -> NDArray[np.float64]:
         """Edges of the bins (eV), one more than there are bins."""
-        return self.low + self.step * np.arange(len(self) + 1)
+        return self.low + self.step * np.arange(len(self) + 1, dtype=np.float64)
 
     @property
     def centers(self) -> NDArray[np.float64]:
         """Middles of the bins (eV)."""
-        return self.low + self.step * (np.arange(len(self)) + 0.5)
+        return self.low + self.step * (np.arange(len(self), dtype=np.float64) + 0.5)
 
 
 def point_of(seq_num: int, n_energies: int) -> tuple[int, int]:

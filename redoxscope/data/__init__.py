@@ -9,8 +9,19 @@ from ._absorption import (
     phase_absorption,
 )
 from ._edges import EDGES, Edge, Species, edge_energies, get_edge
+from ._emission import Line, LineTable, load_lines, mixture_lines
 from ._files import references_from_csv, references_from_h5
+from ._inverse_channels import channel_absorption, window_problems
 from ._references import CONDITION_LIMIT, References, load_references
+from ._rixs import (
+    Clash,
+    FeatureRange,
+    RixsPreset,
+    load_windows,
+    rixs_edges,
+    rixs_preset,
+    save_windows,
+)
 
 __all__ = [
     "CONDITION_LIMIT",
@@ -18,15 +29,28 @@ __all__ = [
     "EDGES",
     "ENERGY_RANGE",
     "FORMULA",
+    "Clash",
     "Edge",
+    "FeatureRange",
+    "Line",
+    "LineTable",
     "References",
+    "RixsPreset",
     "Species",
+    "channel_absorption",
     "continuum",
     "edge_absorption",
     "edge_energies",
+    "load_lines",
     "get_edge",
     "load_references",
+    "mixture_lines",
+    "load_windows",
     "phase_absorption",
     "references_from_csv",
     "references_from_h5",
+    "rixs_edges",
+    "rixs_preset",
+    "save_windows",
+    "window_problems",
 ]

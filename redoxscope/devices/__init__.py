@@ -2,6 +2,7 @@
 
 from ._base import BeamlineDevice, DeviceError, suffixes
 from ._counter import LineCounter, RingCurrent
+from ._holder import SampleHolder
 from ._monochromator import Monochromator
 from ._motor import Motor
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
@@ -9,9 +10,11 @@ from ._scanner import RasterScanner, ScannerState
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
 from ._stxm import STXM, Placement
+from .tes import TES
 
 __all__ = [
     "STXM",
+    "TES",
     "BeamlineDevice",
     "DeviceError",
     "FocusedEnergy",
@@ -22,6 +25,7 @@ __all__ = [
     "Placement",
     "RasterScanner",
     "RingCurrent",
+    "SampleHolder",
     "SampleStage",
     "ScannerState",
     "Shutter",

@@ -1,6 +1,17 @@
 """Bluesky plans."""
 
 from ._energy_stack import check_energies, energy_stack
-from ._protocols import LineScanner, Microscope
+from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
+from ._rixs import rixs_map, tes_calibrate, xes
 
-__all__ = ["LineScanner", "Microscope", "check_energies", "energy_stack"]
+__all__ = [
+    "EnergyAxis",
+    "LineScanner",
+    "Microscope",
+    "Spectrometer",
+    "check_energies",
+    "energy_stack",
+    "rixs_map",
+    "tes_calibrate",
+    "xes",
+]

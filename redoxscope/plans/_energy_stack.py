@@ -15,7 +15,7 @@ from bluesky import preprocessors as bpp
 from ..contract import CONTRACT_VERSION, STREAM, Region
 from ..data import References, edge_energies, get_edge, load_references
 from ._protocols import Microscope, Placement
-from ._safety import made_safe
+from ._safety import close, halt, made_safe
 
 __all__ = ["energy_stack"]
 
@@ -179,7 +179,8 @@ def _energy_stack(
     @bpp.stage_decorator([stxm])
     @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator:
-        return (yield from made_safe(_images(stxm, energies, edge, place), stxm))
+        steps = (halt(stxm.scanner), close(stxm.shutter))
+        return (yield from made_safe(_images(stxm, energies, edge, place), steps))
 
     return (yield from run())
 

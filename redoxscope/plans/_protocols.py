@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
 
 from ..contract import Raster, Region
 
-__all__ = ["LineScanner", "Microscope", "Placement", "Stage"]
+__all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer", "Stage"]
 
 
 class Placement(Protocol):
@@ -58,3 +58,39 @@ class Microscope(Stageable, Protocol):
     ) -> None: ...
 
     def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement: ...
+
+
+class EnergyAxis(Movable[float], Protocol):
+    """Photon energy (eV), true to an offset that belongs to an edge."""
+
+    offset: Any
+    edge_offsets: Mapping[str, float]
+
+    def offset_at(self, edge: str | None) -> float: ...
+
+    def check_value(self, energy: float, *, offset: float | None = None) -> None: ...
+
+
+class Spectrometer(Stageable, Triggerable, Protocol):
+    """Energy-dispersive detector whose points are windows in photon time.
+
+    ``counters``: detectors that count beside it, e.g. the beam monitor. ``shutter``, ``ring`` and
+    ``holder`` may be None.
+    """
+
+    name: str
+    dwell: Any
+    windows: Any
+    pixel_limit: Any
+    calibrating: Any
+    photons: Any
+    totals: Any
+    calibrator: Any
+    shutter: Any
+    ring: Any
+    holder: Any
+    counters: Sequence[Any]
+
+    def check_scan(
+        self, *, dwell: float, windows: Sequence[str], pixels: int, calibrating: bool
+    ) -> None: ...

@@ -1,26 +1,36 @@
-"""Whatever ends a plan, the scanner is halted and the shutter closed."""
+"""Whatever ends a plan, what moves is halted and the shutter closed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky.utils import FailedStatus
 
-from ._protocols import Microscope
-
-__all__ = ["made_safe"]
+__all__ = ["SafetyStep", "close", "halt", "made_safe"]
 
 log = logging.getLogger("redoxscope.plans")
 
 MsgGenerator = Generator[Msg, Any, Any]
+SafetyStep = tuple[str, Callable[[], MsgGenerator]]
+"""What a step does, in words, and the plan that does it."""
 
 
-def made_safe(plan: MsgGenerator, stxm: Microscope) -> MsgGenerator:
-    """Run a plan, then halt the scanner and close the shutter, however it ended.
+def halt(device: Any) -> SafetyStep:
+    """Stop a device."""
+    return f"halt {device.name}", lambda: bps.stop(device)
+
+
+def close(shutter: Any) -> SafetyStep:
+    """Close a shutter, and see it closed."""
+    return f"close {shutter.name}", lambda: bps.abs_set(shutter, "closed", wait=True)
+
+
+def made_safe(plan: MsgGenerator, steps: Sequence[SafetyStep]) -> MsgGenerator:
+    """Run a plan, then the steps, however it ended.
 
     To be used within the run, so that its stop document tells. One step that fails does not
     keep the next from being tried. Where the plan failed, its error is the one raised, those
@@ -34,12 +44,12 @@ def made_safe(plan: MsgGenerator, stxm: Microscope) -> MsgGenerator:
         raise
     except BaseException as exc:
         cause = named(exc)
-        for error in (yield from _make_safe(stxm)):
+        for error in (yield from _make_safe(steps)):
             cause.add_note(str(error))
         if cause is exc:
             raise
         raise cause from None
-    errors = yield from _make_safe(stxm)
+    errors = yield from _make_safe(steps)
     if errors:
         raise errors[0]
     return result
@@ -52,17 +62,13 @@ def named(exc: BaseException) -> BaseException:
     return exc
 
 
-def _make_safe(stxm: Microscope) -> Generator[Msg, Any, list[BaseException]]:
+def _make_safe(steps: Sequence[SafetyStep]) -> Generator[Msg, Any, list[BaseException]]:
     errors: list[BaseException] = []
-    steps = (
-        ("halt the scanner", lambda: bps.stop(stxm.scanner)),
-        ("close the shutter", lambda: bps.abs_set(stxm.shutter, "closed", wait=True)),
-    )
     for what, step in steps:
         try:
             yield from step()
         except Exception as exc:
             error = named(exc)
-            log.error("%s: could not %s: %s. CHECK IT BY HAND.", stxm.name, what, error)
+            log.error("could not %s: %s. CHECK IT BY HAND.", what, error)
             errors.append(error)
     return errors

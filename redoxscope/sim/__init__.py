@@ -4,13 +4,21 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
+from ._beam import Beam
+from ._child import SimulationError
+from ._dastard_process import SimulatedDastard
 from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
-from ._process import Simulation, SimulationError, client_environment, free_port
+from ._process import Simulation, client_environment, free_port
+from ._rixs_model import RIXS_SAMPLES, RixsModel
 
 __all__ = [
+    "RIXS_SAMPLES",
     "SAMPLES",
+    "Beam",
     "BeamlineModel",
     "MeasuredStack",
+    "RixsModel",
+    "SimulatedDastard",
     "Simulation",
     "SimulationError",
     "build_model",

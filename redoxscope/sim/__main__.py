@@ -6,7 +6,8 @@ import argparse
 import logging
 import os
 import sys
-import threading
+
+from ._child import end_with_parent
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,19 +27,11 @@ def parser() -> argparse.ArgumentParser:
         "--fault", action="append", default=[], help="; ".join(FAULTS.values()), metavar="FAULT"
     )
     p.add_argument("--without", action="append", default=[], help="leave a PV out, by suffix")
+    p.add_argument(
+        "--dastard-control", type=int, help="port by which a simulated Dastard is told the beam"
+    )
     p.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
     return p
-
-
-def _end_with_parent() -> None:
-    """Leave when the parent is gone, however it went: its end of the pipe closes."""
-
-    def watch() -> None:
-        while sys.stdin.buffer.read(1024):
-            pass
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     from ._bench import Bench
     from ._clock import Clock
+    from ._dastard_link import DastardLink
     from ._model import build_model
     from ._server import serve
 
@@ -67,11 +61,16 @@ def main(argv: list[str] | None = None) -> int:
         model = build_model(
             args.sample, seed=args.seed, a1_error=args.a1_error, drift_um_per_h=args.drift
         )
+        link = None if args.dastard_control is None else DastardLink(args.dastard_control)
         bench = Bench(
-            model, prefix=args.prefix, clock=Clock(args.speed), energy_offset=args.energy_offset
+            model,
+            prefix=args.prefix,
+            clock=Clock(args.speed),
+            energy_offset=args.energy_offset,
+            dastard=link,
         )
         for fault in args.fault:
-            bench.faults.request(fault)
+            bench.request_fault(fault)
         pvdb = bench.pvdb
         for suffix in args.without:
             if args.prefix + suffix not in pvdb:
@@ -81,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {exc}", file=sys.stderr, flush=True)
         return 2
     if args.parent_pipe:
-        _end_with_parent()
+        end_with_parent()
 
     async def ready() -> None:
         await bench.start()

@@ -11,8 +11,10 @@ import numpy as np
 from ..data import ENERGY_RANGE
 from ..optics import ZonePlateGeometry, focus_z
 from ._clock import Clock
+from ._dastard_link import DastardLink
 from ._faults import Faults
 from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
+from ._ioc_holder import Holder
 from ._measured import MeasuredStack
 from ._model_beamline import BeamlineModel
 from ._motor_axis import motor_axis
@@ -26,6 +28,9 @@ START_ENERGY = 640.0
 
 EPU_WIDTH = 6.0
 """Standard deviation (eV) of the undulator harmonic that the monochromator looks at."""
+
+TELL_S = 0.02
+"""Real time (s) between messages to the detector while the energy moves."""
 
 MOTORS = {
     "ZP:Z": (-20000.0, -100.0, 4000.0, -5000.0),
@@ -52,6 +57,8 @@ class Bench:
     clock : Clock
     energy_offset : float
         True minus monochromator energy (eV): the error that an edge offset corrects.
+    dastard : DastardLink, optional
+        The server whose array looks at the sample.
     """
 
     def __init__(
@@ -61,7 +68,9 @@ class Bench:
         prefix: str,
         clock: Clock,
         energy_offset: float = 0.0,
+        dastard: DastardLink | None = None,
     ):
+        self._dastard = dastard
         self.model, self.clock, self.faults = model, clock, Faults()
         self.energy_offset = energy_offset
         self._preparing: asyncio.Task[None] | None = None
@@ -82,10 +91,14 @@ class Bench:
             faults=self.faults,
             moved=self._energy_moved,
             start=energy - energy_offset,
+            changed=self._tell,
             # A plan beyond what can be computed must fail before its first move.
             limits=None if isinstance(model, MeasuredStack) else ENERGY_RANGE,
         )
-        self.shutter = ShutterBlade(prefix=prefix + "Shutter:", faults=self.faults)
+        self.shutter = ShutterBlade(
+            prefix=prefix + "Shutter:", faults=self.faults, changed=self._tell
+        )
+        self.holder = Holder(prefix=prefix + "Holder:", clock=clock, changed=self._tell)
         self.counters = {
             field: Counter(prefix=f"{prefix}{name}:", count_point=self._count_point)
             for field, name in (("transmission", "Trans"), ("i0", "I0"))
@@ -93,7 +106,7 @@ class Bench:
         self.ring = Ring(prefix=prefix + "Ring:")
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
-        self.control = SimControl(prefix=prefix + "Sim:", faults=self.faults)
+        self.control = SimControl(prefix=prefix + "Sim:", request=self.request_fault)
         self._target = energy - energy_offset
 
     @property
@@ -101,7 +114,7 @@ class Bench:
         """Every PV by name."""
         groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
         db: dict[str, Any] = {}
-        for group in [*groups, self.ring, self.scanner, self.control]:
+        for group in [*groups, self.ring, self.holder, self.scanner, self.control]:
             db.update(group.pvdb)
         return db
 
@@ -115,7 +128,10 @@ class Bench:
                 await counter.dead_time.write(detector.dead_time_s)
                 await counter.saturation.write(detector.saturation)
         self._prepare()
-        asyncio.get_running_loop().create_task(self._watch_ring())
+        loop = asyncio.get_running_loop()
+        loop.create_task(self._watch_ring())
+        if self._dastard is not None:
+            loop.create_task(self._keep_telling())
 
     async def _watch_ring(self) -> None:
         while True:
@@ -124,6 +140,41 @@ class Bench:
             )
             await self.ring.current.write(current)
             await asyncio.sleep(1.0)
+
+    # -- what the array sees ----------------------------------------------------------------
+
+    def request_fault(self, command: str) -> None:
+        """Take a fault; "dastard ..." is passed on."""
+        first, _, rest = command.partition(" ")
+        if first != "dastard":
+            self.faults.request(command)
+            self._tell()
+        elif self._dastard is None:
+            raise ValueError(f"fault {command!r}: there is no simulated Dastard here")
+        else:
+            self._dastard.fault(rest)
+
+    async def _keep_telling(self) -> None:
+        """Tell where the energy is on its way, and all of it once a second anyway."""
+        quiet = 0.0
+        while True:
+            if self.mono.moving or quiet >= 1.0:
+                self._tell()
+                quiet = 0.0
+            await asyncio.sleep(TELL_S)
+            quiet += TELL_S
+
+    def _tell(self) -> None:
+        if self._dastard is None:
+            return
+        mono, epu = self.mono.position("mono"), self.mono.position("epu")
+        energy, sample = mono + self.energy_offset, self.holder.in_beam
+        flux = self._harmonic(mono, epu) if sample and self.faults.beam_on else 0.0
+        beam = getattr(self.model, "beam", None)  # a measured stack has none
+        if beam is not None:
+            flux *= beam.rate(energy, self.clock.now()) / beam.flux
+        state = {"energy": energy, "flux": flux, "open": self.shutter.is_open}
+        self._dastard.tell(**state, **({"sample": sample} if sample else {}))
 
     # -- the beam and the focus -------------------------------------------------------------
 
@@ -160,8 +211,13 @@ class Bench:
     @property
     def _flux(self) -> float:
         """Share of the full flux: none without stored beam, less when the EPU is elsewhere."""
-        off = (self.mono.epu_readback.value - self.mono.readback.value) / EPU_WIDTH
-        return float(np.exp(-(off**2) / 2)) if self.faults.beam_on else 0.0
+        share = self._harmonic(self.mono.readback.value, self.mono.epu_readback.value)
+        return share if self.faults.beam_on else 0.0
+
+    @staticmethod
+    def _harmonic(mono: float, epu: float) -> float:
+        """Share of the undulator's light at one energy (eV) that passes at another."""
+        return float(np.exp(-(((epu - mono) / EPU_WIDTH) ** 2) / 2))
 
     def _coarse(self) -> tuple[float, float]:
         return self.motors["Sample:X"].position, self.motors["Sample:Y"].position

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,14 @@ class EnergyAxis(PVGroup):
         faults: Faults,
         moved: Any,
         start: float,
+        changed: Callable[[], None],
         limits: tuple[float, float] | None = None,
         **kw: Any,
     ):
         super().__init__(*args, **kw)
         self._clock, self._faults, self._moved, self._start = clock, faults, moved, start
+        self._changed = changed
+        self._paths: dict[str, tuple[float, float, float, float]] = {}
         self._limits = limits
         self._stops = {"mono": asyncio.Event(), "epu": asyncio.Event()}
 
@@ -75,6 +79,18 @@ class EnergyAxis(PVGroup):
         for prop in (self.setpoint, self.readback, self.epu, self.epu_readback):
             await prop.write(self._start, **FIELDS)
 
+    @property
+    def moving(self) -> bool:
+        return bool(self._paths)
+
+    def position(self, axis: str) -> float:
+        """Where "mono" or "epu" is (eV), also on its way: the readback waits for the arrival."""
+        if axis not in self._paths:
+            return float((self.readback if axis == "mono" else self.epu_readback).value)
+        start, target, began, duration = self._paths[axis]
+        share = min((self._clock.now() - began) / duration, 1.0) if duration else 1.0
+        return start + share * (target - start)
+
     async def _move(self, axis: str, target: float, readback: Any) -> float:
         """Go there, or to where a stop finds the axis; a new target ends an earlier move."""
         low, high = self.setpoint.lower_ctrl_limit, self.setpoint.upper_ctrl_limit
@@ -82,17 +98,23 @@ class EnergyAxis(PVGroup):
             raise ValueError(f"energy {target} eV is outside {low} to {high} eV")
         self._stops[axis].set()
         stop = self._stops[axis] = asyncio.Event()
-        start, began = float(readback.value), self._clock.now()
+        start = float(readback.value)
         duration = abs(target - start) / self.velocity.value
+        path = self._paths[axis] = (start, target, self._clock.now(), duration)
         try:
             wait = (duration + self.settle.value) / self._clock.speed
             await asyncio.wait_for(stop.wait(), wait)
         except TimeoutError:
             reached = target
         else:
-            share = min((self._clock.now() - began) / duration, 1.0) if duration else 1.0
+            share = min((self._clock.now() - path[2]) / duration, 1.0) if duration else 1.0
             reached = start + share * (target - start)
+        if self._paths.get(axis) is path:  # else a new target has taken over
+            path = self._paths[axis] = (reached, reached, self._clock.now(), 0.0)
+        self._changed()
         await readback.write(reached, **FIELDS)
+        if self._paths.get(axis) is path:
+            del self._paths[axis]
         return reached
 
     @setpoint.putter
@@ -124,9 +146,9 @@ class ShutterBlade(PVGroup):
     status = pvproperty(name="Status", value=0, dtype=int, read_only=True)
     dead_man = pvproperty(name="DeadMan", value=30.0, units="s")
 
-    def __init__(self, *args: Any, faults: Faults, **kw: Any):
+    def __init__(self, *args: Any, faults: Faults, changed: Callable[[], None], **kw: Any):
         super().__init__(*args, **kw)
-        self._faults = faults
+        self._faults, self._changed = faults, changed
         self.on_dead_man: Any = None  # coroutine function: the scanner gives up
         self._following = False  # at once, where the PV's value comes after its putter
         self._blade = asyncio.Lock()
@@ -140,6 +162,7 @@ class ShutterBlade(PVGroup):
         stuck = self._faults.shutter_stuck and not is_open
         if not stuck and self.is_open != is_open:
             await self.status.write(int(is_open), **FIELDS)
+            self._changed()
 
     async def follow(self, is_open: bool) -> None:
         """Open or close with the scanner, where the mode says so."""
@@ -214,15 +237,15 @@ class SimControl(PVGroup):
     speed = pvproperty(name="Speed", value=1.0, read_only=True)
     fault = pvproperty(name="Fault", value="", dtype=ChannelType.STRING)
 
-    def __init__(self, *args: Any, faults: Faults, **kw: Any):
+    def __init__(self, *args: Any, request: Callable[[str], None], **kw: Any):
         super().__init__(*args, **kw)
-        self._faults = faults
+        self._request = request
 
     @fault.putter
     async def fault(self, instance: Any, value: Any) -> Any:
         text = value if isinstance(value, str) else value[0]
         if text:
-            self._faults.request(text)
+            self._request(text)
         return value
 
 

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-import queue
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
+from ._child import Child, SimulationError
+from ._dastard_process import SimulatedDastard
 from ._repeater import answer_repeater_requests
 
 __all__ = ["Simulation", "SimulationError", "free_port"]
-
-START_TIMEOUT = 30.0
-"""Longest time (s) until the IOC answers; a slow disk on a busy laptop needs some."""
 
 _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
 
 _PORTS_PER_PROCESS = 4
 _running: set[int] = set()
-
-
-class SimulationError(RuntimeError):
-    """The IOC process did not start, or died; the message carries what it printed."""
 
 
 def free_port() -> int:
@@ -73,7 +64,7 @@ def _take_port() -> int:
     )
 
 
-class Simulation:
+class Simulation(Child):
     """A simulated beamline in a process of its own.
 
     Parameters
@@ -94,6 +85,13 @@ class Simulation:
     wait : bool
         Return when it answers. With False the caller has something to do meanwhile and calls
         `wait_ready` itself.
+    tes : bool or mapping
+        Also a simulated Dastard, which sees the beam of this beamline; a mapping holds options
+        for it, as of `SimulatedDastard`.
+
+    Attributes
+    ----------
+    dastard : SimulatedDastard or None
 
     Raises
     ------
@@ -111,7 +109,9 @@ class Simulation:
         prefix: str | None = None,
         options: Mapping[str, object] | None = None,
         wait: bool = True,
+        tes: bool | Mapping[str, Any] = False,
     ):
+        self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
         self.prefix = prefix or f"RS{self.port}:"
@@ -122,93 +122,26 @@ class Simulation:
             "seed": seed,
             "port": self.port,
         }
-        arguments |= {"prefix": self.prefix, **(options or {})}
-        command = [sys.executable, "-m", "redoxscope.sim", "--parent-pipe"]
-        for key, value in arguments.items():
-            for item in value if isinstance(value, list) else [value]:
-                command.append(f"--{key}={item}")
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C in the shell pauses the scan, not the beamline
-        )
-        self._output: list[str] = []
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._follow_output, daemon=True).start()
-        self._stderr_reader = threading.Thread(target=self._follow_errors, daemon=True)
-        self._stderr_reader.start()
+        try:
+            if tes:
+                given = {} if tes is True else dict(tes)
+                self.dastard = SimulatedDastard(**{"speed": speed, "seed": seed, **given})
+                arguments["dastard-control"] = self.dastard.control_port
+            arguments |= {"prefix": self.prefix, **(options or {})}
+            super().__init__("redoxscope.sim", "the simulated beamline", arguments)
+        except BaseException:
+            self._release()
+            raise
         if wait:
             self.wait_ready()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def output(self) -> str:
-        """What the process wrote to standard error so far."""
-        return "".join(self._output)
-
-    def wait(self) -> int:
-        """Wait until the process ends by itself; its exit status."""
-        return self._process.wait()
-
-    def _follow_output(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put("")
-
-    def _follow_errors(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._output.append(line)
-            del self._output[:-200]
-
-    def wait_ready(self) -> None:
-        """Wait until the IOC answers.
-
-        Raises
-        ------
-        SimulationError
-            It ended instead, or did not answer in time; with what it printed.
-        """
-        try:
-            line = self._lines.get(timeout=START_TIMEOUT)
-        except queue.Empty:
-            line = f"no answer within {START_TIMEOUT:g} s"
-        if not line.startswith("ready"):
-            self.close()
-            self._stderr_reader.join(timeout=2)
-            text = self.output.strip().removeprefix("error: ")
-            raise SimulationError(f"the simulated beamline did not start: {text or line}")
-
-    def close(self) -> None:
-        """End the process; done when it has ended."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def _release(self) -> None:
+        if self.dastard is not None:
+            self.dastard.close()
         if self._own_port:
             _running.discard(self.port)
 
-    def __enter__(self) -> Simulation:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def close(self) -> None:
+        """End the process, and Dastard's where there is one; done when they have ended."""
+        super().close()
+        self._release()

@@ -1,4 +1,4 @@
-"""The demonstrations behind ``redoxscope demo``: a real run, its summary and its picture."""
+"""The demonstration of an energy stack: a real run, its summary and its picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .contract import STREAM, LineStatus, line_of
+from ..contract import STREAM, LineStatus, line_of
 
 __all__ = ["DemoResult", "StackTiming", "run_stack"]
 
@@ -156,8 +156,8 @@ def run_stack(
     -------
     DemoResult
     """
-    from .callbacks import MapView, draw
-    from .session import start_session
+    from ..callbacks import MapView, draw
+    from ..session import start_session
 
     out.mkdir(parents=True, exist_ok=True)
     scan = _scan_of(sample, seed, edge, pixels)
@@ -166,7 +166,7 @@ def run_stack(
     ) as session:
         from bluesky.utils import RunEngineInterrupted
 
-        from .plans import energy_stack
+        from ..plans import energy_stack
 
         failure: Exception | None = None
         timing = StackTiming(on_line=on_line)
@@ -230,9 +230,9 @@ class _Scan:
 
 def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
     """Arguments of the plan for a sample, and how to get the truth (None if measured)."""
-    from .contract import Region
-    from .data import edge_energies, load_references
-    from .sim import SAMPLES, BeamlineModel, MeasuredStack
+    from ..contract import Region
+    from ..data import edge_energies, load_references
+    from ..sim import SAMPLES, BeamlineModel, MeasuredStack
 
     if name not in SAMPLES:
         sample = MeasuredStack(name)

@@ -1,0 +1,46 @@
+"""Waiting for PVs, and saying which do not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["CONNECT_TIMEOUT", "PVConnectionError", "connect", "missing_pvs", "walk_pvs"]
+
+CONNECT_TIMEOUT = 10.0
+"""Longest time (s) for the PVs of a device to answer."""
+
+
+class PVConnectionError(ConnectionError):
+    """PVs that do not answer, by name."""
+
+
+def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
+    """Device and attribute, PV name, and whether it is connected, for every PV of a device."""
+    for item in device.walk_signals(include_lazy=True):
+        name = getattr(item.item, "pvname", None)
+        if name is not None:
+            yield item.dotted_name, name, bool(item.item.connected)
+
+
+def connect(device: Any, timeout: float = CONNECT_TIMEOUT) -> None:
+    """Wait until every PV of a device answers.
+
+    Raises
+    ------
+    PVConnectionError
+        Lists every PV that does not, with the part of the device it belongs to.
+    """
+    missing = missing_pvs(device, timeout)
+    if missing:
+        lines = "\n".join(f"  {pv}  ({device.name}.{attr})" for attr, pv in missing)
+        raise PVConnectionError(f"{len(missing)} PVs do not answer within {timeout:g} s:\n{lines}")
+
+
+def missing_pvs(device: Any, timeout: float = CONNECT_TIMEOUT) -> list[tuple[str, str]]:
+    """Attribute and PV name of everything that does not answer within ``timeout`` (s)."""
+    try:
+        device.wait_for_connection(timeout=timeout)
+    except TimeoutError:
+        return [(attr, pv) for attr, pv, connected in walk_pvs(device) if not connected]
+    return []

@@ -1,0 +1,138 @@
+"""The spectrometer of a session: connecting it, and keeping its calibrations."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ._connection import connect
+from .analysis.tes import Calibration
+from .config import BeamlineConfig, make_holder, make_tes
+from .devices import STXM, TES
+
+__all__ = ["CalibrationStore", "connect_tes", "disconnect_tes"]
+
+log = logging.getLogger("redoxscope.session")
+
+
+def connect_tes(
+    config: BeamlineConfig, stxm: STXM, *, photons: Path, time_scale: float, timeout: float
+) -> TES:
+    """Connect to the spectrometer of a beamline, and to the holder in front of it.
+
+    Parameters
+    ----------
+    config : BeamlineConfig
+    stxm : STXM
+        Shutter, beam monitor and ring current are its.
+    photons : path
+        Folder for photon lists.
+    time_scale : float
+        Seconds of the server's clock per second here.
+    timeout : float
+        Longest time (s) for each to answer.
+
+    Raises
+    ------
+    redoxscope.config.ConfigError
+        The beamline has none.
+    PVConnectionError, redoxscope.devices.DeviceError
+        One does not answer.
+    """
+    tes, holder = make_tes(config), make_holder(config)
+    tes.attach(shutter=stxm.shutter, i0=getattr(stxm, "i0", None), ring=stxm.ring, holder=holder)
+    tes.photon_directory.put(str(photons))
+    tes.time_scale.put(time_scale)
+    try:
+        if holder is not None:
+            connect(holder, timeout)
+        tes.connect(timeout)
+    except BaseException:
+        disconnect_tes(tes)
+        raise
+    return tes
+
+
+def disconnect_tes(tes: TES) -> None:
+    """Hang up, holder included."""
+    tes.destroy()
+    if tes.holder is not None:
+        tes.holder.destroy()
+
+
+class CalibrationStore:
+    """A folder of calibrations, one JSON file each.
+
+    Parameters
+    ----------
+    directory : path
+        Made when the first is kept.
+    beamline : str
+        Only calibrations of the same beamline are loaded.
+    """
+
+    def __init__(self, directory: Path, beamline: str):
+        self.directory, self.beamline = directory, beamline
+
+    def keep(self, calibration: Calibration) -> Path:
+        """Write a calibration, whole or not at all; where it is."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / f"{calibration.uid}.json"
+        text = json.dumps({"beamline": self.beamline, "calibration": calibration.to_dict()})
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+        return path
+
+    def load(self, uid: str) -> Calibration:
+        """The calibration of that uid.
+
+        Raises
+        ------
+        ValueError
+            There is none, or its file is not one.
+        """
+        path = self.directory / f"{uid}.json"
+        found = self._read(path)
+        if found is None:
+            raise ValueError(f"no calibration {uid!r} of beamline {self.beamline!r} at {path}")
+        return found
+
+    def newest(self) -> Calibration | None:
+        """The calibration of this beamline that was made last, if there is any."""
+        found = [c for c in map(self._read, self.directory.glob("*.json")) if c is not None]
+        return max(found, key=lambda calibration: calibration.created, default=None)
+
+    def load_newest(self, tes: TES) -> None:
+        """Put the newest calibration in force, and say which."""
+        calibration = self.newest()
+        if calibration is not None:
+            tes.set_calibration(calibration)
+            usable, total = len(calibration.usable), len(calibration.pixels)
+            log.info("calibration %s: %d of %d pixels", calibration.uid, usable, total)
+
+    def keeper(self, tes: TES) -> Callable[[str, Mapping[str, Any]], None]:
+        """Callback that keeps each calibration that a run makes."""
+
+        def keep(name: str, doc: Mapping[str, Any]) -> None:
+            made = doc["data"].get("tes_calibration_uid") if name == "event" else None
+            if made is not None and tes.calibration is not None and tes.calibration.uid == made:
+                self.keep(tes.calibration)
+
+        return keep
+
+    def _read(self, path: Path) -> Calibration | None:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["beamline"] != self.beamline:
+                return None
+            return Calibration.from_dict(content["calibration"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as exc:
+            log.warning("%s is no calibration: %s", path, exc)
+            return None

@@ -1,0 +1,280 @@
+"""Documents of one RIXS run, in; maps and yields, out. No threads here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis import dead_time_corrected
+from ..analysis.rixs import RixsCounts, spectrum_of
+from ..contract import STREAM, TOTALS_STREAM, Bins, Window, point_of
+from ..data import FeatureRange, rixs_edges, rixs_preset
+from ..photons import LiveBatch
+from ._documents import Doc, configured, rows_of
+from ._rixs_pixels import PixelTally
+from ._rixs_results import results_of
+from ._rixs_snapshot import RixsSnapshot, UnderWay
+
+__all__ = ["RixsOptions", "RixsReader", "is_rixs", "with_window"]
+
+PLANS = ("rixs_map", "xes")
+
+
+@dataclass(frozen=True)
+class RixsOptions:
+    """Choices a user makes for a map; see `RixsMap`."""
+
+    windows: tuple[Window, ...] | None = None
+    elastic_mask: float | None = None
+    damage_limit: float = 5.0
+    feature: FeatureRange | None = None
+
+
+def is_rixs(start: Doc) -> bool:
+    """Whether a start document announces a RIXS run."""
+    return start.get("plan_name") in PLANS and len(start.get("shape", ())) == 2
+
+
+def _feature_of(start: Doc) -> FeatureRange | None:
+    """Where the edge's feature shows; None for an edge without one or without a preset."""
+    edge = start.get("edge")
+    return rixs_preset(edge).feature if edge in rixs_edges() else None
+
+
+def with_window(windows: Iterable[Window], new: Window) -> tuple[Window, ...]:
+    """Windows with another put in, in place of the one of its name."""
+    listed = list(windows)
+    names = [window.name for window in listed]
+    if new.name not in names:
+        return (*listed, new)
+    listed[names.index(new.name)] = new
+    return tuple(listed)
+
+
+class RixsReader:
+    """Feeds the points of one run to `RixsCounts`.
+
+    Parameters
+    ----------
+    start : dict
+        Start document of a RIXS run.
+    options : RixsOptions
+        Choices of the user.
+    pixels : PixelTally, optional
+        What is known of the pixels already.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the start document is not one of a RIXS run.
+    """
+
+    def __init__(
+        self, start: Doc, options: RixsOptions | None = None, pixels: PixelTally | None = None
+    ) -> None:
+        self.start = start
+        self.options = options or RixsOptions()
+        self.pixels = PixelTally() if pixels is None else pixels
+        self.passes, n_energies = (int(n) for n in start["shape"])
+        self.energies = np.asarray(start["energies"], dtype=np.float64)
+        if len(self.energies) != n_energies:
+            raise ValueError(
+                f"start document lists {len(self.energies)} energies, but shape[1] is {n_energies}"
+            )
+        self.dwell = float(start["dwell"])
+        self.windows = self.options.windows or tuple(map(Window.parse, start.get("windows", ())))
+        self.elastic_mask = self.options.elastic_mask
+        self.feature = self.options.feature or _feature_of(start)
+        self.counts: RixsCounts | None = None
+        self._dead_time = 0.0
+        self._found: dict[int, tuple[int, int]] = {}  # late and lost, by tes_point
+        self._photons = np.zeros((self.passes, n_energies), dtype=np.int64)
+        self._totals: dict[str, int] = {}
+        self._totals_uid = ""
+        self._last = 0, -math.inf  # seq_num and start (ns) of the last event
+        self._live: tuple[float, NDArray[np.int64]] | None = None
+        self._made: RixsSnapshot | None = None
+        self._before: RixsSnapshot | None = None
+        self._complete = False
+        self._ended: tuple[bool, str] = False, ""
+        self._refused = ""
+
+    @property
+    def bins(self) -> Bins:
+        """Emission bins of the run.
+
+        Raises
+        ------
+        ValueError
+            If no descriptor has come yet.
+        """
+        if self.counts is None:
+            raise ValueError("the run has no points yet, so its emission bins are not known")
+        return self.counts.bins
+
+    def describe(self, descriptor: Doc) -> bool:
+        """Take a descriptor; whether its events are wanted."""
+        name = descriptor.get("name")
+        if name == TOTALS_STREAM:
+            self._totals_uid = descriptor["uid"]
+        elif name == STREAM:
+            self.configure(descriptor.get("configuration", {}))
+        return name in (STREAM, TOTALS_STREAM)
+
+    def configure(self, configuration: Any) -> None:
+        """Take bins, dead time and pixels from a descriptor's configuration."""
+        for device in (configuration or {}).values():
+            self.pixels.judge_from(device.get("data", {}))
+        if self.counts is not None:
+            return  # a second descriptor of the same stream: the bins have not changed
+        low, high, step = (
+            configured(configuration, f"tes_spectrum_{part}") for part in ("low", "high", "step")
+        )
+        if low is None or high is None or step is None:
+            raise ValueError("the descriptor's configuration has no tes_spectrum_low, _high, _step")
+        self._dead_time = configured(configuration, "i0_dead_time") or 0.0
+        self.counts = RixsCounts(self.energies, Bins(low, high, step), self.passes)
+
+    def take(self, name: str, doc: Doc) -> list[float]:
+        """Take an ``event`` or ``event_page``; return the times of its points (s)."""
+        stamps = []
+        for seq_num, data, stamp in rows_of(name, doc, "tes_spectrum"):
+            if doc["descriptor"] == self._totals_uid:
+                self.totals(data)
+            else:
+                self.point(seq_num, data)
+                stamps.append(stamp)
+        return stamps
+
+    def totals(self, data: Doc) -> None:
+        """Take the counts of the whole run."""
+        self._totals = {key: int(value) for key, value in data.items()}
+        self._made = None
+
+    def point(self, seq_num: int, data: Doc) -> None:
+        """Take one point; a ``seq_num`` seen before replaces what it brought then."""
+        if self.counts is None:
+            raise ValueError("a point came before the descriptor that says its emission bins")
+        ipass, index = point_of(int(seq_num), len(self.energies))
+        if not 0 <= ipass < self.passes:
+            raise ValueError(
+                f"seq_num {seq_num} is outside a run of {self.passes} passes of "
+                f"{len(self.energies)} energies"
+            )
+        begin, end = int(data["tes_point_start"]), int(data["tes_point_end"])
+        late, lost = int(data["tes_late"]), int(data["tes_lost"])
+        i0, sigma = self._monitor(data.get("i0"))
+        self.counts.set_point(
+            ipass,
+            index,
+            spectrum=np.asarray(data["tes_spectrum"]),
+            seconds=1e-9 * (end - begin),
+            live=float(data["tes_live_fraction"]),
+            i0=i0,
+            i0_sigma=sigma,
+            late=late,
+            lost=lost,
+        )
+        self._photons[ipass, index] = int(data["tes_counts"])
+        self._found[int(data["tes_point"])] = late, lost
+        self._last = int(seq_num), begin
+        if self._live is not None and self._live[0] <= begin:
+            self._live = None
+        self._made = None
+
+    def _monitor(self, value: Any) -> tuple[float | None, float]:
+        """I0 as it would be without dead time, and its sigma (counts)."""
+        if value is None or not math.isfinite(value):
+            return None, 0.0
+        seen = float(value)
+        true = float(dead_time_corrected(seen, self.dwell, self._dead_time))
+        if not (math.isfinite(true) and seen > 0):
+            return None, 0.0
+        return true, true / math.sqrt(seen)  # see log_variance: var(ln N_true) = 1 / N_seen
+
+    def photons(self, batch: LiveBatch) -> bool:
+        """Take photons of the point under way; whether they are to be shown.
+
+        Those of a point whose event has come, or of one older than the newest seen, are not.
+        """
+        if self.counts is None or batch.point_start_ns <= self._last[1]:
+            return False
+        if self._live is None or self._live[0] < batch.point_start_ns:
+            if self._last[0] >= self.passes * len(self.energies):
+                return False
+            self._live = float(batch.point_start_ns), np.zeros(len(self.bins), dtype=np.int64)
+        elif self._live[0] > batch.point_start_ns:
+            return False
+        self._live[1][:] += spectrum_of(batch.energy, self.bins)
+        self.pixels.add(batch.pixel)
+        return True
+
+    def set_windows(self, windows: Sequence[Window]) -> None:
+        """Take other windows, for all points."""
+        self.windows, self._made = tuple(windows), None
+
+    def set_elastic_mask(self, width: float | None) -> None:
+        """Leave out emission closer than this to the excitation (eV); None: nothing."""
+        self.elastic_mask, self._made = width, None
+
+    def snapshot(
+        self, *, final: bool = False, full: bool = True, message: str = ""
+    ) -> RixsSnapshot:
+        """Return what there is; ``full`` with significance and comparison of passes."""
+        if self.counts is None:
+            raise ValueError("the run has no descriptor of its points")
+        if final:
+            self._ended, self._live = (True, message), None
+        if self._made is None or (full and not self._complete):
+            self._made = self._results(self.counts, full)
+            self._complete = full
+        finished, ending = self._ended
+        return replace(
+            self._made,
+            message=" ".join(part for part in (ending or message, self._refused) if part),
+            finished=finished,
+            under_way=self._under_way(),
+            pixels=self.pixels.health(),
+        )
+
+    def _results(self, counts: RixsCounts, full: bool) -> RixsSnapshot:
+        late = sum(late for late, _ in self._found.values())
+        lost = sum(lost for _, lost in self._found.values())
+        snapshot, self._refused = results_of(
+            counts,
+            self.windows,
+            elastic_mask=self.elastic_mask,
+            feature=self.feature,
+            damage_limit=self.options.damage_limit,
+            full=full,
+            before=self._before,
+        )
+        self._before = snapshot
+        edge, sample = str(self.start.get("edge") or ""), str(self.start.get("sample") or "")
+        used = self._totals.get("tes_total_pixels")
+        return replace(
+            snapshot,
+            uid=str(self.start.get("uid", "")),
+            points_done=int(np.isfinite(counts.seconds).sum()),
+            points_total=counts.seconds.size,
+            photons=int(self._photons.sum()),
+            late=self._totals.get("tes_total_late", late),
+            lost=self._totals.get("tes_total_lost", lost),
+            outside=self._totals.get("tes_total_outside", 0),
+            pixels_used=used,
+            edge=edge,
+            sample=sample,
+            title=" · ".join(part for part in (f"{edge} RIXS".strip(), sample) if part),
+        )
+
+    def _under_way(self) -> UnderWay | None:
+        if self._live is None or self.counts is None:
+            return None
+        ipass, index = point_of(self._last[0] + 1, len(self.energies))
+        exposure = self.counts.exposure[:, index]
+        return UnderWay(ipass, index, self._live[1].copy(), self.dwell, float(np.nansum(exposure)))

@@ -1,0 +1,509 @@
+"""The transition-edge-sensor spectrometer as an ophyd device."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ophyd.device import Staged
+from ophyd.status import Status
+
+from ...analysis.tes import Calibration
+from ...contract import Bins
+from ...formats import PhotonAsset, PhotonListWriter
+from ...photons import LiveBatch
+from .._base import DeviceError, Move, logged
+from ._acquisition import Acquisition, Setup
+from ._backend import Backend, DastardBackend
+from ._calibrator import Calibrator
+from ._client import DastardClient
+from ._parts import PhotonCollector, Totals
+from ._receiver import Receiver
+from ._result import PointResult, describe_point, yield_windows
+from ._settings import TESSettings
+
+__all__ = ["TES"]
+
+log = logging.getLogger("redoxscope.tes")
+
+RATE_PERIOD = 1.0
+"""Server's interval (s) between two counts of pulses."""
+ALIVE_PERIOD = 2.0
+"""Server's interval (s) between two signs of life."""
+BACKENDS = ("dastard", "scan_server")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What belongs to one run, from stage to unstage."""
+
+    acquisition: Acquisition
+    asset: PhotonAsset
+    path: Path
+    bins: Bins
+    windows: dict[str, slice]
+
+
+class TES(TESSettings):
+    """Microcalorimeter array behind a Dastard: a point is a window in photon time.
+
+    Each photon carries the server's time. `trigger` opens a window of ``dwell`` seconds of that
+    clock; its status is done when the stream of photons itself has passed the window's end, so a
+    photon counts for the point in which it happened and not for the one in which it arrived.
+    Photons that come too late for their point, and those that never come, are counted. All
+    photons go into a list on disk, with the point each belongs to.
+
+    ``stage`` brings the server from any state to writing a new run; ``stop``, ``pause`` and
+    ``unstage`` abandon the window that is open, at any moment. Both ``stage`` and ``unstage``
+    return a status, for they talk to the server.
+
+    Parameters
+    ----------
+    prefix : str
+        Not used.
+    name : str
+    host : str
+    port : int
+        Base port of Dastard, 5500 but for a simulated one.
+    backend : {"dastard", "scan_server"}
+        Who is told of runs: Dastard, or the scan server that has Dastard in its hands. The
+        photons come from Dastard either way.
+    scan_server_port : int
+        On the same host.
+    source : str, optional
+        Source to start where none runs, e.g. ``"LANCEROSOURCE"``; by default the microwave
+        readout, by whatever name the server knows it.
+    photon_directory : str or pathlib.Path
+        Where the photon lists go.
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str = "tes",
+        host: str = "127.0.0.1",
+        port: int = 5500,
+        backend: str = "dastard",
+        scan_server_port: int = 4000,
+        source: str | None = None,
+        photon_directory: str | Path = "",
+        **kwargs: Any,
+    ):
+        if backend not in BACKENDS:
+            raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+        super().__init__(prefix, name=name, **kwargs)
+        self.photon_directory.put(str(photon_directory))
+        self.host, self.port = host, port
+        self._backend_name, self._scan_server_port = backend, scan_server_port
+        self._source_name = source
+        self._receiver = Receiver(self.where)
+        self._client: DastardClient | None = None
+        self._backend: Backend | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._calibration: Calibration | None = None
+        self.run: Run | None = None
+        self._told = (0, 0)
+        self._reading: tuple[PointResult, dict[str, Any]] | None = None
+        self.shutter: Any = None
+        self.i0: Any = None
+        self.ring: Any = None
+        self.holder: Any = None
+        self.photons = PhotonCollector(self)
+        self.totals = Totals(self)
+        self.calibrator = Calibrator(name=f"{name}_calibrator", tes=self)
+
+    def attach(
+        self, *, shutter: Any = None, i0: Any = None, ring: Any = None, holder: Any = None
+    ) -> None:
+        """Name what plans use beside it: shutter, beam monitor, ring current, sample holder."""
+        self.shutter, self.i0, self.ring, self.holder = shutter, i0, ring, holder
+
+    # -- connection -----------------------------------------------------------------------
+
+    @property
+    def where(self) -> str:
+        """The server, for messages."""
+        return f"{self.name} (Dastard {self.host}:{self.port})"
+
+    @property
+    def source(self) -> str:
+        """The server, for documents."""
+        return f"dastard://{self.host}:{self.port}"
+
+    @property
+    def counters(self) -> tuple[Any, ...]:
+        """Detectors that count beside it during a point."""
+        return () if self.i0 is None else (self.i0,)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there."""
+        return self._client is not None and self._client.status.linked
+
+    @property
+    def client(self) -> DastardClient:
+        """What talks to Dastard.
+
+        Raises
+        ------
+        DeviceError
+            `connect` was not called.
+        """
+        if self._client is None:
+            raise DeviceError(f"{self.where} is not connected; call {self.name}.connect()")
+        return self._client
+
+    @property
+    def pixels(self) -> NDArray[np.int32]:
+        """Channel numbers of the array, rising; none before a source ran."""
+        numbers = self.client.pixels()
+        return np.unique(numbers[numbers >= 0])
+
+    def connect(self, timeout: float = 10.0) -> None:
+        """Connect to the server; changes nothing there.
+
+        Raises
+        ------
+        DastardError
+            It is not reachable, or does not answer within ``timeout`` (s).
+        """
+        if self._client is None:
+            receiver = self._receiver
+            self._client = DastardClient(
+                self.host,
+                self.port,
+                on_batch=receiver.batch,
+                on_status=receiver.status,
+                on_lost=receiver.lost,
+                timeout=self.time_limit.get(),
+            )
+            self._client.source = self._source_name
+            self._backend = self._make_backend(self._client)
+            self._worker = ThreadPoolExecutor(1, thread_name_prefix="tes-control")
+        self._apply_settings()
+        self._client.connect(timeout)
+
+    def wait_for_connection(self, all_signals: bool = False, timeout: float = 2.0) -> None:
+        """As `connect`."""
+        self.connect(timeout)
+
+    def destroy(self) -> None:
+        """Hang up; what the server writes it goes on writing."""
+        if self._backend is not None:
+            self._backend.cancel()
+        if self._worker is not None:
+            self._worker.shutdown(wait=True)
+        self._end_acquisition()
+        if self._backend is not None:
+            self._backend.close()
+        if self._client is not None:
+            self._client.close()
+        self.calibrator.destroy()
+        super().destroy()
+
+    def _make_backend(self, client: DastardClient) -> Backend:
+        if self._backend_name == "dastard":
+            return DastardBackend(client)
+        from ._scan_server import ScanServerBackend
+
+        return ScanServerBackend(client, self.host, self._scan_server_port)
+
+    def _apply_settings(self) -> None:
+        scale, client = self.time_scale.get(), self.client
+        self._receiver.clock.scale = scale
+        client.timeout = client.rpc.timeout = self.time_limit.get()
+        client.status.silence = 3 * ALIVE_PERIOD / scale + self.time_limit.get() / 2
+
+    # -- calibration ----------------------------------------------------------------------
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration in force, of all pixels."""
+        return self._calibration
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Put a calibration in force, from the next run on."""
+        self._calibration = calibration
+        self.calibration_uid.put("" if calibration is None else calibration.uid)
+        self.line_table.put("" if calibration is None else calibration.line_table)
+
+    def subscribe_batches(self, function: Callable[[LiveBatch], None]) -> Callable[[], None]:
+        """Have ``function(batch)`` called with the photons of the open point, as they come.
+
+        It is called in the thread that takes the photons, so it must be quick; if it fails it is
+        called no more.
+
+        Returns
+        -------
+        callable
+            Ends it.
+        """
+        return self._receiver.subscribe(function)
+
+    def check_scan(
+        self,
+        *,
+        dwell: float | None = None,
+        windows: Sequence[str] | None = None,
+        pixels: int | None = None,
+        calibrating: bool | None = None,
+    ) -> None:
+        """Refuse what a run could not be measured with; nothing is changed.
+
+        Parameters
+        ----------
+        dwell, windows, pixels, calibrating
+            As the settings; those not given are taken as they are set.
+
+        Raises
+        ------
+        ValueError
+            Names the setting, the value and the limit.
+        """
+        if dwell is not None:
+            self.dwell.check_value(dwell)
+        bins = self.bins
+        yield_windows(self.windows.get() if windows is None else list(windows), bins)
+        limit = self.pixel_limit.get() if pixels is None else pixels
+        self.pixel_limit.check_value(limit)
+        if self.calibrating.get() if calibrating is None else calibrating:
+            return
+        if self._calibration is None:
+            raise ValueError(
+                f"{self.name} is not calibrated, so it can measure no spectra: calibrate it first"
+            )
+        usable = len(self._calibration.usable)
+        if limit > usable:
+            raise ValueError(
+                f"{self.name}: {limit} pixels asked for, only {usable} are usable in calibration "
+                f"{self._calibration.uid}"
+            )
+        if not usable:
+            raise ValueError(
+                f"{self.name}: calibration {self._calibration.uid} has no usable pixel"
+            )
+
+    # -- a run ----------------------------------------------------------------------------
+
+    def stage(self) -> Status:
+        """Begin a run: check the settings, have the server write, open the photon list.
+
+        Whatever an earlier run left behind, here or there, is closed first.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Fails with `DastardError` or `DeviceError`.
+
+        Raises
+        ------
+        ValueError
+            Settings with which nothing can be measured.
+        DeviceError
+            Not connected.
+        """
+        if self._staged != Staged.no:
+            log.warning("%s was staged already; beginning anew", self.name)
+            super().unstage()
+        self.check_scan()
+        if not self.photon_directory.get():
+            raise ValueError(f"{self.name}: set {self.name}.photon_directory, where photons go")
+        self.client  # noqa: B018  it says what is missing
+        assert self._worker is not None
+        super().stage()
+        limit = self.time_limit.get()
+        move = Move(f"{self.where}: beginning a run", 10 * limit)
+
+        def work() -> None:
+            try:
+                self._begin()
+            except Exception as exc:  # in this thread nobody would see it
+                move.end(
+                    exc if isinstance(exc, DeviceError) else DeviceError(f"{move.what}: {exc}")
+                )
+            else:
+                move.end()
+
+        self._worker.submit(work)
+        return move
+
+    def unstage(self) -> Status:
+        """End the run; what fails is logged only, for it must not hide what ended the plan."""
+        super().unstage()
+        move = Move(f"{self.where}: ending the run", 10 * self.time_limit.get())
+        if self._worker is None or self._backend is None:
+            move.end()
+            return move
+        backend = self._backend
+
+        def work() -> None:
+            self._end_acquisition()
+            logged(log, self.where, backend.end_run)
+            move.end()
+
+        self._worker.submit(work)
+        return move
+
+    def _begin(self) -> None:
+        assert self._backend is not None
+        self._end_acquisition()
+        self._apply_settings()
+        label = f"RUN{uuid.uuid4().hex[:8]}"
+        files = self._backend.begin_run(
+            label,
+            path=self.write_path.get(),
+            off=self.write_off.get(),
+            ljh=self.write_ljh.get(),
+        )
+        receiver, client = self._receiver, self.client
+        if files.stamp_ns is not None:
+            receiver.clock.labelled(files.stamp_ns, files.sent)
+        receiver.wait_clock(self.patience(RATE_PERIOD))
+        calibration, limit = self._calibration, self.pixel_limit.get()
+        if calibration is not None and limit and not self.calibrating.get():
+            calibration = calibration.of(calibration.best(limit).tolist())
+        status = client.status.last("STATUS") or {}
+        bins = self.bins
+        setup = Setup(
+            address=self.where,
+            numbers=client.pixels(),
+            calibration=calibration,
+            bins=bins,
+            lateness_ns=round(1e9 * self.lateness.get()),
+            dead_time=1e-9 * status.get("Nsamples", 0) * status.get("SamplePeriod", 0),
+            begin_ns=receiver.complete_since(client.status.linked_for),
+            keep=self.calibrating.get(),
+        )
+        if not len(setup.counted):
+            raise DeviceError(
+                f"{self.where}: none of its {len(self.pixels)} pixels is usable in calibration "
+                f"{self.calibration_uid.get()}"
+            )
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}_{label}.h5"
+        path = Path(self.photon_directory.get()) / name
+        try:
+            writer = PhotonListWriter(
+                path,
+                calibration=None if calibration is None else calibration.to_dict(),
+                attributes={k: v["value"] for k, v in self.read_configuration().items()},
+            )
+        except OSError as exc:
+            raise DeviceError(f"{self.name}: no photon list can be made: {exc}") from exc
+        acquisition = Acquisition(setup, receiver.clock, writer, receiver.publish)
+        self.run_directory.put(files.directory)
+        self.state_label.put(files.label)
+        self.photon_list.put(str(path))
+        windows = yield_windows(self.windows.get(), bins)
+        self._told, self._reading = (0, 0), None
+        self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
+        receiver.hand_to(acquisition)
+
+    def _end_acquisition(self) -> None:
+        self._receiver.hand_to(None)
+        if self.run is not None:
+            logged(log, self.name, self.run.acquisition.finish)
+
+    def staged_run(self, what: str) -> Run:
+        """The run that was begun.
+
+        Raises
+        ------
+        DeviceError
+            None was; names ``what`` was to be done.
+        """
+        if self.run is None or self._staged == Staged.no:
+            raise DeviceError(f"{self.name} is not staged: it cannot {what}")
+        return self.run
+
+    def patience(self, seconds: float) -> float:
+        """Longest time (s, here) for what takes so many seconds of the server's clock."""
+        return self._receiver.clock.seconds_here(seconds) + self.time_limit.get()
+
+    def trigger(self) -> Status:
+        """Count for ``dwell`` from now on; a window that is open is abandoned.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Done when all photons of the window have come (or it was abandoned). Fails with
+            `DeviceError` when the server ends or is silent, or the photons cannot be kept.
+        """
+        run = self.staged_run("count")
+        dwell = self.dwell.get()
+        need = dwell + self.lateness.get() + 2 * RATE_PERIOD
+        move = Move(f"{self.where}: counting for {dwell:g} s of its clock", self.patience(need))
+        try:
+            point = run.acquisition.open(round(1e9 * dwell), move)
+        except BaseException:
+            move.end()
+            raise
+        self._tell_points(point, move)
+        return move
+
+    def _tell_points(self, point: int, move: Move) -> None:
+        backend, worker, run = self._backend, self._worker, self.run
+        if backend is None or worker is None or run is None or not backend.tells_points:
+            return
+
+        def tell(action: Callable[[], None]) -> None:
+            try:
+                action()
+            except DeviceError as exc:
+                run.acquisition.fail(exc)
+
+        worker.submit(tell, lambda: backend.point_begun(point))
+        move.add_callback(lambda _: worker.submit(tell, backend.point_ended))
+
+    def stop(self, *, success: bool = False) -> None:
+        """Abandon the point that is open."""
+        if self.run is not None:
+            self.run.acquisition.abandon()
+
+    def pause(self) -> None:
+        """Abandon the point that is open; the plan measures it again."""
+        self.stop()
+
+    def resume(self) -> None:
+        """Nothing: the plan goes on with a new point."""
+
+    # -- readings -------------------------------------------------------------------------
+
+    def read(self) -> dict[str, Any]:
+        """The point that was measured last.
+
+        Raises
+        ------
+        DeviceError
+            None was, or it was abandoned.
+        """
+        run = self.staged_run("be read")
+        result = run.acquisition.result
+        if result is None:
+            raise DeviceError(f"{self.name}: no point was measured, or it was abandoned")
+        if self._reading is None or self._reading[0] is not result:
+            late, lost = result.late_total - self._told[0], result.lost_total - self._told[1]
+            self._told = result.late_total, result.lost_total
+            self._reading = result, result.read(run.windows, late, lost)
+        return dict(self._reading[1])
+
+    def describe(self) -> dict[str, Any]:
+        """Data keys of a point (see `redoxscope.contract.POINT_KEYS`)."""
+        counted = self._calibration is not None
+        if self.run is not None and self._staged != Staged.no:
+            counted = self.run.acquisition.setup.calibration is not None
+            return describe_point(self.source, self.run.windows, self.run.bins, counted=counted)
+        windows = yield_windows(self.windows.get(), self.bins)
+        return describe_point(self.source, windows, self.bins, counted=counted)
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        return {"fields": ["tes_counts"]}

@@ -1,0 +1,135 @@
+"""Between the threads that receive and the run that is under way, if one is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...photons import LiveBatch
+from ._acquisition import Acquisition
+from ._clock import ServerClock, parse_rfc3339
+from ._errors import DastardError
+
+__all__ = ["Receiver"]
+
+log = logging.getLogger("redoxscope.tes")
+
+REMEMBERED = 2.5
+"""Time (s) for which photons are remembered that came before a run: the server's first count of
+pulses in it began before it did."""
+SETTLED = 0.5
+"""Time (s) after a connection from which on nothing is missed."""
+
+
+class Receiver:
+    """Hands photons and counts to the run, keeps the clock, and passes live photons on.
+
+    Parameters
+    ----------
+    where : str
+        The server, for messages.
+    """
+
+    def __init__(self, where: str):
+        self.where = where
+        self.clock = ServerClock()
+        self._lock = threading.RLock()
+        self._acquisition: Acquisition | None = None
+        self._recent: deque[tuple[float, NDArray[np.uint16], NDArray[np.int64]]] = deque()
+        self._clock_told = threading.Event()
+        self._subscribers: list[Callable[[LiveBatch], None]] = []
+
+    def hand_to(self, acquisition: Acquisition | None) -> None:
+        """Everything goes to this run from now on."""
+        with self._lock:
+            if acquisition is not None:
+                for _, index, time_ns in self._recent:
+                    acquisition.came_before(index, time_ns)
+            self._acquisition = acquisition
+
+    def complete_since(self, linked_for: float) -> int:
+        """Server's time (ns) since which every photon is remembered.
+
+        Parameters
+        ----------
+        linked_for : float
+            Since how long (s) the server is connected.
+        """
+        back = min(max(linked_for - SETTLED, 0.0), REMEMBERED - SETTLED)
+        return self.clock.now_ns() - round(back * 1e9 * self.clock.scale)
+
+    def wait_clock(self, timeout: float) -> None:
+        """Wait until the server has told its time.
+
+        Raises
+        ------
+        DastardError
+            It has not.
+        """
+        if not self.clock.known and not self._clock_told.wait(timeout):
+            raise DastardError(
+                f"{self.where} did not tell its time within {timeout:.3g} s (status TRIGGERRATE)"
+            )
+
+    def subscribe(self, function: Callable[[LiveBatch], None]) -> Callable[[], None]:
+        """Pass live photons to a function; returns what ends it."""
+        self._subscribers = [*self._subscribers, function]
+
+        def end() -> None:
+            self._subscribers = [f for f in self._subscribers if f is not function]
+
+        return end
+
+    def publish(self, batch: LiveBatch) -> None:
+        """Pass on photons of the open point."""
+        for function in self._subscribers:
+            try:
+                function(batch)
+            except Exception:  # a display must never stop a scan
+                log.exception("showing live photons failed; it is not tried again")
+                self._subscribers = [f for f in self._subscribers if f is not function]
+
+    # -- called by the threads that receive -----------------------------------------------
+
+    def batch(self, arrays: list[NDArray[np.void]], at: float, drained: bool) -> None:
+        """Photons came."""
+        with self._lock:
+            for array in arrays:
+                self._recent.append((at, array["chan_index"].copy(), array["t_ns"].copy()))
+            while self._recent and self._recent[0][0] < at - REMEMBERED:
+                self._recent.popleft()
+            acquisition = self._acquisition
+            if acquisition is None:
+                return
+            for array in arrays:
+                acquisition.add(array)
+            acquisition.tick(drained=drained)
+
+    def status(self, tag: str, content: Any, at: float) -> None:
+        """A status message came."""
+        if tag == "TRIGGERRATE":
+            end = parse_rfc3339(content["HiTime"])
+            self.clock.heard(end, at)
+            self._clock_told.set()
+            counts = np.asarray(content["CountsSeen"], np.int64)
+            acquisition = self._acquisition
+            if acquisition is not None:
+                acquisition.rates(end - int(content["Duration"]), end, counts, at)
+        elif tag == "DATADROP" and content.get("TotalObserved"):
+            log.warning("%s: data were lost on the way into it: %s", self.where, content)
+
+    def lost(self, error: DastardError) -> None:
+        """The server ended, or is silent."""
+        self.clock.reset()
+        self._clock_told.clear()
+        acquisition = self._acquisition
+        if acquisition is not None:
+            acquisition.fail(DastardError(f"{self.where}: {error}"))
+        else:
+            log.warning("%s", error)

@@ -1,0 +1,75 @@
+"""Files and messages of a microcalorimeter array: read and written, no bluesky."""
+
+from ._dastard import (
+    FILTERED,
+    RECORD_HEADER,
+    SUMMARY_HEADER,
+    decode_frames,
+    decode_matrix,
+    decode_summaries,
+    encode_matrix,
+    encode_records,
+    encode_summaries,
+    summary_dtype,
+    summary_photons,
+)
+from ._errors import FormatError, IncompleteHeader
+from ._ljh import LjhFile, LjhWriter, ljh_dtype, read_ljh
+from ._off import OffFile, OffTail, channel_of_name, off_dtype, read_off
+from ._off_writer import OffWriter
+from ._photon_asset import PhotonAsset, photon_data_keys
+from ._photon_list import POINT_DTYPE, PhotonList, PhotonListWriter, read_photon_list
+from ._state import (
+    DataDrops,
+    ExperimentStates,
+    ExternalTriggers,
+    ExternalTriggerWriter,
+    StateWriter,
+    read_data_drops,
+    read_experiment_state,
+    read_external_triggers,
+)
+from ._tes_log import Pass, TesLog, read_tes_log
+
+__all__ = [
+    "PhotonAsset",
+    "photon_data_keys",
+    "POINT_DTYPE",
+    "PhotonList",
+    "PhotonListWriter",
+    "read_photon_list",
+    "DataDrops",
+    "ExperimentStates",
+    "ExternalTriggerWriter",
+    "ExternalTriggers",
+    "FILTERED",
+    "FormatError",
+    "IncompleteHeader",
+    "LjhFile",
+    "LjhWriter",
+    "OffFile",
+    "OffTail",
+    "OffWriter",
+    "Pass",
+    "RECORD_HEADER",
+    "SUMMARY_HEADER",
+    "StateWriter",
+    "TesLog",
+    "channel_of_name",
+    "decode_frames",
+    "decode_matrix",
+    "decode_summaries",
+    "encode_matrix",
+    "encode_records",
+    "encode_summaries",
+    "ljh_dtype",
+    "off_dtype",
+    "read_data_drops",
+    "read_experiment_state",
+    "read_external_triggers",
+    "read_ljh",
+    "read_off",
+    "read_tes_log",
+    "summary_dtype",
+    "summary_photons",
+]

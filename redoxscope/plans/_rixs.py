@@ -1,0 +1,425 @@
+"""RIXS with an energy-dispersive detector: maps, emission spectra, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+
+from ..contract import CONTRACT_VERSION, PHOTON_STREAM, STREAM, TOTALS_STREAM, Window
+from ..data import RixsPreset, rixs_preset
+from ._energy_stack import check_energies
+from ._protocols import EnergyAxis, Spectrometer
+from ._safety import MsgGenerator, close, halt, made_safe
+
+__all__ = ["rixs_map", "tes_calibrate", "xes"]
+
+CALIBRATION_STREAM = "calibration"
+CALIBRATION_POINT = 10.0
+"""Dwell (s) of a point of a calibration: what a pause or a beam dump costs at most."""
+
+
+def rixs_map(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    *,
+    edge: str | None = None,
+    energies: Sequence[float] | None = None,
+    passes: int = 5,
+    dwell: float | None = None,
+    windows: Sequence[str | Window] | None = None,
+    pixels: int | None = None,
+    sample: str | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator:
+    """Measure an excitation × emission map, one event per point.
+
+    The monochromator goes through the energies once per pass; at each the detector counts for
+    ``dwell`` seconds of its own clock. Passes are kept apart, so that they can be compared: a
+    sample that changes under the beam shows there.
+
+    Parameters
+    ----------
+    tes : redoxscope.devices.TES
+        Calibrated detector (see `tes_calibrate`), with the shutter and the beam monitor that
+        are attached to it.
+    mono : redoxscope.devices.Monochromator
+    edge : str, optional
+        ``"O K"``, ``"Mn L"``, ``"Co L"`` or ``"Ni L"``: gives energies, dwell, windows and number
+        of pixels where they are not given.
+    energies : sequence of float, optional
+        Excitation energies (eV), all rising or all falling.
+    passes : int
+        How often to go through the energies.
+    dwell : float, optional
+        Live time of a point (s).
+    windows : sequence of str or Window, optional
+        ``"PFY[765:785]"``, ``"oxidised=sPFY[522.3:525.1]"``, ``"iPFY[500:540]"``,
+        ``"XES[530:532]"`` (eV).
+    pixels : int, optional
+        Use only so many pixels, those of the best resolution; 0: all.
+    sample : str, optional
+        Go to this position of the sample holder first.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    ValueError
+        A value that makes no sense, when the plan is called; a window outside the detector's
+        spectrum, an unknown sample, or a detector without calibration, before its first message.
+    ophyd.utils.LimitError
+        An energy outside the monochromator's limits, before the plan's first message.
+    """
+    scan = _scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
+    return _measure(tes, mono, scan, dict(md or {}))
+
+
+def xes(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    energy: float | Sequence[float],
+    *,
+    time: float = 60.0,
+    dwell: float = 2.0,
+    edge: str | None = None,
+    windows: Sequence[str | Window] | None = None,
+    pixels: int | None = None,
+    sample: str | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator:
+    """Measure emission spectra at one or a few excitation energies.
+
+    Parameters
+    ----------
+    tes, mono, edge, windows, pixels, sample, md
+        As for `rixs_map`.
+    energy : float or sequence of float
+        Excitation energies (eV).
+    time : float
+        Live time (s) at each energy, taken in as many passes as it has dwells.
+    dwell : float
+        Live time of a point (s).
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    ValueError, ophyd.utils.LimitError
+        As `rixs_map`.
+    """
+    energies = [float(energy)] if isinstance(energy, (int, float)) else sorted(energy)
+    _positive("time", time, "s")
+    _positive("dwell", dwell, "s")
+    if windows is None:
+        windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
+    passes = math.ceil(time / dwell - 1e-9)
+    scan = _scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
+    return _measure(tes, mono, scan, dict(md or {}))
+
+
+def tes_calibrate(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    *,
+    energy: float = 1000.0,
+    time: float = 300.0,
+    dwell: float = CALIBRATION_POINT,
+    reference: str | None = "reference",
+    lines: Sequence[str] | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator:
+    """Calibrate every pixel of the detector on a reference sample of known emission lines.
+
+    The holder goes to the reference and back. The elastic line at ``energy`` is the anchor of
+    the calibration, so the monochromator's own calibration goes into it.
+
+    Parameters
+    ----------
+    tes, mono
+        As for `rixs_map`.
+    energy : float
+        Excitation (eV), above the lines.
+    time : float
+        Live time (s); about 1000 photons in each pixel are wanted.
+    dwell : float
+        Live time of a point (s): what an interruption costs at most.
+    reference : str or None
+        Position of the sample holder; None where the reference is in the beam already.
+    lines : sequence of str, optional
+        Names of the lines in the reference (see `redoxscope.data.load_lines`).
+    md : mapping, optional
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    str
+        The run's uid. The stream ``calibration`` holds the verdict on each pixel.
+
+    Raises
+    ------
+    ValueError, ophyd.utils.LimitError
+        As `rixs_map`.
+    """
+    _positive("time", time, "s")
+    _positive("dwell", dwell, "s")
+    passes = math.ceil(time / dwell - 1e-9)
+    scan = _scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
+    return _calibrate(tes, mono, scan, None if lines is None else list(lines), dict(md or {}))
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What is asked for, checked as far as it can be without the devices."""
+
+    plan_name: str
+    edge: str | None
+    energies: list[float]
+    passes: int
+    dwell: float
+    windows: tuple[Window, ...]
+    pixels: int
+    sample: str | None
+
+    def metadata(self, tes: Spectrometer) -> dict[str, Any]:
+        holder = tes.holder
+        here = None if holder is None else holder.position
+        return {
+            "plan_name": self.plan_name,
+            "contract_version": CONTRACT_VERSION,
+            "detectors": [tes.name, *(counter.field for counter in tes.counters)],
+            "motors": ["energy"],
+            "shape": [self.passes, len(self.energies)],
+            "num_points": self.passes * len(self.energies),
+            "hints": {"dimensions": [[["energy"], STREAM]]},
+            "energies": self.energies,
+            "passes": self.passes,
+            "dwell": self.dwell,
+            "edge": self.edge,
+            "windows": [str(window) for window in self.windows],
+            **({} if here is None and self.sample is None else {"sample": self.sample or here}),
+        }
+
+
+def _scan(
+    plan_name: str,
+    edge: str | None,
+    energies: Sequence[float] | None,
+    passes: int,
+    dwell: float | None,
+    windows: Sequence[str | Window] | None,
+    pixels: int | None,
+    sample: str | None,
+) -> _Scan:
+    preset: RixsPreset | None = None if edge is None else rixs_preset(edge)
+    if energies is None:
+        if preset is None:
+            raise ValueError(f"{plan_name} needs edge='O K' (or another) or energies=[...] in eV")
+        energies = preset.energies
+    if dwell is None:
+        if preset is None:
+            raise ValueError(f"{plan_name} needs dwell, the live time of a point in s")
+        dwell = preset.dwell
+    _positive("dwell", dwell, "s")
+    if isinstance(passes, bool) or int(passes) != passes or passes < 1:
+        raise ValueError(f"passes = {passes} must be a whole number >= 1")
+    if windows is None:
+        windows = () if preset is None else tuple(preset.windows)
+    if pixels is None:
+        pixels = 0 if preset is None else preset.pixels
+    if int(pixels) != pixels or pixels < 0:
+        raise ValueError(f"pixels = {pixels} must be a whole number >= 0 (0: all)")
+    parsed = tuple(w if isinstance(w, Window) else Window.parse(w) for w in windows)
+    names = [window.name for window in parsed]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two windows are called {twice[0]!r}; write name=PFY[low:high]")
+    return _Scan(
+        plan_name,
+        edge,
+        check_energies([float(e) for e in energies]),
+        int(passes),
+        float(dwell),
+        parsed,
+        int(pixels),
+        sample,
+    )
+
+
+def _positive(name: str, value: float, unit: str) -> None:
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} = {value} {unit} must be greater than 0 {unit}")
+
+
+def _offset(mono: EnergyAxis, edge: str | None) -> float:
+    """Offset (eV) of the monochromator; a whole edge has that of its L3."""
+    for name in () if edge is None else (edge, f"{edge}3"):
+        if name in mono.edge_offsets:
+            return float(mono.edge_offsets[name])
+    return float(mono.offset_at(None))
+
+
+def _check(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> None:
+    """Everything that can be wrong, before anything moves."""
+    offset = _offset(mono, scan.edge)
+    for energy in scan.energies:
+        mono.check_value(energy, offset=offset)
+    if scan.sample is not None:
+        if tes.holder is None:
+            raise ValueError(
+                f"{tes.name} has no sample holder, so sample = {scan.sample!r} cannot be reached"
+            )
+        tes.holder.check_value(scan.sample)
+    tes.check_scan(
+        dwell=scan.dwell,
+        windows=[str(window) for window in scan.windows],
+        pixels=scan.pixels,
+        calibrating=scan.plan_name == "tes_calibrate",
+    )
+
+
+def _settings(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> MsgGenerator:
+    yield from bps.abs_set(mono.offset, _offset(mono, scan.edge))
+    yield from bps.abs_set(tes.dwell, scan.dwell)
+    yield from bps.abs_set(tes.windows, [str(window) for window in scan.windows])
+    yield from bps.abs_set(tes.pixel_limit, scan.pixels)
+    yield from bps.abs_set(tes.calibrating, scan.plan_name == "tes_calibrate")
+    for counter in tes.counters:
+        yield from bps.abs_set(counter.dwell, scan.dwell, wait=True)
+    if scan.sample is not None:
+        yield from bps.abs_set(tes.holder, scan.sample, wait=True)
+
+
+def _steps(tes: Spectrometer) -> list[Any]:
+    steps = [halt(tes)]
+    if tes.shutter is not None:
+        steps.append(close(tes.shutter))
+    return steps
+
+
+def _measure(tes: Spectrometer, mono: EnergyAxis, scan: _Scan, md: dict[str, Any]) -> MsgGenerator:
+    _check(tes, mono, scan)
+    yield from _settings(tes, mono, scan)
+
+    @bpp.stage_decorator([tes])
+    @bpp.run_decorator(md={**scan.metadata(tes), **md})
+    def run() -> MsgGenerator:
+        return (yield from made_safe(_points(tes, mono, scan), _steps(tes)))
+
+    return (yield from run())
+
+
+def _calibrate(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    scan: _Scan,
+    lines: list[str] | None,
+    md: dict[str, Any],
+) -> MsgGenerator:
+    _check(tes, mono, scan)
+    back = None if tes.holder is None or scan.sample is None else tes.holder.position
+    if lines is not None:
+        yield from bps.abs_set(tes.calibrator.lines, lines)
+    yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
+
+    def learn() -> MsgGenerator:
+        if tes.shutter is not None:
+            yield from bps.abs_set(tes.shutter, "closed", wait=True)
+        yield Msg("checkpoint")
+        yield from bps.trigger(tes.calibrator, wait=True)
+        yield Msg("create", None, name=CALIBRATION_STREAM)
+        yield Msg("read", tes.calibrator)
+        yield Msg("save")
+
+    @bpp.stage_decorator([tes])
+    @bpp.run_decorator(md={**scan.metadata(tes), **md})
+    def run() -> MsgGenerator:
+        return (yield from made_safe(_points(tes, mono, scan, learn), _steps(tes)))
+
+    def whole() -> MsgGenerator:
+        yield from _settings(tes, mono, scan)
+        return (yield from run())
+
+    def restore() -> MsgGenerator:
+        yield from bps.abs_set(tes.calibrating, False)
+        if back is not None:
+            yield from bps.abs_set(tes.holder, back, wait=True)
+
+    return (yield from bpp.finalize_wrapper(whole(), restore))
+
+
+def _points(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    scan: _Scan,
+    learn: Callable[[], MsgGenerator] | None = None,
+) -> MsgGenerator:
+    yield Msg("checkpoint")
+    yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
+    read = [tes, mono, *tes.counters]
+    if tes.ring is not None:
+        read.append(tes.ring)
+    try:
+        for _ in range(scan.passes):
+            for energy in scan.energies:
+                yield from _point(tes, mono, energy, read)
+            yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        yield Msg("checkpoint")
+        yield from bps.trigger(tes.totals, wait=True)
+        yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        yield Msg("create", None, name=TOTALS_STREAM)
+        yield Msg("read", tes.totals)
+        yield Msg("save")
+        if learn is not None:
+            yield from learn()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # Photons that were counted before it went wrong are data.
+        yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        raise
+
+
+def _point(tes: Spectrometer, mono: EnergyAxis, energy: float, read: list[Any]) -> MsgGenerator:
+    """One point, from its checkpoint: a pause abandons the window and replays all of this.
+
+    Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
+    to open each time, for a pause closes it.
+    """
+    yield Msg("checkpoint")
+    yield Msg("set", mono, energy, group="ready")
+    if tes.shutter is not None:
+        yield Msg("set", tes.shutter, "open", group="ready")
+    yield Msg("wait", None, group="ready")
+    yield Msg("trigger", tes, group="point")
+    for counter in tes.counters:
+        yield Msg("trigger", counter, group="point")
+    yield Msg("wait", None, group="point")
+    yield Msg("create", None, name=STREAM)
+    for device in read:
+        yield Msg("read", device)
+    yield Msg("save")

@@ -1,0 +1,250 @@
+"""The RIXS plans message by message, and what they refuse before anything moves."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from ophyd.utils import LimitError
+
+from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
+from redoxscope.plans import rixs_map, tes_calibrate, xes
+
+
+class Part(SimpleNamespace):
+    """Something with a name; two parts are equal only if they are the same."""
+
+    parent = None
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class FakeMono(Part):
+    edge_offsets = {"Co L3": 0.25}
+
+    def offset_at(self, edge):
+        return 0.0
+
+    def check_value(self, energy, *, offset=None):
+        if not 400 <= energy - (offset or 0.0) <= 1100:
+            raise LimitError(f"mono = {energy} eV is outside its limits, 400 to 1100 eV")
+
+
+class FakeHolder(Part):
+    position = "lmr_charged"
+
+    def check_value(self, value):
+        if value not in ("lmr_charged", "reference"):
+            raise ValueError(f"holder has no sample {value!r}")
+
+
+class FakeTES(Part):
+    checked = None
+
+    def check_scan(self, **what):
+        self.checked = what
+        for text in what["windows"]:
+            if "5000" in text:
+                raise ValueError(f"tes: window {text} leaves the spectrum, 200 to 1200 eV")
+
+
+@pytest.fixture
+def mono():
+    return FakeMono(name="mono", offset=Part(name="offset"))
+
+
+@pytest.fixture
+def tes():
+    names = ("dwell", "windows", "pixel_limit", "calibrating", "photons", "totals", "ring")
+    parts = {name: Part(name=name) for name in names}
+    i0 = Part(name="i0", field="i0", dwell=Part(name="i0_dwell"))
+    calibrator = Part(name="calibrator", lines=Part(name="lines"), elastic=Part(name="elastic"))
+    return FakeTES(
+        name="tes",
+        **parts,
+        shutter=Part(name="shutter"),
+        holder=FakeHolder(name="holder"),
+        calibrator=calibrator,
+        counters=[i0],
+    )
+
+
+def told(plan):
+    """Command, device and first argument of each message."""
+    return [
+        (m.command, getattr(m.obj, "name", None), *(m.args[:1] if m.args else ())) for m in plan
+    ]
+
+
+POINT = [
+    ("checkpoint", None),
+    ("set", "mono", 780.0),
+    ("set", "shutter", "open"),
+    ("wait", None),
+    ("trigger", "tes"),
+    ("trigger", "i0"),
+    ("wait", None),
+    ("create", None),
+    ("read", "tes"),
+    ("read", "mono"),
+    ("read", "i0"),
+    ("read", "ring"),
+    ("save", None),
+]
+
+
+def test_a_point_is_replayed_from_its_checkpoint_as_a_whole(tes, mono):
+    messages = told(rixs_map(tes, mono, energies=[780.0], dwell=1.2, passes=2))
+    first = messages.index(("set", "mono", 780.0)) - 1
+    assert messages[first : first + len(POINT)] == POINT
+    second = messages.index(("set", "mono", 780.0), first + 2) - 1
+    # photons of a pass are announced before the next one begins
+    assert messages[first + len(POINT) : second] == [("collect", "photons")]
+    assert messages[second : second + len(POINT)] == POINT
+
+
+def settings(messages):
+    stage = messages.index(("stage", "tes"))
+    return {m[1]: m[2] for m in messages[:stage] if m[0] == "set"}
+
+
+def test_settings_come_before_staging_and_safety_before_the_end(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1, pixels=64, windows=["TFY"])
+    messages = told(plan)
+    assert settings(messages) == {
+        "offset": 0.0,
+        "dwell": 0.5,
+        "windows": ["TFY"],
+        "pixel_limit": 64,
+        "calibrating": False,
+        "i0_dwell": 0.5,
+    }
+    last = messages.index(("read", "totals"))
+    end = [m for m in messages[last:] if m[0] in ("stop", "set", "close_run", "unstage")]
+    assert end == [
+        ("stop", "tes"),
+        ("set", "shutter", "closed"),
+        ("close_run", None),
+        ("unstage", "tes"),
+    ]
+
+
+def test_an_edge_brings_energies_dwell_windows_and_pixels(tes, mono):
+    messages = list(rixs_map(tes, mono, edge="O K", passes=2))
+    start = next(m.kwargs for m in messages if m.command == "open_run")
+    assert start["shape"] == [2, len(start["energies"])]
+    assert 530.0 < start["energies"][50] < 545.0
+    assert "oxidised=sPFY[522.3:525.1]" in start["windows"]
+    assert start["detectors"] == ["tes", "i0"]
+    assert settings(told(iter(messages)))["pixel_limit"] == 64
+    assert sum(m.command == "save" for m in messages) == start["num_points"] + 1
+
+
+def test_an_edge_takes_the_offset_of_its_l3(tes, mono):
+    assert settings(told(rixs_map(tes, mono, edge="Co L", passes=1)))["offset"] == 0.25
+    assert settings(told(rixs_map(tes, mono, edge="Mn L", passes=1)))["offset"] == 0.0
+
+
+def test_streams_of_a_run(tes, mono):
+    messages = list(rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1))
+    assert [m.kwargs["name"] for m in messages if m.command == "create"] == [STREAM, TOTALS_STREAM]
+    assert [m.kwargs["name"] for m in messages if m.command in ("declare_stream", "collect")] == [
+        PHOTON_STREAM
+    ] * 3
+
+
+def test_a_failure_still_announces_the_photons_and_closes(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1)
+    for message in plan:
+        if message.command == "trigger":
+            break
+    after = []
+    message = plan.throw(RuntimeError("server gone"))
+    with pytest.raises(RuntimeError, match="server gone"):
+        while True:
+            after.append((message.command, getattr(message.obj, "name", None)))
+            message = plan.send(None)
+    assert after[0] == ("collect", "photons")
+    assert ("stop", "tes") in after and ("set", "shutter") in after
+    assert [command for command, _ in after][-2:] == ["close_run", "unstage"]
+
+
+def test_xes_takes_its_time_in_passes(tes, mono):
+    messages = list(xes(tes, mono, [531.0, 560.0], time=9.0, dwell=2.0))
+    start = next(m.kwargs for m in messages if m.command == "open_run")
+    assert start["plan_name"] == "xes"
+    assert start["shape"] == [5, 2]
+    assert start["windows"] == ["XES[530.95:531.05]", "XES[559.95:560.05]"]
+
+
+def test_calibration_goes_to_the_reference_and_back(tes, mono):
+    messages = told(tes_calibrate(tes, mono, energy=1000.0, time=30.0, lines=["O K"]))
+    samples = [m[2] for m in messages if m[:2] == ("set", "holder")]
+    assert samples == ["reference", "lmr_charged"]
+    modes = [m[2] for m in messages if m[:2] == ("set", "calibrating")]
+    assert modes == [True, False]
+    assert ("set", "elastic", 1000.0) in messages and ("set", "lines", ["O K"]) in messages
+    learn = messages.index(("trigger", "calibrator"))
+    assert ("set", "shutter", "closed") in messages[:learn]
+    assert sum(m == ("trigger", "tes") for m in messages) == 3
+
+
+def test_calibration_that_fails_goes_back_too(tes, mono):
+    plan = tes_calibrate(tes, mono, time=10.0)
+    for message in plan:
+        if message.command == "trigger":
+            break
+    after = []
+    message = plan.throw(RuntimeError("server gone"))
+    with pytest.raises(RuntimeError, match="server gone"):
+        while True:
+            after.append((message.command, getattr(message.obj, "name", None), *message.args[:1]))
+            message = plan.send(None)
+    assert ("set", "holder", "lmr_charged") in after
+    assert ("set", "calibrating", False) in after
+
+
+BAD = {
+    "nothing": ({}, ["edge", "energies"]),
+    "no-dwell": ({"energies": [700.0]}, ["dwell", "s"]),
+    "edge": ({"edge": "Fe L"}, ["Fe L", "Co L"]),
+    "dwell": ({"edge": "O K", "dwell": math.nan}, ["dwell", "nan", "0 s"]),
+    "negative-dwell": ({"edge": "O K", "dwell": -1.0}, ["dwell", "-1", "0 s"]),
+    "passes": ({"edge": "O K", "passes": 0}, ["passes", "0", ">= 1"]),
+    "half-pass": ({"edge": "O K", "passes": 1.5}, ["passes", "1.5"]),
+    "pixels": ({"edge": "O K", "pixels": -1}, ["pixels", "-1"]),
+    "order": ({"energies": [700.0, 702.0, 701.0], "dwell": 1.0}, ["energies[2]", "701", "order"]),
+    "window": ({"edge": "O K", "windows": ["PFY[535:505]"]}, ["PFY", "505", "535", "eV"]),
+    "kind": ({"edge": "O K", "windows": ["QFY[505:535]"]}, ["QFY", "PFY"]),
+    "twice": ({"edge": "O K", "windows": ["PFY[1:2]", "PFY[3:4]"]}, ["PFY", "name="]),
+    "limits": ({"energies": [300.0], "dwell": 1.0}, ["300", "400 to 1100 eV"]),
+    "spectrum": ({"edge": "O K", "windows": ["PFY[500:5000]"]}, ["5000", "1200 eV"]),
+    "sample": ({"edge": "O K", "sample": "gold"}, ["gold", "holder"]),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_refused_before_the_first_message(tes, mono, what):
+    options, says = BAD[what]
+    with pytest.raises(ValueError) as caught:
+        next(rixs_map(tes, mono, **options))
+    for word in says:
+        assert word in str(caught.value)
+
+
+def test_a_sample_needs_a_holder(tes, mono):
+    tes.holder = None
+    with pytest.raises(ValueError, match="no sample holder"):
+        next(rixs_map(tes, mono, edge="O K", sample="gold"))
+
+
+@pytest.mark.parametrize("time, dwell", [(0.0, 1.0), (10.0, 0.0), (math.inf, 1.0)])
+def test_times_of_xes_and_calibration_are_checked(tes, mono, time, dwell):
+    with pytest.raises(ValueError, match="must be greater than 0 s"):
+        xes(tes, mono, 531.0, time=time, dwell=dwell)
+    with pytest.raises(ValueError, match="must be greater than 0 s"):
+        tes_calibrate(tes, mono, time=time, dwell=dwell)
