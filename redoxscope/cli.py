@@ -12,19 +12,22 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from .cli_tes import tes_app
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Soft X-ray spectromicroscopy with Bluesky: live oxidation-state maps with their "
-    "uncertainty, on a beamline or on a simulated one.",
+    help="Soft X-ray spectromicroscopy and RIXS with Bluesky: live maps with their uncertainty, "
+    "on a beamline or on a simulated one.",
 )
 demo_app = typer.Typer(
     no_args_is_help=True, help="Run a whole experiment on the simulated beamline."
 )
 app.add_typer(demo_app, name="demo")
+app.add_typer(tes_app, name="tes")
 
 Sample = Annotated[str, typer.Option(help='"lmr", or an HDF5 file with a measured stack.')]
 Speed = Annotated[float, typer.Option(help="Simulated seconds per real second.")]
@@ -39,6 +42,23 @@ def _echo(text: str) -> None:
     typer.echo(text)
 
 
+def _progress(unit: str) -> Any:
+    """Progress bar on standard error, which a terminal shows and a file does not."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    # An interrupted run is reported in words; bluesky would log it with a traceback.
+    logging.getLogger("bluesky").setLevel(logging.CRITICAL)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+
+
 @demo_app.command("stack")
 def demo_stack(
     edge: Annotated[str, typer.Option(help='Absorption edge, e.g. "Mn L3", "O K".')] = "Mn L3",
@@ -51,23 +71,10 @@ def demo_stack(
     fault: Faults = None,
 ) -> None:
     """Take an energy stack and map the oxidation state while it streams."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from .demo import run_stack
 
-    # An interrupted run is reported below; bluesky would log it with a traceback.
-    logging.getLogger("bluesky").setLevel(logging.CRITICAL)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("lines"),
-        TimeElapsedColumn(),
-    )
     _echo("Starting the simulated beamline …")
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+    with _progress("lines") as progress:
         task = progress.add_task("connecting", total=None)
         session: Any = None
         told = -1
@@ -89,7 +96,7 @@ def demo_stack(
                 if snapshot.result.n_mask:
                     result = snapshot.result
                     text += f"  {snapshot.names[0]} {result.mean:.3f}, σ {result.sigma_median:.3f}"
-            if not console.is_terminal and k != told:
+            if not progress.console.is_terminal and k != told:
                 told = k
                 _echo(text)
             progress.update(task, description=text, advance=1, total=total)
@@ -107,8 +114,6 @@ def demo_stack(
             simulation_options={"fault": list(fault)} if fault else None,
         )
     _report(result, out)
-    if result.exit_status != "success":
-        raise typer.Exit(130)
 
 
 def _report(result: Any, out: Path) -> None:
@@ -125,6 +130,11 @@ def _report(result: Any, out: Path) -> None:
             f"pull {s['pull_std']:.2f} (1 = the σ is right)"
         )
     _echo(f"lines missed {s['lines_missed']}, retried {s['lines_retried']}")
+    _echo_where(result, out)
+
+
+def _echo_where(result: Any, out: Path) -> None:
+    """Where the results are; ends with a status of its own when the run ended early."""
     _echo(f"picture   {result.picture}")
     _echo(f"summary   {out / 'summary.json'}")
     if result.exit_status != "success":
@@ -135,6 +145,79 @@ def _report(result: Any, out: Path) -> None:
         f'  run = catalog["redoxscope"]["{result.uid}"]\n'
         '  run["primary"].read()'
     )
+    if result.exit_status != "success":
+        raise typer.Exit(130)
+
+
+@demo_app.command("rixs")
+def demo_rixs(
+    edge: Annotated[str, typer.Option(help='"O K", "Mn L", "Co L" or "Ni L".')] = "O K",
+    passes: Annotated[int, typer.Option(help="How often to go through the energies.")] = 5,
+    sample: Annotated[
+        str, typer.Option(help="lmr_charged, lmr_pristine or lmr_heated.")
+    ] = "lmr_charged",
+    speed: Speed = 20.0,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-rixs"),
+    window: Annotated[bool, typer.Option(help="Show the map in a window.")] = True,
+    fault: Faults = None,
+) -> None:
+    """Calibrate a TES spectrometer, measure a RIXS map and watch it grow."""
+    from .demo import run_rixs
+
+    _echo("Starting the simulated beamline and its spectrometer …")
+    with _progress("points") as progress:
+        task = progress.add_task("connecting", total=None)
+        session: Any = None
+        total, told = 0, -1
+
+        def on_start(started: Any) -> None:
+            nonlocal session
+            session = started
+            _echo(f"Connected to {started.config.name} and to the server of {started.tes.name}.")
+
+        def on_stage(name: str, points: int) -> None:
+            nonlocal total, told
+            total, told = points, -1
+            _echo({"calibration": "Calibrating on the reference sample …", "map": "Map …"}[name])
+            progress.reset(task, total=points, description=name)
+
+        def on_point(ipass: int, index: int, energy: float) -> None:
+            nonlocal told
+            snapshot = session.rixs.snapshot
+            text = f"pass {ipass + 1}  {energy:8.2f} eV"
+            if snapshot is not None and not snapshot.finished:
+                text += f"  {snapshot.photons} photons, {snapshot.late} late, {snapshot.lost} lost"
+            if not progress.console.is_terminal and ipass != told:
+                told = ipass
+                _echo(text)
+            progress.update(task, description=text, advance=1)
+
+        result = run_rixs(
+            edge=edge,
+            passes=passes,
+            sample=sample,
+            speed=speed,
+            seed=seed,
+            out=out,
+            window=window,
+            on_start=on_start,
+            on_stage=on_stage,
+            on_point=on_point,
+            simulation_options={"fault": list(fault)} if fault else None,
+        )
+    s = result.summary
+    _echo(
+        f"\n{s['photons']} photons in {s['points']} points of {s['passes']} passes, "
+        f"{s['photons_late']} late, {s['photons_lost']} lost; {s['pixels_used']} pixels used"
+    )
+    if s["pfy_chi2_dof"] is not None:
+        _echo(f"PFY against the simulated truth: chi2/dof {s['pfy_chi2_dof']:.2f} (1 = within σ)")
+    if s["spfy_significance"] is not None:
+        _echo(f"feature in the sPFY: {s['spfy_significance']:.1f} σ beyond the PFY's share")
+    if s["message"]:
+        _echo(s["message"])
+    _echo_where(result, out)
 
 
 @app.command()
@@ -213,7 +296,8 @@ def shell(
 
     from .session import start_session
 
-    with start_session(beamline, sample=sample, speed=speed, seed=seed) as session:
+    tes = True if beamline is None else None
+    with start_session(beamline, sample=sample, speed=speed, seed=seed, tes=tes) as session:
         config = Config()
         config.TerminalInteractiveShell.banner2 = _banner(session)
         config.InteractiveShell.xmode = "Minimal"

@@ -22,6 +22,7 @@ from ._connection import (
 from .sim import Simulation
 
 if TYPE_CHECKING:
+    from .analysis.rixs import DamageVerdict
     from .devices import TES
 
 __all__ = [
@@ -127,9 +128,9 @@ class Session:
             self.RE.subscribe(self._calibrations.keeper(self._tes))
         self.RE.subscribe(CatalogWriter(_Lazily(lambda: self.cat), self.log))
 
-    def _damaged(self, message: str) -> None:
+    def _damaged(self, verdict: DamageVerdict) -> None:
         """Pause at the next checkpoint: the user decides whether to go on."""
-        log.warning("%s: pausing", message)
+        log.warning("%s. Pausing: RE.resume() goes on, RE.stop() ends the run.", verdict.message)
         if self.RE.state == "running":
             self.RE.request_pause(defer=True)
 
@@ -340,12 +341,12 @@ def start_session(
                 config = simulated_beamline(simulation.prefix)
             else:
                 config = config.model_copy(update={"prefix": simulation.prefix})
-            config = _with_simulated_tes(config, simulation)
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
         from .catalog import data_directory
 
         if simulation is not None:
             simulation.wait_ready()
+            config = _with_simulated_tes(config, simulation)
         folder = data_directory(data)
         return Session(
             config,

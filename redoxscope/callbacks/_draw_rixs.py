@@ -36,20 +36,25 @@ def draw_rixs(figure: Figure, snapshot: RixsSnapshot) -> None:
     figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.05, hspace=0.02, wspace=0.02)
     ranges = snapshot.emission_ranges
     shown = list(snapshot.yields)[:MOST_YIELDS]
-    heights = [0.10, *_strip_heights(ranges), *([3.0 / max(len(shown), 2)] * max(len(shown), 1))]
+    lower = [3.0 / max(len(shown), 2)] * len(shown) or [2.6]
+    heights = [0.10, *_strip_heights(ranges), *lower]
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[2.5, 1.0])
-    first, below = 1, 1 + len(ranges)
-    maps = _maps(figure, [grid[i, 0] for i in range(first, below)], grid[0, 0], snapshot)
-    _spectra(figure, [grid[i, 1] for i in range(first, below)], maps, snapshot)
+    below = 1 + len(ranges)
+    maps = _maps(figure, [grid[i, 0] for i in range(1, below)], grid[0, 0], snapshot)
+    _spectra(figure, [grid[i, 1] for i in range(1, below)], maps, snapshot)
     colours, letters = window_colours(snapshot.windows), iter("cdefgh")
+    lowest = maps[-1]
     for row, name in enumerate(shown):
-        ax = figure.add_subplot(grid[below + row, 0], sharex=maps[-1])
-        _yield(ax, snapshot, name, colours[name])
-        letter(ax, next(letters))
-        ax.tick_params(labelbottom=row == len(shown) - 1)
-    lowest = ax if shown else maps[-1]
+        lowest = figure.add_subplot(grid[below + row, 0], sharex=maps[-1])
+        _yield(lowest, snapshot, name, colours[name])
+        letter(lowest, next(letters))
+        lowest.tick_params(labelbottom=False)
     lowest.tick_params(labelbottom=True)
     lowest.set_xlabel("excitation energy (eV)")
+    if not shown:
+        emission = figure.add_subplot(grid[below, 0])
+        _large_spectra(emission, snapshot)
+        letter(emission, next(letters))
     right = grid[below:, 1].subgridspec(2, 1, height_ratios=[1.0, 1.15])
     # Each in a grid of its own: a colour bar takes width from all that share one.
     board = figure.add_subplot(right[0].subgridspec(1, 1)[0])
@@ -114,6 +119,13 @@ def _maps(figure: Figure, places: list[Any], bar_place: Any, snapshot: RixsSnaps
     axes[len(axes) // 2].set_ylabel("emission energy (eV)")
     for ax in axes:
         _overlays(ax, snapshot)
+    colours = window_colours(snapshot.windows)
+    for name, spectrum in snapshot.spectra.items():
+        axes[0].plot(
+            np.clip([spectrum.window.low, spectrum.window.high], x[0], x[-1]), [1.0, 1.0],
+            transform=axes[0].get_xaxis_transform(), lw=6, color=colours[name],
+            solid_capstyle="butt", clip_on=False, zorder=4,
+        )  # fmt: skip
     if snapshot.under_way is not None:
         axes[0].plot(
             snapshot.energies[snapshot.under_way.index], 1.0, "v", ms=7, color=WARNING,
@@ -172,9 +184,6 @@ def _overlays(ax: Axes, snapshot: RixsSnapshot) -> None:
             [1.0, 1.0], [window.low, window.high], transform=ax.get_yaxis_transform(), lw=6,
             color=colours[key], solid_capstyle="butt", clip_on=False, zorder=4,
         )  # fmt: skip
-    for key, spectrum in snapshot.spectra.items():
-        band = spectrum.window
-        ax.axvspan(band.low, band.high, color=colours[key], alpha=0.16, lw=0)
 
 
 def _spectra(figure: Figure, places: list[Any], maps: list[Axes], snapshot: RixsSnapshot) -> None:
@@ -213,6 +222,29 @@ def _spectra(figure: Figure, places: list[Any], maps: list[Axes], snapshot: Rixs
     else:
         axes[0].set_xticks([])
         note(axes[0], "no emission spectrum yet" if snapshot.spectra else "no XES window")
+
+
+def _large_spectra(ax: Axes, snapshot: RixsSnapshot) -> None:
+    """Emission spectra with room, where there are no yields: what a XES run is about."""
+    plain(ax)
+    ax.set_xlabel("emission energy (eV)")
+    ax.set_ylabel("photons / s / eV")
+    colours = window_colours(snapshot.windows)
+    low, high = snapshot.emission_ranges[0][0], snapshot.emission_ranges[-1][1]
+    centers, step = snapshot.bins.centers, snapshot.bins.step
+    for name, spectrum in snapshot.spectra.items():
+        here = np.isfinite(spectrum.value) & (centers > low) & (centers < high)
+        if here.any():
+            label = f"{window_label(spectrum.window)}, {int(spectrum.counts[here].sum())} photons"
+            ax.errorbar(
+                centers[here], spectrum.value[here] / step, spectrum.sigma[here] / step, fmt="-o",
+                ms=2.6, lw=0.9, elinewidth=0.8, color=colours[name], label=label,
+            )  # fmt: skip
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper right", fontsize=8.5, frameon=False)
+    else:
+        ax.set_yticks([])
+        note(ax, "no window for a yield, no emission spectrum")
 
 
 def _yield(ax: Axes, snapshot: RixsSnapshot, name: str, colour: str) -> None:

@@ -232,7 +232,7 @@ class LiveCallback(Generic[R, S]):
             self._begin(doc)
             stamps.clear()
         elif name == "descriptor" and self._reader and doc["run_start"] == self._run:
-            if self._reader.describe(doc):
+            if self._error is None and self._reader.describe(doc):
                 self._descriptors.add(doc["uid"])
         elif name == "stop" and doc["run_start"] == self._run:
             self._finish(doc, stamps)

@@ -100,8 +100,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
 
     def photons(self, batch: LiveBatch) -> None:
         """Take photons of the point under way. Returns at once."""
-        if self._run:
-            self._post("photons", batch)
+        self._post("photons", batch)
 
     @property
     def windows(self) -> tuple[Window, ...]:

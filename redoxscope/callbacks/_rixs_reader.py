@@ -234,9 +234,11 @@ class RixsReader:
             self._made = self._results(self.counts, full)
             self._complete = full
         finished, ending = self._ended
+        damage = self._made.damage
+        warning = f"{damage.message}." if damage is not None and damage.damaged else ""
         return replace(
             self._made,
-            message=" ".join(part for part in (ending or message, self._refused) if part),
+            message=" ".join(part for part in (ending or message, warning, self._refused) if part),
             finished=finished,
             under_way=self._under_way(),
             pixels=self.pixels.health(),

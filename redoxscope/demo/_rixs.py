@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,12 +65,10 @@ class RixsTiming:
             self.verdict = dict(data)
 
     @property
-    def final(self) -> tuple[int, int, int]:
-        """Photons in time, late and lost: complete where the run read its totals."""
+    def final(self) -> tuple[int, int]:
+        """Photons late and lost: complete where the run read its totals."""
         t = self.totals
-        if not t:
-            return self.photons, self.late, self.lost
-        return t["tes_total_photons"], t["tes_total_late"], t["tes_total_lost"]
+        return (t["tes_total_late"], t["tes_total_lost"]) if t else (self.late, self.lost)
 
     def overhead_ms(
         self, *, speed: float, move_time: Callable[[float, float], float]
@@ -141,7 +140,8 @@ def run_rixs(
     from bluesky.utils import RunEngineInterrupted
 
     from ..callbacks import MapView, draw_rixs
-    from ..plans import rixs_map, tes_calibrate
+    from ..data import rixs_preset
+    from ..plans import CALIBRATION_POINT, rixs_map, tes_calibrate
     from ..session import start_session
     from ..sim import RIXS_SAMPLES
 
@@ -163,15 +163,17 @@ def run_rixs(
         session.RE.subscribe(timing)
         if on_start is not None:
             on_start(session)
+        calibration = tes_calibrate(tes, mono, time=calibration_time)
+        n_energies = len(rixs_preset(edge).energies if energies is None else energies)
         stages = (
-            ("calibration", tes_calibrate(tes, mono, time=calibration_time)),
-            ("map", rixs_map(tes, mono, **options)),
+            ("calibration", calibration, math.ceil(calibration_time / CALIBRATION_POINT)),
+            ("map", rixs_map(tes, mono, **options), passes * n_energies),
         )
         with MapView(out, window=window) as view:
             live.on_update = view
-            for name, plan in stages:
+            for name, plan, points in stages:
                 if on_stage is not None:
-                    on_stage(name, 0)
+                    on_stage(name, points)
                 try:
                     session.RE(plan)
                 except RunEngineInterrupted:
@@ -210,7 +212,7 @@ def run_rixs(
 
 def _summary(timing: RixsTiming, snapshot: Any, sample: str, seed: int) -> dict[str, Any]:
     start = timing.start
-    photons, late, lost = timing.final
+    late, lost = timing.final
     feature = None if snapshot is None else next(iter(snapshot.features.values()), None)
     damage = None if snapshot is None else snapshot.damage
     return {
@@ -221,14 +223,14 @@ def _summary(timing: RixsTiming, snapshot: Any, sample: str, seed: int) -> dict[
         "sample": sample,
         "passes": start["passes"],
         "points": len(timing.times),
-        "photons": photons,
+        "photons": timing.photons,
         "photons_late": late,
         "photons_lost": lost,
         "pixels_used": None if snapshot is None else snapshot.pixels_used,
         "pixels_calibrated": timing.verdict.get("tes_pixels_ok"),
         "pfy_chi2_dof": None if snapshot is None else _pfy_chi2(snapshot, sample, seed),
         "spfy_significance": None if feature is None else _number(feature.significance),
-        "passes_agree_p": None if damage is None else _number(damage.p_value),
+        "passes_worst_sigma": None if damage is None else _number(damage.worst),
         "message": "" if snapshot is None else snapshot.message,
         "wall_s": _number(timing.stop.get("time", np.nan) - start["time"]),
     }

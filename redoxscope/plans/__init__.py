@@ -2,9 +2,10 @@
 
 from ._energy_stack import check_energies, energy_stack
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
-from ._rixs import rixs_map, tes_calibrate, xes
+from ._rixs import CALIBRATION_POINT, rixs_map, tes_calibrate, xes
 
 __all__ = [
+    "CALIBRATION_POINT",
     "EnergyAxis",
     "LineScanner",
     "Microscope",

@@ -15,9 +15,9 @@ from ..contract import CONTRACT_VERSION, PHOTON_STREAM, STREAM, TOTALS_STREAM, W
 from ..data import RixsPreset, rixs_preset
 from ._energy_stack import check_energies
 from ._protocols import EnergyAxis, Spectrometer
-from ._safety import MsgGenerator, close, halt, made_safe
+from ._safety import MsgGenerator, close, explained, halt, made_safe
 
-__all__ = ["rixs_map", "tes_calibrate", "xes"]
+__all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
 
 CALIBRATION_STREAM = "calibration"
 CALIBRATION_POINT = 10.0
@@ -86,7 +86,7 @@ def rixs_map(
         An energy outside the monochromator's limits, before the plan's first message.
     """
     scan = _scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
-    return _measure(tes, mono, scan, dict(md or {}))
+    return explained(_measure(tes, mono, scan, dict(md or {})))
 
 
 def xes(
@@ -136,7 +136,7 @@ def xes(
         windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
     passes = math.ceil(time / dwell - 1e-9)
     scan = _scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
-    return _measure(tes, mono, scan, dict(md or {}))
+    return explained(_measure(tes, mono, scan, dict(md or {})))
 
 
 def tes_calibrate(
@@ -189,7 +189,8 @@ def tes_calibrate(
     _positive("dwell", dwell, "s")
     passes = math.ceil(time / dwell - 1e-9)
     scan = _scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
-    return _calibrate(tes, mono, scan, None if lines is None else list(lines), dict(md or {}))
+    names = None if lines is None else list(lines)
+    return explained(_calibrate(tes, mono, scan, names, dict(md or {})))
 
 
 @dataclass(frozen=True)
@@ -378,11 +379,13 @@ def _points(
     scan: _Scan,
     learn: Callable[[], MsgGenerator] | None = None,
 ) -> MsgGenerator:
-    yield Msg("checkpoint")
-    yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
     read = [tes, mono, *tes.counters]
     if tes.ring is not None:
         read.append(tes.ring)
+    yield Msg("checkpoint")
+    # Before the first point, so that a live map knows the bins while it is measured.
+    yield from bps.declare_stream(*read, name=STREAM)
+    yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
     try:
         for _ in range(scan.passes):
             for energy in scan.energies:

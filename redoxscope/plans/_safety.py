@@ -10,7 +10,7 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky.utils import FailedStatus
 
-__all__ = ["SafetyStep", "close", "halt", "made_safe"]
+__all__ = ["SafetyStep", "close", "explained", "halt", "made_safe"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -53,6 +53,14 @@ def made_safe(plan: MsgGenerator, steps: Sequence[SafetyStep]) -> MsgGenerator:
     if errors:
         raise errors[0]
     return result
+
+
+def explained(plan: MsgGenerator) -> MsgGenerator:
+    """Run a plan; where a status fails it, raise what made the status fail."""
+    try:
+        return (yield from plan)
+    except FailedStatus as exc:
+        raise named(exc) from None
 
 
 def named(exc: BaseException) -> BaseException:

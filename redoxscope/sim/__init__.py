@@ -8,7 +8,8 @@ from ._beam import Beam
 from ._child import SimulationError
 from ._dastard_process import SimulatedDastard
 from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
-from ._process import Simulation, client_environment, free_port
+from ._ports import free_port
+from ._process import Simulation, client_environment
 from ._rixs_model import RIXS_SAMPLES, RixsModel
 
 __all__ = [

@@ -131,15 +131,14 @@ class RunFiles:
         OSError
             A file cannot be written; names it.
         """
-        if not len(photons):
-            return
         new = ~self._begun[photons["chan_index"]]
         if new.any():  # the first of a channel makes its file
             self._begun[photons["chan_index"][new]] = True
             self._write(photons[new])
             photons = photons[~new]
-        self._waiting.append(photons)
-        self._n_waiting += len(photons)
+        if len(photons):
+            self._waiting.append(photons)
+            self._n_waiting += len(photons)
         if self._n_waiting > _MAX_WAITING:
             self._empty()
 

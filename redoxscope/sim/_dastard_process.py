@@ -10,7 +10,8 @@ from types import TracebackType
 
 import zmq
 
-from ._child import Child
+from ._child import Child, SimulationError
+from ._ports import free_port
 
 __all__ = ["SimulatedDastard"]
 
@@ -34,6 +35,9 @@ class SimulatedDastard:
     options : mapping of str to object, optional
         Further options of ``python -m redoxscope.sim.dastard``, e.g. ``{"pixels": 64}``;
         True makes a flag, a list repeats the option.
+    wait : bool
+        Return when it answers. With False the caller has something to do meanwhile and calls
+        `wait_ready` itself, before anything else.
 
     Attributes
     ----------
@@ -57,6 +61,7 @@ class SimulatedDastard:
         source_name: str = "RESONATOR",
         data: str | Path = ".",
         options: Mapping[str, object] | None = None,
+        wait: bool = True,
     ):
         self.speed = speed
         arguments: dict[str, object] = {
@@ -72,18 +77,31 @@ class SimulatedDastard:
         self._beam: dict[str, object] = {}
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self.base = 0
+        self.control_port = int(str(arguments.setdefault("control", free_port())))
+        self._socket.connect(f"tcp://127.0.0.1:{self.control_port}")
+        self._child = self._start()
+        if wait:
+            self.wait_ready()
+
+    def _start(self) -> Child:
+        return Child("redoxscope.sim.dastard", "the simulated Dastard", self._arguments)
+
+    def wait_ready(self) -> None:
+        """Wait until the server answers.
+
+        Raises
+        ------
+        SimulationError
+            It ended instead, or did not answer in time; with what it printed.
+        """
         try:
-            self._start()
-        except BaseException:
+            base, _ = self._child.wait_ready()
+        except SimulationError:
             self._socket.close()
             raise
-        self._socket.connect(f"tcp://127.0.0.1:{self.control_port}")
-
-    def _start(self) -> None:
-        self._child = Child("redoxscope.sim.dastard", "the simulated Dastard", self._arguments)
-        base, control = self._child.wait_ready()
-        self.base, self.control_port = int(base), int(control)
-        self._arguments |= {"port-base": self.base, "control": self.control_port}
+        self.base = int(base)
+        self._arguments["port-base"] = self.base
 
     @property
     def pid(self) -> int:
@@ -150,7 +168,8 @@ class SimulatedDastard:
         was told last.
         """
         self._child.close()
-        self._start()
+        self._child = self._start()
+        self.wait_ready()
         if self._beam:
             self._tell(self._beam)
 

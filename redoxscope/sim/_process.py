@@ -1,40 +1,24 @@
-"""Starting and ending the IOC process, and finding a port for it."""
+"""Starting and ending the IOC process."""
 
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._child import Child, SimulationError
 from ._dastard_process import SimulatedDastard
+from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
-__all__ = ["Simulation", "SimulationError", "free_port"]
+__all__ = ["Simulation", "client_environment"]
 
 _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
 
 _PORTS_PER_PROCESS = 4
 _running: set[int] = set()
-
-
-def free_port() -> int:
-    """A loopback port that is free for TCP and UDP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        ):
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def client_environment(ports: Sequence[int]) -> dict[str, str]:
@@ -125,7 +109,8 @@ class Simulation(Child):
         try:
             if tes:
                 given = {} if tes is True else dict(tes)
-                self.dastard = SimulatedDastard(**{"speed": speed, "seed": seed, **given})
+                given = {"speed": speed, "seed": seed, **given, "wait": False}
+                self.dastard = SimulatedDastard(**given)
                 arguments["dastard-control"] = self.dastard.control_port
             arguments |= {"prefix": self.prefix, **(options or {})}
             super().__init__("redoxscope.sim", "the simulated beamline", arguments)
@@ -134,6 +119,22 @@ class Simulation(Child):
             raise
         if wait:
             self.wait_ready()
+
+    def wait_ready(self) -> list[str]:
+        """Wait until the IOC answers, and Dastard where there is one.
+
+        Raises
+        ------
+        SimulationError
+            One of them ended instead, or did not answer in time; with what it printed.
+        """
+        try:
+            if self.dastard is not None:
+                self.dastard.wait_ready()
+        except SimulationError:
+            self.close()
+            raise
+        return super().wait_ready()
 
     def _release(self) -> None:
         if self.dastard is not None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import threading
+import traceback
 
 from ._child import end_with_parent
 
@@ -50,6 +53,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _panic(args: threading.ExceptHookArgs) -> None:
+    """End the process: half a server is worse than none."""
+    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.stderr.flush()
+    os._exit(2)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve until interrupted.
 
@@ -93,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if args.parent_pipe:
         end_with_parent()
+    threading.excepthook = _panic
     print(f"ready {sockets.base} {sockets.control_port}", flush=True)
     try:
         server.run()

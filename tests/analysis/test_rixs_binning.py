@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from redoxscope.analysis.rixs import (
+    BinnedPhotons,
     Bins,
     PointIndex,
     _fill,
@@ -135,7 +136,7 @@ POINTS = PointIndex(STARTS, STARTS + 4000)
 
 def slowly(record, rows, n_rows):
     pixel = CHANNELS[record["chan_index"]]
-    energy = Scale().energy(pixel, record["coefs"][:, 2], record["ptm"])
+    energy = Scale().energy(pixel, record["coefs"][:, 2].astype(np.float32), record["ptm"])
     point = POINTS.point(record["t_ns"])
     row = np.where(point < 0, -1, np.asarray(rows)[point])
     return bin_points(energy, row, n_rows, BINS), energy, row
@@ -145,6 +146,8 @@ def slowly(record, rows, n_rows):
 @pytest.mark.parametrize("order", ["rising", "any"])
 def test_the_fast_way_counts_as_the_slow_one(monkeypatch, threads, order):
     monkeypatch.setattr(_fill, "CHUNK", 1 << 10)
+    monkeypatch.setattr(_fill, "LEAST", 1 << 10)
+    monkeypatch.setattr(_fill, "PIECE", 300)
     record = messages()
     if order == "any":
         record = np.random.default_rng(0).permutation(record)
@@ -191,7 +194,7 @@ def test_photons_within_no_window_are_counted_as_such():
         ({"channels": CHANNELS[:3]}, "only 3 channels"),
         ({"rows": np.arange(5)}, "rows has 5 entries"),
         ({"n_rows": 5}, "row 19 of a point, but the map has 5 rows"),
-        ({"out": _fill.BinnedPhotons(np.zeros((2, 2), np.int64))}, r"shape \(2, 2\)"),
+        ({"out": BinnedPhotons.empty(2, BINS)}, "out has 2 rows"),
     ],
 )
 def test_what_does_not_fit(change, says):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from redoxscope.contract import Bins
+from redoxscope.contract import POINT_KEYS, Bins
 from redoxscope.photons import LiveBatch
 
 Doc = tuple[str, dict]
@@ -119,13 +119,19 @@ class RixsRun:
         }  # fmt: skip
         return "descriptor", {
             "uid": f"{self.uid}-d", "run_start": self.uid, "name": "primary",
-            "data_keys": {
-                "i0": {"dtype": "number", "shape": [], "source": "sim"},
-                "tes_spectrum": {"dtype": "array", "shape": [len(self.bins)], "source": "sim"},
-            },
+            "data_keys": {key: self.data_key(key) for key in [*POINT_KEYS, "i0", "ring_current"]},
             "configuration": {
                 "tes": {"data": settings}, "i0": {"data": {"i0_dead_time": DEAD_TIME}},
             },
+        }  # fmt: skip
+
+    def data_key(self, key: str) -> dict:
+        array = key == "tes_spectrum"
+        real = key in ("energy", "tes_live_fraction", "i0", "ring_current")
+        return {
+            "dtype": "array" if array else "number" if real else "integer",
+            "dtype_numpy": "<f8" if real else "<i8", "source": "test",
+            "shape": [len(self.bins)] if array else [], "units": POINT_KEYS.get(key),
         }  # fmt: skip
 
     def point_start(self, point: int) -> int:
@@ -163,7 +169,7 @@ class RixsRun:
     def batch(self, i: int, n: int = 50, *, point: int | None = None, seed: int = 0) -> LiveBatch:
         """``n`` photons of a point, drawn from its own spectrum."""
         rng = np.random.default_rng((i, n, seed))
-        spectrum = self.counts[divmod(i, self.n)]
+        spectrum = self.counts.reshape(-1, len(self.bins))[min(i, self.passes * self.n - 1)]
         bins = rng.choice(len(spectrum), n, p=spectrum / spectrum.sum())
         energy = self.bins.low + (bins + rng.uniform(0.05, 0.95, n)) * self.bins.step
         point = i if point is None else point

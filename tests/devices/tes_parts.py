@@ -40,6 +40,14 @@ def make_tes(server: SimulatedDastard, folder, **kwargs) -> TES:
     return tes
 
 
+def settled(tes: TES) -> None:
+    """Wait until the server has taken what its control socket was told."""
+    for _ in range(2):
+        tes.client.status.wait_for(
+            "ALIVE", lambda _: True, WAIT, what="it lives", after=tes.client.status.count
+        )
+
+
 def measure(tes: TES, n: int = 1) -> list[dict]:
     """Points, without a RunEngine."""
     points = []

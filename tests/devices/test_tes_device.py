@@ -14,24 +14,49 @@ from redoxscope.devices.tes import DastardError
 from redoxscope.formats import PhotonListWriter, read_photon_list
 from redoxscope.sim import SimulatedDastard
 
-from .tes_parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals, truth, written
+from .tes_parts import (
+    SPEED,
+    WAIT,
+    make_tes,
+    measure,
+    one_run,
+    plan,
+    settled,
+    totals,
+    truth,
+    written,
+)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with SimulatedDastard(speed=SPEED, seed=1, data=tmp_path_factory.mktemp("dastard")) as running:
         yield running
+        assert running.alive, running.output
 
 
 @pytest.fixture
 def tes(server, tmp_path):
-    server.fault("clear")
     server.beam(energy=640.0, open=True, flux=1.0, sample="lmr_charged")
     device = make_tes(server, tmp_path)
     yield device
+    assert server.alive, server.output
+    server.fault("clear")
+    device.time_limit.put(10.0)
+    settled(device)
     device.unstage().wait(WAIT)
     device.destroy()
-    server.fault("clear")
+
+
+@pytest.fixture
+def fault(server, tes):
+    """Let something go wrong; it has begun to when this returns."""
+
+    def request(command):
+        server.fault(command)
+        settled(tes)
+
+    return request
 
 
 # -- what is counted ----------------------------------------------------------------------
@@ -263,8 +288,8 @@ def test_without_stage_nothing_is_counted(tes):
 # -- photons that come late, or never -----------------------------------------------------
 
 
-def test_losses_are_counted(tes, server):
-    server.fault("drop 0.1")
+def test_losses_are_counted(tes, fault):
+    fault("drop 0.1")
     tes.stage().wait(WAIT)
     points = measure(tes, 5)
     total = totals(tes)
@@ -281,8 +306,8 @@ def test_losses_are_counted(tes, server):
     assert 0 < sum(p["tes_lost"] for p in points) <= total["tes_total_lost"]
 
 
-def test_late_photons_are_counted_but_change_no_event(tes, server, RE, docs):
-    server.fault("late 0.2 3.0")
+def test_late_photons_are_counted_but_change_no_event(tes, fault, RE, docs):
+    fault("late 0.2 3.0")
     tes.lateness.put(0.5)
     RE(plan(tes, 8))
     events = points_of(docs)
@@ -294,8 +319,8 @@ def test_late_photons_are_counted_but_change_no_event(tes, server, RE, docs):
     assert total["tes_total_lost"] <= (photons.point >= 0).sum() * 0.3  # what is still to come
 
 
-def test_lateness_waits_for_them(tes, server):
-    server.fault("late 0.2 0.5")
+def test_lateness_waits_for_them(tes, fault):
+    fault("late 0.2 0.5")
     tes.lateness.put(1.5)
     points, total = one_run(tes, 3)
     assert total["tes_total_late"] == 0
@@ -326,46 +351,46 @@ def test_not_connected_says_so(tmp_path):
     device.destroy()
 
 
-def test_a_silent_server_fails_the_point(tes, server):
+def test_a_silent_server_fails_the_point(tes, server, fault):
     tes.time_limit.put(1.0)
     tes.stage().wait(WAIT)
     server.fault("quiet")
-    with pytest.raises(DeviceError, match=rf"127\.0\.0\.1:{server.base}"):
+    with pytest.raises(DeviceError, match=rf"127\.0\.0\.1:{server.base + 1} has been silent"):
         for _ in range(20):
             measure(tes)
     tes.unstage().wait(WAIT)
-    server.fault("clear")
+    fault("clear")
     tes.time_limit.put(10.0)
     points, total = one_run(tes, 2)
     assert [p["tes_point"] for p in points] == [0, 1]
     assert total["tes_total_lost"] == 0
 
 
-def test_a_slow_server_is_named(tes, server):
-    server.fault("rpc_slow 2")
+def test_a_slow_server_is_named(tes, server, fault):
+    fault("rpc_slow 2")
     tes.time_limit.put(0.5)
     with pytest.raises(DastardError, match=rf"{server.base}: SourceControl.*not answered"):
         tes.stage().wait(WAIT)
-    server.fault("clear")
+    fault("clear")
     tes.unstage().wait(WAIT)
     tes.time_limit.put(10.0)
     one_run(tes, 1)
 
 
-def test_the_status_of_writing_may_be_late(tes, server):
-    server.fault("late_writing 5")
+def test_the_status_of_writing_may_be_late(tes, fault):
+    fault("late_writing 5")
     tes.stage().wait(WAIT)
     assert tes.client.writing
     assert tes.run_directory.get()
     measure(tes)
 
 
-def test_a_full_disk_at_the_server(tes, server):
-    server.fault("disk_full")
+def test_a_full_disk_at_the_server(tes, server, fault):
+    fault("disk_full")
     with pytest.raises(DastardError, match=rf"127\.0\.0\.1:{server.base} refused .*no space left"):
         tes.stage().wait(WAIT)
     tes.unstage().wait(WAIT)
-    server.fault("clear")
+    fault("clear")
     one_run(tes, 1)
 
 

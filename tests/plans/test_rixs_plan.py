@@ -152,9 +152,8 @@ def test_an_edge_takes_the_offset_of_its_l3(tes, mono):
 def test_streams_of_a_run(tes, mono):
     messages = list(rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1))
     assert [m.kwargs["name"] for m in messages if m.command == "create"] == [STREAM, TOTALS_STREAM]
-    assert [m.kwargs["name"] for m in messages if m.command in ("declare_stream", "collect")] == [
-        PHOTON_STREAM
-    ] * 3
+    streams = [m.kwargs["name"] for m in messages if m.command in ("declare_stream", "collect")]
+    assert streams == [STREAM] + [PHOTON_STREAM] * 3
 
 
 def test_a_failure_still_announces_the_photons_and_closes(tes, mono):

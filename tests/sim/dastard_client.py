@@ -16,7 +16,7 @@ PULSES = {"EdgeMulti": True, "EdgeMultiLevel": -100, "EdgeMultiVerifyNMonotone":
 PATIENCE = 20.0
 
 
-class RpcFailed(Exception):
+class RpcError(Exception):
     """The error of a reply."""
 
 
@@ -33,9 +33,10 @@ class Client:
         self._text = ""
         self.seen = defaultdict(list)  # contents of status messages by tag
         self.frames = []
-        while not self.seen:  # until the subscription has arrived there
-            self.call("SendAllStatus", "")
-            self._pump(self.status.poll(20))
+        while not self.seen["TRIANGLE"]:  # until the subscription has arrived there
+            self.call("ConfigureTriangleSource", {})
+            self.status.poll(20)
+            self._pump()
 
     def _subscribe(self, port):
         sock = self._context.socket(zmq.SUB)
@@ -45,14 +46,14 @@ class Client:
         return sock
 
     def call(self, method, arg, service="SourceControl"):
-        """Result of a call; RpcFailed with its error."""
+        """Result of a call; RpcError with its error."""
         self._number += 1
         request = {"id": self._number, "method": f"{service}.{method}", "params": [arg]}
         self.socket.sendall(json.dumps(request).encode())
         reply = self.reply()
         assert reply["id"] == self._number
         if reply["error"] is not None:
-            raise RpcFailed(reply["error"])
+            raise RpcError(reply["error"])
         return reply["result"]
 
     def reply(self):
@@ -68,12 +69,19 @@ class Client:
                 self._text = self._text.lstrip()[end:]
                 return reply
 
+    def sync(self):
+        """Receive every status message that was sent before now."""
+        self._number += 1
+        mark = {"Nchan": self._number}
+        self.call("ConfigureTriangleSource", mark)
+        self.until(lambda: mark in self.seen["TRIANGLE"])
+
     def start(self, pixels=240, source="RESONATORSOURCE"):
         """Start the source and trigger on pulses."""
         self.call("Start", source)
         self.call("ConfigureTriggers", {"ChannelIndices": list(range(pixels)), **PULSES})
 
-    def _pump(self, _=None):
+    def _pump(self):
         while self.status.poll(0):
             tag, text = self.status.recv_multipart()
             self.seen[tag.decode()].append(json.loads(text))
@@ -88,7 +96,8 @@ class Client:
             if result := done():
                 return result
             self.status.poll(5)
-        raise TimeoutError(f"nothing for {PATIENCE} s; status: {dict(self.seen)}")
+        counts = {tag: len(contents) for tag, contents in self.seen.items()}
+        raise TimeoutError(f"not within {PATIENCE} s; status messages: {counts}")
 
     def more(self, tag, n=1):
         """The next contents of a status message from now on."""

@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from redoxscope.contract import Bins
 
-__all__ = ["bin_index", "bin_points", "flow_index", "spectrum_of"]
+__all__ = ["FLOWS", "bin_index", "bin_points", "flow_index", "spectrum_of"]
+
+FLOWS = 3
+"""Columns beside the bins: below the first, above the last, without energy."""
 
 
 def flow_index(
@@ -17,7 +20,7 @@ def flow_index(
     out: NDArray[np.intp] | None = None,
     work: NDArray[np.float32] | None = None,
 ) -> NDArray[np.intp]:
-    """Bin of each photon, counted from 1; 0 is below the bins, ``len(bins) + 1`` above, or NaN.
+    """Bin of each photon counted from 1; 0 below, ``len(bins) + 1`` above, and + 2 for NaN.
 
     Parameters
     ----------
@@ -30,13 +33,14 @@ def flow_index(
     Notes
     -----
     Single precision throughout, so that every way through the package puts a photon into the same
-    bin. fmin takes the number, so NaN goes to the top.
+    bin. minimum keeps NaN, fmin takes the number in its place.
     """
     scale = np.float32(1.0 / bins.step)
     x = np.multiply(energy, scale, out=work)
     x += np.float32(1.0 - bins.low / bins.step)
-    np.fmin(x, np.float32(len(bins) + 1), out=x)
     np.maximum(x, np.float32(0), out=x)
+    np.minimum(x, np.float32(len(bins) + 1), out=x)
+    np.fmin(x, np.float32(len(bins) + 2), out=x)
     if out is None:
         return x.astype(np.intp)
     np.copyto(out, x, casting="unsafe")
@@ -58,7 +62,7 @@ def bin_index(energy: ArrayLike, bins: Bins) -> NDArray[np.intp]:
         From 0; -1 outside of the bins or where the energy is NaN.
     """
     index = flow_index(np.asarray(energy, np.float32), bins) - 1
-    index[index == len(bins)] = -1
+    index[index >= len(bins)] = -1
     return index
 
 
@@ -76,7 +80,7 @@ def spectrum_of(energy: ArrayLike, bins: Bins) -> NDArray[np.int64]:
     numpy.ndarray of int64 [len(bins)]
     """
     flow = flow_index(np.asarray(energy, np.float32), bins)
-    return np.bincount(flow, minlength=len(bins) + 2)[1:-1]
+    return np.bincount(flow, minlength=len(bins) + FLOWS)[1:-2]
 
 
 def bin_points(energy: ArrayLike, point: ArrayLike, n_points: int, bins: Bins) -> NDArray[np.int64]:
@@ -107,7 +111,7 @@ def bin_points(energy: ArrayLike, point: ArrayLike, n_points: int, bins: Bins) -
     inside = (point >= 0) & (point < n_points)
     if not inside.all():
         flow, point = flow[inside], point[inside]
-    width = len(bins) + 2
+    width = len(bins) + FLOWS
     flow += point.astype(np.intp) * width
     counts = np.bincount(flow, minlength=n_points * width)
-    return np.ascontiguousarray(counts.reshape(n_points, width)[:, 1:-1])
+    return np.ascontiguousarray(counts.reshape(n_points, width)[:, 1:-2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,14 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from redoxscope.contract import Bins
 
-from ._binning import flow_index
+from ._binning import FLOWS, flow_index
 from ._points import PointIndex
 
 __all__ = ["BinnedPhotons", "EnergyScale", "bin_photons"]
 
-CHUNK = 1 << 16
-"""Photons done at a time: what is made of them stays in the cache, and the threads seldom meet at
-the interpreter's lock."""
+CHUNK = 1 << 15
+"""Photons done at a time: their columns stay in the cache."""
+PIECE = 1 << 13
+"""Messages taken apart at a time: they stay in the second-level cache."""
+LEAST = 1 << 18
+"""Photons that are worth a thread."""
 
 
 class EnergyScale(Protocol):
@@ -43,22 +45,44 @@ class BinnedPhotons:
 
     Attributes
     ----------
-    counts : numpy.ndarray of int64 [n_rows, len(bins)]
-    photons : int
-        All that were given.
-    outside : int
-        Within no window.
-    unusable : int
-        Within a window, without an energy: of pixels that are not usable.
-    out_of_band : int
-        Within a window, with an energy outside of the bins.
+    bins : Bins
+    cells : numpy.ndarray of int64 [n_rows + 1, len(bins) + 3]
+        Everything that was counted. The last row: within no window, or in a point left out. The
+        first column: below the bins; the last two: above, and without an energy.
     """
 
-    counts: NDArray[np.int64]
-    photons: int = 0
-    outside: int = 0
-    unusable: int = 0
-    out_of_band: int = 0
+    bins: Bins
+    cells: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, n_rows: int, bins: Bins) -> BinnedPhotons:
+        """No photon."""
+        return cls(bins, np.zeros((n_rows + 1, len(bins) + FLOWS), np.int64))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Photons per row and bin, [n_rows, len(bins)]."""
+        return self.cells[:-1, 1:-2]
+
+    @property
+    def photons(self) -> int:
+        """All that were given."""
+        return int(self.cells.sum())
+
+    @property
+    def outside(self) -> int:
+        """Within no window, or in a point left out."""
+        return int(self.cells[-1].sum())
+
+    @property
+    def unusable(self) -> int:
+        """Within a window, without an energy: of pixels that are not usable."""
+        return int(self.cells[:-1, -1].sum())
+
+    @property
+    def out_of_band(self) -> int:
+        """Within a window, with an energy outside of the bins."""
+        return int(self.cells[:-1, [0, -2]].sum())
 
 
 def bin_photons(
@@ -122,33 +146,42 @@ def bin_photons(
     elif row_of.max(initial=-1) >= n_rows:
         raise ValueError(f"row {row_of.max()} of a point, but the map has {n_rows} rows")
     if out is None:
-        out = BinnedPhotons(np.zeros((n_rows, len(bins)), np.int64))
-    elif out.counts.shape != (n_rows, len(bins)):
-        raise ValueError(f"out has shape {out.counts.shape}; expected {(n_rows, len(bins))}")
-    names = None if channels is None else np.asarray(channels)
+        out = BinnedPhotons.empty(n_rows, bins)
+    elif out.bins != bins or len(out.counts) != n_rows:
+        raise ValueError(
+            f"out has {len(out.counts)} rows of {out.bins}; expected {n_rows} of {bins}"
+        )
+    names = None if channels is None else np.asarray(channels, np.intp)
     if names is not None and n and not 0 <= pixel.min() <= pixel.max() < len(names):
         raise ValueError(
             f"pixels {pixel.min()} to {pixel.max()}, but only {len(names)} channels are named"
         )
     # the last entry stands for photons within no window (number -1)
     row_of = np.append(row_of, -1).astype(np.intp)
-    filler = _Filler(calibration, points, bins, row_of, names, out)
+    row_of[row_of < 0] = n_rows
+    filler = _Filler(calibration, points, bins, row_of, names)
     columns = (pixel, time_ns, filtered, pretrigger)
-    pieces = [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
-    threads = max(1, min(threads, len(pieces)))
+    threads = max(1, min(threads, n // LEAST))
     if threads == 1:
-        filler.fill(columns, pieces)
-    else:
-        share = -(-len(pieces) // threads)
-        parts = [pieces[i : i + share] for i in range(0, len(pieces), share)]
-        with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(filler.fill, columns, part) for part in parts]:
-                done.result()
+        filler.fill(columns, slice(0, n), out.cells)
+        return out
+    share = -(-n // threads)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        # an array of their own for the others: no two threads add to the same cell
+        others = [np.zeros_like(out.cells) for _ in range(threads - 1)]
+        tasks = [
+            pool.submit(filler.fill, columns, slice(i * share, (i + 1) * share), cells)
+            for i, cells in enumerate(others, 1)
+        ]
+        filler.fill(columns, slice(0, share), out.cells)
+        for task, cells in zip(tasks, others, strict=True):
+            task.result()
+            out.cells += cells
     return out
 
 
 class _Filler:
-    """One call's surroundings, shared by its threads."""
+    """What the threads of one call share."""
 
     def __init__(
         self,
@@ -156,61 +189,58 @@ class _Filler:
         points: PointIndex,
         bins: Bins,
         row_of: NDArray[np.intp],
-        channels: NDArray | None,
-        out: BinnedPhotons,
+        channels: NDArray[np.intp] | None,
     ) -> None:
         self.calibration = calibration
         self.points = points
         self.bins = bins
-        self.row_of = row_of
+        self.first_cell = row_of * (len(bins) + FLOWS)
         self.channels = channels
-        self.out = out
-        self.lock = threading.Lock()
 
-    def fill(self, columns: Sequence[NDArray], pieces: Sequence[slice]) -> None:
-        energy = np.empty(CHUNK, np.float32)
-        flow = np.empty(CHUNK, np.intp)
-        for piece in pieces:
-            pixel, time, filtered, pretrigger = (column[piece] for column in columns)
-            size = len(time)
-            if self.channels is not None:
-                pixel = np.take(self.channels, pixel, mode="clip")
-            e = self.calibration.energy(pixel, filtered, pretrigger, out=energy[:size])
-            known = np.isfinite(e)
-            index = flow_index(e, self.bins, out=flow[:size], work=e)
-            self._add(index, known, np.ascontiguousarray(time, np.int64))
+    def fill(self, columns: Sequence[NDArray], part: slice, cells: NDArray[np.int64]) -> None:
+        """Add the photons of a part of the columns to the cells."""
+        work = _Columns()
+        flat = cells.reshape(-1)
+        columns = [column[part] for column in columns]
+        for start in range(0, len(columns[0]), CHUNK):
+            chunk = [column[start : start + CHUNK] for column in columns]
+            pixel, time, filtered, pretrigger, energy, cell = work.take(chunk, self.channels)
+            self.calibration.energy(pixel, filtered, pretrigger, out=energy)
+            flow_index(energy, self.bins, out=cell, work=energy)
+            segments = self.points.segments(time)
+            if segments is None:
+                cell += self.first_cell[self.points.point(time)]
+            else:
+                points, sizes = segments
+                cell += np.repeat(self.first_cell[points], sizes)
+            np.add.at(flat, cell, 1)
 
-    def _add(
-        self, index: NDArray[np.intp], known: NDArray[np.bool_], time: NDArray[np.int64]
-    ) -> None:
-        width = len(self.bins) + 2
-        segments = self.points.segments(time)
-        if segments is None:
-            rows, sizes = self.row_of[self.points.point(time)], np.ones(1, np.intp)
-        else:
-            rows, sizes = self.row_of[segments[0]], segments[1]
-            rows, sizes = rows[sizes > 0], sizes[sizes > 0]
-        inside = rows >= 0
-        n_inside = int((inside * sizes).sum())
-        if inside.any():
-            low, high = int(rows[inside].min()), int(rows[inside].max())
-        else:
-            low, high = 0, -1
-        span = high - low + 1
-        # those outside go to one more row, which is thrown away
-        offset = np.where(inside, rows - low, span) * width
-        index += offset if segments is None else np.repeat(offset, sizes)
-        counts = np.bincount(index, minlength=(span + 1) * width).reshape(span + 1, width)
-        unknown = ~known
-        if unknown.any():
-            in_window = inside if segments is None else np.repeat(inside, sizes)
-            n_unknown = int((unknown & in_window).sum())
-        else:
-            n_unknown = 0
-        with self.lock:
-            out = self.out
-            out.counts[low : high + 1] += counts[:span, 1:-1]
-            out.photons += len(index)
-            out.outside += len(index) - n_inside
-            out.unusable += n_unknown
-            out.out_of_band += int(counts[:span, [0, -1]].sum()) - n_unknown
+
+class _Columns:
+    """Columns of a chunk without gaps, and room for what is made of them."""
+
+    def __init__(self) -> None:
+        self.pixel = np.empty(CHUNK, np.intp)
+        self.time = np.empty(CHUNK, np.int64)
+        self.floats = np.empty((3, CHUNK), np.float32)
+        self.cell = np.empty(CHUNK, np.intp)
+
+    def take(
+        self, columns: Sequence[NDArray], channels: NDArray[np.intp] | None
+    ) -> tuple[NDArray, ...]:
+        """Pixel, time, filtered, pretrigger; energy and cell are yet to be filled."""
+        size = len(columns[0])
+        filtered, pretrigger, energy = self.floats[:, :size]
+        pixel, time, cell = self.pixel[:size], self.time[:size], self.cell[:size]
+        # Messages have all columns side by side: a piece of them is read once from memory, then
+        # from the cache.
+        for start in range(0, size, PIECE):
+            piece = slice(start, start + PIECE)
+            if channels is None:
+                pixel[piece] = columns[0][piece]
+            else:
+                np.take(channels, columns[0][piece], out=pixel[piece], mode="clip")
+            time[piece] = columns[1][piece]
+            filtered[piece] = columns[2][piece]
+            pretrigger[piece] = columns[3][piece]
+        return pixel, time, filtered, pretrigger, energy, cell

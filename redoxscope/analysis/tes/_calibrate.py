@@ -26,6 +26,8 @@ ELASTIC_EV = 0.1
 ROUNDS = 4
 LIKE = 0.8
 """A pixel less like the others than this may have been assigned wrongly."""
+RARE = 0.3
+"""A line found in a smaller part of the pixels is not in the sample."""
 METHOD = (
     "peaks assigned to lines by trying all pairs, compared between pixels; elastic line as an "
     "anchor; one shift per line common to all pixels; gain of four terms; drift against the "
@@ -202,11 +204,11 @@ def _fit_all(states: Sequence[PixelPhotons], targets: list[Target]) -> NDArray[n
     natural = np.zeros(len(targets))
     for turn in range(ROUNDS):
         for fit in fits:
-            locate(fit, lines, elastic, natural)
-            # Weak lines sit on the flanks of strong ones: they guide only where there is
-            # nothing else.
-            if (fit.use & principal).sum() >= 4:
-                fit.use &= principal
+            locate(fit, lines, elastic, natural, principal)
+            if fit.use.sum() < 4:
+                # Weak lines sit on the flanks of strong ones: they guide only where there is
+                # nothing else.
+                locate(fit, lines, elastic, natural, np.ones(len(lines), bool))
             if fit_pixel(fit, lines) and turn >= 1:
                 out = drop_one(fit, lines, elastic)
                 if out is not None:
@@ -214,6 +216,7 @@ def _fit_all(states: Sequence[PixelPhotons], targets: list[Target]) -> NDArray[n
                     fit_pixel(fit, lines)
         if turn >= 1:
             sound = [f for f in fits if _sound(f, lines)]
+            _forget_rare(fits, sound)
             if sound:
                 lines = nominal + common_shifts(sound, targets)
             for fit in fits:
@@ -230,6 +233,15 @@ def _sound(fit: Fit, lines: NDArray[np.float64]) -> bool:
     return len(residual) >= 4 and bool(np.sqrt(np.mean(residual**2)) < 3.0)
 
 
+def _forget_rare(fits: Sequence[Fit], sound: Sequence[Fit]) -> None:
+    """Lines that few pixels have are none of the sample's: noise that looked like one."""
+    if len(sound) < 4:
+        return
+    rare = np.mean([f.use for f in sound], axis=0) < RARE
+    for fit in fits:
+        fit.use &= ~rare
+
+
 def _drift_all(
     states: Sequence[PixelPhotons], lines: NDArray[np.float64], principal: NDArray[np.bool_]
 ) -> None:
@@ -237,10 +249,10 @@ def _drift_all(
     slopes, sigmas = [], []
     for s in states:
         assert s.fit is not None
-        energy = energy_of(s.fit.gain, s.height)
+        energy = energy_of(s.fit.gain, s.filtered)
         used = lines[s.fit.use & principal]
-        change, sigma = drift_by_lines(energy, s.pretrigger, used, max(1.2 * s.fit.fwhm, 2.0))
-        slopes.append(s.slope + change)
+        slope, sigma = drift_by_lines(energy, s.level, used, max(1.2 * s.fit.fwhm, 2.0))
+        slopes.append(slope)
         sigmas.append(sigma)
     better, _ = shrink(np.array(slopes), np.array(sigmas))
     for s, slope, sigma in zip(states, better, sigmas, strict=True):

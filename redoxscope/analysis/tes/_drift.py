@@ -132,4 +132,5 @@ def shrink(
     if own == 0:
         return np.where(known, values, centre), sigmas
     weight = np.where(known, own / (own + np.where(known, sigmas, 0.0) ** 2), 0.0)
-    return centre + weight * (np.where(known, values, 0) - centre), np.sqrt(weight) * sigmas
+    better = centre + weight * (np.where(known, values, centre) - centre)
+    return better, np.sqrt(weight) * np.where(known, sigmas, 1.0)

@@ -52,7 +52,11 @@ class Fit:
 
 
 def locate(
-    fit: Fit, lines: NDArray[np.float64], elastic: int | None, natural: NDArray[np.float64]
+    fit: Fit,
+    lines: NDArray[np.float64],
+    elastic: int | None,
+    natural: NDArray[np.float64],
+    which: NDArray[np.bool_],
 ) -> None:
     """Find the lines in a pixel, near where its gain curve has them.
 
@@ -66,12 +70,15 @@ def locate(
         Which of them is the elastic line: the one without natural width.
     natural : numpy.ndarray [m]
         Natural widths (eV), for those that are known to be wide; see :func:`natural_widths`.
+    which : numpy.ndarray of bool [m]
+        Lines to look for.
     """
     energy = np.sort(energy_of(fit.gain, fit.height))
     width = np.hypot(fit.fwhm, natural)
     kernel = np.clip(0.4 * width, 0.5, 3.0)
     # A wide kernel first: the curve may still be off by more than the line is wide.
-    coarse = modes(energy, lines, np.maximum(2 * kernel, 3.0))
+    coarse = np.full(len(lines), np.nan)
+    coarse[which] = modes(energy, lines[which], np.maximum(2 * kernel, 3.0)[which])
     known = np.abs(coarse - lines) < REACH_EV
     found = np.full(len(lines), np.nan)
     found[known] = modes(energy, coarse[known], kernel[known])

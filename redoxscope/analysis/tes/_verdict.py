@@ -210,8 +210,7 @@ def step_between(s: PixelPhotons, fit: Fit, limit_ev: float) -> str | None:
     The parts are those on either side of the longest pause, or, without a long one, the first
     and the second half. Their spectra are laid over each other on a logarithmic axis.
     """
-    order = np.argsort(s.time_ns)
-    time, height = s.time_ns[order], s.height[order]
+    time, height = s.time_ns, s.height
     pause = np.diff(time)
     k = int(np.argmax(pause)) + 1
     paused = pause[k - 1] > 60e9 and min(k, len(time) - k) >= 100

@@ -176,7 +176,10 @@ class Acquisition:
             self.write_list()
 
     def _sort_in(self, photons: Photons, index: NDArray[np.uint16]) -> LiveBatch | None:
-        latest = self._clock.now_ns() + round(FUTURE * 1e9 * self._clock.scale)
+        clock = self._clock
+        latest = clock.now_if_known()  # not after the server was lost: last photons still come
+        if latest is not None:
+            latest += round(FUTURE * 1e9 * clock.scale)
         point, late = self._book.assign(photons.time_ns, latest)
         self._losses.came(index, photons.time_ns)
         self.photons += len(photons)
@@ -198,7 +201,7 @@ class Acquisition:
         own = photons[mine]
         self._counts.add(own.pixel, own.energy)
         start, _ = self._book.window(now)
-        return LiveBatch(now, start, own.pixel, own.energy, self._clock.local(own.time_ns))
+        return LiveBatch(now, start, own.pixel, own.energy, clock.local(own.time_ns))
 
     def _advance(self, mark_ns: int) -> None:
         """Everything up to ``mark_ns``, less the lateness, has come."""
@@ -245,8 +248,8 @@ class Acquisition:
 
     # -- from the RunEngine's thread ------------------------------------------------------
 
-    def open(self, length_ns: int, move: Move) -> int:
-        """Open a window now; ``move`` ends when it is closed.
+    def open(self, length_ns: int, move: Move) -> tuple[int, int]:
+        """Open a window now; its number and start (ns). ``move`` ends when it is closed.
 
         A window that is open is abandoned, and its move ends without error.
 
@@ -263,10 +266,11 @@ class Acquisition:
             old, self._move = self._move, move
             self._result = None
             point = self._book.open(self._clock.now_ns(), length_ns)
+            start, _ = self._book.window(point)
             self._counts.clear()
         if old is not None:
             old.end()
-        return point
+        return point, start
 
     def abandon(self) -> None:
         """Give up the open window; its move ends without error."""
@@ -278,7 +282,7 @@ class Acquisition:
 
     def _abandon(self) -> None:
         if self._book.open_point is not None:
-            self._book.abandon(self._clock.now_ns() if self._clock.known else 0)
+            self._book.abandon(self._clock.now_if_known() or 0)
             self._result = None
 
     @property

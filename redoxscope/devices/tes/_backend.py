@@ -14,11 +14,13 @@ class Backend(Protocol):
 
     tells_points: bool
 
-    def begin_run(self, label: str, *, path: str, off: bool, ljh: bool) -> RunFiles: ...
+    def begin_run(
+        self, label: str, *, path: str, off: bool, ljh: bool, calibrating: bool
+    ) -> RunFiles: ...
 
     def end_run(self) -> None: ...
 
-    def point_begun(self, point: int) -> None: ...
+    def point_begun(self, point: int, start_ns: int) -> None: ...
 
     def point_ended(self) -> None: ...
 
@@ -34,15 +36,20 @@ class DastardBackend:
 
     def __init__(self, client: DastardClient):
         self._client = client
+        self._begun = False  # a run that did not begin may have left files open all the same
 
-    def begin_run(self, label: str, *, path: str, off: bool, ljh: bool) -> RunFiles:
+    def begin_run(
+        self, label: str, *, path: str, off: bool, ljh: bool, calibrating: bool
+    ) -> RunFiles:
+        self._begun = off or ljh
         return self._client.begin_run(label, path=path, off=off, ljh=ljh)
 
     def end_run(self) -> None:
-        if self._client.writing:
+        begun, self._begun = self._begun, False
+        if begun or self._client.writing:
             self._client.end_run()
 
-    def point_begun(self, point: int) -> None:
+    def point_begun(self, point: int, start_ns: int) -> None:
         """It need not know."""
 
     def point_ended(self) -> None:

@@ -176,9 +176,9 @@ class DastardClient:
             self.rpc.call("SendAllStatus", "all", timeout=limit)
             left = deadline - time.monotonic()
             try:
-                return self._wait("STATUS", lambda _: True, "how it is", min(1.0, left), before)
+                return self.wait_for("STATUS", lambda _: True, "how it is", min(0.2, left), before)
             except DastardError:
-                if left <= 1.0 or self._cancel.is_set():
+                if left <= 0.2 or self._cancel.is_set():
                     raise
 
     def close(self) -> None:
@@ -194,6 +194,10 @@ class DastardClient:
         """Give up whatever a command is waiting for."""
         self._cancel.set()
         self.status.wake()
+
+    def resume(self) -> None:
+        """Wait for things again."""
+        self._cancel.clear()
 
     # -- sources --------------------------------------------------------------------------
 
@@ -221,9 +225,9 @@ class DastardClient:
                 break
         else:
             raise DastardError(f"{self.address} starts no source: {'; '.join(reasons)}")
-        self._wait("STATUS", lambda s: bool(s["Running"]), f"{source} runs", after=before)
+        self.wait_for("STATUS", lambda s: bool(s["Running"]), f"{source} runs", after=before)
         self.rpc.call("SendAllStatus", "all")
-        self._wait("CHANNELNAMES", lambda _: True, "how its channels are called", after=before)
+        self.wait_for("CHANNELNAMES", lambda _: True, "how its channels are called", after=before)
         self.send_triggers()
         self.send_projectors()
         return source
@@ -231,7 +235,7 @@ class DastardClient:
     def stop_source(self) -> None:
         """Stop the source."""
         self.rpc.call("Stop", "")
-        self._wait("STATUS", lambda s: not s["Running"], "the source has stopped")
+        self.wait_for("STATUS", lambda s: not s["Running"], "the source has stopped")
 
     def pixels(self) -> NDArray[np.int32]:
         """Channel number of each channel index, -1 for error channels; none before a source ran."""
@@ -267,14 +271,14 @@ class DastardClient:
         DastardError
             Any step failed; it says which.
         """
-        self._cancel.clear()
+        self.resume()
         self.status.wait_linked(self.timeout)
         status = self.refresh()
         if not status["Running"]:
             log.warning("%s: no source was running; starting it", self.address)
             self.start_source(self.source)
             status = self.refresh()
-        self._wait("CHANNELNAMES", lambda _: True, "how its channels are called")
+        self.wait_for("CHANNELNAMES", lambda _: True, "how its channels are called")
         if not (status.get("ChannelsWithProjectors") or self.projectors):
             raise DastardError(
                 f"{self.address} has no projectors, so its photons carry no pulse heights: take "
@@ -287,12 +291,20 @@ class DastardClient:
             self.end_run()
         if not (off or ljh):
             return RunFiles("", "", None, time.monotonic())
-        before, sent = self.status.count, time.monotonic()
         request = {"Request": "Start", "Path": path, "WriteOFF": off, "WriteLJH22": ljh}
-        self.rpc.call("WriteControl", request)
+        before, sent = self.status.count, time.monotonic()
+        try:
+            self.rpc.call("WriteControl", request)
+        except RefusedError as exc:
+            if "already in progress" not in exc.reason:
+                raise
+            log.warning("%s was still writing and did not say so; closing its files", self.address)
+            self.end_run()
+            before, sent = self.status.count, time.monotonic()
+            self.rpc.call("WriteControl", request)
         # The reply may overtake the status: only the latter says that the files are open. It
         # also has the time stamp of the label START, which Dastard sets by itself.
-        writing = self._wait("WRITING", lambda w: w["Active"], "it is writing", after=before)
+        writing = self.wait_for("WRITING", lambda w: w["Active"], "it is writing", after=before)
         stamp = writing.get("ExperimentStateLabelUnixNano") or None
         self.label(label)
         directory = str(writing.get("FilenamePattern", "")).rpartition("/")[0]
@@ -320,9 +332,9 @@ class DastardClient:
             It did not.
         """
         self.rpc.call("WriteControl", {"Request": "Stop"})
-        self._wait("WRITING", lambda w: not w["Active"], "it has closed its files")
+        self.wait_for("WRITING", lambda w: not w["Active"], "it has closed its files")
 
-    def _wait(
+    def wait_for(
         self,
         tag: str,
         accept: Callable[[Any], bool],
@@ -330,6 +342,7 @@ class DastardClient:
         timeout: float | None = None,
         after: int = 0,
     ) -> Any:
+        """Wait for a status message (see `StatusFeed.wait_for`) unless cancelled."""
         return self.status.wait_for(
             tag,
             accept,

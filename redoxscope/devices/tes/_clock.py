@@ -123,6 +123,13 @@ class ServerClock:
         with self._lock:
             return self._offset() + self._run(at)
 
+    def now_if_known(self) -> int | None:
+        """The server's time (ns since 1970), None where no message has told it."""
+        try:
+            return self.now_ns()
+        except ValueError:
+            return None
+
     def local(self, time_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Times of the server as seconds since 1970 on this machine's clock."""
         with self._lock:

@@ -28,6 +28,7 @@ from ._client import DastardClient
 from ._parts import PhotonCollector, Totals
 from ._receiver import Receiver
 from ._result import PointResult, describe_point, yield_windows
+from ._scan_server import ScanServerBackend
 from ._settings import TESSettings
 
 __all__ = ["TES"]
@@ -105,7 +106,7 @@ class TES(TESSettings):
         self.host, self.port = host, port
         self._backend_name, self._scan_server_port = backend, scan_server_port
         self._source_name = source
-        self._receiver = Receiver(self.where)
+        self._receiver = Receiver(name, self.where)
         self._client: DastardClient | None = None
         self._backend: Backend | None = None
         self._worker: ThreadPoolExecutor | None = None
@@ -213,8 +214,6 @@ class TES(TESSettings):
     def _make_backend(self, client: DastardClient) -> Backend:
         if self._backend_name == "dastard":
             return DastardBackend(client)
-        from ._scan_server import ScanServerBackend
-
         return ScanServerBackend(client, self.host, self._scan_server_port)
 
     def _apply_settings(self) -> None:
@@ -363,6 +362,7 @@ class TES(TESSettings):
             path=self.write_path.get(),
             off=self.write_off.get(),
             ljh=self.write_ljh.get(),
+            calibrating=self.calibrating.get(),
         )
         receiver, client = self._receiver, self.client
         if files.stamp_ns is not None:
@@ -442,14 +442,14 @@ class TES(TESSettings):
         need = dwell + self.lateness.get() + 2 * RATE_PERIOD
         move = Move(f"{self.where}: counting for {dwell:g} s of its clock", self.patience(need))
         try:
-            point = run.acquisition.open(round(1e9 * dwell), move)
+            point, start = run.acquisition.open(round(1e9 * dwell), move)
         except BaseException:
             move.end()
             raise
-        self._tell_points(point, move)
+        self._tell_points(point, start, move)
         return move
 
-    def _tell_points(self, point: int, move: Move) -> None:
+    def _tell_points(self, point: int, start_ns: int, move: Move) -> None:
         backend, worker, run = self._backend, self._worker, self.run
         if backend is None or worker is None or run is None or not backend.tells_points:
             return
@@ -460,7 +460,7 @@ class TES(TESSettings):
             except DeviceError as exc:
                 run.acquisition.fail(exc)
 
-        worker.submit(tell, lambda: backend.point_begun(point))
+        worker.submit(tell, lambda: backend.point_begun(point, start_ns))
         move.add_callback(lambda _: worker.submit(tell, backend.point_ended))
 
     def stop(self, *, success: bool = False) -> None:

@@ -32,12 +32,14 @@ class Receiver:
 
     Parameters
     ----------
+    name : str
+        Of the device, for messages.
     where : str
         The server, for messages.
     """
 
-    def __init__(self, where: str):
-        self.where = where
+    def __init__(self, name: str, where: str):
+        self.name, self.where = name, where
         self.clock = ServerClock()
         self._lock = threading.RLock()
         self._acquisition: Acquisition | None = None
@@ -126,10 +128,10 @@ class Receiver:
 
     def lost(self, error: DastardError) -> None:
         """The server ended, or is silent."""
-        self.clock.reset()
-        self._clock_told.clear()
         acquisition = self._acquisition
         if acquisition is not None:
-            acquisition.fail(DastardError(f"{self.where}: {error}"))
+            acquisition.fail(DastardError(f"{self.name}: {error}"))
         else:
             log.warning("%s", error)
+        self._clock_told.clear()
+        self.clock.reset()

@@ -1,0 +1,144 @@
+"""Calibrations from the logs that are for that, and which one holds for which scan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..analysis.tes import Calibration, calibrate
+from ..data import LineTable
+from ..formats import TesLog
+from ..photons import Photons
+from ._inputs import name_of
+
+__all__ = ["Calibrated", "calibrate_log", "calibration_for", "gain_changes", "pixel_report"]
+
+CHECKED_EV = 700.0
+CHANGED_EV = 3.0
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration log and what came of it.
+
+    Attributes
+    ----------
+    log : TesLog
+    photons : Photons
+        Taken during it.
+    calibration : Calibration
+    lines : LineTable
+    """
+
+    log: TesLog
+    photons: Photons
+    calibration: Calibration
+    lines: LineTable
+
+    @property
+    def name(self) -> str:
+        """Name of the log."""
+        return name_of(self.log)
+
+
+def during(photons: Photons, log: TesLog) -> Photons:
+    """Photons taken during the passes of a log; `photons` in order of time."""
+    parts = [
+        photons[slice(*np.searchsorted(photons.time_ns, (p.start, p.stop)))] for p in log.passes
+    ]
+    return Photons.concatenate(parts)
+
+
+def calibrate_log(
+    photons: Photons,
+    log: TesLog,
+    lines: LineTable,
+    channels: Sequence[int],
+    previous: Calibration | None,
+) -> Calibrated:
+    """Calibrate all channels from one log.
+
+    Raises
+    ------
+    ValueError
+        There are too few photons or lines, or not one pixel can be used.
+    """
+    mine = during(photons, log)
+    calibration = calibrate(mine, lines, elastic_ev=log.mono_ev, pixels=channels, previous=previous)
+    return Calibrated(log, mine, calibration, lines)
+
+
+def calibration_for(log: TesLog, made: Sequence[Calibrated]) -> Calibrated:
+    """The calibration that holds for a scan: the one it names, else the nearest in time."""
+    named = log.header.get("cfolder")
+    for each in made:
+        if named and named in (each.name, each.log.header.get("pfolder")):
+            return each
+
+    def away(each: Calibrated) -> int:
+        first, last = each.log.passes[0].start, each.log.passes[-1].stop
+        return max(log.passes[0].start - last, first - log.passes[-1].stop, 0)
+
+    return min(made, key=away)
+
+
+def gain_changes(used: Calibrated, other: Calibrated) -> dict[int, float]:
+    """By how much `used` is off at the time of `other`, by channel (eV at 700 eV)."""
+    changes = {}
+    for p in used.calibration.pixels:
+        if p.channel not in other.calibration or not p.calibrated:
+            continue
+        later = other.calibration[p.channel]
+        if not (later.ok and p.ok):
+            continue
+        # Heights that `other` takes for about 700 eV, at the pretrigger mean of its time.
+        height = np.linspace(0.3, 1.2, 400) * max(x.position for x in later.lines)
+        level = np.full(len(height), later.pretrigger_reference)
+        right = later.energy(height, level)
+        changes[p.channel] = float(np.interp(CHECKED_EV, right, p.energy(height, level) - right))
+    return changes
+
+
+def pixel_report(
+    used: Calibrated, made: Sequence[Calibrated], counts: dict[int, int]
+) -> dict[str, Any]:
+    """The verdict on each pixel, by channel number as text."""
+    others = [each for each in made if each is not used]
+    changes = {each.name: gain_changes(used, each) for each in others}
+    report: dict[str, Any] = {}
+    for p in used.calibration.pixels:
+        reason = p.reason
+        for each in others:
+            change = changes[each.name].get(p.channel, 0.0)
+            if abs(change) > CHANGED_EV:
+                word = "had" if each.log.passes[0].start > used.log.passes[0].start else "has"
+                reason += (
+                    f"; by {each.name} its gain {word} changed: {change:+.1f} eV at "
+                    f"{CHECKED_EV:g} eV"
+                )
+        report[str(p.channel)] = {
+            "ok": p.ok,
+            "reason": reason,
+            "mended": p.mended,
+            "elastic_ev": number(p.elastic_ev),
+            "elastic_fwhm_ev": number(p.elastic_fwhm_ev),
+            "rms_ev": number(p.rms_ev),
+            "lines": [x.name for x in p.lines if not x.left_out],
+            "photons": counts.get(p.channel, 0),
+            "calibration": used.name,
+            "change_ev": {
+                name: number(values[p.channel])
+                for name, values in changes.items()
+                if p.channel in values
+            },
+        }
+    return report
+
+
+def number(value: float) -> float | None:
+    """A number for JSON; None where it is not known."""
+    return round(float(value), 4) if math.isfinite(value) else None

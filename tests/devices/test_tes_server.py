@@ -1,0 +1,155 @@
+"""The TES and servers that end, restart, differ, or were left in a mess by somebody else."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from redoxscope.devices import DeviceError
+from redoxscope.devices.tes import DastardError
+from redoxscope.formats import read_photon_list
+from redoxscope.sim import SimulatedDastard
+
+from .tes_parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals
+
+
+def start(folder, **kwargs):
+    server = SimulatedDastard(speed=SPEED, seed=1, data=folder / "dastard", **kwargs)
+    server.beam(energy=640.0, open=True)
+    return server
+
+
+@pytest.fixture
+def server(tmp_path):
+    with start(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def tes(server, tmp_path):
+    device = make_tes(server, tmp_path)
+    yield device
+    device.destroy()
+
+
+def test_a_server_that_dies_within_a_point(server, tes, RE, docs):
+    """The plan fails with what happened; started again, the next run is whole."""
+    tes.dwell.put(50.0)
+    threading.Timer(0.3, server.kill).start()
+    with pytest.raises(Exception) as caught:
+        RE(plan(tes, 3, lambda i: None))
+    error = caught.value.__cause__ or caught.value
+    assert isinstance(error, DeviceError)
+    assert f"127.0.0.1:{server.base + 1} closed its connection" in str(error)
+    assert docs["stop"][-1]["exit_status"] == "fail"
+    list_of_first = tes.photon_list.get()
+    assert len(read_photon_list(list_of_first)) > 0  # what came is kept
+
+    with pytest.raises(DeviceError, match=f":{server.base + 1} .*not reachable"):
+        tes.time_limit.put(0.5)
+        tes.stage().wait(WAIT)
+    tes.unstage().wait(WAIT)
+    tes.time_limit.put(10.0)
+
+    server.restart()
+    tes.dwell.put(1.0)
+    RE(plan(tes, 2))
+    assert docs["stop"][-1]["exit_status"] == "success"
+    events = [e for e in docs["event"] if "tes_point" in e["data"]]
+    assert [e["data"]["tes_point"] for e in events] == [0, 1]
+    assert all(e["data"]["tes_counts"] > 100 for e in events)
+    assert docs["event"][-1]["data"]["tes_total_lost"] == 0
+
+
+def test_a_server_restarted_between_points(server, tes):
+    tes.stage().wait(WAIT)
+    measure(tes)
+    server.kill()
+    server.restart()
+    with pytest.raises(DeviceError, match="restarted"):
+        for _ in range(3):
+            measure(tes)
+    with pytest.raises(DeviceError, match="restarted"):
+        totals(tes)
+    tes.unstage().wait(WAIT)
+    points, total = one_run(tes, 2)
+    assert points[1]["tes_counts"] > 100
+    assert total["tes_total_lost"] == 0
+
+
+def test_a_client_that_died_leaves_nothing_in_the_way(server, tes, tmp_path):
+    tes.stage().wait(WAIT)
+    tes.dwell.put(100.0)
+    tes.trigger()
+    tes.destroy()  # as a killed process: the server goes on writing
+    other = make_tes(server, tmp_path)
+    assert other.client.writing
+    points, _ = one_run(other, 1)
+    assert points[0]["tes_point"] == 0
+    assert not other.client.writing
+    other.destroy()
+
+
+def test_destroyed_within_a_point_fails_nobody_for_ever(server, tes):
+    tes.stage().wait(WAIT)
+    tes.dwell.put(100.0)
+    status = tes.trigger()
+    tes.destroy()
+    status.wait(WAIT)
+    tes.destroy()  # again is no error
+
+
+@pytest.mark.parametrize("source", ["ABACO", "LANCERO"])
+def test_other_readouts(tmp_path, source):
+    with start(tmp_path, source_name=source) as server:
+        name = "LANCEROSOURCE" if source == "LANCERO" else None
+        tes = make_tes(server, tmp_path, source=name)
+        points, total = one_run(tes, 2)
+        assert points[0]["tes_counts"] > 100
+        assert total["tes_total_lost"] == 0
+        numbers = tes.client.pixels()
+        assert len(tes.pixels) == 240
+        assert (numbers < 0).sum() == (240 if source == "LANCERO" else 0)
+        tes.destroy()
+
+
+def test_a_source_that_nobody_knows(server, tmp_path):
+    tes = make_tes(server, tmp_path, source="NOSUCHSOURCE")
+    with pytest.raises(DastardError, match=f"{server.base} starts no source: NOSUCHSOURCE"):
+        tes.stage().wait(WAIT)
+    tes.destroy()
+
+
+def test_no_projectors(tmp_path):
+    with start(tmp_path, options={"no-projectors": True}) as server:
+        tes = make_tes(server, tmp_path)
+        with pytest.raises(DastardError, match=f"{server.base} has no projectors"):
+            tes.stage().wait(WAIT)
+        tes.unstage().wait(WAIT)
+        tes.destroy()
+
+
+def test_projectors_that_were_given_are_sent(tmp_path):
+    from redoxscope.devices.tes import Projectors
+    from redoxscope.sim._tes_array import TesArray
+
+    pulses = TesArray(240, 1).pulses
+    with start(tmp_path, options={"no-projectors": True}) as server:
+        tes = make_tes(server, tmp_path)
+        one = Projectors(pulses.projectors, pulses.basis, "test")
+        tes.client.projectors = {index: one for index in range(240)}
+        points, _ = one_run(tes, 1)
+        assert points[0]["tes_counts"] > 100
+        tes.destroy()
+
+
+def test_two_clients_see_the_same(server, tes, tmp_path):
+    """Another display may listen while a run goes on, without touching it."""
+    tes.stage().wait(WAIT)
+    other = make_tes(server, tmp_path)
+    (point,) = measure(tes)
+    assert point["tes_counts"] > 100
+    other.destroy()
+    measure(tes)
+    tes.unstage().wait(WAIT)

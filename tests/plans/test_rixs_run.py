@@ -1,0 +1,208 @@
+"""RIXS runs on the simulated beamline: server, IOC, RunEngine, files and catalog are real."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from redoxscope.callbacks import photons_of_run, rixs_from_photons, rixs_from_run
+from redoxscope.contract import STREAM, TOTALS_STREAM, validate_rixs_run
+from redoxscope.devices import DeviceError
+from redoxscope.plans import rixs_map
+
+from ..devices.tes_parts import truth
+
+ENERGIES = [528.0, 530.8, 531.0, 545.0]
+SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    from redoxscope import start_session
+
+    with start_session(speed=20, tes=True, data=tmp_path_factory.mktemp("data")) as s:
+        s.tes.set_calibration(truth())
+        yield s
+
+
+@pytest.fixture
+def run(session):
+    """Run a plan; its documents by stream, and the run as it was emitted."""
+    record = []
+    token = session.RE.subscribe(lambda name, doc: record.append((name, doc)))
+
+    def go(**options):
+        session.RE(rixs_map(session.tes, session.mono, **(SCAN | options)))
+        return record
+
+    go.record = record
+    yield go
+    if session.RE.state != "idle":
+        session.RE.abort()
+    session.RE.unsubscribe(token)
+
+
+def events(record, stream=STREAM):
+    names = {doc["uid"]: doc["name"] for name, doc in record if name == "descriptor"}
+    found = {}
+    for name, doc in record:
+        if name == "event" and names[doc["descriptor"]] == stream:
+            found[doc["seq_num"]] = doc["data"]
+    return found
+
+
+def closed(session):
+    return session.stxm.shutter.status.get(use_monitor=False) == 0
+
+
+def consistent(session, record):
+    """Every event holds the photons of its window in the list, each once."""
+    uid = record[0][1]["uid"]
+    photons = photons_of_run(session.cat[uid])
+    used = set(session.tes.calibration.usable.tolist())
+    mine = np.isin(photons.photons.pixel, list(used))
+    for data in events(record).values():
+        own = mine & (photons.point == data["tes_point"]) & ~photons.late.astype(bool)
+        assert own.sum() == data["tes_counts"]
+        when = photons.photons.time_ns[photons.point == data["tes_point"]]
+        assert ((when >= data["tes_point_start"]) & (when < data["tes_point_end"])).all()
+    key = np.stack([photons.photons.pixel, photons.photons.time_ns])
+    assert np.unique(key, axis=1).shape[1] == key.shape[1]
+
+
+def test_a_run_fulfils_the_contract_and_live_is_batch(session, run):
+    record = run()
+    validate_rixs_run(record)
+    assert len(events(record)) == 8 and record[-1][1]["exit_status"] == "success"
+    assert closed(session)
+    live = session.rixs.snapshot
+    uid = record[0][1]["uid"]
+    again = rixs_from_run(session.cat[uid])
+    np.testing.assert_array_equal(live.result.rate, again.result.rate)
+    assert live.photons == sum(d["tes_counts"] for d in events(record).values()) > 100
+    assert live.lost == 0
+    consistent(session, record)
+
+
+def test_the_map_is_made_again_from_photons(session, run):
+    record = run(passes=1)
+    live = session.rixs.snapshot
+    stored = session.cat[record[0][1]["uid"]]
+    again = rixs_from_photons(photons_of_run(stored), stored)
+    np.testing.assert_array_equal(live.result.counts, again.result.counts)
+    np.testing.assert_allclose(live.result.rate, again.result.rate, rtol=1e-12, equal_nan=True)
+
+
+def test_pause_in_the_middle_of_a_point(session, run):
+    RE = session.RE
+    token = session.tes.subscribe_batches(lambda batch: RE.request_pause() if once() else None)
+    left = [3]
+
+    def once():
+        left[0] -= 1
+        return left[0] == 0
+
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            run()
+    finally:
+        token()
+    assert RE.state == "paused"
+    assert closed(session)  # no beam on the sample while nobody counts
+    RE.resume()
+    validate_rixs_run(run.record)
+    assert len(events(run.record)) == 8
+    points = [data["tes_point"] for _, data in sorted(events(run.record).items())]
+    assert points[-1] > 7  # the abandoned window took a number
+    consistent(session, run.record)
+    assert closed(session)
+
+
+def test_abort_leaves_everything_ready_for_the_next_run(session, run):
+    RE = session.RE
+    timer = threading.Timer(0.5, RE.request_pause)
+    timer.start()
+    with pytest.raises(RunEngineInterrupted):
+        run(passes=20)
+    timer.join()
+    RE.abort("enough")
+    stop = run.record[-1][1]
+    assert stop["exit_status"] == "abort"
+    assert closed(session)
+    done = events(run.record)
+    assert 0 < len(done) < 80
+    run.record.clear()
+    run(passes=1)
+    validate_rixs_run(run.record)
+
+
+def test_a_server_that_dies_in_the_middle_of_a_point(session, run):
+    dastard = session.simulation.dastard
+    killed = []
+
+    def kill(batch):
+        if not killed:
+            killed.append(True)
+            dastard.kill()
+
+    token = session.tes.subscribe_batches(kill)
+    try:
+        with pytest.raises(DeviceError, match="Dastard 127.0.0.1:.* closed its connection"):
+            run(passes=20)
+        assert closed(session)
+        assert run.record[-1][0] == "stop" and run.record[-1][1]["exit_status"] == "fail"
+    finally:
+        token()
+        dastard.restart()
+    run.record.clear()
+    run(passes=1)
+    validate_rixs_run(run.record)
+    consistent(session, run.record)
+
+
+def test_lost_photons_are_counted(session, run):
+    session.simulation.dastard.fault("drop 0.3")
+    try:
+        record = run(passes=1)
+    finally:
+        session.simulation.dastard.fault("clear")
+    totals = events(record, TOTALS_STREAM)[1]
+    share = totals["tes_total_lost"] / (totals["tes_total_lost"] + totals["tes_total_photons"])
+    assert 0.2 < share < 0.4
+    assert session.rixs.snapshot.lost == totals["tes_total_lost"]
+
+
+def test_without_a_calibration_nothing_moves(session):
+    calibration, here = session.tes.calibration, session.mono.position
+    session.tes.set_calibration(None)
+    try:
+        with pytest.raises(ValueError, match="not calibrated"):
+            session.RE(rixs_map(session.tes, session.mono, **SCAN))
+    finally:
+        session.tes.set_calibration(calibration)
+    assert session.mono.position == here and closed(session)
+
+
+def test_damage_pauses_the_scan(session, run):
+    from redoxscope.analysis.rixs import DamageVerdict
+
+    verdict = DamageVerdict(True, "sPFY falls by 30 % a pass (6.1 σ)", (), (), 6.1)
+    first = threading.Event()
+
+    def once(batch):
+        if not first.is_set():
+            first.set()
+            session.rixs.on_damage(verdict)
+
+    token = session.tes.subscribe_batches(once)
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            run()
+    finally:
+        token()
+    assert closed(session)
+    session.RE.resume()
+    assert len(events(run.record)) == 8

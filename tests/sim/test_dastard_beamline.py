@@ -1,0 +1,134 @@
+"""The array sees the beam of the simulated beamline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ophyd import EpicsSignal
+
+from redoxscope.sim import Simulation
+
+from .dastard_client import Client
+
+SPEED = 20.0
+
+
+@pytest.fixture(scope="module")
+def beamline():
+    with Simulation(speed=SPEED, tes=True) as running:
+        yield running
+
+
+@pytest.fixture
+def client(beamline):
+    with Client(beamline.dastard.base) as client:
+        client.call("SendAllStatus", "")
+        client.sync()
+        if not client.seen["STATUS"][-1]["Running"]:
+            client.start()
+        yield client
+
+
+@pytest.fixture
+def put(beamline):
+    """Set a PV by its suffix and wait for its completion."""
+    signals = {}
+
+    def put(suffix, value):
+        if suffix not in signals:
+            signals[suffix] = EpicsSignal(
+                beamline.prefix + suffix, name="pv", put_complete=True, string=True
+            )
+            signals[suffix].wait_for_connection(timeout=10)
+        signals[suffix].set(value, timeout=20).wait()
+
+    yield put
+    put("Shutter:Cmd", 0)
+    for signal in signals.values():
+        signal.destroy()
+
+
+def counts(client):
+    """Photons in a second of the server's that begins after now."""
+    return sum(client.more("TRIGGERRATE", 3)[-1]["CountsSeen"])
+
+
+def test_no_photons_behind_a_closed_shutter(client, put):
+    assert counts(client) == 0
+    put("Shutter:Cmd", 1)
+    assert counts(client) > 300
+    put("Shutter:Cmd", 0)
+    assert counts(client) == 0
+
+
+def test_the_sample_is_that_of_the_holder(beamline, client, put):
+    put("Shutter:Cmd", 1)
+    before = counts(client)
+    put("Holder:Sample", "reference")
+    readback = EpicsSignal(beamline.prefix + "Holder:Sample:RBV", name="rbv", string=True)
+    readback.wait_for_connection(timeout=10)
+    assert readback.get() == "reference"
+    assert readback.enum_strs == ("lmr_pristine", "lmr_charged", "lmr_heated", "reference")
+    readback.destroy()
+    assert counts(client) > 3 * before
+    put("Holder:Sample", "lmr_charged")
+    assert counts(client) < 2 * before
+
+
+def test_the_elastic_line_follows_the_energy(client, put):
+    """Every pixel's highest pulses move up with the monochromator."""
+    put("Shutter:Cmd", 1)
+    heights = []
+    for energy in (640.0, 760.0):
+        put("Mono:EPU", energy)
+        put("Mono:Energy", energy)
+        counts(client)
+        client.photons()
+        client.frames.clear()
+        client.until(lambda: len(client.frames) > 3000)
+        heights.append(np.quantile(client.photons()["coefs"][:, 2], 0.995))
+    assert heights[1] > 1.1 * heights[0]
+    put("Mono:EPU", 640.0)  # at another energy than the monochromator there is no light
+    assert counts(client) == 0
+    put("Mono:Energy", 640.0)
+    assert counts(client) > 300
+
+
+def test_faults_are_passed_on(beamline, client, put):
+    put("Shutter:Cmd", 1)
+    put("Sim:Fault", "beam_dump")
+    assert counts(client) == 0
+    put("Sim:Fault", "beam_back")
+    assert counts(client) > 300
+    put("Sim:Fault", "dastard rate 0")
+    assert counts(client) == 0
+    put("Sim:Fault", "dastard clear")
+    assert counts(client) > 300
+
+
+def test_a_server_that_comes_back_hears_of_the_beam_again(beamline, client, put):
+    put("Shutter:Cmd", 1)
+    beamline.dastard.kill()
+    put("Shutter:Cmd", 0)
+    put("Shutter:Cmd", 1)
+    beamline.dastard.restart()
+    with Client(beamline.dastard.base) as again:
+        again.start()
+        again.until(lambda: again.frames)
+
+
+def test_a_beamline_without_a_dastard_says_so():
+    from redoxscope.sim._bench import Bench
+    from redoxscope.sim._clock import Clock
+    from redoxscope.sim._model import build_model
+
+    bench = Bench(build_model("lmr", seed=1), prefix="X:", clock=Clock())
+    with pytest.raises(ValueError, match="there is no simulated Dastard here"):
+        bench.request_fault("dastard drop 1")
+
+
+def test_both_processes_end_together():
+    with Simulation(tes={"speed": SPEED, "sample": "reference"}) as running:
+        dastard = running.dastard
+        assert dastard.alive and dastard.speed == SPEED
+    assert not dastard.alive and not running.alive
