@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..analysis.rixs import (
     feature_significance,
 )
 from ..contract import Window
-from ..data import FeatureRange
+from ..data import FeatureRange, channel_absorption
 from ._rixs_snapshot import RixsSnapshot
 
 __all__ = ["results_of", "rixs_snapshot"]
@@ -93,7 +94,10 @@ def results_of(
             if window.in_excitation:
                 spectra[window.name] = counts.xes(window, elastic_mask=elastic_mask)
             else:
-                yields[window.name] = counts.yields(window, elastic_mask=elastic_mask)
+                own = _own_absorption(window, tuple(counts.energies.tolist()))
+                yields[window.name] = counts.yields(
+                    window, elastic_mask=elastic_mask, own_absorption=own
+                )
         except ValueError as error:
             wrong.append(f"{error}.")
     features: Mapping[str, FeatureSignificance] = {}
@@ -115,6 +119,12 @@ def results_of(
         passes=counts.passes,
     )
     return snapshot, " ".join(wrong)
+
+
+@lru_cache(maxsize=16)
+def _own_absorption(window: Window, energies: tuple[float, ...]) -> NDArray[np.float64] | None:
+    """What an inverse yield has to be multiplied by; None for other windows."""
+    return channel_absorption(window, energies) if window.kind == "iPFY" else None
 
 
 def _features(

@@ -18,10 +18,23 @@ log = logging.getLogger("redoxscope.shutter")
 
 
 class ShutterMode(IntEnum):
-    """Who moves the blade: the user, or the scanner (open only while a line is flown)."""
+    """Who moves the blade.
+
+    The user; the scanner (open only while a line is flown); or the user, who has to ask again
+    within ``dead_man`` seconds, else it closes.
+    """
 
     MANUAL = 0
     FOLLOW = 1
+    HOLD = 2
+
+
+MODES = {
+    "open": ShutterMode.MANUAL,
+    "closed": ShutterMode.MANUAL,
+    "hold": ShutterMode.HOLD,
+    "follow": ShutterMode.FOLLOW,
+}
 
 
 class Shutter(BeamlineDevice):
@@ -29,12 +42,15 @@ class Shutter(BeamlineDevice):
 
     While it follows, the controller opens it for the lines of a raster and closes it at the
     raster's end, so a client that dies leaves no beam on the sample; ``dead_man`` closes it
-    when a line takes longer than that.
+    when a line takes longer than that. Where no scanner flies, ``"hold"`` opens it for
+    ``dead_man`` seconds, and each repetition for as long again.
     """
 
     status = pv(EpicsSignalRO, "Status", kind="hinted", auto_monitor=True, doc="0 closed, 1 open")
     command = pv(EpicsSignal, "Cmd", kind="omitted", auto_monitor=True, doc="0 close, 1 open")
-    mode = pv(EpicsSignal, "Mode", kind="config", auto_monitor=True, doc="0 manual, 1 follow scan")
+    mode = pv(
+        EpicsSignal, "Mode", kind="config", auto_monitor=True, doc="0 manual, 1 follow scan, 2 hold"
+    )
     dead_man = pv(
         EpicsSignal, "DeadMan", kind="config", auto_monitor=True, doc="longest time open, s"
     )
@@ -43,7 +59,7 @@ class Shutter(BeamlineDevice):
     _following = False  # what this client asked for last; the monitor may lag behind it
 
     def set(self, value: str) -> Status:
-        """Go to ``"open"``, ``"closed"``, or ``"follow"`` the scanner.
+        """Go to ``"open"``, ``"closed"``, ``"hold"`` open for a while, or ``"follow"`` the scanner.
 
         Returns
         -------
@@ -56,13 +72,13 @@ class Shutter(BeamlineDevice):
         ValueError
             For any other word.
         """
-        if value not in ("open", "closed", "follow"):
-            raise ValueError(f"{self.name}: {value!r} is none of 'open', 'closed', 'follow'")
+        if value not in MODES:
+            raise ValueError(f"{self.name}: {value!r} is none of {', '.join(map(repr, MODES))}")
         follow = value == "follow"
         if follow:
             goal, signal = int(ShutterMode.FOLLOW), self.mode
         else:
-            goal, signal = int(value == "open"), self.status
+            goal, signal = int(value != "closed"), self.status
         text = f"{self.name} ({signal.pvname}) is not confirmed {value}. CHECK IT BY HAND"
         move = Move(text, self.time_limit.get())
         taken = False
@@ -87,13 +103,27 @@ class Shutter(BeamlineDevice):
             if follow:
                 self.mode.put(goal, use_complete=True, callback=command_taken)
             else:
-                self.mode.put(int(ShutterMode.MANUAL), wait=False)
+                self.mode.put(int(MODES[value]), wait=False)
                 self.command.put(goal, use_complete=True, callback=command_taken)
         except Exception as exc:
             move.end(DeviceError(f"{text}: {exc}"))
         else:
             self._following = follow
         return move
+
+    def check_open_time(self, seconds: float, what: str) -> None:
+        """Refuse what needs it open for longer than its dead man allows.
+
+        Raises
+        ------
+        ValueError
+        """
+        longest = self.dead_man.get()
+        if not seconds < longest:
+            raise ValueError(
+                f"{what} takes {seconds:g} s, longer than {self.name}.dead_man = {longest:g} s, "
+                "which would close the shutter"
+            )
 
     @property
     def follows(self) -> bool:

@@ -148,12 +148,7 @@ class STXM(Device):
         points = int(self.scanner.max_points.get())
         if nx > points:
             raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
-        longest = self.shutter.dead_man.get()
-        if not nx * dwell < longest:
-            raise ValueError(
-                f"a line of {nx} pixels x {dwell:g} s = {nx * dwell:g} s takes longer than "
-                f"{self.shutter.name}.dead_man = {longest:g} s, which would close the shutter"
-            )
+        self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
 
     def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement:
         """Where the stages go for a region: the fine stage alone where its range suffices.

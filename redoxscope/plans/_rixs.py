@@ -295,6 +295,8 @@ def _check(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> None:
                 f"{tes.name} has no sample holder, so sample = {scan.sample!r} cannot be reached"
             )
         tes.holder.check_value(scan.sample)
+    if tes.shutter is not None:
+        tes.shutter.check_open_time(scan.dwell, f"a point of {tes.name}")
     tes.check_scan(
         dwell=scan.dwell,
         windows=[str(window) for window in scan.windows],
@@ -411,12 +413,12 @@ def _point(tes: Spectrometer, mono: EnergyAxis, energy: float, read: list[Any]) 
     """One point, from its checkpoint: a pause abandons the window and replays all of this.
 
     Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
-    to open each time, for a pause closes it.
+    to open each time: a pause closes it, and so does its dead man when nobody asks again.
     """
     yield Msg("checkpoint")
     yield Msg("set", mono, energy, group="ready")
     if tes.shutter is not None:
-        yield Msg("set", tes.shutter, "open", group="ready")
+        yield Msg("set", tes.shutter, "hold", group="ready")
     yield Msg("wait", None, group="ready")
     yield Msg("trigger", tes, group="point")
     for counter in tes.counters:

@@ -60,9 +60,8 @@ def find_files(folder: str | os.PathLike[str]) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(
-            f"{folder}: no such folder" if not folder.exists() else f"{folder}: a file"
-        )
+        why = "a file, not a folder" if folder.exists() else "no such folder"
+        raise ValueError(f"{folder}: {why}")
     found = sorted(folder.glob("*.off"))
     if not found:
         others = len(list(folder.glob("*.ljh")))

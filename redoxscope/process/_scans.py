@@ -207,8 +207,8 @@ def maximum(
 ) -> tuple[float, float]:
     """Where a yield is largest (eV), and the standard deviation of that; NaN without values.
 
-    The yield is smoothed with a Gaussian of 0.3 eV on its uneven grid. The deviation is half of what holds the middle 68 % of the maxima of 200
-    yields drawn with `sigma`.
+    The yield is smoothed with a Gaussian of 0.3 eV on its uneven grid. The deviation is half of
+    what holds the middle 68 % of the maxima of 200 yields drawn with `sigma`.
     """
     known = np.isfinite(value)
     if known.sum() < 3:

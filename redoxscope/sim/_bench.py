@@ -169,7 +169,7 @@ class Bench:
             return
         mono, epu = self.mono.position("mono"), self.mono.position("epu")
         energy, sample = mono + self.energy_offset, self.holder.in_beam
-        flux = self._harmonic(mono, epu) if sample else 0.0
+        flux = self._harmonic(mono, epu) if sample and self.faults.beam_on else 0.0
         beam = getattr(self.model, "beam", None)  # a measured stack has none
         if beam is not None:
             flux *= beam.rate(energy, self.clock.now()) / beam.flux

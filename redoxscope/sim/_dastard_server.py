@@ -358,7 +358,8 @@ class DastardServer:
         self.writing.add(photons)
         self._data_mb += len(photons) * 2 * source.nsamp / 1e6
         if self.settings.records:
-            self._stream.send_records(photons, self.array.waveform(drawn))
+            frame_s = self.array.pulses.frame_ns * 1e-9
+            self._stream.send_records(photons, self.array.waveform(drawn), frame_s)
 
     def _bleached(self, sample: str) -> int:
         """Steps of damage that a sample has had."""

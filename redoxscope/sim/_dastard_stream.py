@@ -10,7 +10,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from ..formats import encode_records, encode_summaries
+from ..formats import RECORD_HEADER, encode_records, encode_summaries
 from ._dastard_faults import ServerFaults
 
 __all__ = ["PhotonStream"]
@@ -88,7 +88,9 @@ class PhotonStream:
             send(head, more)
             send(coefs)
 
-    def send_records(self, photons: NDArray[np.void], samples: NDArray[np.uint16]) -> None:
+    def send_records(
+        self, photons: NDArray[np.void], samples: NDArray[np.uint16], frame_s: float
+    ) -> None:
         """Send whole records.
 
         Parameters
@@ -96,7 +98,14 @@ class PhotonStream:
         photons : numpy.ndarray [n]
             As for `send`.
         samples : numpy.ndarray of uint16 [n, nsamp]
+        frame_s : float
+            Time between samples (s).
         """
-        if not self._faults.quiet:
-            for frames in encode_records(photons, samples):
-                self._records.send_multipart(frames)
+        if self._faults.quiet:
+            return
+        heads = np.zeros(len(photons), RECORD_HEADER)
+        for name in ("chan_index", "npre", "t_ns", "frame"):
+            heads[name] = photons[name]
+        heads["dt_s"], heads["volts_per_arb"] = frame_s, 1 / 65535
+        for frames in encode_records(heads, samples):
+            self._records.send_multipart(frames)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,7 @@ class EnergyAxis(PVGroup):
 
 
 class ShutterBlade(PVGroup):
-    """Shutter: by hand, or following the scanner."""
+    """Shutter: by hand (mode 0, or 2 for a while only), or following the scanner (1)."""
 
     command = pvproperty(name="Cmd", value=0, dtype=int)
     mode = pvproperty(name="Mode", value=0, dtype=int)
@@ -151,6 +151,7 @@ class ShutterBlade(PVGroup):
         self._faults, self._changed = faults, changed
         self.on_dead_man: Any = None  # coroutine function: the scanner gives up
         self._following = False  # at once, where the PV's value comes after its putter
+        self._held = False
         self._blade = asyncio.Lock()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -173,25 +174,33 @@ class ShutterBlade(PVGroup):
 
     def expect_line(self, flying: bool) -> None:
         """Wind up the dead man (in real seconds, unlike the rest of the simulation)."""
+        self._wind(self.on_dead_man if flying else None)
+
+    def _wind(self, action: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if flying:
+        if action is not None:
             loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(
-                self.dead_man.value, lambda: loop.create_task(self.on_dead_man())
-            )
+            self._alarm = loop.call_later(self.dead_man.value, lambda: loop.create_task(action()))
+
+    async def _let_go(self) -> None:
+        async with self._blade:
+            if self._held:
+                await self._move(False)
 
     @command.putter
     async def command(self, instance: Any, value: int) -> int:
         async with self._blade:
             if not self._following:
                 await self._move(bool(value))
+                self._wind(self._let_go if self._held and value else None)
         return value
 
     @mode.putter
     async def mode(self, instance: Any, value: int) -> int:
-        changed, self._following = self._following != (value == 1), value == 1
+        changed = (self._following, self._held) != (value == 1, value == 2)
+        self._following, self._held = value == 1, value == 2
         if changed:
             async with self._blade:
                 await self._move(False)

@@ -9,6 +9,7 @@ import pytest
 from redoxscope.analysis.rixs import RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
 from redoxscope.contract import Window, validate_rixs_run
+from redoxscope.data import channel_absorption
 
 from .rixs_runs import RixsRun, verdict
 
@@ -326,21 +327,35 @@ def test_window_that_suits_no_energy_is_said_and_hurts_nothing(live):
 
 
 def test_windows_given_hold_for_every_run():
-    callback = RixsMap(["PFY[505:530]", "iPFY[520:530]"])
+    callback = RixsMap(["PFY[505:530]", "sPFY[520:530]"])
     for uid in ("a", "b"):
         play(callback, small(uid=uid, passes=1).documents())
-        assert list(callback.snapshot.yields) == ["PFY", "iPFY"]
+        assert list(callback.snapshot.yields) == ["PFY", "sPFY"]
     callback.close()
 
 
 def test_few_counts_are_refused():
-    run = small(passes=1, dwell=0.05)
-    snapshot = rixs_from_run(run.documents(), ["iPFY[505:535]"])
+    run = RixsRun("Co L", energies=np.array([770.0, 775.0, 780.0, 800.0]), passes=1, dwell=0.1)
+    snapshot = rixs_from_run(run.documents(), ["iPFY[500:540]"])
     found = snapshot.yields["iPFY"]
     few = run.counts[0][:, found.window.slice(run.bins)].sum(axis=1) < 25
     np.testing.assert_array_equal(found.refused, few)
     assert few.any()
     assert np.isnan(found.value[few]).all()
+
+
+def test_an_inverse_yield_over_its_own_edge_is_refused():
+    snapshot = rixs_from_run(small(passes=1).documents(), ["iPFY[505:535]", "TFY"])
+    assert list(snapshot.yields) == ["TFY"]
+    assert "crosses the O K edge" in snapshot.message
+
+
+def test_an_inverse_yield_is_corrected_for_its_own_absorption():
+    run = RixsRun("Co L", energies=np.array([770.0, 785.0, 800.0]), passes=1, dwell=50.0)
+    found = rixs_from_run(run.documents(), ["iPFY[500:540]", "PFY[500:540]"]).yields
+    own = channel_absorption("iPFY[500:540]", run.energies)
+    assert own[0] / own[-1] > 1.05
+    np.testing.assert_allclose(found["iPFY"].value, own / found["PFY"].value)
 
 
 # -- feature, damage, pixels -------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_projectors_that_were_given_are_sent(tmp_path):
     with start(tmp_path, options={"no-projectors": True}) as server:
         tes = make_tes(server, tmp_path)
         one = Projectors(pulses.projectors, pulses.basis, "test")
-        tes.client.projectors = {index: one for index in range(240)}
+        tes.client.projectors = dict.fromkeys(range(240), one)
         points, _ = one_run(tes, 1)
         assert points[0]["tes_counts"] > 100
         tes.destroy()

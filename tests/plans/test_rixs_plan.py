@@ -34,6 +34,12 @@ class FakeMono(Part):
             raise LimitError(f"mono = {energy} eV is outside its limits, 400 to 1100 eV")
 
 
+class FakeShutter(Part):
+    def check_open_time(self, seconds, what):
+        if not seconds < 30:
+            raise ValueError(f"{what} takes {seconds:g} s, longer than shutter.dead_man = 30 s")
+
+
 class FakeHolder(Part):
     position = "lmr_charged"
 
@@ -66,7 +72,7 @@ def tes():
     return FakeTES(
         name="tes",
         **parts,
-        shutter=Part(name="shutter"),
+        shutter=FakeShutter(name="shutter"),
         holder=FakeHolder(name="holder"),
         calibrator=calibrator,
         counters=[i0],
@@ -83,7 +89,7 @@ def told(plan):
 POINT = [
     ("checkpoint", None),
     ("set", "mono", 780.0),
-    ("set", "shutter", "open"),
+    ("set", "shutter", "hold"),
     ("wait", None),
     ("trigger", "tes"),
     ("trigger", "i0"),
@@ -222,6 +228,7 @@ BAD = {
     "twice": ({"edge": "O K", "windows": ["PFY[1:2]", "PFY[3:4]"]}, ["PFY", "name="]),
     "limits": ({"energies": [300.0], "dwell": 1.0}, ["300", "400 to 1100 eV"]),
     "spectrum": ({"edge": "O K", "windows": ["PFY[500:5000]"]}, ["5000", "1200 eV"]),
+    "dead-man": ({"edge": "O K", "dwell": 40.0}, ["tes", "40 s", "dead_man", "30 s"]),
     "sample": ({"edge": "O K", "sample": "gold"}, ["gold", "holder"]),
 }
 

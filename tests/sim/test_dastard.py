@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from redoxscope.formats import encode_matrix
+from redoxscope.formats import RECORD_HEADER, encode_matrix
 from redoxscope.sim import SimulatedDastard, SimulationError
 
 from .dastard_client import Client, RpcError, when
@@ -207,6 +207,30 @@ def test_other_hardware(tmp_path, name, status, channels):
         else:
             fails(client, "ConfigureResonatorSource", {}, "can't find method")
         assert index.max() > channels / 2
+
+
+def test_whole_records_where_asked_for(tmp_path):
+    options = {"records": True, "pixels": 24, "no-projectors": True, "fault": "rate 20"}
+    with (
+        SimulatedDastard(speed=SPEED, data=tmp_path, options=options) as server,
+        Client(server.base) as client,
+    ):
+        client.start(24)
+        client.sync()
+        assert client.seen["STATUS"][-1]["ChannelsWithProjectors"] == []
+        server.beam(open=True)
+        ratios = []
+        while len(ratios) < 25:
+            client.until(lambda: client.records.poll(0))
+            head, samples = client.records.recv_multipart()
+            record = np.frombuffer(head, RECORD_HEADER)[0]
+            assert (record["dtype"], record["npre"], record["nsamp"]) == (3, 259, 1024)
+            assert record["dt_s"] == pytest.approx(4.8e-6)
+            pulse = np.frombuffer(samples, "<u2").astype(float)
+            before = pulse[:250]
+            ratios.append((pulse.max() - before.mean()) / before.std())
+        assert len(pulse) == 1024
+        assert np.median(ratios) > 20
 
 
 # -- faults ---------------------------------------------------------------------------------------

@@ -131,17 +131,25 @@ def test_files_grow_while_they_are_written(server, client):
 
 
 def test_paused_is_not_written(server, client):
-    server.beam(open=True)
-    begin(client, WriteOFF=True)
+    state = begin(client, WriteOFF=True)
+    client.more("TRIGGERRATE")  # what came before it was dark is over
     client.call("WriteControl", {"Request": "Pause"})
     client.sync()
     assert client.seen["WRITING"][-1]["Paused"]
-    client.more("TRIGGERRATE", 2)
-    assert not client.seen["NUMBERWRITTEN"]
+    server.beam(open=True)
+    assert sum(client.more("TRIGGERRATE", 3)[-1]["CountsSeen"]) > 0
+    folder = Path(state["FilenamePattern"]).parent
+    assert not list(folder.glob("*.off"))
     client.call("WriteControl", {"Request": "Unpause ON"})
     client.more("NUMBERWRITTEN")
     state = client.seen["WRITING"][-1]
     assert state["ExperimentStateLabel"] == "ON" and not state["Paused"]
+    client.until(lambda: list(folder.glob("*.off")))
+    end(client)
+
+
+def test_what_cannot_be_while_writing(client):
+    begin(client, WriteOFF=True)
     with pytest.raises(RpcError, match="writing already in progress"):
         client.call("WriteControl", {"Request": "Start", "WriteOFF": True})
     with pytest.raises(RpcError, match="stop writing before changing record lengths"):

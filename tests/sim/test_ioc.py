@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
@@ -94,6 +95,41 @@ def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
         stxm.shutter.dead_man.put(30.0)
         stxm.scanner.margin.put(2.0)
         stxm.scanner.stop()
+        stxm.shutter.set("closed").wait(timeout=5)
+
+
+def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
+    closed = threading.Event()
+
+    def watch(*, value, **_):
+        if value == 0:
+            closed.set()
+
+    stxm.shutter.dead_man.put(0.5)
+    try:
+        stxm.shutter.set("hold").wait(timeout=5)
+        assert stxm.shutter.is_open and stxm.shutter.mode.get() == 2
+        stxm.shutter.status.subscribe(watch, run=False)
+        assert closed.wait(timeout=5)
+        stxm.shutter.set("hold").wait(timeout=5)  # and opens again
+        assert stxm.shutter.status.get(use_monitor=False) == 1
+    finally:
+        stxm.shutter.status.clear_sub(watch)
+        stxm.shutter.dead_man.put(30.0)
+        stxm.shutter.set("closed").wait(timeout=5)
+    assert stxm.shutter.mode.get(use_monitor=False) == 0
+
+
+def test_a_shutter_opened_by_hand_stays_open(stxm):
+    """The dead man is for those who asked for him."""
+    stxm.shutter.dead_man.put(0.1)
+    try:
+        stxm.shutter.set("hold").wait(timeout=5)
+        stxm.shutter.set("open").wait(timeout=5)
+        assert not threading.Event().wait(0.4)
+        assert stxm.shutter.status.get(use_monitor=False) == 1
+    finally:
+        stxm.shutter.dead_man.put(30.0)
         stxm.shutter.set("closed").wait(timeout=5)
 
 

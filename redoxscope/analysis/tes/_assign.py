@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._gain import energy_of, fit_gain, rises
 from ._peaks import Peaks
 
-__all__ = ["Candidate", "Target", "candidates"]
+__all__ = ["Candidate", "Target", "candidates", "rate"]
 
 GAIN_RATIO = (0.85, 1.7)
 """Energy per pulse height at the upper line over that at the lower one: detectors of this kind
@@ -130,6 +130,16 @@ def candidates(peaks: Peaks, targets: list[Target], kept: int = KEPT) -> list[Ca
         if len(out) == kept:
             break
     return out
+
+
+def rate(peaks: Peaks, targets: list[Target], gain: NDArray[np.float64]) -> float:
+    """Score of a gain curve from elsewhere, on the scale of :func:`candidates`."""
+    if not len(peaks):
+        return 0.0
+    lines = np.array([t.energy_ev for t in targets])
+    principal = np.array([t.principal for t in targets])
+    energy = energy_of(gain, peaks.height)[None]
+    return float(_score(energy, np.sqrt(peaks.counts), lines, principal, FINE_EV)[0])
 
 
 def _refine(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...photons import Photons
-from ._assign import Candidate, Target, candidates
+from ._assign import Candidate, Target, candidates, rate
 from ._calibration import Calibration
 from ._consensus import Likeness, choose, rescaled
 from ._drift import drift_by_entropy, drift_by_lines, shrink
@@ -26,6 +26,10 @@ ELASTIC_EV = 0.1
 ROUNDS = 4
 LIKE = 0.8
 """A pixel less like the others than this may have been assigned wrongly."""
+ENTROPY = 200
+"""Photons from which on the sharpness of a spectrum says something about drift."""
+KNOWN = 0.15
+"""How much more, relatively, an earlier calibration's assignment is worth than a new one."""
 RARE = 0.3
 """A line found in a smaller part of the pixels is not in the sample."""
 METHOD = (
@@ -157,12 +161,24 @@ def _assign(
     low = min(t.energy_ev for t in targets)
     like = Likeness(0.8 * low, 1.03 * top)
     guesses: list[list[Candidate]] = []
+    before: dict[int, NDArray[np.float64]] = {}
+    around: NDArray[np.float64] | None
     for s in states:
-        s.drift(drift_by_entropy(s.filtered, s.pretrigger))
-        found = candidates(find_pulse_peaks(s.height), targets)
-        if previous is not None and s.channel in previous and previous[s.channel].calibrated:
-            best = max((c.score for c in found), default=1.0)
-            found.append(Candidate(np.array(previous[s.channel].gain), best))
+        known = None if previous is None or s.channel not in previous else previous[s.channel]
+        if known is not None and not known.calibrated:
+            known = None
+        if len(s.filtered) >= ENTROPY:
+            s.drift(drift_by_entropy(s.filtered, s.pretrigger))
+        elif known is not None:
+            s.drift(known.drift_slope)
+        peaks = find_pulse_peaks(s.height)
+        found = candidates(peaks, targets)
+        if known is not None:
+            curve = np.array(known.gain)
+            before[s.channel] = curve
+            score = rate(peaks, targets, curve)
+            found.append(Candidate(curve, score + KNOWN * abs(score)))
+            found.sort(key=lambda c: -c.score)
         guesses.append(found)
     chosen, values, template = choose(
         [
@@ -176,6 +192,8 @@ def _assign(
     likeness = {}
     for k, s in enumerate(states):
         gain = guesses[k][chosen[k]].gain if chosen[k] >= 0 else None
+        known_gain = before.get(s.channel)
+        around = known_gain if gain is known_gain else None
         value = float(values[k])
         if not value >= LIKE and len(good) >= 2:
             model = max(good, key=lambda j: values[j])
@@ -184,13 +202,13 @@ def _assign(
             factors = ratio * np.exp(np.linspace(-0.5, 0.5, 501))
             stretched, new = rescaled(s.height, curve, template, like, factors)
             if gain is None or new > value + 0.03:
-                gain, value = stretched, new
+                gain, value, around = stretched, new, stretched
                 mended.add(s.channel)
         elif chosen[k] > 0:
             mended.add(s.channel)
         likeness[s.channel] = value
         if gain is not None:
-            s.fit = Fit(s.height, gain)
+            s.fit = Fit(s.height, gain, around=around)
     return likeness, mended
 
 
@@ -254,9 +272,11 @@ def _drift_all(
         slope, sigma = drift_by_lines(energy, s.level, used, max(1.2 * s.fit.fwhm, 2.0))
         slopes.append(slope)
         sigmas.append(sigma)
+    measured = np.isfinite(sigmas)
     better, _ = shrink(np.array(slopes), np.array(sigmas))
-    for s, slope, sigma in zip(states, better, sigmas, strict=True):
-        if np.isfinite(sigma):
+    for s, slope, own in zip(states, better, measured, strict=True):
+        # Without photons enough of its own, a pixel drifts as the others do.
+        if own or measured.sum() >= 3:
             s.drift(float(slope))
             assert s.fit is not None
             s.fit.height = s.height

@@ -13,13 +13,15 @@ ORDER = 4
 # How far the relative gain may bend (prior standard deviation), by power of h/h_top: measured
 # curves change by 10-20 % over the range, nearly linearly.
 BEND = np.array([np.inf, 0.5, 0.15, 0.08])
+CHANGE = np.array([0.1, 0.03, 0.01, 0.005])
+"""The same for the difference from a curve known before."""
 
 
 def energy_of(gain: ArrayLike, height: ArrayLike) -> NDArray[np.float64]:
-    """Energies (eV) at pulse heights; `gain` [..., ORDER] against `height` [..., n]."""
-    g = np.asarray(gain, float)[..., None, :]
+    """Energies (eV) at pulse heights, by the coefficients of a gain curve [ORDER]."""
+    g0, g1, g2, g3 = np.asarray(gain, float)
     h = np.asarray(height, float)
-    return h * (g[..., 0] + h * (g[..., 1] + h * (g[..., 2] + h * g[..., 3])))
+    return np.asarray(h * (g0 + h * (g1 + h * (g2 + h * g3))))
 
 
 def slope_of(gain: ArrayLike, height: ArrayLike) -> NDArray[np.float64]:
@@ -33,6 +35,7 @@ def fit_gain(
     height: NDArray[np.float64],
     energy: NDArray[np.float64],
     sigma: NDArray[np.float64],
+    around: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Gain curve through lines, weighted, bending no more than such curves do.
 
@@ -40,6 +43,8 @@ def fit_gain(
     ----------
     height, energy, sigma : numpy.ndarray [n]
         Pulse heights, energies (eV) and their standard uncertainties (eV); at least 2.
+    around : numpy.ndarray [ORDER], optional
+        A curve known before: the new one differs from it by little where the lines do not say.
 
     Returns
     -------
@@ -47,13 +52,17 @@ def fit_gain(
         Coefficients by rising power.
     """
     top = float(height.max())
-    x = height / top
-    design = x[:, None] ** np.arange(1, ORDER + 1)
+    powers = np.arange(1, ORDER + 1)
+    design = (height / top)[:, None] ** powers
+    known = np.zeros(ORDER) if around is None else np.asarray(around) * top**powers
     # The prior is on the gain relative to its own size: energy / height at the top.
-    prior = (BEND * float(energy[np.argmax(height)])) ** -2
+    allowed = BEND if around is None else CHANGE
+    prior = (allowed * float(energy[np.argmax(height)])) ** -2
     weighted = design / (sigma**2)[:, None]
-    coefficients = np.linalg.solve(weighted.T @ design + np.diag(prior), weighted.T @ energy)
-    return coefficients / top ** np.arange(1, ORDER + 1)
+    coefficients = known + np.linalg.solve(
+        weighted.T @ design + np.diag(prior), weighted.T @ (energy - design @ known)
+    )
+    return np.asarray(coefficients / top**powers)
 
 
 def rises(gain: ArrayLike, low: float, high: float) -> bool:

@@ -36,6 +36,8 @@ class Fit:
         and photons.
     use : numpy.ndarray of bool [lines]
         Lines that the fit goes through.
+    around : numpy.ndarray [ORDER] or None
+        A curve known before.
     """
 
     height: NDArray[np.float64]
@@ -45,6 +47,7 @@ class Fit:
     sigma: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     counts: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     use: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    around: NDArray[np.float64] | None = None
 
     def residual(self, lines: NDArray[np.float64]) -> NDArray[np.float64]:
         """Energy at each line's position, less where the line should be (eV)."""
@@ -136,7 +139,7 @@ def fit_pixel(fit: Fit, lines: NDArray[np.float64], use: NDArray[np.bool_] | Non
     use = fit.use if use is None else use
     if use.sum() < 3:
         return False
-    fit.gain = fit_gain(fit.position[use], lines[use], fit.sigma[use])
+    fit.gain = fit_gain(fit.position[use], lines[use], fit.sigma[use], fit.around)
     return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d
 
 from ._assign import Target
@@ -44,8 +45,8 @@ class Limits:
         Largest change of the energies between two parts of the calibration (eV, at 700 eV).
     """
 
-    photons: int = 150
-    lines: int = 4
+    photons: int = 200
+    lines: int = 5
     rms_ev: float = 1.5
     chi: float = 2.2
     elastic_ev: float = 1.5
@@ -230,7 +231,8 @@ def step_between(s: PixelPhotons, fit: Fit, limit_ev: float) -> str | None:
 
     a, b = spectrum(first), spectrum(second)
     lags = np.arange(-int(0.06 / fine), int(0.06 / fine) + 1)
-    product = np.fft.irfft(np.fft.rfft(a, 2 * size).conj() * np.fft.rfft(b, 2 * size))
+    padded = next_fast_len(2 * size, real=True)
+    product = irfft(rfft(a, padded).conj() * rfft(b, padded), padded)
     overlap = product[lags]
     shift = float(lags[int(overlap.argmax())] * fine)
     moved = 700.0 * shift

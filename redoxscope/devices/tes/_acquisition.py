@@ -263,9 +263,12 @@ class Acquisition:
                 raise self.error
             if self._finished:
                 raise DeviceError(f"{self.setup.address}: this run's photon list is closed")
+            now = self._clock.now_if_known()
+            if now is None:
+                raise DeviceError(f"{self.setup.address} was lost")
             old, self._move = self._move, move
             self._result = None
-            point = self._book.open(self._clock.now_ns(), length_ns)
+            point = self._book.open(now, length_ns)
             start, _ = self._book.window(point)
             self._counts.clear()
         if old is not None:

@@ -6,30 +6,21 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from ophyd.device import Staged
 from ophyd.status import Status
 
 from ...analysis.tes import Calibration
 from ...contract import Bins
 from ...formats import PhotonAsset, PhotonListWriter
-from ...photons import LiveBatch
 from .._base import DeviceError, Move, logged
 from ._acquisition import Acquisition, Setup
-from ._backend import Backend, DastardBackend
 from ._calibrator import Calibrator
-from ._client import DastardClient
 from ._parts import PhotonCollector, Totals
-from ._receiver import Receiver
 from ._result import PointResult, describe_point, yield_windows
-from ._scan_server import ScanServerBackend
-from ._settings import TESSettings
 
 __all__ = ["TES"]
 
@@ -53,7 +44,7 @@ class Run:
     windows: dict[str, slice]
 
 
-class TES(TESSettings):
+class TES(ConnectedTES):
     """Microcalorimeter array behind a Dastard: a point is a window in photon time.
 
     Each photon carries the server's time. `trigger` opens a window of ``dwell`` seconds of that
@@ -86,141 +77,20 @@ class TES(TESSettings):
         Where the photon lists go.
     """
 
-    def __init__(
-        self,
-        prefix: str = "",
-        *,
-        name: str = "tes",
-        host: str = "127.0.0.1",
-        port: int = 5500,
-        backend: str = "dastard",
-        scan_server_port: int = 4000,
-        source: str | None = None,
-        photon_directory: str | Path = "",
-        **kwargs: Any,
-    ):
-        if backend not in BACKENDS:
-            raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+    def __init__(self, prefix: str = "", *, name: str = "tes", **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
-        self.photon_directory.put(str(photon_directory))
-        self.host, self.port = host, port
-        self._backend_name, self._scan_server_port = backend, scan_server_port
-        self._source_name = source
-        self._receiver = Receiver(name, self.where)
-        self._client: DastardClient | None = None
-        self._backend: Backend | None = None
-        self._worker: ThreadPoolExecutor | None = None
         self._calibration: Calibration | None = None
         self.run: Run | None = None
         self._told = (0, 0)
         self._reading: tuple[PointResult, dict[str, Any]] | None = None
-        self.shutter: Any = None
-        self.i0: Any = None
-        self.ring: Any = None
-        self.holder: Any = None
         self.photons = PhotonCollector(self)
         self.totals = Totals(self)
         self.calibrator = Calibrator(name=f"{name}_calibrator", tes=self)
 
-    def attach(
-        self, *, shutter: Any = None, i0: Any = None, ring: Any = None, holder: Any = None
-    ) -> None:
-        """Name what plans use beside it: shutter, beam monitor, ring current, sample holder."""
-        self.shutter, self.i0, self.ring, self.holder = shutter, i0, ring, holder
-
-    # -- connection -----------------------------------------------------------------------
-
-    @property
-    def where(self) -> str:
-        """The server, for messages."""
-        return f"{self.name} (Dastard {self.host}:{self.port})"
-
-    @property
-    def source(self) -> str:
-        """The server, for documents."""
-        return f"dastard://{self.host}:{self.port}"
-
-    @property
-    def counters(self) -> tuple[Any, ...]:
-        """Detectors that count beside it during a point."""
-        return () if self.i0 is None else (self.i0,)
-
-    @property
-    def connected(self) -> bool:
-        """Whether the server is there."""
-        return self._client is not None and self._client.status.linked
-
-    @property
-    def client(self) -> DastardClient:
-        """What talks to Dastard.
-
-        Raises
-        ------
-        DeviceError
-            `connect` was not called.
-        """
-        if self._client is None:
-            raise DeviceError(f"{self.where} is not connected; call {self.name}.connect()")
-        return self._client
-
-    @property
-    def pixels(self) -> NDArray[np.int32]:
-        """Channel numbers of the array, rising; none before a source ran."""
-        numbers = self.client.pixels()
-        return np.unique(numbers[numbers >= 0])
-
-    def connect(self, timeout: float = 10.0) -> None:
-        """Connect to the server; changes nothing there.
-
-        Raises
-        ------
-        DastardError
-            It is not reachable, or does not answer within ``timeout`` (s).
-        """
-        if self._client is None:
-            receiver = self._receiver
-            self._client = DastardClient(
-                self.host,
-                self.port,
-                on_batch=receiver.batch,
-                on_status=receiver.status,
-                on_lost=receiver.lost,
-                timeout=self.time_limit.get(),
-            )
-            self._client.source = self._source_name
-            self._backend = self._make_backend(self._client)
-            self._worker = ThreadPoolExecutor(1, thread_name_prefix="tes-control")
-        self._apply_settings()
-        self._client.connect(timeout)
-
-    def wait_for_connection(self, all_signals: bool = False, timeout: float = 2.0) -> None:
-        """As `connect`."""
-        self.connect(timeout)
-
     def destroy(self) -> None:
         """Hang up; what the server writes it goes on writing."""
-        if self._backend is not None:
-            self._backend.cancel()
-        if self._worker is not None:
-            self._worker.shutdown(wait=True)
-        self._end_acquisition()
-        if self._backend is not None:
-            self._backend.close()
-        if self._client is not None:
-            self._client.close()
-        self.calibrator.destroy()
         super().destroy()
-
-    def _make_backend(self, client: DastardClient) -> Backend:
-        if self._backend_name == "dastard":
-            return DastardBackend(client)
-        return ScanServerBackend(client, self.host, self._scan_server_port)
-
-    def _apply_settings(self) -> None:
-        scale, client = self.time_scale.get(), self.client
-        self._receiver.clock.scale = scale
-        client.timeout = client.rpc.timeout = self.time_limit.get()
-        client.status.silence = 3 * ALIVE_PERIOD / scale + self.time_limit.get() / 2
+        self.calibrator.destroy()
 
     # -- calibration ----------------------------------------------------------------------
 
@@ -234,19 +104,6 @@ class TES(TESSettings):
         self._calibration = calibration
         self.calibration_uid.put("" if calibration is None else calibration.uid)
         self.line_table.put("" if calibration is None else calibration.line_table)
-
-    def subscribe_batches(self, function: Callable[[LiveBatch], None]) -> Callable[[], None]:
-        """Have ``function(batch)`` called with the photons of the open point, as they come.
-
-        It is called in the thread that takes the photons, so it must be quick; if it fails it is
-        called no more.
-
-        Returns
-        -------
-        callable
-            Ends it.
-        """
-        return self._receiver.subscribe(function)
 
     def check_scan(
         self,
@@ -345,7 +202,7 @@ class TES(TESSettings):
         backend = self._backend
 
         def work() -> None:
-            self._end_acquisition()
+            self._end_run()
             logged(log, self.where, backend.end_run)
             move.end()
 
@@ -354,7 +211,8 @@ class TES(TESSettings):
 
     def _begin(self) -> None:
         assert self._backend is not None
-        self._end_acquisition()
+        self._end_run()
+        self.run = None
         self._apply_settings()
         label = f"RUN{uuid.uuid4().hex[:8]}"
         files = self._backend.begin_run(
@@ -368,6 +226,7 @@ class TES(TESSettings):
         if files.stamp_ns is not None:
             receiver.clock.labelled(files.stamp_ns, files.sent)
         receiver.wait_clock(self.patience(RATE_PERIOD))
+        receiver.check_speed()
         calibration, limit = self._calibration, self.pixel_limit.get()
         if calibration is not None and limit and not self.calibrating.get():
             calibration = calibration.of(calibration.best(limit).tolist())
@@ -390,6 +249,9 @@ class TES(TESSettings):
             )
         name = f"{time.strftime('%Y%m%d-%H%M%S')}_{label}.h5"
         path = Path(self.photon_directory.get()) / name
+        self.run_directory.put(files.directory)
+        self.state_label.put(files.label)
+        self.photon_list.put(str(path))
         try:
             writer = PhotonListWriter(
                 path,
@@ -399,16 +261,13 @@ class TES(TESSettings):
         except OSError as exc:
             raise DeviceError(f"{self.name}: no photon list can be made: {exc}") from exc
         acquisition = Acquisition(setup, receiver.clock, writer, receiver.publish)
-        self.run_directory.put(files.directory)
-        self.state_label.put(files.label)
-        self.photon_list.put(str(path))
         windows = yield_windows(self.windows.get(), bins)
         self._told, self._reading = (0, 0), None
         self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
         receiver.hand_to(acquisition)
 
-    def _end_acquisition(self) -> None:
-        self._receiver.hand_to(None)
+    def _end_run(self) -> None:
+        super()._end_run()
         if self.run is not None:
             logged(log, self.name, self.run.acquisition.finish)
 
@@ -423,10 +282,6 @@ class TES(TESSettings):
         if self.run is None or self._staged == Staged.no:
             raise DeviceError(f"{self.name} is not staged: it cannot {what}")
         return self.run
-
-    def patience(self, seconds: float) -> float:
-        """Longest time (s, here) for what takes so many seconds of the server's clock."""
-        return self._receiver.clock.seconds_here(seconds) + self.time_limit.get()
 
     def trigger(self) -> Status:
         """Count for ``dwell`` from now on; a window that is open is abandoned.

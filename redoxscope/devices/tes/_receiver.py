@@ -23,6 +23,9 @@ log = logging.getLogger("redoxscope.tes")
 REMEMBERED = 2.5
 """Time (s) for which photons are remembered that came before a run: the server's first count of
 pulses in it began before it did."""
+MEASURED = 2.0
+"""Time (s) over which the speed of the server's clock is known well enough to be judged."""
+SPEED_TOLERANCE = 0.3
 SETTLED = 0.5
 """Time (s) after a connection from which on nothing is missed."""
 
@@ -45,6 +48,8 @@ class Receiver:
         self._acquisition: Acquisition | None = None
         self._recent: deque[tuple[float, NDArray[np.uint16], NDArray[np.int64]]] = deque()
         self._clock_told = threading.Event()
+        self._first: tuple[int, float] | None = None
+        self._last: tuple[int, float] | None = None
         self._subscribers: list[Callable[[LiveBatch], None]] = []
 
     def hand_to(self, acquisition: Acquisition | None) -> None:
@@ -77,6 +82,26 @@ class Receiver:
         if not self.clock.known and not self._clock_told.wait(timeout):
             raise DastardError(
                 f"{self.where} did not tell its time within {timeout:.3g} s (status TRIGGERRATE)"
+            )
+
+    def check_speed(self) -> None:
+        """Refuse a wrong ``time_scale``, as far as the server's messages tell.
+
+        Raises
+        ------
+        DastardError
+            Names the speed of the server's clock.
+        """
+        if self._first is None or self._last is None:
+            return
+        there, here = (b - a for a, b in zip(self._first, self._last, strict=True))
+        if here < MEASURED:
+            return
+        speed = 1e-9 * there / here
+        if abs(speed / self.clock.scale - 1) > SPEED_TOLERANCE:
+            raise DastardError(
+                f"{self.where}: its clock runs {speed:.3g} s per second here, but time_scale is "
+                f"{self.clock.scale:g}"
             )
 
     def subscribe(self, function: Callable[[LiveBatch], None]) -> Callable[[], None]:
@@ -119,6 +144,7 @@ class Receiver:
             end = parse_rfc3339(content["HiTime"])
             self.clock.heard(end, at)
             self._clock_told.set()
+            self._first, self._last = self._first or (end, at), (end, at)
             counts = np.asarray(content["CountsSeen"], np.int64)
             acquisition = self._acquisition
             if acquisition is not None:
@@ -135,3 +161,4 @@ class Receiver:
             log.warning("%s", error)
         self._clock_told.clear()
         self.clock.reset()
+        self._first = self._last = None

@@ -1,0 +1,316 @@
+"""Photon files and logs to a summary: on real data, and on input that is not right."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from redoxscope.cli_tes import tes_app
+from redoxscope.contract import Bins
+from redoxscope.data import load_lines
+from redoxscope.formats import OffWriter, off_dtype, read_off, read_tes_log
+from redoxscope.process import process
+from redoxscope.process._scans import maximum, preset_of
+
+NAMES = ("016", "017", "018", "030")
+
+
+@pytest.fixture(scope="module")
+def real(shared_data):
+    folder = shared_data / "ssrl_10_1_tes"
+    return folder, [folder / f"20200219_{n}_log" for n in NAMES]
+
+
+@pytest.fixture(scope="module")
+def done(real, tmp_path_factory):
+    """The whole of it, once: summary, folder, and what progress said."""
+    out = tmp_path_factory.mktemp("rixs")
+    told = []
+    summary = process(real[0], real[1], out, lambda text, part: told.append((text, part)))
+    return summary, out, told
+
+
+@pytest.mark.slow
+class TestRealData:
+    def test_every_file_parses_whole(self, done):
+        summary = done[0]
+        assert summary["photons_total"] == 84954
+        assert summary["leftover_bytes"] == 0
+        assert summary["problems"] == {}
+        assert summary["photons"] == {
+            "1": 6696, "3": 12136, "7": 12566, "9": 11032,
+            "13": 9039, "15": 13060, "17": 8385, "19": 12040,
+        }  # fmt: skip
+
+    def test_pixels(self, done):
+        pixels = done[0]["pixels"]
+        assert sum(p["ok"] for p in pixels.values()) >= 7
+        for p in pixels.values():
+            if p["ok"]:
+                assert p["elastic_ev"] == pytest.approx(1000.0, abs=1.5)
+                assert len(p["lines"]) >= 5
+                assert p["rms_ev"] < 0.6
+            assert p["reason"]
+
+    def test_a_gain_that_changed_during_the_night_is_told(self, done):
+        pixels = done[0]["pixels"]
+        assert "gain had changed" in pixels["9"]["reason"]
+        assert pixels["9"]["change_ev"]["20200219_030"] > 15
+        others = [p["change_ev"]["20200219_030"] for c, p in pixels.items() if c != "9"]
+        assert np.abs(others).max() < 3
+
+    def test_cobalt_maximum(self, done):
+        assert set(done[0]["pfy_max_ev"]) == {"20200219_017", "20200219_018"}
+        for top in done[0]["pfy_max_ev"].values():
+            assert top == pytest.approx(780.4, abs=0.4)
+
+    def test_oxygen_dips_on_the_line(self, done):
+        summary = done[0]
+        assert summary["o_k_dip"] == pytest.approx(0.11, abs=0.03)
+        assert 0.02 < summary["o_k_dip_sigma"] < 0.04
+
+    def test_dead_time(self, done):
+        for scan in done[0]["scans"].values():
+            assert scan["dead_time_fraction"] == pytest.approx(0.24, abs=0.01)
+
+    def test_no_photon_is_lost_or_counted_twice(self, done):
+        summary = done[0]
+        counted = sum(s["photons"] for s in summary["scans"].values())
+        counted += sum(c["photons"] for c in summary["calibrations"].values())
+        assert counted + summary["photons_outside_logs"] == summary["photons_total"]
+        for scan in summary["scans"].values():
+            parts = ("photons_in_points", "photons_without_energy", "photons_between_points")
+            assert sum(scan[k] for k in parts) == scan["photons"]
+
+    def test_elastic_line_of_the_scans_agrees(self, done):
+        """A check that the calibration does not know of: other energies, other sample."""
+        for scan in done[0]["scans"].values():
+            assert abs(scan["elastic_check"]["shift_ev"]) < 1.5
+
+    def test_lines_that_were_not_used_are_where_they_should_be(self, done, real):
+        """Another: weak lines, which no curve was drawn through, in the summed spectrum."""
+        from redoxscope.analysis.tes import Calibration
+        from redoxscope.analysis.tes._peaks import modes
+
+        raw = json.loads((done[1] / "calibration_20200219_016.json").read_text())
+        calibration = Calibration.from_dict(raw)
+        log = read_tes_log(real[1][0])
+        energy = []
+        for path in sorted(real[0].glob("*.off")):
+            p = read_off(path).photons
+            p = p[(p.time_ns > log.passes[0].start) & (p.time_ns < log.passes[0].stop)]
+            energy.append(calibration.energy(p.pixel, p.filtered, p.pretrigger))
+        energy = np.concatenate(energy)
+        for name in ("Fe Ll", "Fe Lb", "Ni Ll", "Ni Lb", "Cu Lb"):
+            expected = load_lines()[name].energy_ev
+            found = modes(energy[np.isfinite(energy)], np.array([expected]), np.array([2.0]))[0]
+            assert found == pytest.approx(expected, abs=2.0), name
+
+    def test_files(self, done):
+        summary, out, told = done
+        assert json.loads((out / "summary.json").read_text()) == summary
+        assert len(summary["pictures"]) == 4
+        assert all((out / name).stat().st_size > 20_000 for name in summary["pictures"])
+        assert told[-1] == ("done", 1.0)
+        assert all(0 <= part <= 1 for _, part in told)
+
+    def test_scans_use_the_calibration_they_name(self, done):
+        assert {s["calibration"] for s in done[0]["scans"].values()} == {"20200219_016"}
+
+
+def test_calibration_alone(real, tmp_path):
+    summary = process(real[0], [real[1][3]], tmp_path)
+    assert summary["pixels_usable"] >= 7
+    assert summary["pfy_max_ev"] == {}
+    assert summary["o_k_dip"] is None
+    assert summary["photons_outside_logs"] > 0
+
+
+def test_a_cut_off_file_is_read_as_far_as_it_goes(real, tmp_path):
+    files = tmp_path / "files"
+    files.mkdir()
+    for n in (7, 19):
+        shutil.copy(real[0] / f"20200219_chan{n}.off", files)
+    cut = files / "20200219_chan7.off"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-1000])
+    (files / "20200219_chan8.off").write_bytes(b"nothing")
+    summary = process(files, [real[1][3]], tmp_path / "out")
+    assert summary["photons"]["7"] == 12566 - 18
+    assert set(summary["problems"]) >= {"20200219_chan7.off", "20200219_chan8.off"}
+    assert summary["pixels"]["7"]["ok"]
+
+
+# -- input that is not right: said before anything heavy is done ------------------------------
+
+
+def photons_file(folder, channel=1, start=1_582_151_030):
+    """A small OFF file with photons once a second from `start` (s since 1970)."""
+    path = folder / f"x_chan{channel}.off"
+    n = 20
+    with OffWriter(
+        path, channel=channel, projectors=np.zeros((3, 8)), basis=np.zeros((8, 3)),
+        frame_period=4.8e-6, presamples=2,
+    ) as writer:  # fmt: skip
+        records = np.zeros(n, off_dtype("0.3.0", 3))
+        records["nsamp"], records["npre"] = 8, 2
+        records["t_ns"] = (start + np.arange(n)) * 10**9
+        records["frame"] = np.arange(n) * 1000
+        records["coefs"][:, 2] = 5000.0
+        records["ptm"] = 4000.0
+        writer.append(records)
+    return path
+
+
+def log_file(folder, kind="cal", sample="mixv4b", name="20200219_001_log", start=1_582_151_030):
+    path = folder / name
+    motor = "motor: mono, " if kind == "data" else ""
+    mono = "" if kind == "data" else "mono: 1000, "
+    points = f"mono: {{780.0: [{start}.0, {start + 10}.0]}}"
+    if kind == "cal":
+        points = f"loop: {{0: [{start}.0, {start + 10}.0]}}"
+    path.write_text(
+        f"--- {{dtype: {kind}, {motor}{mono}sample: {sample}}}\n"
+        f"--- {{header: {{mono: 1000.0, start: {start}.0, stop: {start + 10}.0}}, {points}}}\n"
+    )
+    return path
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        process(tmp_path / "nowhere", [log_file(tmp_path)], tmp_path / "out")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    log = log_file(tmp_path)
+    with pytest.raises(ValueError, match="a file, not a folder"):
+        process(log, [log], tmp_path / "out")
+
+
+def test_no_off_files(tmp_path):
+    (tmp_path / "a.ljh").touch()
+    with pytest.raises(ValueError, match=r"no OFF files \(\*.off\) in it; 1 LJH files"):
+        process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
+
+
+def test_no_logs(tmp_path):
+    photons_file(tmp_path)
+    with pytest.raises(ValueError, match="no logs given"):
+        process(tmp_path, [], tmp_path / "out")
+
+
+def test_missing_log(tmp_path):
+    photons_file(tmp_path)
+    with pytest.raises(ValueError, match="log .*gone: no such file"):
+        process(tmp_path, [tmp_path / "gone"], tmp_path / "out")
+
+
+def test_a_photon_file_is_no_log(tmp_path):
+    path = photons_file(tmp_path)
+    with pytest.raises(ValueError, match="x_chan1.off"):
+        process(tmp_path, [path], tmp_path / "out")
+
+
+def test_no_log_of_a_calibration(tmp_path):
+    photons_file(tmp_path)
+    log = log_file(tmp_path, kind="data")
+    with pytest.raises(ValueError, match="none of the logs 20200219_001 is of a calibration"):
+        process(tmp_path, [log], tmp_path / "out")
+
+
+def test_log_given_twice(tmp_path):
+    photons_file(tmp_path)
+    log = log_file(tmp_path)
+    with pytest.raises(ValueError, match="20200219_001 is given more than once"):
+        process(tmp_path, [log, log], tmp_path / "out")
+
+
+def test_unknown_sample_needs_lines(tmp_path):
+    photons_file(tmp_path)
+    log = log_file(tmp_path, sample="steel")
+    with pytest.raises(ValueError, match="'steel' is not known; known ones: .*Name its lines"):
+        process(tmp_path, [log], tmp_path / "out")
+
+
+def test_unknown_line(tmp_path):
+    photons_file(tmp_path)
+    with pytest.raises(ValueError, match="'Unobtainium' is not in the table"):
+        process(tmp_path, [log_file(tmp_path)], tmp_path / "out", lines=["Unobtainium"])
+
+
+def test_photons_of_another_day(tmp_path):
+    photons_file(tmp_path, start=1_600_000_000)
+    out = tmp_path / "out"
+    with pytest.raises(
+        ValueError,
+        match="no photons between 2020-02-19 22:23:50 UTC and .*; the files hold photons from "
+        "2020-09-13",
+    ):
+        process(tmp_path, [log_file(tmp_path)], out)
+    assert not out.exists()
+
+
+def test_not_one_readable_file(tmp_path):
+    (tmp_path / "x_chan1.off").write_bytes(b"{}")
+    with pytest.raises(ValueError, match="none of the 1 OFF files can be read; x_chan1.off: "):
+        process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
+
+
+def test_pixels_without_enough_photons_are_refused_by_name(tmp_path):
+    photons_file(tmp_path, 1)
+    photons_file(tmp_path, 2)
+    summary = process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
+    assert set(summary["pixels_refused"]) == {"1", "2"}
+    assert all("usable photons" in r for r in summary["pixels_refused"].values())
+    assert all(p["elastic_ev"] is None for p in summary["pixels"].values())
+
+
+# -- parts ---------------------------------------------------------------------------------------
+
+
+def test_maximum_of_a_noisy_peak():
+    energy = np.linspace(770, 790, 201)
+    value = 20 * np.exp(-0.5 * ((energy - 780.37) / 1.0) ** 2)
+    rng = np.random.default_rng(1)
+    top, sigma = maximum(energy, value + rng.normal(0, 1, 201), np.ones(201))
+    assert abs(top - 780.37) < 3 * sigma
+    assert 0.02 < sigma < 0.3
+
+
+def test_maximum_of_nothing():
+    assert np.isnan(maximum(np.arange(5.0), np.full(5, np.nan), np.ones(5))).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "edge"), [(768, 805, "Co L"), (526, 555, "O K"), (300, 320, None)]
+)
+def test_edge_follows_from_the_energies(low, high, edge):
+    found = preset_of(np.linspace(low, high, 50))
+    assert (found.edge if found else None) == edge
+
+
+def test_bins_hold_the_windows():
+    from redoxscope.process._scans import BINS
+
+    assert BINS == Bins(200.0, 1200.0, 0.5)
+
+
+# -- the command ---------------------------------------------------------------------------------
+
+
+def test_command(real, tmp_path):
+    result = CliRunner().invoke(
+        tes_app, ["process", str(real[0]), "--log", str(real[1][3]), "--out", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "84954 photons in 8 pixels" in result.output
+    assert "elastic 1000" in result.output
+    assert (tmp_path / "summary.json").is_file()
+
+
+def test_command_without_files(tmp_path):
+    result = CliRunner().invoke(tes_app, ["process", str(tmp_path), "--log", "x"])
+    assert isinstance(result.exception, ValueError)
+    assert "no OFF files" in str(result.exception)
