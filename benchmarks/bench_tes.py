@@ -68,7 +68,7 @@ def latency_rows(rate: float = 5e3, seconds: float = 10.0) -> list[Row]:
     return [
         {"what": f"photon -> live batch, {what}, p95", "value": np.percentile(milliseconds, 95),
          "unit": "ms", "target": 250.0,
-         "reference": f"median {np.median(milliseconds):.0f} ms; the server sends every 50 ms"},
+         "reference": f"median {np.median(milliseconds):.0f} ms; the server sends every 20 ms"},
         {"what": f"end of the window -> point read, {what}, p95",
          "value": 1e3 * float(np.percentile(closing, 95)), "unit": "ms", "target": None,
          "reference": "of which lateness 100 ms"},
@@ -81,10 +81,12 @@ def sustained_rows(rate: float = 1e5, seconds: float = 60.0) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, detector(rate, Path(folder)) as (_, tes):
         tes.dwell.put(1.0)
         tes.trigger().wait(30)
-        memory, cpu, began = me.memory_info().rss, sum(me.cpu_times()[:2]), time.monotonic()
+        cpu, began, memory = sum(me.cpu_times()[:2]), time.monotonic(), 0
         first = tes.run.acquisition.photons
         while time.monotonic() - began < seconds:
             tes.trigger().wait(30)
+            if not memory and time.monotonic() - began > seconds / 4:  # buffers have their size
+                memory = me.memory_info().rss
         took = time.monotonic() - began
         cpu = sum(me.cpu_times()[:2]) - cpu
         grown = me.memory_info().rss - memory
@@ -100,7 +102,7 @@ def sustained_rows(rate: float = 1e5, seconds: float = 60.0) -> list[Row]:
         {"what": f"late, {what}", "value": totals["tes_total_late"], "unit": "photons",
          "target": 0.0, "reference": ""},
         {"what": f"memory grown, {what}", "value": grown / 1e6, "unit": "MB", "target": 50.0,
-         "reference": "photon list on disk included"},
+         "reference": "after the first quarter"},
     ]  # fmt: skip
 
 

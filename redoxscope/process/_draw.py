@@ -20,6 +20,7 @@ __all__ = ["draw_calibration", "draw_inverse"]
 
 GOOD, BAD = "#0072b2", "#c1121f"
 STEP_EV = 1.0
+SHOWN_EV = 6.0
 
 
 def draw_calibration(figure: Figure, made: Calibrated) -> None:
@@ -123,16 +124,23 @@ def _residuals(ax: Axes, made: Calibrated) -> None:
             names.setdefault(x.name, x.energy_ev)
     order = sorted(names, key=lambda name: names[name])
     rng = np.random.default_rng(0)
-    for k, name in enumerate(order):
-        for p in made.calibration.pixels:
-            for x in p.lines:
-                if x.name == name and abs(x.residual_ev) < 8:
-                    ax.plot(k + rng.uniform(-0.22, 0.22), x.residual_ev,
-                            "o" if not x.left_out else "x", ms=3.5, mew=0.8, alpha=0.75,
-                            color=GOOD if p.ok else BAD)  # fmt: skip
+    for ok in (True, False):
+        for left_out in (False, True):
+            found = [
+                (order.index(x.name), x.residual_ev)
+                for p in made.calibration.pixels
+                for x in p.lines
+                if p.ok is ok and x.left_out is left_out and abs(x.residual_ev) < SHOWN_EV
+            ]
+            if found:
+                at, residual = np.transpose(found)
+                ax.plot(
+                    at + rng.uniform(-0.22, 0.22, len(at)), residual, "x" if left_out else "o",
+                    ms=3.5, mew=0.8, alpha=0.75, ls="none", color=GOOD if ok else BAD,
+                )  # fmt: skip
     ax.axhline(0, color="0.5", lw=0.8)
     shifts = made.calibration.line_shifts
-    labels = [f"{n.replace('La', 'Lα')}\n{shifts.get(n, 0.0):+.1f}" for n in order]
+    labels = [f"{n.replace('La', 'Lα')}\n{round(shifts.get(n, 0.0), 1) + 0.0:+.1f}" for n in order]
     ax.set_xticks(range(len(order)), labels, fontsize=8)
     ax.set_ylabel("residual (eV)")
     ax.set_title("lines, and by how much (eV) they differ from the table", fontsize=9)
@@ -146,13 +154,15 @@ def _elastic(ax: Axes, made: Calibrated) -> None:
     if mono is None:
         ax.text(0.5, 0.5, "no elastic line", ha="center", transform=ax.transAxes, color="0.4")
         return
-    for k, p in enumerate(pixels):
-        colour = GOOD if p.ok else BAD
-        if math.isfinite(p.elastic_ev):
-            half = p.elastic_fwhm_ev / 2 if math.isfinite(p.elastic_fwhm_ev) else 0.0
-            ax.errorbar(k, p.elastic_ev - mono, half, fmt="o", ms=4, lw=1, color=colour)
-        else:
-            ax.plot(k, 0, "x", color=colour)
+    at = np.array([p.elastic_ev for p in pixels]) - mono
+    half = np.nan_to_num(np.array([p.elastic_fwhm_ev for p in pixels])) / 2
+    good = np.array([p.ok for p in pixels])
+    for which, colour in ((good, GOOD), (~good, BAD)):
+        known = np.flatnonzero(which & np.isfinite(at))
+        ax.errorbar(known, at[known], half[known], fmt="o", ms=3.5, lw=0.9, color=colour)
+    lost = np.flatnonzero(~np.isfinite(at))
+    ax.plot(lost, np.zeros(len(lost)), "x", color=BAD)
+    ax.set_ylim(-SHOWN_EV, SHOWN_EV)
     ax.axhline(0, color="0.5", lw=0.8)
     ax.axhspan(-1.5, 1.5, color="0.92", zorder=0)
     every = max(1, math.ceil(len(pixels) / 12))

@@ -74,6 +74,7 @@ class Bench:
         self.model, self.clock, self.faults = model, clock, Faults()
         self.energy_offset = energy_offset
         self._preparing: asyncio.Task[None] | None = None
+        self._image_due = True
         energy = float(model.energies[0]) if isinstance(model, MeasuredStack) else START_ENERGY
         self.motors = {}
         for suffix, (low, high, velocity, start) in MOTORS.items():
@@ -186,7 +187,16 @@ class Bench:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Compute the image that the next energy will see, while the motors still move."""
+        """Compute the image that the next energy will see, while the motors still move.
+
+        Only for a scan: without one nobody may ever look at the image, and it is work.
+        """
+        self._image_due = True
+        if self.shutter.follows:
+            self._begin_image()
+
+    def _begin_image(self) -> None:
+        self._image_due = False
         previous = self._preparing
 
         async def prepare() -> None:
@@ -200,6 +210,8 @@ class Bench:
 
     async def ready(self) -> None:
         """Wait for the image at the present energy."""
+        if self._image_due:
+            self._begin_image()
         if self._preparing is not None:
             await self._preparing
 
@@ -247,8 +259,12 @@ class Bench:
         return self._count(columns + x0, np.full(columns.size, row + y0), dwell, begin)
 
     async def _count_point(self, counter: Counter) -> float:
-        await self.ready()
         dwell = float(counter.dwell.value)
+        if counter is self.counters["i0"]:
+            begin = self.clock.now()
+            await self.clock.sleep_until(begin + dwell)
+            return self.model.monitor(self._energy, dwell, begin, self._flux)
+        await self.ready()
         x0, y0 = self._coarse()
         x = x0 + self.motors["Sample:FineX"].position
         y = y0 + self.motors["Sample:FineY"].position

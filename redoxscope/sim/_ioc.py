@@ -159,6 +159,11 @@ class ShutterBlade(PVGroup):
     def is_open(self) -> bool:
         return bool(self.status.value)
 
+    @property
+    def follows(self) -> bool:
+        """Whether the scanner has it."""
+        return self._following
+
     async def _move(self, is_open: bool) -> None:
         stuck = self._faults.shutter_stuck and not is_open
         if not stuck and self.is_open != is_open:

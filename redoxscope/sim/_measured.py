@@ -233,6 +233,12 @@ class MeasuredStack:
             "i0": np.full(x.size, np.nan),
         }
 
+    def monitor(
+        self, energy_ev: float, dwell_s: float, t_s: float, flux_scale: float = 1.0
+    ) -> float:
+        """NaN: a measured stack has no monitor."""
+        return float("nan")
+
     def point(
         self,
         energy_ev: float,

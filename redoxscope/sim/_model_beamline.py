@@ -226,6 +226,28 @@ class BeamlineModel:
             counts = self.transmission.count(photons * share * flicker, dwell_s, rng)
         return {"transmission": counts, "i0": i0}
 
+    def monitor(
+        self, energy_ev: float, dwell_s: float, t_s: float, flux_scale: float = 1.0
+    ) -> float:
+        """Counts of the monitor in one dwell; it stands before the sample and needs no image.
+
+        Parameters
+        ----------
+        energy_ev : float
+            True photon energy (eV).
+        dwell_s : float
+            s.
+        t_s : float
+            Time after the start (s), for the ring current.
+        flux_scale : float
+            Share of the full flux.
+        """
+        photons = self.beam.rate(energy_ev, t_s) * dwell_s * flux_scale
+        with self._lock:
+            flicker = max(1 + self.beam.noise * self._rng.standard_normal(), 0.0)
+            expected = photons * self.beam.monitor_efficiency(energy_ev) * flicker
+            return float(self.i0.count(np.array([expected]), dwell_s, self._rng)[0])
+
     def point(
         self,
         energy_ev: float,

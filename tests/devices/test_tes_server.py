@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 
 from redoxscope.devices import DeviceError
@@ -153,3 +154,55 @@ def test_two_clients_see_the_same(server, tes, tmp_path):
     other.destroy()
     measure(tes)
     tes.unstage().wait(WAIT)
+
+
+def test_a_wrong_time_scale_is_refused(server, tes):
+    tes.stage().wait(WAIT)
+    measure(tes, 1)
+    tes.client.status.wait_for(
+        "TRIGGERRATE",
+        lambda _: tes._receiver._last[1] - tes._receiver._first[1] > 2.0,
+        WAIT,
+        what="it counts",
+    )
+    tes.unstage().wait(WAIT)
+    tes.time_scale.put(1.0)
+    with pytest.raises(DastardError, match=r"clock runs [\d.]+ s per second here, but time_scale is 1"):
+        tes.stage().wait(WAIT)
+    tes.unstage().wait(WAIT)
+    tes.time_scale.put(SPEED)
+    one_run(tes, 1)
+
+
+@pytest.mark.slow
+def test_a_calibration_from_its_own_photons(tmp_path):
+    """Of a reference sample: the pixels that are bad are found, and spectra are right after it."""
+    with SimulatedDastard(
+        speed=50.0, seed=1, data=tmp_path / "dastard", sample="reference"
+    ) as server:
+        server.beam(energy=1000.0, open=True)
+        tes = make_tes(server, tmp_path)
+        truly = {p.channel for p in tes.calibration.pixels if p.ok}
+        tes.set_calibration(None)
+        tes.calibrating.put(True)
+        tes.calibrator.elastic.put(1000.0)
+        tes.dwell.put(10.0)
+        tes.stage().wait(WAIT)
+        measure(tes, 30)
+        totals(tes)
+        tes.calibrator.trigger().wait(200)
+        made = {key: reading["value"] for key, reading in tes.calibrator.read().items()}
+        assert made["tes_calibration_uid"] == tes.calibration.uid == tes.calibration_uid.get()
+        assert made["tes_pixels_ok"] == sum(made["tes_pixel_ok"]) == len(tes.calibration.usable)
+        assert set(tes.calibration.usable) <= truly
+        assert len(tes.calibration.usable) > 0.95 * len(truly)
+        for key, description in tes.calibrator.describe().items():
+            assert description["shape"] == ([240] if "pixel_" in key else [])
+        tes.unstage().wait(WAIT)
+
+        tes.calibrating.put(False)
+        points, _ = one_run(tes, 1)
+        spectrum = np.array(points[0]["tes_spectrum"])
+        elastic = tes.bins.centers[1500:][np.argmax(spectrum[1500:])]  # from 950 eV
+        assert elastic == pytest.approx(1000.0, abs=1.0)
+        tes.destroy()

@@ -16,7 +16,7 @@ BIN_EV = 2.0
 BLUR_EV = 4.0
 BETTER = 0.03
 """A candidate other than a pixel's own best has to be more like the other pixels by this …"""
-WORSE = -3.0
+WORSE = 0.3
 """… and by this times how much lower, relatively, its own score is. Without it, one wrong
 assignment that every pixel could have would do as well as the right one."""
 

@@ -19,6 +19,7 @@ from ...formats import PhotonAsset, PhotonListWriter
 from .._base import DeviceError, Move, logged
 from ._acquisition import Acquisition, Setup
 from ._calibrator import Calibrator
+from ._connected import ConnectedTES
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
 
@@ -28,9 +29,6 @@ log = logging.getLogger("redoxscope.tes")
 
 RATE_PERIOD = 1.0
 """Server's interval (s) between two counts of pulses."""
-ALIVE_PERIOD = 2.0
-"""Server's interval (s) between two signs of life."""
-BACKENDS = ("dastard", "scan_server")
 
 
 @dataclass(frozen=True)
