@@ -39,9 +39,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REDOXSCOPE_DATA"] = f"{folder}/data"
         os.environ["TILED_PROFILES"] = f"{folder}/profiles"
-        from . import bench_analysis, bench_stack
+        from . import bench_analysis, bench_rixs, bench_stack, bench_tes
 
-        show([*bench_stack.rows(), *bench_analysis.rows()])
+        for part in (bench_stack, bench_analysis, bench_rixs, bench_tes):
+            show(part.rows())
 
 
 if __name__ == "__main__":

@@ -19,9 +19,7 @@ __all__ = ["CalibrationStore", "connect_tes", "disconnect_tes"]
 log = logging.getLogger("redoxscope.session")
 
 
-def connect_tes(
-    config: BeamlineConfig, stxm: STXM, *, photons: Path, time_scale: float, timeout: float
-) -> TES:
+def connect_tes(config: BeamlineConfig, stxm: STXM, *, photons: Path, timeout: float) -> TES:
     """Connect to the spectrometer of a beamline, and to the holder in front of it.
 
     Parameters
@@ -31,8 +29,6 @@ def connect_tes(
         Shutter, beam monitor and ring current are its.
     photons : path
         Folder for photon lists.
-    time_scale : float
-        Seconds of the server's clock per second here.
     timeout : float
         Longest time (s) for each to answer.
 
@@ -46,7 +42,6 @@ def connect_tes(
     tes, holder = make_tes(config), make_holder(config)
     tes.attach(shutter=stxm.shutter, i0=getattr(stxm, "i0", None), ring=stxm.ring, holder=holder)
     tes.photon_directory.put(str(photons))
-    tes.time_scale.put(time_scale)
     try:
         if holder is not None:
             connect(holder, timeout)

@@ -99,6 +99,7 @@ class TESConfig(_Strict):
     scan_server_port: int = Field(4000, ge=1, le=65535)
     source: str | None = Field(None, description="Dastard's source; default: the resonators")
     path: str = Field("", description="folder on the server for its files; empty: its own choice")
+    time_scale: PositiveFloat = Field(1.0, description="server's s per s; 1 but in a simulation")
     lateness: PositiveFloat = Field(0.1, description="s after which a point's photons are in")
 
 
@@ -287,6 +288,7 @@ def make_tes(config: BeamlineConfig, *, name: str = "tes") -> TES:
     )
     tes.write_path.put(part.path)
     tes.lateness.put(part.lateness)
+    tes.time_scale.put(part.time_scale)
     return tes
 
 

@@ -95,7 +95,6 @@ class Session:
                     config,
                     self.stxm,
                     photons=data / "photons",
-                    time_scale=1.0 if simulation is None else simulation.speed,
                     timeout=timeout,
                 )
                 if not config.simulated:  # each simulated detector has gain curves of its own
@@ -375,5 +374,5 @@ def _with_simulated_tes(config: Any, simulation: Simulation) -> Any:
     """The beamline with the ports of the simulated Dastard, which take what is free."""
     if config.tes is None or simulation.dastard is None:
         return config
-    port = {"port": simulation.dastard.base}
-    return config.model_copy(update={"tes": config.tes.model_copy(update=port)})
+    there = {"port": simulation.dastard.base, "time_scale": simulation.speed}
+    return config.model_copy(update={"tes": config.tes.model_copy(update=there)})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from redoxscope.cli_tes import tes_app
+from redoxscope.cli._tes import tes_app
 from redoxscope.contract import Bins
 from redoxscope.data import load_lines
 from redoxscope.formats import OffWriter, off_dtype, read_off, read_tes_log

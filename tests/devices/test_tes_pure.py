@@ -275,3 +275,28 @@ def test_photons_of_an_interval_that_nobody_told_do_not_count():
     losses.settle(3000)
     losses.came(np.zeros(1, np.uint16), np.array([1600]))
     assert losses.lost == 1
+
+
+# -- what the server says -----------------------------------------------------------------
+
+
+def rate(seconds):
+    return {"HiTime": f"1970-01-01T00:01:{seconds:02d}Z", "Duration": SECOND, "CountsSeen": [0]}
+
+
+@pytest.mark.parametrize(("scale", "wrong"), [(1.0, False), (2.0, True)])
+def test_the_speed_of_the_clock_is_judged_without_repeated_messages(scale, wrong):
+    from redoxscope.devices.tes import DastardError
+    from redoxscope.devices.tes._receiver import Receiver
+
+    receiver = Receiver("tes", "tes (Dastard host:1)")
+    receiver.clock.scale = scale
+    receiver.status("TRIGGERRATE", rate(0), 100.9)  # an old one, asked for again
+    for k in range(1, 5):
+        receiver.status("TRIGGERRATE", rate(k), 100.0 + k)
+    receiver.status("TRIGGERRATE", rate(4), 104.9)
+    if not wrong:
+        receiver.check_speed()
+        return
+    with pytest.raises(DastardError, match="host:1.*clock runs 1 s per second here"):
+        receiver.check_speed()

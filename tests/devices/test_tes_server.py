@@ -37,9 +37,12 @@ def tes(server, tmp_path):
 def test_a_server_that_dies_within_a_point(server, tes, RE, docs):
     """The plan fails with what happened; started again, the next run is whole."""
     tes.dwell.put(50.0)
-    threading.Timer(0.3, server.kill).start()
+    seen = threading.Event()
+    end = tes.subscribe_batches(lambda batch: seen.set())
+    threading.Thread(target=lambda: (seen.wait(WAIT), server.kill()), daemon=True).start()
     with pytest.raises(Exception) as caught:
-        RE(plan(tes, 3, lambda i: None))
+        RE(plan(tes, 3))
+    end()
     error = caught.value.__cause__ or caught.value
     assert isinstance(error, DeviceError)
     assert f"127.0.0.1:{server.base + 1} closed its connection" in str(error)
@@ -85,7 +88,7 @@ def test_a_client_that_died_leaves_nothing_in_the_way(server, tes, tmp_path):
     tes.trigger()
     tes.destroy()  # as a killed process: the server goes on writing
     other = make_tes(server, tmp_path)
-    assert other.client.writing
+    other.client.wait_for("WRITING", lambda w: w["Active"], "it is writing")
     points, _ = one_run(other, 1)
     assert points[0]["tes_point"] == 0
     assert not other.client.writing
@@ -161,13 +164,15 @@ def test_a_wrong_time_scale_is_refused(server, tes):
     measure(tes, 1)
     tes.client.status.wait_for(
         "TRIGGERRATE",
-        lambda _: tes._receiver._last[1] - tes._receiver._first[1] > 2.0,
+        lambda _: tes._receiver._last and tes._receiver._last[1] - tes._receiver._first[1] > 2.0,
         WAIT,
         what="it counts",
     )
     tes.unstage().wait(WAIT)
     tes.time_scale.put(1.0)
-    with pytest.raises(DastardError, match=r"clock runs [\d.]+ s per second here, but time_scale is 1"):
+    with pytest.raises(
+        DastardError, match=r"clock runs [\d.]+ s per second here, but time_scale is 1"
+    ):
         tes.stage().wait(WAIT)
     tes.unstage().wait(WAIT)
     tes.time_scale.put(SPEED)

@@ -48,6 +48,7 @@ class Receiver:
         self._acquisition: Acquisition | None = None
         self._recent: deque[tuple[float, NDArray[np.uint16], NDArray[np.int64]]] = deque()
         self._clock_told = threading.Event()
+        self._newest = 0
         self._first: tuple[int, float] | None = None
         self._last: tuple[int, float] | None = None
         self._subscribers: list[Callable[[LiveBatch], None]] = []
@@ -144,13 +145,19 @@ class Receiver:
             end = parse_rfc3339(content["HiTime"])
             self.clock.heard(end, at)
             self._clock_told.set()
-            self._first, self._last = self._first or (end, at), (end, at)
+            self._note_speed(end, at)
             counts = np.asarray(content["CountsSeen"], np.int64)
             acquisition = self._acquisition
             if acquisition is not None:
                 acquisition.rates(end - int(content["Duration"]), end, counts, at)
         elif tag == "DATADROP" and content.get("TotalObserved"):
             log.warning("%s: data were lost on the way into it: %s", self.where, content)
+
+    def _note_speed(self, end: int, at: float) -> None:
+        # The first may be an old message that was asked for again, as may repeated ones.
+        newest, self._newest = self._newest, max(end, self._newest)
+        if newest and end > newest:
+            self._first, self._last = self._first or (end, at), (end, at)
 
     def lost(self, error: DastardError) -> None:
         """The server ended, or is silent."""
@@ -162,3 +169,4 @@ class Receiver:
         self._clock_told.clear()
         self.clock.reset()
         self._first = self._last = None
+        self._newest = 0

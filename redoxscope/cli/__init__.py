@@ -1,0 +1,52 @@
+"""The command ``redoxscope``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from ._commands import check, recover, shell, sim
+from ._demo import demo_app
+from ._tes import tes_app
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Soft X-ray spectromicroscopy and RIXS with Bluesky: live maps with their uncertainty, "
+    "on a beamline or on a simulated one.",
+)
+app.add_typer(demo_app, name="demo")
+app.add_typer(tes_app, name="tes")
+for command in (sim, check, shell, recover):
+    app.command()(command)
+
+
+def _known_errors() -> tuple[type[BaseException], ...]:
+    """Errors that explain themselves: shown as one line, without a traceback."""
+    kinds: list[type[BaseException]] = [ValueError, OSError]
+    for module, name in (
+        ("redoxscope.catalog", "CatalogError"),
+        ("redoxscope.sim", "SimulationError"),
+        ("redoxscope.devices", "DeviceError"),
+    ):
+        if module in sys.modules:
+            kinds.append(getattr(sys.modules[module], name))
+    return tuple(kinds)
+
+
+def main(run: Callable[[], Any] = app) -> None:
+    """Entry point: explains errors in a line; ``REDOXSCOPE_DEBUG=1`` shows where they arose."""
+    try:
+        run()
+    except Exception as exc:
+        if os.environ.get("REDOXSCOPE_DEBUG") or not isinstance(exc, _known_errors()):
+            raise
+        typer.echo(f"error: {exc}", err=True)
+        sys.exit(2)

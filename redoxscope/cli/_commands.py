@@ -1,0 +1,162 @@
+"""The commands that are no demonstration."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from ._common import Faults, Sample, Seed, Speed, echo
+
+__all__ = ["check", "recover", "shell", "sim"]
+
+
+def sim(
+    sample: Sample = "lmr",
+    speed: Speed = 1.0,
+    seed: Seed = 1,
+    port: Annotated[int, typer.Option(help="Channel Access port on loopback; 0: a free one.")] = 0,
+    prefix: Annotated[str, typer.Option(help="Start of every PV name.")] = "RS:",
+    write: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Write a beamline file for this simulation here."),
+    ] = None,
+    fault: Faults = None,
+    tes: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Also a simulated Dastard, which writes its files into this folder."),
+    ] = None,
+) -> None:
+    """Run the simulated beamline alone, and say how to connect to it. Ctrl-C ends it."""
+    from importlib import resources
+
+    from ..sim import Simulation, client_environment, free_port
+
+    options: dict[str, object] = {"fault": list(fault)} if fault else {}
+    port = port or free_port()
+    if tes is not None:
+        tes.mkdir(parents=True, exist_ok=True)
+    with Simulation(
+        sample,
+        speed=speed,
+        seed=seed,
+        port=port,
+        prefix=prefix,
+        options=options,
+        tes=False if tes is None else {"data": tes},
+    ) as running:
+        file = write or Path("beamline.yml")
+        if write is not None:
+            text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
+            text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
+            if running.dastard is None:
+                text = text[: text.index("tes:\n")] + text[text.index("catalog:\n") :]
+            else:
+                there = f"port: {running.dastard.base}\n  time_scale: {speed:g} "
+                text = text.replace("port: 5500 ", there, 1)
+            write.write_text(text, encoding="utf-8")
+        echo(f"The simulated beamline answers as {prefix}* (process {running.pid}).\n")
+        if running.dastard is not None:
+            echo(f"Its Dastard has the ports {running.dastard.base} to {running.dastard.base + 4}.")
+        echo("In another terminal:")
+        for key, value in client_environment([port]).items():
+            echo(f'  export {key}="{value}"')
+        if write is None:
+            echo("and, for a beamline file with this prefix, start this with --write beamline.yml")
+        echo(f"  redoxscope check {file}\n  redoxscope shell --beamline {file}\n\nCtrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            running.wait()
+        if not running.alive:
+            raise RuntimeError(f"the simulated beamline died: {running.output.strip()}")
+
+
+def check(
+    beamline: Annotated[Path, typer.Argument(help="Beamline file (YAML).")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the PVs.")] = 5.0,
+) -> None:
+    """Connect to all that a beamline file names, list what is missing. Moves nothing."""
+    from ..config import load_beamline, make_holder, make_stxm, make_tes
+    from ..devices import DeviceError
+    from ..session import missing_pvs, walk_pvs
+
+    config = load_beamline(beamline)
+    found, total = 0, 0
+    for device in (make_stxm(config), make_holder(config)):
+        if device is None:
+            continue
+        missing = missing_pvs(device, timeout)
+        count = sum(1 for _ in walk_pvs(device))
+        found, total = found + count - len(missing), total + count
+        for attribute, pv in missing:
+            echo(f"missing  {pv}  ({device.name}.{attribute})")
+    wrong = found < total
+    if config.tes is not None:
+        tes = make_tes(config)
+        try:
+            tes.connect(timeout)
+            echo(f"{tes.where} answers.")
+        except DeviceError as exc:
+            wrong = True
+            echo(f"missing  {exc}")
+        finally:
+            tes.destroy()
+    echo(f"{config.name}: {found} of {total} PVs answer. Nothing was moved.")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def shell(
+    beamline: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Beamline file; without it, the simulated beamline."),
+    ] = None,
+    sample: Sample = "lmr",
+    speed: Speed = 1.0,
+    seed: Seed = 1,
+) -> None:
+    """IPython with RE, cat, bp, bps, bpp, the devices and the plans."""
+    from IPython import start_ipython
+    from traitlets.config import Config
+
+    from ..session import start_session
+
+    tes = True if beamline is None else None
+    with start_session(beamline, sample=sample, speed=speed, seed=seed, tes=tes) as session:
+        config = Config()
+        config.TerminalInteractiveShell.banner2 = _banner(session)
+        config.InteractiveShell.xmode = "Minimal"
+        start_ipython(argv=[], user_ns=session.namespace(), config=config)
+
+
+def _banner(session: Any) -> str:
+    return f"""
+redoxscope on {session.config.name}
+  RE(energy_stack(stxm, edge="Mn L3", center=(0, 0), size=5, pixels=100, dwell=0.001))
+  omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
+  cat[-1]["primary"].read()    the last run
+  Ctrl-C twice pauses; then RE.resume(), RE.stop() or RE.abort()
+names: s RE cat bp bps bpp stxm energy {" ".join(session.stxm.component_names)} omap
+"""
+
+
+def recover(
+    data: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Data directory; default $REDOXSCOPE_DATA, else the user's."),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Tiled profile of the catalog.")] = "redoxscope",
+) -> None:
+    """Put runs that a crash kept out of the catalog into it, from their document logs."""
+    from ..catalog import data_directory, open_catalog
+    from ..catalog import recover as recover_logs
+
+    documents = data_directory(data) / "documents"
+    reports = recover_logs(documents, open_catalog(profile, directory=data))
+    for report in reports:
+        echo(f"{report.status:9}  {report.uid}  {report.lines} lines  {report.message}".rstrip())
+    if not reports:
+        echo(f"Nothing to recover in {documents}.")
+    if any(report.status == "failed" for report in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,39 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any, Optional
+
+import typer
+
+__all__ = ["Faults", "Sample", "Seed", "Speed", "echo", "progress_bar"]
+
+Sample = Annotated[str, typer.Option(help='"lmr", or an HDF5 file with a measured stack.')]
+Speed = Annotated[float, typer.Option(help="Simulated seconds per real second.")]
+Seed = Annotated[int, typer.Option(help="Of the simulated sample and noise.")]
+Faults = Annotated[
+    Optional[list[str]],  # noqa: UP007, UP045  typer reads it
+    typer.Option("--fault", help='A fault to simulate, e.g. "missed_trigger 12"; repeatable.'),
+]
+
+
+def echo(text: str) -> None:
+    typer.echo(text)
+
+
+def progress_bar(unit: str) -> Any:
+    """Progress bar on standard error, which a terminal shows and a file does not."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    # An interrupted run is reported in words; bluesky would log it with a traceback.
+    logging.getLogger("bluesky").setLevel(logging.CRITICAL)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), refresh_per_second=4)

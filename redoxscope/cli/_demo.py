@@ -1,0 +1,178 @@
+"""``redoxscope demo``: whole experiments on the simulated beamline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ._common import Faults, Sample, Seed, Speed, echo, progress_bar
+
+__all__ = ["demo_app"]
+
+demo_app = typer.Typer(
+    no_args_is_help=True, help="Run a whole experiment on the simulated beamline."
+)
+
+
+@demo_app.command("stack")
+def demo_stack(
+    edge: Annotated[str, typer.Option(help='Absorption edge, e.g. "Mn L3", "O K".')] = "Mn L3",
+    sample: Sample = "lmr",
+    pixels: Annotated[int, typer.Option(help="Columns and rows of the image.")] = 80,
+    speed: Speed = 10.0,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    window: Annotated[bool, typer.Option(help="Show the map in a window.")] = True,
+    fault: Faults = None,
+) -> None:
+    """Take an energy stack and map the oxidation state while it streams."""
+    from ..demo import run_stack
+
+    echo("Starting the simulated beamline …")
+    with progress_bar("lines") as progress:
+        task = progress.add_task("connecting", total=None)
+        session: Any = None
+        told = -1
+
+        def on_start(started: Any) -> None:
+            nonlocal session
+            session = started
+            echo(f"Connected to {started.config.name} ({started.simulation.prefix}*). First line …")
+
+        def on_line(k: int, line: int, energy: float) -> None:
+            nonlocal told
+            snapshot = session.map.snapshot
+            text = f"{energy:8.2f} eV"
+            total = None
+            if snapshot is not None:
+                total = snapshot.lines_total
+                if snapshot.result.n_mask:
+                    result = snapshot.result
+                    text += f"  {snapshot.names[0]} {result.mean:.3f}, σ {result.sigma_median:.3f}"
+            if not progress.console.is_terminal and k != told:
+                told = k
+                echo(text)
+            progress.update(task, description=text, advance=1, total=total)
+
+        result = run_stack(
+            edge=edge,
+            sample=sample,
+            pixels=pixels,
+            speed=speed,
+            seed=seed,
+            out=out,
+            window=window,
+            on_start=on_start,
+            on_line=on_line,
+            simulation_options={"fault": list(fault)} if fault else None,
+        )
+    _report(result, out)
+
+
+def _report(result: Any, out: Path) -> None:
+    s = result.summary
+    if s["n_mask"]:
+        echo(
+            f"\n{s['fraction_of']} fraction {s['fraction_mean']:.3f} "
+            f"(spread {s['fraction_std']:.3f}) over {s['n_mask']} pixels, "
+            f"median σ {s['sigma_median']:.3f}"
+        )
+    if s["fraction_rms_error"] is not None:
+        echo(
+            f"against the simulated truth: rms {s['fraction_rms_error']:.4f}, "
+            f"pull {s['pull_std']:.2f} (1 = the σ is right)"
+        )
+    echo(f"lines missed {s['lines_missed']}, retried {s['lines_retried']}")
+    _echo_where(result, out)
+
+
+def _echo_where(result: Any, out: Path) -> None:
+    """Where the results are; ends with a status of its own when the run ended early."""
+    echo(f"picture   {result.picture}")
+    echo(f"summary   {out / 'summary.json'}")
+    if result.exit_status != "success":
+        echo(f"the run ended early ({result.exit_status}); what was taken is in the catalog")
+    echo(
+        "\nOpen the run, in .venv/bin/python or `redoxscope shell`:\n"
+        "  from databroker import catalog\n"
+        f'  run = catalog["redoxscope"]["{result.uid}"]\n'
+        '  run["primary"].read()'
+    )
+    if result.exit_status != "success":
+        raise typer.Exit(130)
+
+
+@demo_app.command("rixs")
+def demo_rixs(
+    edge: Annotated[str, typer.Option(help='"O K", "Mn L", "Co L" or "Ni L".')] = "O K",
+    passes: Annotated[int, typer.Option(help="How often to go through the energies.")] = 5,
+    sample: Annotated[
+        str, typer.Option(help="lmr_charged, lmr_pristine or lmr_heated.")
+    ] = "lmr_charged",
+    speed: Speed = 20.0,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-rixs"),
+    window: Annotated[bool, typer.Option(help="Show the map in a window.")] = True,
+    fault: Faults = None,
+) -> None:
+    """Calibrate a TES spectrometer, measure a RIXS map and watch it grow."""
+    from ..demo import run_rixs
+
+    echo("Starting the simulated beamline and its spectrometer …")
+    with progress_bar("points") as progress:
+        task = progress.add_task("connecting", total=None)
+        session: Any = None
+        stage, told = "", -1
+
+        def on_start(started: Any) -> None:
+            nonlocal session
+            session = started
+            echo(f"Connected to {started.config.name} and to {started.tes.where}.")
+
+        def on_stage(name: str, points: int) -> None:
+            nonlocal stage, told
+            stage, told = name, -1
+            echo({"calibration": "Calibrating on the reference sample …", "map": "Map …"}[name])
+            progress.reset(task, total=points, description=name)
+
+        def on_point(ipass: int, index: int, energy: float) -> None:
+            nonlocal told
+            if stage == "calibration":
+                progress.update(task, advance=1)
+                return
+            snapshot = session.rixs.snapshot
+            text = f"pass {ipass + 1}  {energy:8.2f} eV"
+            if snapshot is not None and snapshot.points_done:
+                text += f"  {snapshot.photons} photons, {snapshot.late} late, {snapshot.lost} lost"
+            if not progress.console.is_terminal and ipass != told:
+                told = ipass
+                echo(text)
+            progress.update(task, description=text, advance=1)
+
+        result = run_rixs(
+            edge=edge,
+            passes=passes,
+            sample=sample,
+            speed=speed,
+            seed=seed,
+            out=out,
+            window=window,
+            on_start=on_start,
+            on_stage=on_stage,
+            on_point=on_point,
+            simulation_options={"fault": list(fault)} if fault else None,
+        )
+    s = result.summary
+    echo(
+        f"\n{s['photons']} photons in {s['points']} points of {s['passes']} passes, "
+        f"{s['photons_late']} late, {s['photons_lost']} lost; {s['pixels_used']} pixels used"
+    )
+    if s["pfy_chi2_dof"] is not None:
+        echo(f"PFY against the simulated truth: chi2/dof {s['pfy_chi2_dof']:.2f} (1 = within σ)")
+    if s["spfy_significance"] is not None:
+        echo(f"feature in the sPFY: {s['spfy_significance']:.1f} σ beyond the PFY's share")
+    if s["message"]:
+        echo(s["message"])
+    _echo_where(result, out)
