@@ -266,7 +266,9 @@ def _yield(ax: Axes, snapshot: RixsSnapshot, name: str, colour: str) -> None:
         ax.errorbar(energy, value, sigma, fmt="-o", ms=2.2, lw=0.8, elinewidth=0.7, color=colour)
         feature = snapshot.features.get(name)
         if feature is not None and np.isfinite(feature.profile).any():
-            share = value - feature.profile[order]
+            low, high = feature.excitation
+            inside = (energy >= low) & (energy <= high)
+            share = np.where(inside, value - feature.profile[order], np.nan)
             ax.plot(energy, share, color="0.35", lw=0.9, ls=(0, (4, 2)), zorder=1)
             ax.fill_between(energy, share, value, where=share < value, color=colour, alpha=0.2)
             ax.plot([], [], color="0.35", lw=0.9, ls=(0, (4, 2)), label="share of the PFY")

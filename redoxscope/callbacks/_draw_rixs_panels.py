@@ -17,6 +17,7 @@ __all__ = ["damage_panel", "pixel_board"]
 
 MARKS = {
     PixelState.LEFT_OUT: ("x", "0.35", "left out"),
+    PixelState.SPARE: (".", "0.75", "not chosen"),
     PixelState.SILENT: ("o", "#56b4e9", "silent"),
     PixelState.ODD: ("^", "#e69f00", "odd rate"),
 }
@@ -43,7 +44,7 @@ def pixel_board(ax: Axes, snapshot: RixsSnapshot) -> None:
     values = np.full(rows * columns, np.nan)
     values[: len(health)] = health.photons
     states = health.states
-    values[: len(health)][states == PixelState.LEFT_OUT] = np.nan
+    values[: len(health)][np.isin(states, (PixelState.LEFT_OUT, PixelState.SPARE))] = np.nan
     good = values[np.isfinite(values)]
     top = max(float(np.percentile(good, 99)) if good.size else 1.0, 1.0)
     image = ax.pcolormesh(

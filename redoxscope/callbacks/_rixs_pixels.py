@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contract import NOT_CHOSEN
+
 __all__ = ["PixelHealth", "PixelState", "PixelTally"]
 
 ENOUGH = 20
@@ -27,6 +29,8 @@ class PixelState(IntEnum):
     LEFT_OUT = 1
     SILENT = 2
     ODD = 3
+    SPARE = 4
+    """Usable, but this run does without it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class PixelHealth:
     def states(self) -> NDArray[np.int8]:
         """`PixelState` of each pixel [n]."""
         state = np.where(self.usable, PixelState.USED, PixelState.LEFT_OUT).astype(np.int8)
+        spare = np.array([reason == NOT_CHOSEN for reason in self.reason], bool)
+        state[~self.usable & spare] = PixelState.SPARE
         median = float(np.median(self.photons[self.usable])) if self.usable.any() else 0.0
         if median >= ENOUGH:
             odd = (self.photons > ODD * median) | (self.photons < median / ODD)
@@ -66,11 +72,11 @@ class PixelHealth:
 
     @property
     def left_out(self) -> dict[int, str]:
-        """Channel and reason of each pixel that is not used."""
+        """Channel and reason of each pixel that cannot be used."""
         return {
             int(channel): reason
             for channel, usable, reason in zip(self.channel, self.usable, self.reason, strict=True)
-            if not usable
+            if not usable and reason != NOT_CHOSEN
         }
 
     def count(self, state: PixelState) -> int:

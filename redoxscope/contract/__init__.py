@@ -5,6 +5,7 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 """
 
 from ._rixs import (
+    NOT_CHOSEN,
     PHOTON_KEYS,
     PHOTON_STREAM,
     POINT_KEYS,
@@ -29,6 +30,7 @@ from ._window import WINDOW_KINDS, Window
 __all__ = [
     "CONTRACT_VERSION",
     "LINE_KEYS",
+    "NOT_CHOSEN",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",

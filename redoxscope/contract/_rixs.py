@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ._stack import STREAM
 
 __all__ = [
+    "NOT_CHOSEN",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",
@@ -43,6 +44,9 @@ included. ``tes_counts`` are the photons of usable pixels that came before the p
 ``tes_late`` those that came after an earlier point was closed, ``tes_lost`` those that the
 server says it triggered and that never came; the last two as found since the previous event.
 """
+
+NOT_CHOSEN = "not among the pixels chosen"
+"""Reason (``tes_pixel_reason``) of a usable pixel that a run does without."""
 
 PHOTON_STREAM = "tes_photons"
 PHOTON_KEYS = {

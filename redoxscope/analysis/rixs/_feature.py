@@ -38,6 +38,9 @@ class FeatureSignificance:
     profile, profile_sigma : numpy.ndarray [nE]
         Excess at each excitation energy in photons per second at the mean flux, and its standard
         deviation; NaN where it cannot be said.
+    excitation : (float, float)
+        Excitation energies (eV) at which the feature was looked for: the profile is an excess of
+        the feature there, and elsewhere whatever else changes the shape of the emission.
     reason : str
         Why it cannot be said; empty where it can.
     """
@@ -49,6 +52,7 @@ class FeatureSignificance:
     counts: int
     profile: NDArray[np.float64]
     profile_sigma: NDArray[np.float64]
+    excitation: tuple[float, float]
     reason: str = ""
 
     @property
@@ -138,7 +142,7 @@ def feature_significance(
     if reason:
         nan = np.full(len(energies), np.nan)
         return FeatureSignificance(
-            math.nan, math.nan, math.nan, math.nan, int(table[0, 0]), nan, nan, reason
+            math.nan, math.nan, math.nan, math.nan, int(table[0, 0]), nan, nan, excitation, reason
         )
     (a_on, b_on), (a_off, b_off) = table
     ratio = a_off / b_off
@@ -159,6 +163,7 @@ def feature_significance(
         int(a_on),
         profile,
         profile_sigma,
+        excitation,
     )
 
 
