@@ -7,7 +7,7 @@ from ._draw_rixs import draw_rixs
 from ._oxidation_map import OxidationMap
 from ._rixs_batch import photons_of_run, rixs_from_photons, rixs_from_run
 from ._rixs_map import RixsMap
-from ._rixs_pixels import PixelHealth
+from ._rixs_pixels import PixelHealth, PixelState
 from ._rixs_results import rixs_snapshot
 from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot
@@ -20,6 +20,7 @@ __all__ = [
     "MapView",
     "OxidationMap",
     "PixelHealth",
+    "PixelState",
     "RixsMap",
     "RixsSnapshot",
     "Snapshot",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.callbacks import photons_of_run, rixs_from_photons, rixs_from_run
+from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, rixs_from_run
 from redoxscope.contract import STREAM, TOTALS_STREAM, validate_rixs_run
 from redoxscope.devices import DeviceError
 from redoxscope.plans import rixs_map
@@ -94,6 +94,18 @@ def test_the_map_is_made_again_from_photons(session, run):
     again = rixs_from_photons(photons_of_run(stored), stored)
     np.testing.assert_array_equal(live.result.counts, again.result.counts)
     np.testing.assert_allclose(live.result.rate, again.result.rate, rtol=1e-12, equal_nan=True)
+
+
+def test_the_best_pixels_alone(session, run):
+    record = run(passes=1, pixels=64)
+    health = session.rixs.snapshot.pixels
+    assert session.rixs.snapshot.pixels_used == 64
+    assert health.count(PixelState.SPARE) == len(session.tes.calibration.usable) - 64
+    assert set(health.left_out) == {p.channel for p in session.tes.calibration.pixels if not p.ok}
+    assert all(health.left_out.values())
+    validate_rixs_run(record)
+    stored = session.cat[record[0][1]["uid"]]
+    assert rixs_from_run(stored).pixels.count(PixelState.SPARE) == health.count(PixelState.SPARE)
 
 
 def test_pause_in_the_middle_of_a_point(session, run):

@@ -14,7 +14,7 @@ from ophyd.device import Staged
 from ophyd.status import Status
 
 from ...analysis.tes import Calibration
-from ...contract import Bins
+from ...contract import NOT_CHOSEN, Bins
 from ...formats import PhotonAsset, PhotonListWriter
 from .._base import DeviceError, Move, logged
 from ._acquisition import Acquisition, Setup
@@ -245,6 +245,7 @@ class TES(ConnectedTES):
                 f"{self.where}: none of its {len(self.pixels)} pixels is usable in calibration "
                 f"{self.calibration_uid.get()}"
             )
+        self._tell_pixels(set(setup.counted.tolist()))
         name = f"{time.strftime('%Y%m%d-%H%M%S')}_{label}.h5"
         path = Path(self.photon_directory.get()) / name
         self.run_directory.put(files.directory)
@@ -263,6 +264,25 @@ class TES(ConnectedTES):
         self._told, self._reading = (0, 0), None
         self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
         receiver.hand_to(acquisition)
+
+    def _tell_pixels(self, counted: set[int]) -> None:
+        """Say for each pixel whether it counts, and why not."""
+        channels = self.pixels.tolist()
+        known = (
+            {} if self._calibration is None else {p.channel: p for p in self._calibration.pixels}
+        )
+        reasons = []
+        for channel in channels:
+            pixel = known.get(channel)
+            if channel in counted:
+                reasons.append("")
+            elif pixel is None:
+                reasons.append("not in the calibration")
+            else:
+                reasons.append(NOT_CHOSEN if pixel.ok else pixel.reason)
+        self.pixel_channel.put(channels)
+        self.pixel_ok.put([int(channel in counted) for channel in channels])
+        self.pixel_reason.put(reasons)
 
     def _end_run(self) -> None:
         super()._end_run()

@@ -81,6 +81,9 @@ class TESSettings(Device):
     run_directory = Cpt(value="", check=str, doc="folder of the run on the server")
     state_label = Cpt(value="", check=str, doc="state label of the run on the server")
     photon_list = Cpt(value="", check=str, doc="file of the run's photons")
+    pixel_channel = Cpt(value=[], check=list, doc="channel numbers of the array")
+    pixel_ok = Cpt(value=[], check=list, doc="1: the pixel counts in this run")
+    pixel_reason = Cpt(value=[], check=_texts, doc="why it does not; empty where it does")
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
