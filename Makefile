@@ -1,10 +1,10 @@
-# make demo | test | check | bench: each installs what it needs into .venv first.
+# make demo | demo-rixs | test | check | bench: each installs what it needs into .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench constraints clean
+.PHONY: demo demo-rixs test check bench constraints clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
@@ -14,6 +14,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/redoxscope demo stack --out demo
+
+demo-rixs: $(STAMP)
+	$(BIN)/redoxscope demo rixs --out demo-rixs
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
@@ -32,4 +35,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo demo-rixs rixs build *.egg-info
