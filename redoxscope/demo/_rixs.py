@@ -243,17 +243,22 @@ def _number(value: float) -> float | None:
 
 def _pfy_chi2(snapshot: Any, sample: str, seed: int) -> float | None:
     """χ² per degree of freedom of the first PFY against the model's, one scale fitted."""
-    from ..sim import Beam, RixsModel
+    from ..sim import Beam, RixsModel, TesArray
 
     pfy = next((y for y in snapshot.yields.values() if y.window.kind == "PFY"), None)
-    if pfy is None:
+    if pfy is None or snapshot.pixels is None:
         return None
+    array, model, beam = TesArray(seed=seed), RixsModel(seed), Beam()
+    used = snapshot.pixels.channel[snapshot.pixels.usable] - 1
+    record = array.pulses.n_samples * array.pulses.frame_ns * 1e-9
     part = pfy.window.slice(snapshot.bins)
-    model = RixsModel(seed).expected(sample, snapshot.energies, snapshot.bins)
-    truth = model[:, part].sum(axis=1)
-    # The monitor has a spectrum of its own, which is in what was divided by it.
-    truth = truth / np.array([Beam().monitor_efficiency(e) for e in snapshot.energies])
-    return chi2_dof(pfy.value, pfy.counts, truth)
+    truth = []
+    for energy in snapshot.energies:
+        recorded = array.expected(model.emission(sample, energy), snapshot.bins, used)
+        alive = 1 - recorded.sum() * record / len(used)
+        # The monitor has a spectrum of its own, which is in what was divided by it.
+        truth.append(recorded[part].sum() / alive / beam.monitor_efficiency(energy))
+    return chi2_dof(pfy.value, pfy.counts, np.array(truth))
 
 
 def chi2_dof(

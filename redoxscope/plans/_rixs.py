@@ -15,7 +15,7 @@ from ..contract import CONTRACT_VERSION, PHOTON_STREAM, STREAM, TOTALS_STREAM, W
 from ..data import RixsPreset, rixs_preset
 from ._energy_stack import check_energies
 from ._protocols import EnergyAxis, Spectrometer
-from ._safety import MsgGenerator, close, explained, halt, made_safe
+from ._safety import MsgGenerator, close, explained, halt, made_safe, staged
 
 __all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
 
@@ -328,12 +328,11 @@ def _measure(tes: Spectrometer, mono: EnergyAxis, scan: _Scan, md: dict[str, Any
     _check(tes, mono, scan)
     yield from _settings(tes, mono, scan)
 
-    @bpp.stage_decorator([tes])
     @bpp.run_decorator(md={**scan.metadata(tes), **md})
     def run() -> MsgGenerator:
         return (yield from made_safe(_points(tes, mono, scan), _steps(tes)))
 
-    return (yield from run())
+    return (yield from staged(tes, run()))
 
 
 def _calibrate(
@@ -358,14 +357,13 @@ def _calibrate(
         yield Msg("read", tes.calibrator)
         yield Msg("save")
 
-    @bpp.stage_decorator([tes])
     @bpp.run_decorator(md={**scan.metadata(tes), **md})
     def run() -> MsgGenerator:
         return (yield from made_safe(_points(tes, mono, scan, learn), _steps(tes)))
 
     def whole() -> MsgGenerator:
         yield from _settings(tes, mono, scan)
-        return (yield from run())
+        return (yield from staged(tes, run()))
 
     def restore() -> MsgGenerator:
         yield from bps.abs_set(tes.calibrating, False)
@@ -392,10 +390,9 @@ def _points(
         for _ in range(scan.passes):
             for energy in scan.energies:
                 yield from _point(tes, mono, energy, read)
-            yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
-        yield Msg("checkpoint")
+            yield from _announce(tes)
         yield from bps.trigger(tes.totals, wait=True)
-        yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        yield from _announce(tes)
         yield Msg("create", None, name=TOTALS_STREAM)
         yield Msg("read", tes.totals)
         yield Msg("save")
@@ -409,17 +406,26 @@ def _points(
         raise
 
 
+def _announce(tes: Spectrometer) -> MsgGenerator:
+    """Announce the photons that came; between checkpoints, for a replay counts rows twice."""
+    yield Msg("checkpoint")
+    yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+    yield Msg("checkpoint")
+
+
 def _point(tes: Spectrometer, mono: EnergyAxis, energy: float, read: list[Any]) -> MsgGenerator:
     """One point, from its checkpoint: a pause abandons the window and replays all of this.
 
     Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
-    to open each time: a pause closes it, and so does its dead man when nobody asks again.
+    to open each time: a pause closes it, and so does its dead man when nobody asks again. It is
+    asked when the monochromator is there: a long move would outlast the dead man.
     """
     yield Msg("checkpoint")
-    yield Msg("set", mono, energy, group="ready")
+    yield Msg("set", mono, energy, group="energy")
+    yield Msg("wait", None, group="energy")
     if tes.shutter is not None:
-        yield Msg("set", tes.shutter, "hold", group="ready")
-    yield Msg("wait", None, group="ready")
+        yield Msg("set", tes.shutter, "hold", group="shutter")
+        yield Msg("wait", None, group="shutter")
     yield Msg("trigger", tes, group="point")
     for counter in tes.counters:
         yield Msg("trigger", counter, group="point")

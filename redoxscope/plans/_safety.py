@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
 from bluesky.utils import FailedStatus
 
-__all__ = ["SafetyStep", "close", "explained", "halt", "made_safe"]
+__all__ = ["SafetyStep", "close", "explained", "halt", "made_safe", "staged"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -61,6 +64,30 @@ def explained(plan: MsgGenerator) -> MsgGenerator:
         return (yield from plan)
     except FailedStatus as exc:
         raise named(exc) from None
+
+
+def staged(device: Any, plan: MsgGenerator) -> MsgGenerator:
+    """Stage a device whose ``stage`` returns a status, run a plan, unstage it however it ended.
+
+    The RunEngine stages nothing again after a pause, and forgets the wait that the pause broke
+    off; so this waits until the status itself is done.
+    """
+
+    def inner() -> MsgGenerator:
+        group = f"stage {device.name}"
+        status = yield Msg("stage", device, group=group)
+        yield Msg("wait", None, group=group)
+        while status is not None and not status.done:
+            yield Msg("wait_for", None, [partial(_finished, status)])
+        return (yield from plan)
+
+    return (yield from bpp.finalize_wrapper(inner(), lambda: bps.unstage_all(device)))
+
+
+async def _finished(status: Any) -> None:
+    loop, finished = asyncio.get_running_loop(), asyncio.Event()
+    status.add_callback(lambda _: loop.call_soon_threadsafe(finished.set))
+    await finished.wait()
 
 
 def named(exc: BaseException) -> BaseException:

@@ -11,6 +11,7 @@ from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sam
 from ._ports import free_port
 from ._process import Simulation, client_environment
 from ._rixs_model import RIXS_SAMPLES, RixsModel
+from ._tes_array import TesArray
 
 __all__ = [
     "RIXS_SAMPLES",
@@ -22,6 +23,7 @@ __all__ = [
     "SimulatedDastard",
     "Simulation",
     "SimulationError",
+    "TesArray",
     "build_model",
     "client_environment",
     "free_port",

@@ -114,7 +114,7 @@ class Acquisition:
         self._listed = 0  # points in the list's table
         self._move: Move | None = None
         self._result: PointResult | None = None
-        self._waiting: tuple[int, Move] | None = None
+        self._waiting: list[tuple[int, Move]] = []
         self._finished = False
         self._kept: list[Photons] = []
         self._kept_count = 0
@@ -207,6 +207,8 @@ class Acquisition:
         """Everything up to ``mark_ns``, less the lateness, has come."""
         done = None
         with self._lock:
+            if self._finished:
+                return  # what comes now is not taken, so it must not count as lost
             closed = self._book.advance(mark_ns - self.setup.lateness_ns)
             self._losses.settle(self._book.mark)
             if closed is not None:
@@ -218,19 +220,18 @@ class Acquisition:
                     counted=self.setup.calibration is not None,
                 )
                 done, self._move = self._move, None
-            covered = None
-            if self._waiting is not None and self._losses.covered >= self._waiting[0]:
-                covered, self._waiting = self._waiting[1], None
-        if done is not None:
-            done.end()
-        if covered is not None:
-            covered.end()
+            covered = [move for end, move in self._waiting if self._losses.covered >= end]
+            self._waiting = [w for w in self._waiting if w[1] not in covered]
+        for move in covered if done is None else [done, *covered]:
+            move.end()
 
     # -- from the thread of the status ----------------------------------------------------
 
     def rates(self, start_ns: int, end_ns: int, counts: NDArray[np.int64], at: float) -> None:
         """The server says how many pulses each channel had in an interval."""
         with self._lock:
+            if self._finished:
+                return
             self._losses.seen(start_ns, end_ns, counts)
             self._marks.append((at, end_ns))
 
@@ -240,8 +241,8 @@ class Acquisition:
             if self.error is None:
                 self.error = error
             self._abandon()
-            moves = [self._move, self._waiting[1] if self._waiting else None]
-            self._move = self._waiting = None
+            moves = [self._move, *(move for _, move in self._waiting)]
+            self._move, self._waiting = None, []
         for move in moves:
             if move is not None:
                 move.end(error)
@@ -312,28 +313,33 @@ class Acquisition:
             end = max((self._book.window(i)[1] for i in range(n)), default=0)
             done = error is not None or self._losses.covered >= end
             if not done:
-                self._waiting = end, move
+                self._waiting.append((end, move))
         if done:
             move.end(error)
 
     def write_list(self) -> None:
         """Bring the photons that came so far into the list."""
         with self._lock:
-            rows, self._rows = self._rows, []
-            if not rows or self._finished:
-                return
-            try:
-                self._writer.append(
-                    Photons.concatenate(row[0] for row in rows),
-                    np.concatenate([row[1] for row in rows]),
-                    np.concatenate([row[2] for row in rows]),
-                )
-                return
-            except (OSError, ValueError) as exc:
-                error = DeviceError(f"the photons of the run cannot be kept: {exc}")
-                error.__cause__ = exc
-                self._finished = True
-        self.fail(error)
+            error = self._write_rows()
+        if error is not None:
+            self.fail(error)
+
+    def _write_rows(self) -> DeviceError | None:
+        rows, self._rows = self._rows, []
+        if not rows or self._finished:
+            return None
+        try:
+            self._writer.append(
+                Photons.concatenate(row[0] for row in rows),
+                np.concatenate([row[1] for row in rows]),
+                np.concatenate([row[2] for row in rows]),
+            )
+        except (OSError, ValueError) as exc:
+            error = DeviceError(f"the photons of the run cannot be kept: {exc}")
+            error.__cause__ = exc
+            self._finished = True
+            return error
+        return None
 
     def finish(self) -> None:
         """Take no more photons and close the list; again is no error.
@@ -344,9 +350,13 @@ class Acquisition:
             The list could not be completed; names the file.
         """
         self.abandon()
-        self.write_list()
-        with self._lock:
+        with self._lock:  # at once: a photon that came in between would be counted, not listed
+            error = self._write_rows()
             self._finished = True
             n = len(self._book)
             table = [(i, *self._book.window(i)) for i in range(n) if self._book.closed(i)]
-            self._writer.close(points=table)
+            try:
+                self._writer.close(points=table)
+            finally:
+                if error is not None:
+                    self.fail(error)

@@ -1,0 +1,128 @@
+"""Sessions with a spectrometer, its calibrations, and ``redoxscope demo rixs``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from redoxscope._spectrometer import CalibrationStore
+from redoxscope.demo import run_rixs
+from redoxscope.demo._rixs import chi2_dof
+from redoxscope.sim import SimulationError
+
+from ..devices.tes_parts import truth
+
+SUMMARY_KEYS = {
+    "uid", "edge", "passes", "points", "photons", "photons_late", "photons_lost", "pixels_used",
+    "pfy_chi2_dof", "spfy_significance", "map_latency_ms_p95",
+}  # fmt: skip
+
+
+def test_calibrations_are_kept_by_beamline(tmp_path, caplog):
+    store = CalibrationStore(tmp_path / "calibrations", "here")
+    assert store.newest() is None
+    old = replace(truth(1, 8), uid="old", created=1000.0)
+    new = replace(truth(2, 8), uid="new", created=2000.0)
+    for calibration in (new, old):
+        store.keep(calibration)
+    CalibrationStore(store.directory, "there").keep(replace(new, uid="other", created=3000.0))
+    assert store.newest().uid == "new"
+    found = store.load("old")
+    height, base = np.full(8, 5000.0), np.zeros(8)
+    channels = np.arange(1, 9)
+    np.testing.assert_array_equal(
+        found.energy(channels, height, base), old.energy(channels, height, base)
+    )
+    with pytest.raises(ValueError, match="no calibration 'other' of beamline 'here'"):
+        store.load("other")
+    (store.directory / "broken.json").write_text("{")
+    assert store.newest().uid == "new"
+    assert "broken.json is no calibration" in caplog.text
+
+
+def test_a_session_without_spectrometer_says_how_to_get_one():
+    from redoxscope import start_session
+
+    with start_session(speed=50) as s:
+        with pytest.raises(RuntimeError, match=r"start_session\(tes=True\)"):
+            _ = s.tes
+        assert "tes" not in s.devices
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path):
+    from importlib import resources
+
+    from redoxscope.config import load_beamline
+    from redoxscope.devices import DeviceError
+    from redoxscope.session import Session
+    from redoxscope.sim import Simulation, free_port
+
+    port = free_port()
+    with Simulation(speed=50) as running:
+        text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
+        text = text.replace('prefix: ""', f'prefix: "{running.prefix}"', 1)
+        file = tmp_path / "beamline.yml"
+        file.write_text(text.replace("port: 5500", f"port: {port}", 1))
+        with pytest.raises(DeviceError, match="127.0.0.1:.* not reachable"):
+            Session(
+                load_beamline(file), simulation=None, data=tmp_path, tes=True, timeout=1.0
+            ).close()
+
+
+@pytest.mark.slow
+def test_demo_rixs(tmp_path):
+    energies = [528.0, 528.6, 529.2, *np.arange(530.2, 532.0, 0.2).round(1).tolist(), 545.0, 555.0]
+    stages = []
+    result = run_rixs(
+        edge="O K",
+        energies=energies,
+        passes=3,
+        speed=40,
+        out=tmp_path,
+        window=False,
+        calibration_time=80.0,
+        on_stage=lambda name, points: stages.append((name, points)),
+    )
+    assert stages == [("calibration", 8), ("map", 3 * len(energies))]
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary == result.summary and SUMMARY_KEYS <= summary.keys()
+    assert summary["exit_status"] == "success"
+    assert summary["points"] == 3 * len(energies)
+    assert summary["pixels_used"] == 64 and summary["pixels_calibrated"] > 200
+    assert summary["photons"] > 2000
+    assert summary["spfy_significance"] > 5
+    assert 0.2 < summary["pfy_chi2_dof"] < 2.5  # 13 points
+    assert (tmp_path / "rixs_map.png").stat().st_size > 50_000
+    assert not (tmp_path / "live.png").exists()
+    from redoxscope.catalog import open_catalog
+
+    run = open_catalog()[summary["uid"]]
+    assert len(run["primary"].read()["energy"]) == summary["points"]
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"edge": "Fe L"}, "Fe L"),
+        ({"sample": "gold"}, "gold"),
+        ({"passes": 0}, "passes = 0"),
+        ({"speed": 0.0}, "speed"),
+    ],
+)
+def test_demo_rixs_refuses_before_it_starts(tmp_path, options, says):
+    with pytest.raises((ValueError, SimulationError), match=says):
+        run_rixs(out=tmp_path / "out", window=False, **options)
+
+
+def test_chi2_has_one_free_scale():
+    rng = np.random.default_rng(5)
+    expected = rng.uniform(20, 400, 400)
+    counts = rng.poisson(3.0 * expected)
+    exposure = rng.uniform(0.5, 2.0, 400)
+    value = counts / exposure
+    assert chi2_dof(value, counts, expected / exposure) == pytest.approx(1, abs=0.2)
+    assert chi2_dof(value, counts, (expected + 40) / exposure) > 1.5
+    assert chi2_dof(value[:1], counts[:1], expected[:1]) is None
