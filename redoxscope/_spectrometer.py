@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ._connection import connect
 from .analysis.tes import Calibration
 from .config import BeamlineConfig, make_holder, make_tes
+from .contract import Window
+from .data import load_windows, rixs_preset, save_windows
 from .devices import STXM, TES
 
-__all__ = ["CalibrationStore", "connect_tes", "disconnect_tes"]
+__all__ = ["CalibrationStore", "WindowStore", "connect_tes", "disconnect_tes"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -131,3 +133,44 @@ class CalibrationStore:
         except (ValueError, KeyError, TypeError) as exc:
             log.warning("%s is no calibration: %s", path, exc)
             return None
+
+
+class WindowStore:
+    """The user's windows by edge, in a file; where there are none, the preset's.
+
+    Parameters
+    ----------
+    path : path
+        YAML, made when the first are saved.
+
+    Examples
+    --------
+    >>> windows = WindowStore(Path("windows.yml"))              # doctest: +SKIP
+    >>> windows.save("Co L", rmap.windows)                      # doctest: +SKIP
+    >>> RE(rixs_map(tes, mono, edge="Co L", windows=windows["Co L"]))   # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __getitem__(self, edge: str) -> tuple[Window, ...]:
+        """Windows of an edge.
+
+        Raises
+        ------
+        ValueError
+            The edge has neither saved windows nor a preset, or the file is damaged.
+        """
+        saved = load_windows(self.path) if self.path.exists() else {}
+        return saved[edge] if edge in saved else tuple(rixs_preset(edge).windows)
+
+    def save(self, edge: str, windows: Iterable[Window | str]) -> tuple[Window, ...]:
+        """Keep windows for an edge; those of other edges stay.
+
+        Raises
+        ------
+        ValueError
+            A window is none, or two have the same name.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return save_windows(self.path, edge, windows)

@@ -57,6 +57,8 @@ class Session:
         Spectrometer, where the session has one.
     rixs : redoxscope.callbacks.RixsMap
         Live map of the RIXS run that is being taken, or was last.
+    windows : WindowStore
+        Named windows by edge: ``windows["Co L"]``, ``windows.save("Co L", rixs.windows)``.
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
@@ -75,7 +77,7 @@ class Session:
         from bluesky import RunEngine
         from bluesky.preprocessors import SupplementalData
 
-        from ._spectrometer import CalibrationStore, connect_tes
+        from ._spectrometer import CalibrationStore, WindowStore, connect_tes
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .catalog import CatalogWriter
         from .config import make_stxm
@@ -87,6 +89,7 @@ class Session:
         self.stxm = make_stxm(config)
         self._tes: TES | None = None
         self._calibrations = CalibrationStore(data / "calibrations", config.name)
+        self.windows = WindowStore(data / "windows.yml")
         try:
             connect(self.stxm, timeout)
             data.mkdir(parents=True, exist_ok=True)
@@ -129,9 +132,19 @@ class Session:
 
     def _damaged(self, verdict: DamageVerdict) -> None:
         """Pause at the next checkpoint: the user decides whether to go on."""
+        shown = self.rixs.snapshot
+        if self.RE.state != "running" or (shown is not None and shown.finished):
+            log.warning("%s.", verdict.message)
+            return
         log.warning("%s. Pausing: RE.resume() goes on, RE.stop() ends the run.", verdict.message)
-        if self.RE.state == "running":
+        # This waits for the RunEngine, which at the end of a run waits for the map, who calls here.
+        threading.Thread(target=self._pause, daemon=True, name="damage-pause").start()
+
+    def _pause(self) -> None:
+        try:
             self.RE.request_pause(defer=True)
+        except RuntimeError as exc:
+            log.warning("not paused: %s", exc)  # the run has just ended
 
     @property
     def tes(self) -> TES:
@@ -188,8 +201,9 @@ class Session:
             "load_references": data.load_references,
             "references_from_csv": data.references_from_csv,
         }
+        maps = {"omap": self.map, "rmap": self.rixs, "windows": self.windows}
         session = {"s": self, "RE": self.RE, "cat": self.cat, "bp": bp, "bps": bps, "bpp": bpp}
-        return {**self.devices, **names, **helpers, **session, "omap": self.map, "rmap": self.rixs}
+        return {**self.devices, **names, **helpers, **maps, **session}
 
     def close(self) -> None:
         """End the live map's thread, the log and the simulated beamline."""

@@ -131,13 +131,21 @@ def shell(
 
 
 def _banner(session: Any) -> str:
+    names = f"s RE cat bp bps bpp omap {' '.join(session.devices)}"
+    rixs = ""
+    if "tes" in session.devices:
+        names += " rmap windows"
+        rixs = """  RE(tes_calibrate(tes, mono))   on the reference sample, once
+  RE(rixs_map(tes, mono, edge="O K", passes=5))
+  rmap.snapshot                the live map (yields, spectra, features, pixels, damage)
+"""
     return f"""
 redoxscope on {session.config.name}
   RE(energy_stack(stxm, edge="Mn L3", center=(0, 0), size=5, pixels=100, dwell=0.001))
   omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
-  cat[-1]["primary"].read()    the last run
+{rixs}  cat[-1]["primary"].read()    the last run
   Ctrl-C twice pauses; then RE.resume(), RE.stop() or RE.abort()
-names: s RE cat bp bps bpp stxm energy {" ".join(session.stxm.component_names)} omap
+names: {names}
 """
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,6 +287,36 @@ def test_without_stage_nothing_is_counted(tes):
         tes.totals.trigger()
 
 
+def test_totals_do_not_change_once_they_are_complete(tes):
+    tes.stage().wait(WAIT)
+    measure(tes, 2)
+    first, second = tes.totals.trigger(), tes.totals.trigger()  # as after a pause
+    first.wait(WAIT)
+    second.wait(WAIT)
+    complete = tes.totals.read()
+    feed = tes.client.status
+    for _ in range(10):  # the server goes on counting
+        feed.wait_for("TRIGGERRATE", lambda _: True, WAIT, what="it counts", after=feed.count)
+    again = tes.totals.read()
+    assert {k: v["value"] for k, v in again.items()} == {k: v["value"] for k, v in complete.items()}
+    assert again["tes_total_lost"]["value"] == 0
+
+
+def test_a_calibration_of_a_run_that_is_over_does_not_come_into_force(tes, monkeypatch):
+    def too_late(*args, **kwargs):
+        tes.unstage().wait(WAIT)
+        return truth(seed=2)
+
+    monkeypatch.setattr("redoxscope.devices.tes._calibrator.calibrate", too_late)
+    before = tes.calibration
+    tes.calibrating.put(True)
+    tes.stage().wait(WAIT)
+    measure(tes)
+    with pytest.raises(DeviceError, match="not staged"):
+        tes.calibrator.trigger().wait(WAIT)
+    assert tes.calibration is before
+
+
 # -- photons that come late, or never -----------------------------------------------------
 
 
@@ -422,6 +454,16 @@ def test_no_folder_for_photons(tes, tmp_path):
     tes.photon_directory.put("")
     with pytest.raises(ValueError, match="photon_directory"):
         tes.stage()
+
+
+def test_a_photon_list_that_cannot_be_announced_is_closed(tes, tmp_path):
+    folder = tmp_path / "run#1"
+    tes.photon_directory.put(str(folder))
+    with pytest.raises(DeviceError, match="cannot be announced"):
+        tes.stage().wait(WAIT)
+    tes.unstage().wait(WAIT)
+    held = {os.readlink(path) for path in Path("/proc/self/fd").glob("*") if path.is_symlink()}
+    assert not [path for path in held if path.startswith(str(folder))]
 
 
 @pytest.mark.parametrize(

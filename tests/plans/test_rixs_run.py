@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from bluesky import plan_stubs as bps
 from bluesky.utils import RunEngineInterrupted
 
 from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, rixs_from_run
@@ -133,6 +134,64 @@ def test_pause_in_the_middle_of_a_point(session, run):
     assert closed(session)
 
 
+def test_pause_while_the_server_begins_the_run(session, run):
+    """bluesky neither stages again nor goes on waiting for it."""
+    RE, asked = session.RE, []
+
+    def ask(msg):
+        if msg.command == "stage" and not asked:
+            asked.append(threading.Thread(target=RE.request_pause))
+            asked[0].start()
+
+    session.simulation.dastard.fault("late_writing 10")
+    RE.msg_hook = ask
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            run(passes=1)
+        assert not run.record  # no run was opened
+        RE.resume()
+    finally:
+        RE.msg_hook = None
+        session.simulation.dastard.fault("clear")
+    validate_rixs_run(run.record)
+    assert len(events(run.record)) == 4
+    asked[0].join()
+
+
+def test_pause_before_the_totals_are_read_loses_no_photons(session, run, monkeypatch):
+    RE, read, asked = session.RE, session.tes.totals.read, []
+
+    def pause_first():
+        if not asked:
+            asked.append(threading.Thread(target=RE.request_pause))
+            asked[0].start()
+        return read()
+
+    monkeypatch.setattr(session.tes.totals, "read", pause_first)
+    with pytest.raises(RunEngineInterrupted):
+        run(passes=1)
+    asked[0].join()
+    feed = session.tes.client.status
+    for _ in range(10):  # the server goes on counting
+        feed.wait_for("TRIGGERRATE", lambda _: True, 20, what="it counts", after=feed.count)
+    RE.resume()
+    assert events(run.record, TOTALS_STREAM)[1]["tes_total_lost"] == 0
+    validate_rixs_run(run.record)
+
+
+def test_the_shutter_is_open_after_a_long_move(session, run):
+    """The dead man of the shutter runs from when the point begins, not the move before it."""
+    shutter = session.stxm.shutter
+    limit = shutter.dead_man.get()
+    session.RE(bps.mv(session.mono, 1000.0))
+    shutter.dead_man.set(0.9).wait(10)  # s, here; the move takes 2.4 s
+    try:
+        record = run(passes=1, dwell=0.8)
+    finally:
+        shutter.dead_man.set(limit).wait(10)
+    assert min(data["tes_counts"] for data in events(record).values()) > 10
+
+
 def test_abort_leaves_everything_ready_for_the_next_run(session, run):
     RE = session.RE
     timer = threading.Timer(0.5, RE.request_pause)
@@ -218,3 +277,25 @@ def test_damage_pauses_the_scan(session, run):
     assert closed(session)
     session.RE.resume()
     assert len(events(run.record)) == 8
+
+
+def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
+    """The end of a run waits for the map, so the map must not wait for the RunEngine."""
+    from redoxscope.analysis.rixs import DamageVerdict
+
+    verdict = DamageVerdict(True, "sPFY falls by 30 % a pass (6.1 σ)", (), (), 6.1)
+    last = []
+
+    def ending(snapshot):
+        if snapshot.finished:
+            last.append(session.rixs.on_damage(verdict))
+
+    limit, session.rixs.drain_timeout = session.rixs.drain_timeout, 2.0
+    session.rixs.on_update = ending
+    try:
+        record = run(passes=1)
+    finally:
+        session.rixs.on_update, session.rixs.drain_timeout = None, limit
+    assert last == [None] and record[-1][1]["exit_status"] == "success"
+    assert "is not done" not in caplog.text
+    assert "sPFY falls" in caplog.text

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from redoxscope._spectrometer import CalibrationStore
+from redoxscope._spectrometer import CalibrationStore, WindowStore
+from redoxscope.data import rixs_preset
 from redoxscope.demo import run_rixs
 from redoxscope.demo._rixs import chi2_dof
 from redoxscope.sim import SimulationError
@@ -41,6 +42,17 @@ def test_calibrations_are_kept_by_beamline(tmp_path, caplog):
     (store.directory / "broken.json").write_text("{")
     assert store.newest().uid == "new"
     assert "broken.json is no calibration" in caplog.text
+
+
+def test_windows_are_kept_by_edge(tmp_path):
+    windows = WindowStore(tmp_path / "new" / "windows.yml")
+    assert windows["O K"] == rixs_preset("O K").windows
+    windows.save("O K", ["oxo=sPFY[522:525]", "TFY"])
+    again = WindowStore(windows.path)
+    assert [str(w) for w in again["O K"]] == ["oxo=sPFY[522:525]", "TFY"]
+    assert again["Co L"] == rixs_preset("Co L").windows
+    with pytest.raises(ValueError, match="Fe L"):
+        again["Fe L"]
 
 
 def test_a_session_without_spectrometer_says_how_to_get_one():

@@ -344,19 +344,26 @@ class Acquisition:
     def finish(self) -> None:
         """Take no more photons and close the list; again is no error.
 
+        Whoever waits for a point or for the server's counts waits no longer.
+
         Raises
         ------
         OSError
             The list could not be completed; names the file.
         """
         self.abandon()
-        with self._lock:  # at once: a photon that came in between would be counted, not listed
-            error = self._write_rows()
-            self._finished = True
-            n = len(self._book)
-            table = [(i, *self._book.window(i)) for i in range(n) if self._book.closed(i)]
-            try:
+        error = None
+        try:
+            with self._lock:  # at once: a photon that came in between would be counted, not listed
+                error = self._write_rows()
+                self._finished = True
+                n = len(self._book)
+                table = [(i, *self._book.window(i)) for i in range(n) if self._book.closed(i)]
                 self._writer.close(points=table)
-            finally:
-                if error is not None:
-                    self.fail(error)
+        finally:
+            if error is not None:
+                self.fail(error)
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+            for _, move in waiting:
+                move.end()

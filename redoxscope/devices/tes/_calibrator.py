@@ -81,6 +81,8 @@ class Calibrator(Device):
             pixels=self._tes.pixels.tolist(),
             previous=self._tes.calibration,
         )
+        if self._tes.staged_run("be calibrated") is not run:
+            raise DeviceError("the run whose photons were taken is over")
         if not len(made.usable):
             reasons = "; ".join(sorted({p.reason for p in made.pixels})[:5])
             raise DeviceError(f"not one pixel is usable: {reasons}")

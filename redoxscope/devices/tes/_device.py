@@ -259,10 +259,15 @@ class TES(ConnectedTES):
             )
         except OSError as exc:
             raise DeviceError(f"{self.name}: no photon list can be made: {exc}") from exc
+        try:
+            asset = PhotonAsset(writer, self.source)
+        except ValueError:
+            writer.close()
+            raise
         acquisition = Acquisition(setup, receiver.clock, writer, receiver.publish)
         windows = yield_windows(self.windows.get(), bins)
         self._told, self._reading = (0, 0), None
-        self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
+        self.run = Run(acquisition, asset, path, bins, windows)
         receiver.hand_to(acquisition)
 
     def _tell_pixels(self, counted: set[int]) -> None:
