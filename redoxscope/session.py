@@ -77,7 +77,7 @@ class Session:
         from bluesky import RunEngine
         from bluesky.preprocessors import SupplementalData
 
-        from ._spectrometer import CalibrationStore, WindowStore, connect_tes
+        from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .catalog import CatalogWriter
         from .config import make_stxm
@@ -103,7 +103,10 @@ class Session:
                 if not config.simulated:  # each simulated detector has gain curves of its own
                     self._calibrations.load_newest(self._tes)
         except BaseException:
+            if self._tes is not None:
+                disconnect_tes(self._tes)
             self.stxm.destroy()
+            sys.setswitchinterval(self._switch_interval)
             raise
         # Ctrl-C can be handled in the main thread only.
         in_main = threading.current_thread() is threading.main_thread()

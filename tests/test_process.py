@@ -258,6 +258,20 @@ def test_not_one_readable_file(tmp_path):
         process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
 
 
+def test_a_copy_of_a_file_counts_no_photon_twice(tmp_path):
+    path = photons_file(tmp_path, 1)
+    shutil.copy(path, tmp_path / "y_copy.off")
+    later = tmp_path / "later"
+    later.mkdir()
+    photons_file(later, 1, 1_582_151_045).rename(tmp_path / "z_later.off")  # 5 of 20 the same
+    summary = process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
+    assert summary["photons"] == {"1": 35} and summary["photons_total"] == 35
+    assert summary["problems"] == {
+        "y_copy.off": "20 photons are in another file of channel 1 too",
+        "z_later.off": "5 photons are in another file of channel 1 too",
+    }
+
+
 def test_pixels_without_enough_photons_are_refused_by_name(tmp_path):
     photons_file(tmp_path, 1)
     photons_file(tmp_path, 2)

@@ -17,7 +17,9 @@ def sim(
     sample: Sample = "lmr",
     speed: Speed = 1.0,
     seed: Seed = 1,
-    port: Annotated[int, typer.Option(help="Channel Access port on loopback; 0: a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Channel Access port on loopback; 0: a free one.")
+    ] = 0,
     prefix: Annotated[str, typer.Option(help="Start of every PV name.")] = "RS:",
     write: Annotated[
         Optional[Path],  # noqa: UP007, UP045  typer reads it

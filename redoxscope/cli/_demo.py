@@ -90,7 +90,8 @@ def _report(result: Any, out: Path) -> None:
 
 def _echo_where(result: Any, out: Path) -> None:
     """Where the results are; ends with a status of its own when the run ended early."""
-    echo(f"picture   {result.picture}")
+    if result.picture.exists():
+        echo(f"picture   {result.picture}")
     echo(f"summary   {out / 'summary.json'}")
     if result.exit_status != "success":
         echo(f"the run ended early ({result.exit_status}); what was taken is in the catalog")
@@ -167,7 +168,8 @@ def demo_rixs(
     s = result.summary
     echo(
         f"\n{s['photons']} photons in {s['points']} points of {s['passes']} passes, "
-        f"{s['photons_late']} late, {s['photons_lost']} lost; {s['pixels_used']} pixels used"
+        f"{s['photons_late']} late, {s['photons_lost']} lost"
+        + ("" if s["pixels_used"] is None else f"; {s['pixels_used']} pixels used")
     )
     if s["pfy_chi2_dof"] is not None:
         echo(f"PFY against the simulated truth: chi2/dof {s['pfy_chi2_dof']:.2f} (1 = within σ)")

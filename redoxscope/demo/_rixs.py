@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import STREAM, TOTALS_STREAM, point_of
+from ..formats import writable_folder
 from ._stack import DemoResult
 
 __all__ = ["RixsTiming", "run_rixs"]
@@ -152,7 +153,7 @@ def run_rixs(
     }  # fmt: skip
     nothing: Any = None
     rixs_map(nothing, nothing, **options)  # refuses bad input before anything starts
-    out.mkdir(parents=True, exist_ok=True)
+    writable_folder(out)
     timing = RixsTiming(on_point)
     failure: Exception | None = None
     interrupted = False

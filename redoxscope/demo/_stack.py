@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..contract import STREAM, LineStatus, line_of
+from ..formats import writable_folder
 
 __all__ = ["DemoResult", "StackTiming", "run_stack"]
 
@@ -159,7 +160,7 @@ def run_stack(
     from ..callbacks import MapView, draw
     from ..session import start_session
 
-    out.mkdir(parents=True, exist_ok=True)
+    writable_folder(out)
     scan = _scan_of(sample, seed, edge, pixels)
     with start_session(
         sample=sample, speed=speed, seed=seed, simulation_options=simulation_options

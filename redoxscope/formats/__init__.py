@@ -14,6 +14,7 @@ from ._dastard import (
     summary_photons,
 )
 from ._errors import FormatError, IncompleteHeader
+from ._folder import writable_folder
 from ._ljh import LjhFile, LjhWriter, ljh_dtype, read_ljh
 from ._off import OffFile, OffTail, channel_of_name, off_dtype, read_off
 from ._off_writer import OffWriter
@@ -72,4 +73,5 @@ __all__ = [
     "read_tes_log",
     "summary_dtype",
     "summary_photons",
+    "writable_folder",
 ]

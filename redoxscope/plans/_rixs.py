@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.utils import IllegalMessageSequence
 
-from ..contract import CONTRACT_VERSION, PHOTON_STREAM, STREAM, TOTALS_STREAM, Window
-from ..data import RixsPreset, rixs_preset
-from ._energy_stack import check_energies
+from ..contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, Window
+from ..data import load_lines
 from ._protocols import EnergyAxis, Spectrometer
+from ._rixs_scan import RixsScan, check_positive, energy_list, rixs_scan
 from ._safety import MsgGenerator, close, explained, halt, made_safe, staged
 
 __all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
@@ -85,7 +87,7 @@ def rixs_map(
     ophyd.utils.LimitError
         An energy outside the monochromator's limits, before the plan's first message.
     """
-    scan = _scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
+    scan = rixs_scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
     return explained(_measure(tes, mono, scan, dict(md or {})))
 
 
@@ -129,13 +131,14 @@ def xes(
     ValueError, ophyd.utils.LimitError
         As `rixs_map`.
     """
-    energies = [float(energy)] if isinstance(energy, (int, float)) else sorted(energy)
-    _positive("time", time, "s")
-    _positive("dwell", dwell, "s")
+    given = [energy] if np.ndim(energy) == 0 else list(energy)  # type: ignore[arg-type]
+    energies = sorted(energy_list(given, "energy"))
+    check_positive("time", time, "s")
+    check_positive("dwell", dwell, "s")
     if windows is None:
         windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
     passes = math.ceil(time / dwell - 1e-9)
-    scan = _scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
+    scan = rixs_scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
     return explained(_measure(tes, mono, scan, dict(md or {})))
 
 
@@ -185,95 +188,15 @@ def tes_calibrate(
     ValueError, ophyd.utils.LimitError
         As `rixs_map`.
     """
-    _positive("time", time, "s")
-    _positive("dwell", dwell, "s")
+    check_positive("time", time, "s")
+    check_positive("dwell", dwell, "s")
     passes = math.ceil(time / dwell - 1e-9)
-    scan = _scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
-    names = None if lines is None else list(lines)
+    scan = rixs_scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
+    if isinstance(lines, str):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
+    names = [] if lines is None else list(lines)
+    load_lines(names or None)  # refuses unknown names before anything moves
     return explained(_calibrate(tes, mono, scan, names, dict(md or {})))
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """What is asked for, checked as far as it can be without the devices."""
-
-    plan_name: str
-    edge: str | None
-    energies: list[float]
-    passes: int
-    dwell: float
-    windows: tuple[Window, ...]
-    pixels: int
-    sample: str | None
-
-    def metadata(self, tes: Spectrometer) -> dict[str, Any]:
-        holder = tes.holder
-        here = None if holder is None else holder.position
-        return {
-            "plan_name": self.plan_name,
-            "contract_version": CONTRACT_VERSION,
-            "detectors": [tes.name, *(counter.field for counter in tes.counters)],
-            "motors": ["energy"],
-            "shape": [self.passes, len(self.energies)],
-            "num_points": self.passes * len(self.energies),
-            "hints": {"dimensions": [[["energy"], STREAM]]},
-            "energies": self.energies,
-            "passes": self.passes,
-            "dwell": self.dwell,
-            "edge": self.edge,
-            "windows": [str(window) for window in self.windows],
-            **({} if here is None and self.sample is None else {"sample": self.sample or here}),
-        }
-
-
-def _scan(
-    plan_name: str,
-    edge: str | None,
-    energies: Sequence[float] | None,
-    passes: int,
-    dwell: float | None,
-    windows: Sequence[str | Window] | None,
-    pixels: int | None,
-    sample: str | None,
-) -> _Scan:
-    preset: RixsPreset | None = None if edge is None else rixs_preset(edge)
-    if energies is None:
-        if preset is None:
-            raise ValueError(f"{plan_name} needs edge='O K' (or another) or energies=[...] in eV")
-        energies = preset.energies
-    if dwell is None:
-        if preset is None:
-            raise ValueError(f"{plan_name} needs dwell, the live time of a point in s")
-        dwell = preset.dwell
-    _positive("dwell", dwell, "s")
-    if isinstance(passes, bool) or int(passes) != passes or passes < 1:
-        raise ValueError(f"passes = {passes} must be a whole number >= 1")
-    if windows is None:
-        windows = () if preset is None else tuple(preset.windows)
-    if pixels is None:
-        pixels = 0 if preset is None else preset.pixels
-    if int(pixels) != pixels or pixels < 0:
-        raise ValueError(f"pixels = {pixels} must be a whole number >= 0 (0: all)")
-    parsed = tuple(w if isinstance(w, Window) else Window.parse(w) for w in windows)
-    names = [window.name for window in parsed]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two windows are called {twice[0]!r}; write name=PFY[low:high]")
-    return _Scan(
-        plan_name,
-        edge,
-        check_energies([float(e) for e in energies]),
-        int(passes),
-        float(dwell),
-        parsed,
-        int(pixels),
-        sample,
-    )
-
-
-def _positive(name: str, value: float, unit: str) -> None:
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} = {value} {unit} must be greater than 0 {unit}")
 
 
 def _offset(mono: EnergyAxis, edge: str | None) -> float:
@@ -284,8 +207,15 @@ def _offset(mono: EnergyAxis, edge: str | None) -> float:
     return float(mono.offset_at(None))
 
 
-def _check(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> None:
+def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
     """Everything that can be wrong, before anything moves."""
+    for name, device, needs, kind in (
+        ("tes", tes, "check_scan", "TES"),
+        ("mono", mono, "edge_offsets", "Monochromator"),
+    ):
+        if not hasattr(device, needs):
+            what = getattr(device, "name", device)
+            raise ValueError(f"{name} = {what!r} is not a device such as redoxscope.devices.{kind}")
     offset = _offset(mono, scan.edge)
     for energy in scan.energies:
         mono.check_value(energy, offset=offset)
@@ -305,7 +235,7 @@ def _check(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> None:
     )
 
 
-def _settings(tes: Spectrometer, mono: EnergyAxis, scan: _Scan) -> MsgGenerator:
+def _settings(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> MsgGenerator:
     yield from bps.abs_set(mono.offset, _offset(mono, scan.edge))
     yield from bps.abs_set(tes.dwell, scan.dwell)
     yield from bps.abs_set(tes.windows, [str(window) for window in scan.windows])
@@ -324,7 +254,9 @@ def _steps(tes: Spectrometer) -> list[Any]:
     return steps
 
 
-def _measure(tes: Spectrometer, mono: EnergyAxis, scan: _Scan, md: dict[str, Any]) -> MsgGenerator:
+def _measure(
+    tes: Spectrometer, mono: EnergyAxis, scan: RixsScan, md: dict[str, Any]
+) -> MsgGenerator:
     _check(tes, mono, scan)
     yield from _settings(tes, mono, scan)
 
@@ -338,14 +270,13 @@ def _measure(tes: Spectrometer, mono: EnergyAxis, scan: _Scan, md: dict[str, Any
 def _calibrate(
     tes: Spectrometer,
     mono: EnergyAxis,
-    scan: _Scan,
-    lines: list[str] | None,
+    scan: RixsScan,
+    lines: list[str],
     md: dict[str, Any],
 ) -> MsgGenerator:
     _check(tes, mono, scan)
     back = None if tes.holder is None or scan.sample is None else tes.holder.position
-    if lines is not None:
-        yield from bps.abs_set(tes.calibrator.lines, lines)
+    yield from bps.abs_set(tes.calibrator.lines, lines)
     yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
 
     def learn() -> MsgGenerator:
@@ -353,9 +284,7 @@ def _calibrate(
             yield from bps.abs_set(tes.shutter, "closed", wait=True)
         yield Msg("checkpoint")
         yield from bps.trigger(tes.calibrator, wait=True)
-        yield Msg("create", None, name=CALIBRATION_STREAM)
-        yield Msg("read", tes.calibrator)
-        yield Msg("save")
+        yield from _event([tes.calibrator], CALIBRATION_STREAM)
 
     @bpp.run_decorator(md={**scan.metadata(tes), **md})
     def run() -> MsgGenerator:
@@ -376,7 +305,7 @@ def _calibrate(
 def _points(
     tes: Spectrometer,
     mono: EnergyAxis,
-    scan: _Scan,
+    scan: RixsScan,
     learn: Callable[[], MsgGenerator] | None = None,
 ) -> MsgGenerator:
     read = [tes, mono, *tes.counters]
@@ -393,9 +322,7 @@ def _points(
             yield from _announce(tes)
         yield from bps.trigger(tes.totals, wait=True)
         yield from _announce(tes)
-        yield Msg("create", None, name=TOTALS_STREAM)
-        yield Msg("read", tes.totals)
-        yield Msg("save")
+        yield from _event([tes.totals], TOTALS_STREAM)
         if learn is not None:
             yield from learn()
     except GeneratorExit:
@@ -430,7 +357,19 @@ def _point(tes: Spectrometer, mono: EnergyAxis, energy: float, read: list[Any]) 
     for counter in tes.counters:
         yield Msg("trigger", counter, group="point")
     yield Msg("wait", None, group="point")
-    yield Msg("create", None, name=STREAM)
-    for device in read:
-        yield Msg("read", device)
+    yield from _event(read, STREAM)
+
+
+def _event(devices: list[Any], stream: str) -> MsgGenerator:
+    """One event. An event left open would fail the end of the run and hide what went wrong."""
+    yield Msg("create", None, name=stream)
+    try:
+        for device in devices:
+            yield Msg("read", device)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        with suppress(IllegalMessageSequence):  # a pause has dropped it already
+            yield Msg("drop")
+        raise
     yield Msg("save")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data import LineTable, load_lines, mixture_lines
 from ..formats import FormatError, TesLog, read_off, read_tes_log
@@ -130,17 +131,28 @@ def read_files(paths: Sequence[Path], progress: Progress) -> Files:
     parts, problems, left = [], {}, 0
     counts: dict[int, int] = {}
     record_s: dict[int, float] = {}
+    times: dict[int, NDArray[np.int64]] = {}
     for k, path in enumerate(paths):
         progress(f"reading {path.name}", k / len(paths))
         try:
             file = read_off(path)
         except (FormatError, OSError) as e:
-            problems[path.name] = str(e)
+            problems[path.name] = str(e).removeprefix(f"{path}: ")
             continue
         if file.problem:
             problems[path.name] = file.problem
         left += file.leftover_bytes
         photons = file.photons
+        before = times.get(file.channel)
+        if before is not None:  # a copy of a file must not count its photons twice
+            again = np.isin(photons.time_ns, before)
+            if again.any():
+                told = f"{again.sum()} photons are in another file of channel {file.channel} too"
+                problems[path.name] = "; ".join(filter(None, (file.problem, told)))
+                photons = photons[~again]
+        times[file.channel] = (
+            photons.time_ns if before is None else np.append(before, photons.time_ns)
+        )
         parts.append(photons)
         counts[file.channel] = counts.get(file.channel, 0) + len(photons)
         samples = int(np.median(file.records["nsamp"])) if len(file.records) else 0

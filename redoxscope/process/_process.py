@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..callbacks import PixelHealth, RixsSnapshot, rixs_snapshot
-from ..formats import TesLog
+from ..formats import TesLog, writable_folder
 from ._calibrations import (
     Calibrated,
     calibrate_log,
@@ -74,8 +74,7 @@ def process(
     tables = [lines_for(log, lines) for log in cal_logs]
     files = read_files(paths, say)
     check_span(files.photons, read)
-    target = Path(out)
-    target.mkdir(parents=True, exist_ok=True)
+    target = writable_folder(out)
 
     made: list[Calibrated] = []
     for k, (log, table) in enumerate(zip(cal_logs, tables, strict=True)):

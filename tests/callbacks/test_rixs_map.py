@@ -540,3 +540,9 @@ def test_memory_does_not_grow_with_points_repeated(live):
     assert live.snapshot.points_done == run.n
     assert live._queue.empty()
     assert len(live._reader._found) == run.n
+
+
+def test_pixels_of_a_run_that_ended_early_are_those_that_were_chosen(live):
+    run = small(configuration=verdict())
+    play(live, run.documents(points=5))  # no totals came
+    assert live.snapshot.pixels_used == 226

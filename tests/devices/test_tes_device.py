@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -322,6 +320,7 @@ def test_a_calibration_of_a_run_that_is_over_does_not_come_into_force(tes, monke
 
 def test_losses_are_counted(tes, fault):
     fault("drop 0.1")
+    one_run(tes, 1)  # counts of before a client was well connected cannot be compared
     tes.stage().wait(WAIT)
     points = measure(tes, 5)
     total = totals(tes)
@@ -454,16 +453,6 @@ def test_no_folder_for_photons(tes, tmp_path):
     tes.photon_directory.put("")
     with pytest.raises(ValueError, match="photon_directory"):
         tes.stage()
-
-
-def test_a_photon_list_that_cannot_be_announced_is_closed(tes, tmp_path):
-    folder = tmp_path / "run#1"
-    tes.photon_directory.put(str(folder))
-    with pytest.raises(DeviceError, match="cannot be announced"):
-        tes.stage().wait(WAIT)
-    tes.unstage().wait(WAIT)
-    held = {os.readlink(path) for path in Path("/proc/self/fd").glob("*") if path.is_symlink()}
-    assert not [path for path in held if path.startswith(str(folder))]
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,12 @@ def test_the_speed_of_the_clock_is_judged_without_repeated_messages(scale, wrong
         return
     with pytest.raises(DastardError, match="host:1.*clock runs 1 s per second here"):
         receiver.check_speed()
+
+
+def test_lost_data_are_told_once_though_the_server_repeats_it(caplog):
+    from redoxscope.devices.tes._receiver import Receiver
+
+    receiver = Receiver("tes", "tes (Dastard host:1)")
+    for total in (0, 1, 1, 2):
+        receiver.status("DATADROP", {"TotalObserved": total}, 0.0)
+    assert [r.args[1]["TotalObserved"] for r in caplog.records] == [1, 2]

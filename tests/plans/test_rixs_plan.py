@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from ophyd.utils import LimitError
 
@@ -233,6 +234,14 @@ BAD = {
     "spectrum": ({"edge": "O K", "windows": ["PFY[500:5000]"]}, ["5000", "1200 eV"]),
     "dead-man": ({"edge": "O K", "dwell": 40.0}, ["tes", "40 s", "dead_man", "30 s"]),
     "sample": ({"edge": "O K", "sample": "gold"}, ["gold", "holder"]),
+    "one-energy": ({"energies": 700.0, "dwell": 1.0}, ["energies = 700.0", "list", "eV"]),
+    "no-energy": ({"energies": [700.0, None], "dwell": 1.0}, ["energies[1] = None", "eV"]),
+    "text": ({"energies": "abc", "dwell": 1.0}, ["energies = 'abc'", "list"]),
+    "passes-nan": ({"edge": "O K", "passes": math.nan}, ["passes = nan", ">= 1"]),
+    "passes-inf": ({"edge": "O K", "passes": math.inf}, ["passes = inf", ">= 1"]),
+    "passes-none": ({"edge": "O K", "passes": None}, ["passes = None", ">= 1"]),
+    "pixels-text": ({"edge": "O K", "pixels": "all"}, ["pixels = all", ">= 0"]),
+    "one-window": ({"edge": "O K", "windows": "PFY[505:535]"}, ["windows", "['PFY[505:535]']"]),
 }
 
 
@@ -257,3 +266,44 @@ def test_times_of_xes_and_calibration_are_checked(tes, mono, time, dwell):
         xes(tes, mono, 531.0, time=time, dwell=dwell)
     with pytest.raises(ValueError, match="must be greater than 0 s"):
         tes_calibrate(tes, mono, time=time, dwell=dwell)
+
+
+@pytest.mark.parametrize("energy", [None, "abc", math.nan, [531.0, None]])
+def test_an_energy_of_xes_that_is_none_is_named(tes, mono, energy):
+    with pytest.raises(ValueError, match=r"energy.* = (None|'abc'|nan)"):
+        xes(tes, mono, energy)
+
+
+def test_numbers_of_numpy_are_numbers(tes, mono):
+    messages = list(xes(tes, mono, np.int64(640), time=np.float32(1.0), dwell=np.float64(0.5)))
+    start = next(m.kwargs for m in messages if m.command == "open_run")
+    assert start["energies"] == [640.0] and start["passes"] == 2
+
+
+@pytest.mark.parametrize("lines, says", [("O K", r"\['O K'\]"), (["O K", "Zz"], "'Zz'")])
+def test_lines_are_checked_before_the_calibration(tes, mono, lines, says):
+    with pytest.raises(ValueError, match=says):
+        tes_calibrate(tes, mono, lines=lines)
+
+
+def test_lines_of_one_calibration_are_not_those_of_the_next(tes, mono):
+    assert ("set", "lines", []) in told(tes_calibrate(tes, mono, time=30.0))
+
+
+def test_what_is_no_device_is_named(tes, mono):
+    options = {"energies": [700.0], "dwell": 1.0}
+    with pytest.raises(ValueError, match="tes = 'mono' is not a device such as .*TES"):
+        next(rixs_map(mono, tes, **options))
+    with pytest.raises(ValueError, match="mono = 'tes' is not a device such as .*Monochromator"):
+        next(rixs_map(tes, tes, **options))
+
+
+def test_an_event_that_cannot_be_read_is_dropped(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1)
+    for message in plan:
+        if message.command == "read":
+            break
+    assert plan.throw(RuntimeError("mono: not connected")).command == "drop"
+    with pytest.raises(RuntimeError, match="not connected"):
+        while True:
+            assert plan.send(None).command != "save"

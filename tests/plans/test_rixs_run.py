@@ -14,7 +14,7 @@ from redoxscope.contract import STREAM, TOTALS_STREAM, validate_rixs_run
 from redoxscope.devices import DeviceError
 from redoxscope.plans import rixs_map
 
-from ..devices.tes_parts import truth
+from ..devices.tes_parts import settled, truth
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
 SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}
@@ -143,7 +143,8 @@ def test_pause_while_the_server_begins_the_run(session, run):
             asked.append(threading.Thread(target=RE.request_pause))
             asked[0].start()
 
-    session.simulation.dastard.fault("late_writing 10")
+    session.simulation.dastard.fault("late_writing 40")
+    settled(session.tes)
     RE.msg_hook = ask
     try:
         with pytest.raises(RunEngineInterrupted):
@@ -156,6 +157,32 @@ def test_pause_while_the_server_begins_the_run(session, run):
     validate_rixs_run(run.record)
     assert len(events(run.record)) == 4
     asked[0].join()
+
+
+def test_pause_at_the_end_of_a_pass_announces_no_photon_twice(session, run):
+    RE, asked = session.RE, []
+
+    def ask(name, doc):
+        if name == "event" and doc["seq_num"] == len(ENERGIES) and not asked:
+            asked.append(threading.Thread(target=RE.request_pause))
+            asked[0].start()
+            asked[0].join(0.1)  # it is asked while the last point is being saved
+
+    token = RE.subscribe(ask, "event")
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            run()
+        RE.resume()
+    finally:
+        RE.unsubscribe(token)
+    datums = [doc for name, doc in run.record if name == "stream_datum"]
+    mine = [doc for doc in datums if doc["stream_resource"] == datums[0]["stream_resource"]]
+    for key, first in (("indices", 0), ("seq_nums", 1)):
+        borders = [first, *(doc[key]["stop"] for doc in mine)]
+        assert [doc[key]["start"] for doc in mine] == borders[:-1]
+    stop = run.record[-1][1]
+    assert stop["num_events"]["tes_photons"] == mine[-1]["indices"]["stop"]
+    validate_rixs_run(run.record)
 
 
 def test_pause_before_the_totals_are_read_loses_no_photons(session, run, monkeypatch):
@@ -193,12 +220,18 @@ def test_the_shutter_is_open_after_a_long_move(session, run):
 
 
 def test_abort_leaves_everything_ready_for_the_next_run(session, run):
-    RE = session.RE
-    timer = threading.Timer(0.5, RE.request_pause)
-    timer.start()
+    RE, asked = session.RE, []
+
+    def ask(name, doc):
+        if doc["seq_num"] == 2 and not asked:
+            asked.append(threading.Thread(target=RE.request_pause))
+            asked[0].start()
+
+    token = RE.subscribe(ask, "event")
     with pytest.raises(RunEngineInterrupted):
         run(passes=20)
-    timer.join()
+    RE.unsubscribe(token)
+    asked[0].join()
     RE.abort("enough")
     stop = run.record[-1][1]
     assert stop["exit_status"] == "abort"

@@ -226,7 +226,10 @@ class TES(ConnectedTES):
         receiver.wait_clock(self.patience(RATE_PERIOD))
         receiver.check_speed()
         calibration, limit = self._calibration, self.pixel_limit.get()
-        if calibration is not None and limit and not self.calibrating.get():
+        if calibration is not None and self.calibrating.get():
+            if not np.isin(calibration.usable, self.pixels).any():
+                calibration = None  # of another array; a new one is on its way
+        elif calibration is not None and limit:
             calibration = calibration.of(calibration.best(limit).tolist())
         status = client.status.last("STATUS") or {}
         bins = self.bins
@@ -259,15 +262,10 @@ class TES(ConnectedTES):
             )
         except OSError as exc:
             raise DeviceError(f"{self.name}: no photon list can be made: {exc}") from exc
-        try:
-            asset = PhotonAsset(writer, self.source)
-        except ValueError:
-            writer.close()
-            raise
         acquisition = Acquisition(setup, receiver.clock, writer, receiver.publish)
         windows = yield_windows(self.windows.get(), bins)
         self._told, self._reading = (0, 0), None
-        self.run = Run(acquisition, asset, path, bins, windows)
+        self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
         receiver.hand_to(acquisition)
 
     def _tell_pixels(self, counted: set[int]) -> None:

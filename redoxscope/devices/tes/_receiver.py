@@ -48,6 +48,7 @@ class Receiver:
         self._acquisition: Acquisition | None = None
         self._recent: deque[tuple[float, NDArray[np.uint16], NDArray[np.int64]]] = deque()
         self._clock_told = threading.Event()
+        self._dropped: Any = None
         self._newest = 0
         self._first: tuple[int, float] | None = None
         self._last: tuple[int, float] | None = None
@@ -150,8 +151,10 @@ class Receiver:
             acquisition = self._acquisition
             if acquisition is not None:
                 acquisition.rates(end - int(content["Duration"]), end, counts, at)
-        elif tag == "DATADROP" and content.get("TotalObserved"):
-            log.warning("%s: data were lost on the way into it: %s", self.where, content)
+        elif tag == "DATADROP" and content != self._dropped:
+            self._dropped = content  # the server repeats it with every run
+            if content.get("TotalObserved"):
+                log.warning("%s: data were lost on the way into it: %s", self.where, content)
 
     def _note_speed(self, end: int, at: float) -> None:
         # The first may be an old message that was asked for again, as may repeated ones.
