@@ -227,7 +227,7 @@ class TES(ConnectedTES):
         receiver.check_speed()
         calibration, limit = self._calibration, self.pixel_limit.get()
         if calibration is not None and self.calibrating.get():
-            if not np.isin(calibration.usable, self.pixels).any():
+            if not set(calibration.usable.tolist()) & set(self.pixels.tolist()):
                 calibration = None  # of another array; a new one is on its way
         elif calibration is not None and limit:
             calibration = calibration.of(calibration.best(limit).tolist())
