@@ -143,6 +143,19 @@ def test_a_cut_off_file_is_read_as_far_as_it_goes(real, tmp_path):
     assert summary["pixels"]["7"]["ok"]
 
 
+def test_a_pixel_whose_file_ends_early_does_not_count(real, tmp_path):
+    """Its missing photons would look like a sample that fades."""
+    files = tmp_path / "files"
+    files.mkdir()
+    for n in (7, 13, 19):
+        shutil.copy(real[0] / f"20200219_chan{n}.off", files)
+    cut = files / "20200219_chan13.off"
+    cut.write_bytes(cut.read_bytes()[:300_007])
+    summary = process(files, [real[1][0], real[1][1]], tmp_path / "out")
+    assert "file cut off" in summary["pixels_refused"]["13"]
+    assert summary["pixels"]["7"]["ok"] and summary["pixels"]["19"]["ok"]
+
+
 # -- input that is not right: said before anything heavy is done ------------------------------
 
 

@@ -134,7 +134,8 @@ def _maps(figure: Figure, places: list[Any], bar_place: Any, snapshot: RixsSnaps
     bar = figure.colorbar(
         mesh, cax=figure.add_subplot(bar_place), orientation="horizontal", extend="max"
     )
-    bar.set_label("photons / s / eV at the mean flux (√ scale)")
+    flux = "at the mean flux" if snapshot.normalised else "not normalised: no I0"
+    bar.set_label(f"photons / s / eV, {flux} (√ scale)")
     bar.ax.xaxis.set_ticks_position("top")
     bar.ax.xaxis.set_label_position("top")
     bar.outline.set_linewidth(0.6)
@@ -313,7 +314,8 @@ def _heading(snapshot: RixsSnapshot) -> str:
     if now is not None:
         parts.append(f"{snapshot.energies[now.index]:g} eV under way, pass {now.ipass + 1}")
     parts.append(f"{snapshot.photons:,} photons".replace(",", "\u2009"))
-    parts.append(f"{snapshot.late} late, {snapshot.lost} lost")
+    if snapshot.uid:  # files do not know
+        parts.append(f"{snapshot.late} late, {snapshot.lost} lost")
     lines = [" · ".join(parts)]
     if snapshot.message:
         lines.append(snapshot.message)

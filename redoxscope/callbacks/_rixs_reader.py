@@ -259,8 +259,9 @@ class RixsReader:
         self._before = snapshot
         edge, sample = str(self.start.get("edge") or ""), str(self.start.get("sample") or "")
         used = self._totals.get("tes_total_pixels")
-        if used is None and snapshot.pixels is not None:  # no totals: the run ended early
-            used = int(snapshot.pixels.usable.sum())
+        health = self.pixels.health()
+        if used is None and health is not None:  # no totals: the run ended early
+            used = int(health.usable.sum())
         return replace(
             snapshot,
             uid=str(self.start.get("uid", "")),

@@ -25,6 +25,10 @@ from ._rixs_snapshot import RixsSnapshot
 
 __all__ = ["results_of", "rixs_snapshot"]
 
+MISSING = 0.005
+"""Part of a pass's photons that came late or never from which passes are not called different:
+what is missing is not the sample's doing."""
+
 ELASTIC = 2.1
 """Half width (eV) of the elastic line at a resolution of 1.4 eV; kept out of significances."""
 
@@ -117,6 +121,7 @@ def results_of(
         features=features,
         damage=damage,
         passes=counts.passes,
+        normalised=counts.has_monitor,
     )
     return snapshot, " ".join(wrong)
 
@@ -167,4 +172,14 @@ def _damage(
     watched = [w for w in windows if w.kind == "TFY"][:1] or [Window("TFY")]
     watched += [w for w in windows if w.kind == "sPFY"]
     ranges = {} if feature is None else {w.name: feature.excitation for w in watched[1:]}
-    return DamageSentinel(watched, excitation=ranges, limit=limit).check(counts)
+    verdict = DamageSentinel(watched, excitation=ranges, limit=limit).check(counts)
+    missing = (counts.late + counts.lost).sum(axis=1)
+    share = missing / np.maximum(missing + counts.spectra.sum(axis=(1, 2), dtype=np.int64), 1)
+    if verdict.damaged and share.max() > MISSING:
+        ipass = int(share.argmax())
+        message = (
+            f"passes cannot be compared: {missing[ipass]} photons of pass {ipass + 1} came late or "
+            "never"
+        )
+        return replace(verdict, damaged=False, message=message)
+    return verdict

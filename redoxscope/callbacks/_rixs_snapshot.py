@@ -111,6 +111,8 @@ class RixsSnapshot:
         What a user should know: an error, damage, how the run ended.
     finished : bool
         Whether the run has ended.
+    normalised : bool
+        Whether rates are divided by a beam monitor; without one they follow the beam.
     edge, sample, title : str
         What was measured, and a heading.
     """
@@ -134,9 +136,17 @@ class RixsSnapshot:
     pixels_used: int | None = None
     message: str = ""
     finished: bool = False
+    normalised: bool = True
     edge: str = ""
     sample: str = ""
     title: str = ""
+
+    def __repr__(self) -> str:
+        names = ", ".join([*self.yields, *self.spectra])
+        return (
+            f"<RixsSnapshot {self.edge} {self.sample}: {self.points_done} of {self.points_total} "
+            f"points, {self.photons} photons, {self.late} late, {self.lost} lost; {names}>"
+        )
 
     @property
     def energies(self) -> Array:

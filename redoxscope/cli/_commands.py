@@ -56,8 +56,8 @@ def sim(
             if running.dastard is None:
                 text = text[: text.index("tes:\n")] + text[text.index("catalog:\n") :]
             else:
-                there = f"port: {running.dastard.base}\n  time_scale: {speed:g} "
-                text = text.replace("port: 5500 ", there, 1)
+                text = text.replace("port: 5500", f"port: {running.dastard.base}", 1)
+                text = text.replace("lateness:", f"time_scale: {speed:g}\n  lateness:", 1)
             write.write_text(text, encoding="utf-8")
         echo(f"The simulated beamline answers as {prefix}* (process {running.pid}).\n")
         if running.dastard is not None:

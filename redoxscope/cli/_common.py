@@ -7,11 +7,15 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-__all__ = ["Faults", "Sample", "Seed", "Speed", "echo", "progress_bar"]
+__all__ = ["Faults", "TESFaults", "Sample", "Seed", "Speed", "echo", "progress_bar"]
 
 Sample = Annotated[str, typer.Option(help='"lmr", or an HDF5 file with a measured stack.')]
 Speed = Annotated[float, typer.Option(help="Simulated seconds per real second.")]
 Seed = Annotated[int, typer.Option(help="Of the simulated sample and noise.")]
+TESFaults = Annotated[
+    Optional[list[str]],  # noqa: UP007, UP045  typer reads it
+    typer.Option("--fault", help='A fault to simulate, e.g. "dastard drop 0.1"; repeatable.'),
+]
 Faults = Annotated[
     Optional[list[str]],  # noqa: UP007, UP045  typer reads it
     typer.Option("--fault", help='A fault to simulate, e.g. "missed_trigger 12"; repeatable.'),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._common import Faults, Sample, Seed, Speed, echo, progress_bar
+from ._common import Faults, Sample, Seed, Speed, TESFaults, echo, progress_bar
 
 __all__ = ["demo_app"]
 
@@ -116,7 +116,7 @@ def demo_rixs(
     seed: Seed = 1,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-rixs"),
     window: Annotated[bool, typer.Option(help="Show the map in a window.")] = True,
-    fault: Faults = None,
+    fault: TESFaults = None,
 ) -> None:
     """Calibrate a TES spectrometer, measure a RIXS map and watch it grow."""
     from ..demo import run_rixs

@@ -22,6 +22,8 @@ from ._safety import MsgGenerator, close, explained, halt, made_safe, staged
 __all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
 
 CALIBRATION_STREAM = "calibration"
+ANNOUNCED = 20
+"""Points between two announcements of photons: those of the last few a killed client can cost."""
 CALIBRATION_POINT = 10.0
 """Dwell (s) of a point of a calibration: what a pause or a beam dump costs at most."""
 
@@ -317,9 +319,10 @@ def _points(
     yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
     try:
         for _ in range(scan.passes):
-            for energy in scan.energies:
+            for k, energy in enumerate(scan.energies, start=1):
                 yield from _point(tes, mono, energy, read)
-            yield from _announce(tes)
+                if k % ANNOUNCED == 0 or k == len(scan.energies):
+                    yield from _announce(tes)
         yield from bps.trigger(tes.totals, wait=True)
         yield from _announce(tes)
         yield from _event([tes.totals], TOTALS_STREAM)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,20 @@ from ..formats import TesLog
 from ..photons import Photons
 from ._inputs import name_of
 
-__all__ = ["Calibrated", "calibrate_log", "calibration_for", "gain_changes", "pixel_report"]
+__all__ = [
+    "Calibrated",
+    "calibrate_log",
+    "calibration_for",
+    "ended_early",
+    "gain_changes",
+    "pixel_report",
+    "without",
+]
 
 CHECKED_EV = 700.0
 CHANGED_EV = 3.0
+QUIET_INTERVALS = 30.0
+QUIET_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -142,3 +152,41 @@ def pixel_report(
 def number(value: float) -> float | None:
     """A number for JSON; None where it is not known."""
     return round(float(value), 4) if math.isfinite(value) else None
+
+
+def ended_early(photons: Photons, logs: Sequence[TesLog]) -> dict[int, str]:
+    """Pixels whose photons end before the last scan does: their files are cut off.
+
+    Their part of the later points is missing, which would look like a sample that changes.
+
+    Returns
+    -------
+    dict of int to str
+        Why not to use it, by channel. Silence of 30 mean intervals and 10 s is none by chance.
+    """
+    ends = [end for log in logs if log.kind == "data" for p in log.passes for _, _, end in p.points]
+    if not ends:
+        return {}
+    last = max(ends)
+    found = {}
+    for channel in np.unique(photons.pixel):
+        times = photons.time_ns[photons.pixel == channel]
+        times = times[times <= last]
+        if len(times) < 2:
+            continue
+        quiet = 1e-9 * float(last - times[-1])
+        interval = 1e-9 * float(times[-1] - times[0]) / (len(times) - 1)
+        if quiet > max(QUIET_S, QUIET_INTERVALS * interval):
+            found[int(channel)] = (
+                f"its photons end {quiet:.0f} s before the last point: file cut off?"
+            )
+    return found
+
+
+def without(each: Calibrated, reasons: Mapping[int, str]) -> Calibrated:
+    """The same with some pixels refused."""
+    pixels = tuple(
+        replace(p, ok=False, reason=reasons[p.channel]) if p.ok and p.channel in reasons else p
+        for p in each.calibration.pixels
+    )
+    return replace(each, calibration=replace(each.calibration, pixels=pixels))

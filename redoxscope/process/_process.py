@@ -17,8 +17,10 @@ from ._calibrations import (
     Calibrated,
     calibrate_log,
     calibration_for,
+    ended_early,
     number,
     pixel_report,
+    without,
 )
 from ._inputs import Files, check_span, find_files, lines_for, name_of, read_files, read_logs
 from ._scans import Scan, count_scan, elastic_shift, maximum, oxygen_dip
@@ -81,6 +83,9 @@ def process(
         say(f"calibrating with {name_of(log)}", k / len(cal_logs))
         previous = made[-1].calibration if made else None
         made.append(calibrate_log(files.photons, log, table, list(files.counts), previous))
+    early = ended_early(files.photons, read)
+    if early:
+        made = [without(each, early) for each in made]
     scans: list[tuple[Scan, Calibrated]] = []
     for group, used in _groups(read, made):
         say(f"binning {', '.join(name_of(log) for log in group)}", len(scans) / len(read))

@@ -392,6 +392,21 @@ def test_damage_is_called_once():
     callback.close()
 
 
+def test_lost_photons_are_no_damage():
+    """Half of the last pass never came: that is not the sample's doing."""
+    seen = []
+    callback = RixsMap(on_damage=seen.append)
+    run = RixsRun("O K", passes=4, fade=0.9)
+    for name, doc in run.documents():
+        if name == "event" and "tes_lost" in doc["data"] and doc["seq_num"] > 3 * len(run.energies):
+            doc = {**doc, "data": {**doc["data"], "tes_lost": 5}}
+        callback(name, doc)
+    assert callback.wait_idle(10)
+    assert not seen and not callback.snapshot.damage.damaged
+    assert "late or never" in callback.snapshot.damage.message
+    callback.close()
+
+
 def test_one_pass_is_not_compared(live):
     play(live, small(passes=1).documents())
     assert live.snapshot.damage is None

@@ -74,6 +74,9 @@ class Yield:
     refused: NDArray[np.bool_]
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Yield {self.window}: {len(self.energies)} energies, {self.counts.sum()} photons>"
+
 
 @dataclass(frozen=True)
 class EmissionSpectrum:

@@ -148,6 +148,9 @@ class Calibration:
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
     created: float = field(default_factory=time.time)
 
+    def __repr__(self) -> str:
+        return f"<Calibration {self.uid}: {len(self.usable)} of {len(self.pixels)} pixels usable>"
+
     def __getitem__(self, channel: int) -> PixelCalibration:
         """The calibration of a channel; KeyError where it is not known."""
         return self._by_channel[channel]

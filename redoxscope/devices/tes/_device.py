@@ -133,7 +133,8 @@ class TES(ConnectedTES):
             return
         if self._calibration is None:
             raise ValueError(
-                f"{self.name} is not calibrated, so it can measure no spectra: calibrate it first"
+                f"{self.name} is not calibrated, so it can measure no spectra: calibrate it first, "
+                "RE(tes_calibrate(tes, mono))"
             )
         usable = len(self._calibration.usable)
         if limit > usable:
