@@ -213,7 +213,8 @@ class Bench:
         if self._image_due:
             self._begin_image()
         if self._preparing is not None:
-            await self._preparing
+            # Who is halted while he waits must not take the image with him.
+            await asyncio.shield(self._preparing)
 
     @property
     def _energy(self) -> float:

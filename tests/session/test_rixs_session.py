@@ -91,21 +91,21 @@ def test_demo_rixs(tmp_path):
     result = run_rixs(
         edge="O K",
         energies=energies,
-        passes=3,
+        passes=5,
         speed=40,
         out=tmp_path,
         window=False,
         calibration_time=80.0,
         on_stage=lambda name, points: stages.append((name, points)),
     )
-    assert stages == [("calibration", 8), ("map", 3 * len(energies))]
+    assert stages == [("calibration", 8), ("map", 5 * len(energies))]
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary == result.summary and SUMMARY_KEYS <= summary.keys()
     assert summary["exit_status"] == "success"
-    assert summary["points"] == 3 * len(energies)
+    assert summary["points"] == 5 * len(energies)
     assert summary["pixels_used"] == 64 and summary["pixels_calibrated"] > 200
     assert summary["photons"] > 2000
-    assert summary["spfy_significance"] > 5
+    assert summary["spfy_significance"] > 3  # about 6: a tenth of a real run
     assert 0.2 < summary["pfy_chi2_dof"] < 2.5  # 13 points
     assert (tmp_path / "rixs_map.png").stat().st_size > 50_000
     assert not (tmp_path / "live.png").exists()
