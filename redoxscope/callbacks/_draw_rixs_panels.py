@@ -32,6 +32,7 @@ def board_shape(n: int) -> tuple[int, int]:
 def pixel_board(ax: Axes, snapshot: RixsSnapshot) -> None:
     """Photons per pixel in order of channel number, and which pixels are not used or not well."""
     from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
 
     ax.set_xticks([])
     ax.set_yticks([])
@@ -47,18 +48,23 @@ def pixel_board(ax: Axes, snapshot: RixsSnapshot) -> None:
     values[: len(health)][np.isin(states, (PixelState.LEFT_OUT, PixelState.SPARE))] = np.nan
     good = values[np.isfinite(values)]
     top = max(float(np.percentile(good, 99)) if good.size else 1.0, 1.0)
+    counted = (
+        bool(health.photons.any()) or not snapshot.photons
+    )  # else the run says only who counts
+    colours = colormaps["viridis"] if counted else ListedColormap(["#8aa9c4"])
     image = ax.pcolormesh(
         np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, values.reshape(rows, columns),
-        cmap=colormaps["viridis"].with_extremes(bad="w"), vmin=0, vmax=top, edgecolors="w",
+        cmap=colours.with_extremes(bad="w"), vmin=0, vmax=top, edgecolors="w",
         linewidth=0.7,
     )  # fmt: skip
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
     _marks(ax, states, columns)
-    bar = ax.figure.colorbar(image, ax=ax, location="right", aspect=12, pad=0.02, extend="max")
-    bar.set_label("photons", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    bar.outline.set_linewidth(0.6)
+    if counted:
+        bar = ax.figure.colorbar(image, ax=ax, location="right", aspect=12, pad=0.02, extend="max")
+        bar.set_label("photons", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        bar.outline.set_linewidth(0.6)
     ax.set_title(_pixel_words(health, snapshot), fontsize=8.5, loc="right")
     ax.set_xlabel(
         f"channels {health.channel[0]} to {health.channel[-1]}, row by row", fontsize=7.5,
