@@ -82,8 +82,15 @@ class Child:
         return "".join(self._output)
 
     def wait(self) -> int:
-        """Wait until the process ends by itself; its exit status."""
-        return self._process.wait()
+        """Wait until the process ends by itself; its exit status.
+
+        Waking up now and then: a signal that another thread was given reaches the main thread
+        only when it runs, and a bare wait would sleep through Ctrl-C.
+        """
+        pause = threading.Event()
+        while (status := self._process.poll()) is None:
+            pause.wait(0.2)
+        return status
 
     def _follow_output(self) -> None:
         assert self._process.stdout is not None
