@@ -158,7 +158,8 @@ def running_sim(tmp_path_factory):
     file = tmp_path_factory.mktemp("sim") / "beamline.yml"
     sim = python(
         f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
         sys.argv = ["redoxscope", "sim", "--prefix", "T1:", "--speed", "50", "--write", r"{file}"]
         from redoxscope.cli import main
         main()
