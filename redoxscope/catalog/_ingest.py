@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from redoxscope.callbacks._document_log import decode, scan_log
+from redoxscope.formats import unannounced_photons
 
 from ._profile import writing
 
@@ -69,6 +71,16 @@ class LogIndex:
         """Events that make a batch of bounded memory."""
         return max(1, _BATCH_VALUES // self._values)
 
+    @cached_property
+    def photons(self) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+        """Documents for photons that the client wrote and, killed, did not announce; a problem.
+
+        None for a run that ended, whose client had said all that there was.
+        """
+        if self.stop is not None:
+            return [], ""
+        return unannounced_photons([("start", self.start or {"uid": ""}), *self._others()])
+
     def interrupted_stop(self, reason: str) -> dict[str, Any]:
         """Stop document for a run that never got one.
 
@@ -90,14 +102,28 @@ class LogIndex:
             "time": self._last_time,
             "exit_status": "abort",
             "reason": f"interrupted: {reason}",
-            "num_events": self.num_events,
+            "num_events": {**self.num_events, **self._external_rows()},
         }
 
-    def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Everything but start and stop: each event once, in order of its seq_num."""
+    def _external_rows(self) -> dict[str, int]:
+        """Rows of each stream whose data are in files."""
+        rows: dict[str, int] = {}
+        for name, doc in [*self._others(), *self.photons[0]]:
+            if name == "stream_datum":
+                stream = self._streams[doc["descriptor"]]
+                rows[stream] = max(rows.get(stream, 0), doc["indices"]["stop"])
+        return rows
+
+    def _others(self) -> Iterator[tuple[str, dict[str, Any]]]:
         with self.path.open("rb") as file:
             for offset in self._other:
                 yield _read(file, offset)
+
+    def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Everything but start and stop: each event once, in order of its seq_num."""
+        yield from self._others()
+        yield from self.photons[0]
+        with self.path.open("rb") as file:
             for rows in self._events.values():
                 yield from _pages(file, [rows[seq_num] for seq_num in sorted(rows)])
 

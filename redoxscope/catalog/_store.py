@@ -132,7 +132,7 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
             if not free:
                 return RecoveryReport(uid, 0, "running", "its client is alive", path)
             index = LogIndex(path)
-            message = index.truncated or ""
+            message = "; ".join(part for part in (index.truncated, index.photons[1]) if part)
             lines = index.num_events.get(STREAM, 0)
             if index.start is None and not index.num_events:
                 return RecoveryReport(uid, 0, "empty", message, _set_aside(path))

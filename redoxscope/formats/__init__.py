@@ -18,7 +18,7 @@ from ._folder import writable_folder
 from ._ljh import LjhFile, LjhWriter, ljh_dtype, read_ljh
 from ._off import OffFile, OffTail, channel_of_name, off_dtype, read_off
 from ._off_writer import OffWriter
-from ._photon_asset import PhotonAsset, photon_data_keys
+from ._photon_asset import PhotonAsset, photon_data_keys, unannounced_photons
 from ._photon_list import POINT_DTYPE, PhotonList, PhotonListWriter, read_photon_list
 from ._state import (
     DataDrops,
@@ -73,5 +73,6 @@ __all__ = [
     "read_tes_log",
     "summary_dtype",
     "summary_photons",
+    "unannounced_photons",
     "writable_folder",
 ]

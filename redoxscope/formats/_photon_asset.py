@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from redoxscope.contract import PHOTON_KEYS
+from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
 
-from ._photon_list import CHUNK, COLUMNS, PhotonListWriter
+from ._errors import FormatError
+from ._photon_list import CHUNK, COLUMNS, PhotonList, PhotonListWriter, read_photon_list
 
-__all__ = ["PhotonAsset", "photon_data_keys"]
+__all__ = ["PhotonAsset", "photon_data_keys", "unannounced_photons"]
+
+# The namespace of what is announced after a crash, so that a recovery that is repeated announces
+# the same.
+_RECOVERED = uuid.UUID("3c9b7a52-6f0e-4d35-9c55-5a3f7a9d0a61")
 
 
 def photon_data_keys(source: str) -> dict[str, dict[str, Any]]:
@@ -111,25 +117,99 @@ class PhotonAsset:
         if not self._resources:
             self._resources = {key: str(uuid.uuid4()) for key in COLUMNS}
             for key, uid in self._resources.items():
-                yield "stream_resource", self._resource(key, uid)
+                yield "stream_resource", _resource(key, uid, self._uri)
         start, self._announced = self._announced, stop
         for uid in self._resources.values():
+            # What the RunEngine fills in is empty.
             yield (
                 "stream_datum",
                 {
-                    "uid": f"{uid}/{start}",
-                    "stream_resource": uid,
-                    "descriptor": "",
-                    "indices": {"start": start, "stop": stop},
+                    **_datum(uid, start, stop, ""),
                     "seq_nums": {"start": 0, "stop": 0},
                 },
             )
 
-    def _resource(self, key: str, uid: str) -> dict[str, Any]:
-        return {
-            "uid": uid,
-            "data_key": key,
-            "mimetype": "application/x-hdf5",
-            "uri": self._uri,
-            "parameters": {"dataset": COLUMNS[key], "chunk_shape": [CHUNK], "swmr": True},
-        }
+
+def unannounced_photons(
+    documents: Iterable[tuple[str, Mapping[str, Any]]],
+) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+    """Documents for the photons that a run's list holds beyond what the run announced.
+
+    A client that was killed announced nothing more, but what it had written is there.
+
+    Parameters
+    ----------
+    documents : iterable of (str, mapping)
+        Documents of the run; start, descriptors, stream resources and stream data are looked at.
+
+    Returns
+    -------
+    documents : list of (str, dict)
+        Stream resources, where none were announced yet, and one stream datum per column. Only
+        rows of which every column was written. None where the run has no photon list.
+    problem : str
+        Why the list could not be looked at; "" where it could.
+    """
+    run, descriptor, path = "", "", ""
+    resources: dict[str, str] = {}  # data key -> uid
+    announced: dict[str, int] = {}  # uid -> rows
+    for name, doc in documents:
+        if name == "start":
+            run = doc["uid"]
+        elif name == "descriptor":
+            if doc.get("name") == PHOTON_STREAM:
+                descriptor = doc["uid"]
+            for device in doc.get("configuration", {}).values():
+                path = path or str(device.get("data", {}).get("tes_photon_list", ""))
+        elif name == "stream_resource" and doc.get("data_key") in COLUMNS:
+            resources[doc["data_key"]] = doc["uid"]
+            path = unquote(urlsplit(doc["uri"]).path)
+        elif name == "stream_datum":
+            uid = doc["stream_resource"]
+            announced[uid] = max(announced.get(uid, 0), doc["indices"]["stop"])
+    if not (descriptor and path):
+        return [], ""
+    start = min((announced.get(uid, 0) for uid in resources.values()), default=0)
+    try:
+        stop = start + _whole_rows(read_photon_list(path, start))
+    except (OSError, FormatError) as exc:
+        return [], f"photons after the {start} announced cannot be looked for: {exc}"
+    found: list[tuple[str, dict[str, Any]]] = []
+    for key in COLUMNS:
+        uid = resources.get(key)
+        if uid is None and stop:
+            uid = str(uuid.uuid5(_RECOVERED, f"{run}/{key}"))
+            found.append(("stream_resource", _resource(key, uid, _uri(Path(path))) | _of(run)))
+        if uid is not None and announced.get(uid, 0) < stop:
+            found.append(("stream_datum", _datum(uid, announced.get(uid, 0), stop, descriptor)))
+    return found, ""
+
+
+def _of(run: str) -> dict[str, str]:
+    return {"run_start": run}
+
+
+def _whole_rows(photons: PhotonList) -> int:
+    """Rows up to the last that was written; a time of 0 is what a column is filled with."""
+    written = np.flatnonzero(photons.photons.time_ns)
+    return int(written[-1]) + 1 if len(written) else 0
+
+
+def _resource(key: str, uid: str, uri: str) -> dict[str, Any]:
+    return {
+        "uid": uid,
+        "data_key": key,
+        "mimetype": "application/x-hdf5",
+        "uri": uri,
+        "parameters": {"dataset": COLUMNS[key], "chunk_shape": [CHUNK], "swmr": True},
+    }
+
+
+def _datum(uid: str, start: int, stop: int, descriptor: str) -> dict[str, Any]:
+    return {
+        "uid": f"{uid}/{start}",
+        "stream_resource": uid,
+        "descriptor": descriptor,
+        "indices": {"start": start, "stop": stop},
+        "seq_nums": {"start": start + 1, "stop": stop + 1},
+    }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from bluesky import RunEngine
@@ -14,8 +15,9 @@ from ophyd.sim import SynSignal
 
 from redoxscope.callbacks._document_log import DocumentLog
 from redoxscope.catalog import CatalogWriter, recover, run_documents
+from redoxscope.catalog._ingest import LogIndex
 from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
-from redoxscope.formats import read_photon_list
+from redoxscope.formats import read_photon_list, unannounced_photons
 from redoxscope.photons import Photons
 from tests.formats.photon_run import T0, Collected, photon_run, some_photons
 
@@ -88,6 +90,97 @@ def test_recovered_after_a_crash(tmp_path: Path, home: Path, embedded: Any) -> N
     assert (report.status, report.lines) == ("recovered", 3)
     _check(embedded[uid], obj)
     obj.writer.close()
+
+
+def _cut(path: Path, names: tuple[bytes, ...]) -> None:
+    """Leave of a log what had been said before the first of these documents."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    heads = tuple(b'{"name":"' + name + b'"' for name in names)
+    first = next(i for i, line in enumerate(lines) if line.startswith(heads))
+    kept = lines[:first] + [line for line in lines[first:] if line.startswith(b'{"name":"event"')]
+    path.write_bytes(b"".join(kept))
+
+
+def test_photons_that_a_killed_client_did_not_announce(
+    tmp_path: Path, home: Path, embedded: Any
+) -> None:
+    obj = Collected(home / "data" / "photons" / "killed.h5", 3, 100)
+    announced, obj.batches = obj.batches[:2], obj.batches[:2]
+    uid, log = _take(tmp_path, obj, None)
+    obj.batches = [*announced, some_photons(100, seed=2, start=T0 + 2 * 10**9)]
+    obj.take(2)
+    obj.writer.flush()
+    _cut(log.path(uid), (b"stop",))
+    (report,) = recover(log.directory, embedded)
+    assert (report.status, report.message) == ("recovered", "")
+    _check(embedded[uid], obj)
+    assert embedded[uid].stop["num_events"] == {"primary": 2, PHOTON_STREAM: 300}
+    obj.writer.close()
+
+
+def test_a_client_killed_before_it_announced_any_photon(
+    tmp_path: Path, home: Path, embedded: Any
+) -> None:
+    path = home / "data" / "photons" / "early.h5"
+    obj = Collected(path, 3, 100)
+    energy = SynSignal(name="energy", func=lambda: 640.0)
+    told = {"tes_photon_list": {"value": str(path), "timestamp": 0.0}}
+    energy.read_configuration = lambda: told
+    key = {"source": "test", "dtype": "string", "shape": []}
+    energy.describe_configuration = lambda: dict.fromkeys(told, key)
+    engine = RunEngine({}, context_managers=[])
+    log = DocumentLog(tmp_path / "log")
+    engine.subscribe(log)
+    (uid,) = engine(photon_run(obj, energy))
+    _cut(log.path(uid), (b"stream_resource",))
+    (report,) = recover(log.directory, embedded)
+    assert (report.status, report.message) == ("recovered", "")
+    _check(embedded[uid], obj)
+    obj.writer.close()
+
+
+def test_a_photon_list_that_is_gone_is_told_and_costs_no_event(
+    tmp_path: Path, home: Path, embedded: Any
+) -> None:
+    path = home / "data" / "photons" / "gone.h5"
+    obj = Collected(path, 3, 0)
+    uid, log = _take(tmp_path, obj, None)
+    obj.writer.close()
+    first = (
+        log.path(uid)
+        .read_bytes()
+        .replace(
+            b'"configuration":{"energy":{"data":{',
+            b'"configuration":{"energy":{"data":{"tes_photon_list":"/nowhere/gone.h5",',
+            1,
+        )
+    )
+    log.path(uid).write_bytes(first)
+    _cut(log.path(uid), (b"stop",))
+    index = LogIndex(log.path(uid))
+    assert index.photons[0] == [] and "/nowhere/gone.h5" in index.photons[1]
+
+
+@pytest.mark.parametrize("column, rows", [("late", 150), ("time", 250)])
+def test_only_whole_rows_are_announced(tmp_path: Path, column: str, rows: int) -> None:
+    """What a client that was killed left of its last batch: columns of different lengths."""
+    obj = Collected(tmp_path / "torn.h5", 3, 100)
+    for point in range(3):
+        obj.take(point)
+    docs = [("descriptor", {"name": PHOTON_STREAM, "uid": "d"})]
+    docs += list(obj.asset.collect_asset_docs(index=100))
+    obj.writer.close()
+    with h5py.File(obj.writer.path, "r+") as file:
+        if column == "late":
+            file["/entry/photons/late"].resize((rows,))
+        else:
+            file["/entry/photons/time"][rows:] = 0
+    found, problem = unannounced_photons(docs)
+    assert problem == ""
+    assert [name for name, _ in found] == ["stream_datum"] * len(PHOTON_KEYS)
+    for _, doc in found:
+        assert doc["indices"] == {"start": 100, "stop": rows} and doc["descriptor"] == "d"
+        assert doc["seq_nums"] == {"start": 101, "stop": rows + 1}
 
 
 _NEWCOMER = """

@@ -334,6 +334,7 @@ class Acquisition:
                 np.concatenate([row[1] for row in rows]),
                 np.concatenate([row[2] for row in rows]),
             )
+            self._writer.flush()  # where a recovery finds it, should this process be killed
         except (OSError, ValueError) as exc:
             error = DeviceError(f"the photons of the run cannot be kept: {exc}")
             error.__cause__ = exc
