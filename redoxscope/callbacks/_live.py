@@ -91,6 +91,7 @@ class LiveCallback(Generic[R, S]):
         self._queue: SimpleQueue[Message | None] = SimpleQueue()
         self._idle = threading.Condition()
         self._put = self._done = 0
+        self._asked = 0  # number of the last message that a user waits for
         self._worker: threading.Thread | None = None
         self._reader: R | None = None
         self._descriptors: set[str] = set()
@@ -134,8 +135,24 @@ class LiveCallback(Generic[R, S]):
                 self.drain_timeout,
             )
 
-    def _post(self, name: str, content: Any) -> None:
-        """Put something into the worker's queue; from any thread."""
+    def _ask(self, name: str, content: Any) -> None:
+        """As `_post`, for what a user asks for: `snapshot` then shows it."""
+        self._asked = self._post(name, content)
+
+    def _answered(self) -> None:
+        """Wait until what the user asked for last is in the snapshot."""
+        if self._done >= self._asked or threading.current_thread() is self._worker:
+            return
+        with self._idle:
+            if not self._idle.wait_for(lambda: self._done >= self._asked, self.drain_timeout):
+                logger.warning(
+                    "%s: what was asked for is not done after %.0f s; the one shown is older",
+                    self.what,
+                    self.drain_timeout,
+                )
+
+    def _post(self, name: str, content: Any) -> int:
+        """Put something into the worker's queue, from any thread; its number."""
         with self._idle:
             if self._worker is None:
                 self._worker = threading.Thread(
@@ -143,7 +160,9 @@ class LiveCallback(Generic[R, S]):
                 )
                 self._worker.start()
             self._put += 1
+            number = self._put
         self._queue.put((name, content))
+        return number
 
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Wait until all that was given so far is in the snapshot.
@@ -173,7 +192,11 @@ class LiveCallback(Generic[R, S]):
 
     @property
     def snapshot(self) -> S | None:
-        """What was published last; None before the first data of a run."""
+        """What was published last; None before the first data of a run.
+
+        What the user changed just before is in it: it is waited for.
+        """
+        self._answered()
         return self._snapshot
 
     @property

@@ -105,6 +105,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
     @property
     def windows(self) -> tuple[Window, ...]:
         """Windows of the current or last run; before the first, those given."""
+        self._answered()
         reader = self._reader
         return reader.windows if reader is not None else self.options.windows or ()
 
@@ -130,7 +131,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             raise RuntimeError("there is no RIXS run yet whose windows could be changed")
         if not new.in_excitation and reader.counts is not None:
             new.slice(reader.bins)
-        self._post("window", ("set", new))
+        self._ask("window", ("set", new))
 
     def remove_window(self, name: str) -> None:
         """Take out the window of this name.
@@ -145,7 +146,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             raise ValueError(
                 f"no window is called {name!r}; there are {', '.join(names) or 'none'}"
             )
-        self._post("window", ("remove", name))
+        self._ask("window", ("remove", name))
 
     def set_elastic_mask(self, width: float | None) -> None:
         """Leave out emission closer than this to the excitation (eV), in all points; None: none.
@@ -158,13 +159,13 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
         if width is not None and not 0 <= width < float("inf"):
             raise ValueError(f"elastic_mask = {width} eV, but must be at least 0 eV")
         self.options = replace(self.options, elastic_mask=width)
-        self._post("window", ("mask", width))
+        self._ask("window", ("mask", width))
 
     def set_pixels(
         self, channels: Iterable[int], ok: Iterable[bool], reasons: Iterable[str] | None = None
     ) -> None:
         """Say which pixels are used and why not; a calibration run says so by itself."""
-        self._post("pixels", (list(channels), list(ok), None if reasons is None else list(reasons)))
+        self._ask("pixels", (list(channels), list(ok), None if reasons is None else list(reasons)))
 
     # -- on the worker's thread ----------------------------------------------------------------
 
@@ -191,6 +192,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             self._change(*content)
         elif name == "pixels":
             self._pixels.judge(*content)
+            self._show_now(self._reader)
         elif name == "descriptor" and "tes_pixel_ok" in content.get("data_keys", {}):
             self._verdicts.add(content["uid"])
         elif name == "event" and content["descriptor"] in self._verdicts:
@@ -219,7 +221,10 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             reader.set_windows(with_window(reader.windows, value))
         else:
             reader.set_windows([w for w in reader.windows if w.name != value])
-        if reader.counts is not None:
+        self._show_now(reader)
+
+    def _show_now(self, reader: RixsReader | None) -> None:
+        if reader is not None and self._error is None and reader.counts is not None:
             self._changed = True
             self._due = 0.0  # the user waits for it
 
