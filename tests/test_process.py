@@ -12,7 +12,10 @@ from redoxscope.contract import Bins
 from redoxscope.data import load_lines
 from redoxscope.formats import OffWriter, off_dtype, read_off, read_tes_log
 from redoxscope.process import process
-from redoxscope.process._scans import maximum, preset_of
+from redoxscope.process._calibrations import calibration_log_for
+from redoxscope.process._energies import with_energies
+from redoxscope.process._inputs import find_files, name_of, read_files, read_logs
+from redoxscope.process._scans import preset_of
 
 NAMES = ("016", "017", "018", "030")
 
@@ -277,37 +280,146 @@ def test_a_copy_of_a_file_counts_no_photon_twice(tmp_path):
     later = tmp_path / "later"
     later.mkdir()
     photons_file(later, 1, 1_582_151_045).rename(tmp_path / "z_later.off")  # 5 of 20 the same
-    summary = process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
-    assert summary["photons"] == {"1": 35} and summary["photons_total"] == 35
-    assert summary["problems"] == {
+    files = read_files(find_files(tmp_path), lambda _text, _part: None)
+    assert files.counts == {1: 35} and len(files.photons) == 35
+    assert files.problems == {
         "y_copy.off": "20 photons are in another file of channel 1 too",
         "z_later.off": "5 photons are in another file of channel 1 too",
     }
 
 
-def test_pixels_without_enough_photons_are_refused_by_name(tmp_path):
+@pytest.mark.parametrize("kinds", [("cal",), ("cal", "data")])
+def test_no_usable_pixel_is_a_failure_that_names_each(tmp_path, kinds):
+    """And what an earlier run left is not taken for its result."""
     photons_file(tmp_path, 1)
     photons_file(tmp_path, 2)
-    summary = process(tmp_path, [log_file(tmp_path)], tmp_path / "out")
-    assert set(summary["pixels_refused"]) == {"1", "2"}
-    assert all("usable photons" in r for r in summary["pixels_refused"].values())
-    assert all(p["elastic_ev"] is None for p in summary["pixels"].values())
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("summary.json", "rixs_20200219_001.png", "mine.txt"):
+        (out / name).write_text("{}")
+    logs = [log_file(tmp_path, k, name=f"20200219_00{i}_log") for i, k in enumerate(kinds)]
+    with pytest.raises(ValueError, match="not one of 2 pixels can be used") as caught:
+        process(tmp_path, logs, out)
+    for channel in (1, 2):
+        assert f"\n  {channel}: only 10 usable photons of 10" in str(caught.value)
+    assert sorted(x.name for x in out.iterdir()) == [
+        "calibration_20200219_000.json",
+        "calibration_20200219_000.png",
+        "mine.txt",
+        *(["rixs_20200219_001.png"] if kinds == ("cal",) else []),
+    ]
+
+
+def scan_server_logs(folder, **changes):
+    """Two calibrations, numbers 1 and 2, and after both a scan that names the first."""
+    start = 1_582_151_030
+    point = {"epoch_time_start_s": [start], "epoch_time_end_s": [start + 10.0]}
+    common = {"var_name": "mono", "var_unit": "eV", "sample_desc": "mixv4b", **point}
+    logs = {
+        "calibration0001": {**common, "var_values": [1000.0], "routine": "mix", "cal_number": 1},
+        "calibration0002": {**common, "var_values": [1000.0], "routine": "mix", "cal_number": 2},
+        "scan0003": {**common, "var_values": [780.0], "cal_number": 1, **changes},
+    }
+    paths = []
+    for k, (name, log) in enumerate(logs.items()):
+        late = {key: [t + 20 * k for t in log[key]] for key in point}
+        paths.append(folder / f"{name}.json")
+        paths[-1].write_text(json.dumps({**log, **late}))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(1, "0001"), (2, "0002"), ("1", "0001"), ("CAL0001", "0001"), (1.0, "0001"), (None, "0002")],
+)
+def test_a_scan_gets_the_calibration_that_it_names(tmp_path, number, name):
+    logs = read_logs(scan_server_logs(tmp_path, cal_number=number))
+    scan = next(log for log in logs if log.kind == "data")
+    calibrations = [log for log in logs if log.kind == "cal"]
+    assert name_of(calibration_log_for(scan, calibrations)) == f"calibration{name}"
+    assert name_of(calibration_log_for(scan, calibrations, "calibration0002")).endswith("2")
+
+
+def test_the_file_name_numbers_a_calibration_whose_log_does_not(tmp_path):
+    paths = scan_server_logs(tmp_path)
+    for path in paths[:2]:
+        log = json.loads(path.read_text())
+        del log["cal_number"]
+        path.write_text(json.dumps(log))
+    logs = read_logs(paths)
+    scan = next(log for log in logs if log.kind == "data")
+    found = calibration_log_for(scan, [log for log in logs if log.kind == "cal"])
+    assert name_of(found) == "calibration0001"
+
+
+def test_a_calibration_that_is_named_but_not_given(tmp_path):
+    photons_file(tmp_path)
+    paths = scan_server_logs(tmp_path, cal_number=7)
+    with pytest.raises(ValueError, match="names calibration number 7, which is not among those g"):
+        process(tmp_path, paths, tmp_path / "out")
+    with pytest.raises(ValueError, match="calibration 'gone' is not among those given: calibrat"):
+        process(tmp_path, paths, tmp_path / "out", calibration="gone")
+    data = log_file(tmp_path, "data", name="20200219_002_log")
+    data.write_text(data.read_text().replace("{dtype", "{cfolder: '20200218_001', dtype"))
+    with pytest.raises(ValueError, match="names calibration '20200218_001', which is not among"):
+        process(tmp_path, [log_file(tmp_path), data], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+WITHOUT = {"var_name": "time", "var_unit": "s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "energies"),
+    [
+        ("780.5", [780.5] * 3),
+        ("780,780.5,781", [780.0, 780.5, 781.0]),
+        ("scan0003=780,780.5,781", [780.0, 780.5, 781.0]),
+        ("FILE", [770.0, 771.0, 772.0]),
+        ("scan0003=FILE", [770.0, 771.0, 772.0]),
+    ],
+)
+def test_energies_can_be_given_where_a_scan_has_none(tmp_path, given, energies):
+    file = tmp_path / "list.txt"
+    file.write_text("# eV\n770\n771, 772  # end\n")
+    times = {"epoch_time_start_s": [1.0, 2, 3], "epoch_time_end_s": [1.5, 2.5, 3.5]}
+    paths = scan_server_logs(tmp_path, var_values=[0, 1, 2], **WITHOUT, **times)
+    logs = with_energies(read_logs(paths), [given.replace("FILE", str(file))])
+    scan = next(log for log in logs if log.kind == "data")
+    assert [energy for energy, _, _ in scan.passes[0].points] == energies
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ([], "scan0003.json: 1 of 1 points have no energy of .* --energies scan0003=VALUE"),
+        (["780,781"], "2 energies given, but pass 1 has 1 points"),
+        (["nonsense"], "neither numbers"),
+        ([""], "nothing is given"),
+        (["scan0009=780"], "no log 'scan0009' is given; given are calibration0001"),
+        (["calibration0001=980"], "log calibration0001 has energies of its own"),
+        (["780", "scan0003=781"], "was given some already"),
+        (["0.78"], "0.78 eV is no energy of a soft X-ray monochromator"),
+        (["nan"], "1 of 1 points have no energy"),
+        (["inf"], "inf eV is no energy"),
+        (["-780"], "-780 eV is no energy"),
+    ],
+)
+def test_a_scan_without_energies_is_refused_before_anything_heavy(tmp_path, given, match):
+    photons_file(tmp_path)
+    paths = scan_server_logs(tmp_path, **WITHOUT)
+    with pytest.raises(ValueError, match=match):
+        process(tmp_path, paths, tmp_path / "out", energies=given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_energies_are_not_taken_for_scans_that_have_some(tmp_path):
+    photons_file(tmp_path)
+    with pytest.raises(ValueError, match="the log of every scan has energies of its own"):
+        process(tmp_path, scan_server_logs(tmp_path), tmp_path / "out", energies="780")
 
 
 # -- parts ---------------------------------------------------------------------------------------
-
-
-def test_maximum_of_a_noisy_peak():
-    energy = np.linspace(770, 790, 201)
-    value = 20 * np.exp(-0.5 * ((energy - 780.37) / 1.0) ** 2)
-    rng = np.random.default_rng(1)
-    top, sigma = maximum(energy, value + rng.normal(0, 1, 201), np.ones(201))
-    assert abs(top - 780.37) < 3 * sigma
-    assert 0.02 < sigma < 0.3
-
-
-def test_maximum_of_nothing():
-    assert np.isnan(maximum(np.arange(5.0), np.full(5, np.nan), np.ones(5))).all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..analysis.rixs import SIGNIFICANT, find_maximum
 from ._draw_rixs_panels import damage_panel, pixel_board
 from ._draw_style import GREY, WARNING, letter, measured, note, plain, window_colours, window_label
 from ._rixs_snapshot import RixsSnapshot
@@ -274,14 +275,23 @@ def _yield(ax: Axes, snapshot: RixsSnapshot, name: str, colour: str) -> None:
             ax.fill_between(energy, share, value, where=share < value, color=colour, alpha=0.2)
             ax.plot([], [], color="0.35", lw=0.9, ls=(0, (4, 2)), label="share of the PFY")
             ax.legend(loc="lower right", fontsize=8, frameon=False, borderaxespad=0.2)
-        at = int(np.nanargmax(value))
-        label += "   " + (words or f"max {measured(value[at], sigma[at])} at {energy[at]:g} eV")
+        label += "   " + (words or _largest(energy, value, sigma))
         low, high = ax.get_ylim()
         ax.set_ylim(low, high + 0.2 * (high - low))  # room for the label
     else:
         ax.set_yticks([])
         note(ax, words if found.refused.any() else "no point measured yet")
     ax.set_title(label, loc="right", fontsize=8.5, color=colour, y=1.0, pad=-9)
+
+
+def _largest(energy: NDArray, value: NDArray, sigma: NDArray) -> str:
+    """Where a yield is largest; noise has no such place."""
+    top = find_maximum(energy, value, sigma)
+    if top.found:
+        return f"max at {measured(top.energy_ev, top.sigma_ev)} eV ({top.significance:.0f} σ)"
+    if top.significance < SIGNIFICANT:
+        return f"no maximum ({top.significance:.1f} σ)"
+    return f"no maximum: {top.reason}"
 
 
 def _few() -> Any:
@@ -302,7 +312,8 @@ def _words(snapshot: RixsSnapshot, name: str) -> str:
     if not np.isfinite(feature.significance):
         return f"feature: {feature.reason}"
     excess = measured(feature.excess, feature.excess_sigma)
-    return f"feature at {feature.significance:.1f} σ: {excess} photons beyond the PFY's share"
+    told = "feature at" if feature.found else "no feature:"
+    return f"{told} {feature.significance:.1f} σ, {excess} photons beyond the PFY's share"
 
 
 def _heading(snapshot: RixsSnapshot) -> str:

@@ -174,7 +174,8 @@ def demo_rixs(
     if s["pfy_chi2_dof"] is not None:
         echo(f"PFY against the simulated truth: chi2/dof {s['pfy_chi2_dof']:.2f} (1 = within σ)")
     if s["spfy_significance"] is not None:
-        echo(f"feature in the sPFY: {s['spfy_significance']:.1f} σ beyond the PFY's share")
+        what = "feature in the sPFY" if s["spfy_found"] else "no feature in the sPFY"
+        echo(f"{what}: {s['spfy_significance']:.1f} σ beyond the PFY's share")
     if s["message"]:
         echo(s["message"])
     _echo_where(result, out)

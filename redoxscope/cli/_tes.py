@@ -35,6 +35,18 @@ def process_files(
             "Default: those of the mixture that the log names.",
         ),
     ] = None,
+    energies: Annotated[
+        Optional[list[str]],  # noqa: UP007, UP045  typer reads it
+        typer.Option(
+            help="Energies of the monochromator (eV) where a log has none: one, a list as "
+            "778.1,778.3 or a text file with one for each point; for one of several logs as "
+            "LOG=VALUE; repeatable.",
+        ),
+    ] = None,
+    calibration: Annotated[
+        Optional[str],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Log of the calibration that all scans use, whatever they name."),
+    ] = None,
 ) -> None:
     """Calibrate photon files, make RIXS maps and yields from them, and draw them."""
     from rich.console import Console
@@ -52,6 +64,8 @@ def process_files(
             out,
             lambda text, part: bars.update(task, description=text, completed=part),
             lines=line,
+            energies=energies or (),
+            calibration=calibration,
         )
     for text in report(summary):
         typer.echo(text)
@@ -75,12 +89,16 @@ def report(summary: dict[str, Any]) -> list[str]:
     for name, scan in summary["scans"].items():
         top = summary["pfy_max_ev"][name]
         text = f"{name}: {scan['passes']} passes, {scan['photons_in_points']} photons"
+        text += f", dead time {100 * scan['dead_time_fraction']:.0f} %"
         if top is not None:
             text += f", PFY largest at {top:.2f} ± {summary['pfy_max_sigma_ev'][name]:.2f} eV"
-        out.append(text + f", dead time {100 * scan['dead_time_fraction']:.0f} %")
+            text += f" ({summary['pfy_max_significance'][name]:.0f} σ)"
+        else:
+            text += f"\n  no maximum of the PFY: {summary['pfy_max_reason'][name]}"
+        out.append(text)
     if summary["o_k_dip"] is not None:
-        out.append(
-            f"O K emission on the line: {100 * summary['o_k_dip']:.1f} ± "
-            f"{100 * summary['o_k_dip_sigma']:.1f} % lower"
-        )
+        value, sigma = 100 * summary["o_k_dip"], 100 * summary["o_k_dip_sigma"]
+        told = f"{value:.1f} ± {sigma:.1f} % lower ({value / sigma:.1f} σ)"
+        start = "" if summary["o_k_dip_seen"] else "no dip of the "
+        out.append(f"{start}O K emission on the line: {told}")
     return out

@@ -231,6 +231,7 @@ def _summary(timing: RixsTiming, snapshot: Any, sample: str, seed: int) -> dict[
         "pixels_calibrated": timing.verdict.get("tes_pixels_ok"),
         "pfy_chi2_dof": None if snapshot is None else _pfy_chi2(snapshot, sample, seed),
         "spfy_significance": None if feature is None else _number(feature.significance),
+        "spfy_found": feature is not None and bool(feature.found),
         "passes_worst_sigma": None if damage is None else _number(damage.worst),
         "message": "" if snapshot is None else snapshot.message,
         "wall_s": _number(timing.stop.get("time", np.nan) - start["time"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from ._inputs import name_of
 __all__ = [
     "Calibrated",
     "calibrate_log",
-    "calibration_for",
+    "calibration_log_for",
     "ended_early",
     "gain_changes",
     "pixel_report",
@@ -82,18 +83,57 @@ def calibrate_log(
     return Calibrated(log, mine, calibration, lines)
 
 
-def calibration_for(log: TesLog, made: Sequence[Calibrated]) -> Calibrated:
-    """The calibration that holds for a scan: the one it names, else the nearest in time."""
-    named = log.header.get("cfolder")
-    for each in made:
-        if named and named in (each.name, each.log.header.get("pfolder")):
-            return each
+def calibration_log_for(
+    log: TesLog, calibrations: Sequence[TesLog], wanted: str | None = None
+) -> TesLog:
+    """The log of the calibration that holds for a scan.
 
-    def away(each: Calibrated) -> int:
-        first, last = each.log.passes[0].start, each.log.passes[-1].stop
+    It is the one that is wanted, else the one that the scan's log names (``cfolder``, or the scan
+    server's ``cal_number``), else the one nearest in time.
+
+    Raises
+    ------
+    ValueError
+        The calibration that is wanted or named is not among those given.
+    """
+    known = ", ".join(name_of(each) for each in calibrations)
+    folder, number = log.header.get("cfolder"), _cal_number(log.header.get("cal_number"))
+    if wanted is not None:
+        named = [each for each in calibrations if name_of(each) == wanted]
+        if not named:
+            raise ValueError(f"calibration {wanted!r} is not among those given: {known}")
+    elif folder:
+        named = [x for x in calibrations if folder in (name_of(x), x.header.get("pfolder"))]
+    elif number is not None:
+        named = [each for each in calibrations if _number_of(each) == number]
+    else:
+        named = list(calibrations)
+    if not named:
+        which = f"calibration {folder!r}" if folder else f"calibration number {number}"
+        raise ValueError(
+            f"log {log.path} names {which}, which is not among those given: {known}. Give its log "
+            f"too, or say with --calibration which one to use instead"
+        )
+
+    def away(each: TesLog) -> int:
+        first, last = each.passes[0].start, each.passes[-1].stop
         return max(log.passes[0].start - last, first - log.passes[-1].stop, 0)
 
-    return min(made, key=away)
+    return min(named, key=away)
+
+
+def _cal_number(value: Any) -> int | None:
+    """A calibration's number as logs write it (3, "3", "CAL0003"); None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    found = re.fullmatch(r"(?:[A-Za-z_]*)(\d+)(?:\.0*)?", str(value).strip())
+    return int(found[1]) if found else None
+
+
+def _number_of(log: TesLog) -> int | None:
+    """Number of a calibration, from its log or else from its name."""
+    number = _cal_number(log.header.get("cal_number"))
+    return _cal_number(name_of(log)) if number is None else number
 
 
 def gain_changes(used: Calibrated, other: Calibrated) -> dict[int, float]:

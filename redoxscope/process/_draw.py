@@ -216,8 +216,11 @@ def draw_inverse(figure: Figure, scan: Scan, dip: Dip) -> None:
     emission = Window("PFY", INVERSE.low, INVERSE.high)
     lower.set_ylabel(f"O K emission, {emission} (photons / s)")
     lower.set_xlabel("excitation energy (eV)")
+    line = f"the {scan.edge or 'absorption'} line"
+    number = f"{100 * dip.value:.1f} ± {100 * dip.sigma:.1f} %"
     upper.set_title(
-        f"Oxygen K emission dips by {100 * dip.value:.1f} ± {100 * dip.sigma:.1f} % on the "
-        f"{scan.edge or 'absorption'} line: the inverse yield",
+        f"Oxygen K emission dips by {number} on {line}: the inverse yield"
+        if dip.seen
+        else f"No dip of the oxygen K emission on {line}: {number}, {dip.significance:.1f} σ",
         fontsize=10,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,22 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from ..callbacks import PixelHealth, RixsSnapshot, rixs_snapshot
+from ..analysis.rixs import find_maximum
 from ..formats import TesLog, writable_folder
 from ._calibrations import (
     Calibrated,
     calibrate_log,
-    calibration_for,
+    calibration_log_for,
     ended_early,
     number,
     pixel_report,
     without,
 )
+from ._energies import with_energies
 from ._inputs import Files, check_span, find_files, lines_for, name_of, read_files, read_logs
-from ._scans import Scan, count_scan, elastic_shift, maximum, oxygen_dip
+from ._results import board_name, draw_board, draw_scans, picture_names, write_json
+from ._scans import Scan, count_scan, elastic_shift, oxygen_dip
 
 __all__ = ["process"]
 
+SUMMARY = "summary.json"
+MOST_REASONS = 12
 SHIFT_EV = 2.0
 """An elastic line that far off in the scans is told in the summary."""
 
@@ -38,6 +41,8 @@ def process(
     progress: Callable[[str, float], None] | None = None,
     *,
     lines: Sequence[str] | None = None,
+    energies: Sequence[str] | str = (),
+    calibration: str | None = None,
 ) -> dict[str, Any]:
     """Calibrate the photon files of an array, make RIXS maps and yields, and draw them.
 
@@ -50,33 +55,49 @@ def process(
         calibration. Scans use the calibration they name, else the one nearest in time.
     out : path
         Folder for ``summary.json``, ``calibration_*.json`` and the pictures; made where it is not.
+        ``summary.json`` is written last: without it, the rest is not whole.
     progress : callable, optional
         Called with what is being done and the part of it that is done (0 to 1).
     lines : sequence of str, optional
         Emission lines or elements of the calibration sample (``"O K"``, ``"Fe"``); by default
         those of the mixture that the log names.
+    energies : str or sequence of str, optional
+        Energies of the monochromator (eV) where a log has none: ``"778.1,778.3,779.0"``,
+        ``"780"`` or the path of a text file, for one of several logs as ``"NAME=780"``.
+    calibration : str, optional
+        Name of the calibration's log that all scans use, whatever they name.
 
     Returns
     -------
     dict
         What ``summary.json`` holds: ``photons_total``, ``photons`` (by channel), ``pixels`` (by
-        channel: ``ok``, ``reason``, ``elastic_ev`` …), ``pfy_max_ev`` (by log), ``o_k_dip`` and
-        ``o_k_dip_sigma`` (None where there is none to see), and more.
+        channel: ``ok``, ``reason``, ``elastic_ev`` …), ``pfy_max_ev`` (by log; None where the
+        PFY has no maximum, ``pfy_max_reason`` says why), ``o_k_dip`` and ``o_k_dip_sigma`` (None
+        where there is none to see), and more.
 
     Raises
     ------
     ValueError
-        No such folder, no OFF files, no log of a calibration, a sample whose lines are not known,
-        or no photons during a log; all checked before anything heavy is done.
+        No such folder, no OFF files, no log of a calibration or not the one that a scan names, a
+        sample whose lines are not known, a scan without energies, or no photons during a log; all
+        checked before anything heavy is done. Not one pixel that can be used: then the
+        calibration's verdict and picture are in ``out``, and nothing else.
+    OSError
+        A file cannot be read, or ``out`` not be written.
     """
     say = progress or (lambda _text, _part: None)
     paths = find_files(folder)
-    read = read_logs(logs)
+    read = with_energies(read_logs(logs), energies)
     cal_logs = [log for log in read if log.kind == "cal"]
+    groups = _groups(read, cal_logs, calibration)
     tables = [lines_for(log, lines) for log in cal_logs]
     files = read_files(paths, say)
     check_span(files.photons, read)
     target = writable_folder(out)
+    for name in [SUMMARY, *(x for group, _ in groups for x in picture_names(group))]:
+        (target / name).unlink(
+            missing_ok=True
+        )  # an earlier time's: where this one fails, no result
 
     made: list[Calibrated] = []
     for k, (log, table) in enumerate(zip(cal_logs, tables, strict=True)):
@@ -86,37 +107,61 @@ def process(
     early = ended_early(files.photons, read)
     if early:
         made = [without(each, early) for each in made]
-    scans: list[tuple[Scan, Calibrated]] = []
-    for group, used in _groups(read, made):
-        say(f"binning {', '.join(name_of(log) for log in group)}", len(scans) / len(read))
-        scans.append((count_scan(files.photons, group, used, files.record_s), used))
-
-    summary = _summary(folder, files, read, made, scans)
     for each in made:
-        _write(target / f"calibration_{each.name}.json", each.calibration.to_dict())
-    say("drawing", 0.0)
-    summary["pictures"] = _pictures(target, made, scans, say)
-    _write(target / "summary.json", summary)
+        write_json(target / f"calibration_{each.name}.json", each.calibration.to_dict())
+    pictures = [draw_board(target, each, say) for each in made]
+    by_name = {each.name: each for each in made}
+    _check_usable(made, [by_name[used] for _, used in groups], target)
+
+    scans: list[tuple[Scan, Calibrated]] = []
+    for group, name in groups:
+        say(f"binning {', '.join(name_of(log) for log in group)}", len(scans) / len(read))
+        used = by_name[name]
+        scans.append((count_scan(files.photons, group, used, files.record_s), used))
+    summary = _summary(folder, files, read, made, scans)
+    summary["pictures"] = pictures + draw_scans(target, scans, say)
+    write_json(target / SUMMARY, summary)
     say("done", 1.0)
     return summary
 
 
 def _groups(
-    logs: Sequence[TesLog], made: Sequence[Calibrated]
-) -> list[tuple[list[TesLog], Calibrated]]:
-    """Scans of the same sample over the same energies with the same calibration."""
-    groups: dict[tuple[Any, ...], tuple[list[TesLog], Calibrated]] = {}
+    logs: Sequence[TesLog], cal_logs: Sequence[TesLog], calibration: str | None
+) -> list[tuple[list[TesLog], str]]:
+    """Scans of the same sample over the same energies, with the name of their calibration."""
+    groups: dict[tuple[Any, ...], tuple[list[TesLog], str]] = {}
+    if calibration is not None and all(log.kind == "cal" for log in logs):
+        raise ValueError(f"calibration {calibration!r} is wanted for scans, but there are none")
     for log in logs:
         if log.kind == "cal":
             continue
-        used = calibration_for(log, made)
+        used = name_of(calibration_log_for(log, cal_logs, calibration))
         energies = tuple(sorted({round(e, 2) for p in log.passes for e, _, _ in p.points}))
-        key = (log.sample, used.name, energies)
-        groups.setdefault(key, ([], used))[0].append(log)
-    for (_, _, energies), (group, _) in groups.items():
-        if any(math.isnan(e) for e in energies):
-            raise ValueError(f"log {group[0].path}: points without an energy of the monochromator")
+        groups.setdefault((log.sample, used, energies), ([], used))[0].append(log)
     return list(groups.values())
+
+
+def _check_usable(made: Sequence[Calibrated], used: Sequence[Calibrated], target: Path) -> None:
+    """Refuse to go on where a scan's calibration, or every one, has not one usable pixel.
+
+    Raises
+    ------
+    ValueError
+        With the reason for each pixel.
+    """
+    lost = [each for each in used if not len(each.calibration.usable)]
+    if not lost and any(len(each.calibration.usable) for each in made):
+        return
+    each = (lost or made)[0]
+    pixels = each.calibration.pixels
+    reasons = [f"{p.channel}: {p.reason}" for p in pixels[:MOST_REASONS]]
+    if len(pixels) > len(reasons):
+        reasons.append(f"and {len(pixels) - len(reasons)} more")
+    raise ValueError(
+        f"calibration {each.name}: not one of {len(pixels)} pixels can be used, so there are no "
+        f"energies. Its spectra are in {target / board_name(each)}. By channel:\n  "
+        + "\n  ".join(reasons)
+    )
 
 
 def _summary(
@@ -144,20 +189,27 @@ def _summary(
         "edge": scans[0][0].edge if scans else "",
         "pfy_max_ev": {},
         "pfy_max_sigma_ev": {},
+        "pfy_max_significance": {},
+        "pfy_max_reason": {},
         "o_k_dip": None,
         "o_k_dip_sigma": None,
     }
+    for each in made:
+        if not len(each.calibration.usable):
+            summary["problems"][each.name] = "not one pixel can be used with this calibration"
     for scan, used in scans:
         summary["scans"] |= scan.report
         energies = scan.counts.energies
         for name, passes in scan.passes.items():
             pfy = scan.counts.yields(scan.pfy, passes)
-            top, sigma = maximum(energies, pfy.value, pfy.sigma)
-            summary["pfy_max_ev"][name] = number(top)
-            summary["pfy_max_sigma_ev"][name] = number(sigma)
+            top = find_maximum(energies, pfy.value, pfy.sigma)
+            summary["pfy_max_ev"][name] = number(top.energy_ev)
+            summary["pfy_max_sigma_ev"][name] = number(top.sigma_ev)
+            summary["pfy_max_significance"][name] = number(top.significance)
+            summary["pfy_max_reason"][name] = top.reason
         whole = scan.counts.yields(scan.pfy)
-        top, _ = maximum(energies, whole.value, whole.sigma)
-        shift = elastic_shift(files.photons, scan, used, top)
+        top = find_maximum(energies, whole.value, whole.sigma)
+        shift = elastic_shift(files.photons, scan, used, top.energy_ev)
         check = None if shift is None else {"shift_ev": number(shift[0]), "sigma": number(shift[1])}
         if shift is not None and abs(shift[0]) > SHIFT_EV:
             summary["problems"][scan.name] = (
@@ -170,6 +222,7 @@ def _summary(
             summary["scans"][name]["edge"] = scan.edge
         if dip is not None and summary["o_k_dip"] is None:
             summary["o_k_dip"], summary["o_k_dip_sigma"] = number(dip.value), number(dip.sigma)
+            summary["o_k_dip_seen"] = dip.seen
             summary["o_k_dip_on_ev"] = [number(e) for e in dip.on_ev]
     unassigned = len(files.photons) - sum(len(each.photons) for each in made)
     unassigned -= sum(r["photons"] for r in summary["scans"].values())
@@ -191,74 +244,3 @@ def _calibration_report(each: Calibrated) -> dict[str, Any]:
         "line_shifts_ev": {name: number(s) for name, s in c.line_shifts.items()},
         "resolution_ev": number(float(np.median(width))) if width else None,
     }
-
-
-def _health(scan: Scan, used: Calibrated) -> PixelHealth:
-    pixels = used.calibration.pixels
-    return PixelHealth(
-        np.array([p.channel for p in pixels], np.int64),
-        np.array([p.ok for p in pixels], bool),
-        tuple("" if p.ok else p.reason for p in pixels),
-        np.array([scan.pixel_photons.get(p.channel, 0) for p in pixels], np.int64),
-    )
-
-
-def snapshot_of(scan: Scan, used: Calibrated) -> RixsSnapshot:
-    """The scan as the live map shows one."""
-    windows = list(scan.windows)
-    low, high = scan.counts.energies.min(), scan.counts.energies.max()
-    windows = [w for w in windows if not w.in_excitation or (w.low < high and w.high > low)]
-    sample = scan.logs[0].sample
-    title = " ".join(x for x in (scan.edge, sample and f"of {sample}", f"({scan.name})") if x)
-    return rixs_snapshot(
-        scan.counts,
-        windows,
-        pixels=_health(scan, used),
-        pixels_used=len(scan.usable),
-        edge=scan.edge,
-        sample=sample,
-        title=title,
-        uid=used.calibration.uid,
-    )
-
-
-def _pictures(
-    target: Path,
-    made: Sequence[Calibrated],
-    scans: Sequence[tuple[Scan, Calibrated]],
-    say: Callable[[str, float], None],
-) -> list[str]:
-    """Draw everything; names of the files."""
-    from matplotlib.figure import Figure
-
-    from ..callbacks import draw_rixs
-    from ._draw import draw_calibration, draw_inverse
-
-    names: list[str] = []
-    total = len(made) + 2 * len(scans)
-
-    def save(figure: Figure, name: str) -> None:
-        say(f"drawing {name}", len(names) / total)
-        figure.savefig(target / name, dpi=130)
-        names.append(name)
-
-    for each in made:
-        figure = Figure(figsize=(12, 9))
-        draw_calibration(figure, each)
-        save(figure, f"calibration_{each.name}.png")
-    for scan, used in scans:
-        figure = Figure(figsize=(12, 8.5))
-        draw_rixs(figure, snapshot_of(scan, used))
-        save(figure, f"rixs_{scan.name}.png")
-        dip = oxygen_dip(scan)
-        if dip is not None:
-            figure = Figure(figsize=(8.5, 6))
-            draw_inverse(figure, scan, dip)
-            save(figure, f"oxygen_{scan.name}.png")
-    return names
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(
-        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.rixs import PointIndex, RixsCounts, bin_points
+from ..analysis.rixs import SIGNIFICANT, PointIndex, RixsCounts, bin_points, find_maximum
 from ..contract import Bins, Window
 from ..data import RixsPreset, rixs_edges, rixs_preset
 from ..formats import TesLog
@@ -18,15 +18,18 @@ from ..photons import Photons
 from ._calibrations import Calibrated, number
 from ._inputs import name_of
 
-__all__ = ["BINS", "Dip", "Scan", "count_scan", "elastic_shift", "maximum", "oxygen_dip"]
+__all__ = ["BINS", "Dip", "Scan", "count_scan", "elastic_shift", "oxygen_dip"]
 
 BINS = Bins(200.0, 1200.0, 0.5)
-BLUR_EV = 0.3
-"""Smoothing (standard deviation) of a yield before its maximum is looked for."""
+BLUR_EV = 0.6
+"""Smoothing (standard deviation) of a yield where it is asked what is off the edge."""
+ELASTIC_EV = 5.0
+"""Half width of the range in which the elastic line's photons are."""
 ON_EV = 1.25
 """Half width of the range of excitations on the absorption line."""
 OFF_PART = 0.3
 """Excitations at which the yield is below this part of its maximum are off the edge."""
+DIP_SIGMA = 3.0
 INVERSE = Window("PFY", 500.0, 540.0, "O_K")
 
 
@@ -91,6 +94,16 @@ class Dip:
     on_ev: tuple[float, float]
     on: NDArray[np.bool_]
     off: NDArray[np.bool_]
+
+    @property
+    def significance(self) -> float:
+        """The decrease in its own standard deviations."""
+        return self.value / self.sigma
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is more than noise; two numbers are compared, so 3 σ are enough."""
+        return self.significance >= DIP_SIGMA
 
 
 def preset_of(energies: NDArray[np.float64]) -> RixsPreset | None:
@@ -202,34 +215,14 @@ def _windows(energies: NDArray[np.float64]) -> tuple[Window, ...]:
     return (Window("TFY"), Window("PFY", max(low, BINS.low), min(high, BINS.high)))
 
 
-def maximum(
-    energies: NDArray[np.float64], value: NDArray[np.float64], sigma: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Where a yield is largest (eV), and the standard deviation of that; NaN without values.
-
-    The yield is smoothed with a Gaussian of 0.3 eV on its uneven grid. The deviation is half of
-    what holds the middle 68 % of the maxima of 200 yields drawn with `sigma`.
-    """
-    known = np.isfinite(value)
-    if known.sum() < 3:
-        return math.nan, math.nan
-    x = energies[known]
-    fine = np.arange(x.min(), x.max() + 0.01, 0.02)
-    kernel = np.exp(-0.5 * ((fine[:, None] - x) / BLUR_EV) ** 2)
-    kernel /= kernel.sum(1, keepdims=True)
-    rng = np.random.default_rng(1)
-    drawn = value[known] + sigma[known] * rng.standard_normal((200, len(x)))
-    tops = fine[(kernel @ drawn.T).argmax(0)]
-    low, high = np.quantile(tops, (0.16, 0.84))  # a rare far maximum must not set the width
-    return float(fine[int((kernel @ value[known]).argmax())]), float(high - low) / 2
-
-
 def elastic_shift(
     photons: Photons, scan: Scan, used: Calibrated, top_ev: float
 ) -> tuple[float, float] | None:
     """Where the elastic line is below the edge, less the monochromator's energy (eV), and σ.
 
-    A check that owes nothing to the calibration: None with fewer than 30 photons.
+    A check that owes nothing to the calibration. ``top_ev`` is where the yield is largest; NaN
+    where it has no maximum: then all energies count. None where no line stands 5 σ above what is
+    beside it.
     """
     off: list[NDArray[np.float64]] = []
     for log in scan.logs:
@@ -240,16 +233,24 @@ def elastic_shift(
             )
             mono = np.append([p[0] for p in each.points], np.nan)[point]
             energy = used.calibration.energy(mine.pixel, mine.filtered, mine.pretrigger)
-            below = mono < top_ev - 4.0
+            below = np.isfinite(mono) if math.isnan(top_ev) else mono < top_ev - 4.0
             off.append((energy - mono)[below & np.isfinite(energy)])
     loss = np.concatenate(off) if off else np.empty(0)
-    centre = 0.0
-    near = loss[np.abs(loss) < 12.0]
+    # Above the elastic line there is nothing but background, below it there are losses.
+    start = loss[np.abs(loss) < 12.0]
+    if len(start) < 30:
+        return None
+    count, edges = np.histogram(start, np.arange(-12.0, 12.5, 1.0))
+    centre = float(edges[int(np.convolve(count, np.ones(3), "same").argmax())] + 0.5)
+    near = start
     for _ in range(20):
-        near = loss[np.abs(loss - centre) < 5.0]
+        near = loss[np.abs(loss - centre) < ELASTIC_EV]
         if len(near) < 30:
             return None
         centre = float(np.mean(near))
+    beside = int(((loss > centre + 2 * ELASTIC_EV) & (loss < centre + 4 * ELASTIC_EV)).sum())
+    if len(near) - beside < SIGNIFICANT * math.sqrt(len(near) + beside):
+        return None
     return centre, float(np.std(near) / np.sqrt(len(near)))
 
 
@@ -263,19 +264,20 @@ def oxygen_dip(scan: Scan) -> Dip | None:
     Returns
     -------
     Dip or None
-        None where the scan crosses the oxygen K edge itself, or there is too little to say.
+        None where the scan crosses the oxygen K edge itself, where the PFY has no maximum, or
+        where there is too little to say.
     """
     energies = scan.counts.energies
     if energies.min() < INVERSE.high + 5:
         return None
     pfy = scan.counts.yields(scan.pfy)
-    top, _ = maximum(energies, pfy.value, pfy.sigma)
-    if math.isnan(top):
+    top = find_maximum(energies, pfy.value, pfy.sigma)
+    if not top.found:
         return None
-    x = np.exp(-0.5 * ((energies[:, None] - energies) / (2 * BLUR_EV)) ** 2)
+    x = np.exp(-0.5 * ((energies[:, None] - energies) / BLUR_EV) ** 2)
     known = np.isfinite(pfy.value)
     smooth = (x[:, known] @ pfy.value[known]) / x[:, known].sum(1)
-    on = known & (np.abs(energies - top) <= ON_EV)
+    on = known & (np.abs(energies - top.energy_ev) <= ON_EV)
     off = known & (smooth < OFF_PART * smooth.max()) & ~on
     counts, exposure, _, _ = scan.counts.summed()
     n = counts[:, INVERSE.slice(BINS)].sum(1)
@@ -285,5 +287,9 @@ def oxygen_dip(scan: Scan) -> Dip | None:
     rate_on, rate_off = n_on / exposure[on].sum(), n_off / exposure[off].sum()
     ratio = float(rate_on / rate_off)
     return Dip(
-        1 - ratio, ratio * math.sqrt(1 / n_on + 1 / n_off), (top - ON_EV, top + ON_EV), on, off
+        1 - ratio,
+        ratio * math.sqrt(1 / n_on + 1 / n_off),
+        (top.energy_ev - ON_EV, top.energy_ev + ON_EV),
+        on,
+        off,
     )

@@ -15,17 +15,20 @@ from ._damage import (
 from ._feature import FeatureSignificance, feature_significance
 from ._fill import BinnedPhotons, bin_photons
 from ._loss import energy_loss_map
+from ._maximum import SIGNIFICANT, Maximum, find_maximum
 from ._points import PointIndex
 from ._results import EmissionSpectrum, RixsMapResult, Yield
 
 __all__ = [
     "MIN_COUNTS",
+    "SIGNIFICANT",
     "BinnedPhotons",
     "Bins",
     "DamageSentinel",
     "DamageVerdict",
     "EmissionSpectrum",
     "FeatureSignificance",
+    "Maximum",
     "PassComparison",
     "PointIndex",
     "RixsCounts",
@@ -39,6 +42,7 @@ __all__ = [
     "compare_passes",
     "energy_loss_map",
     "feature_significance",
+    "find_maximum",
     "spectrum_of",
     "trend",
 ]
