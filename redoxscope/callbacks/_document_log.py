@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ..formats import writable_folder
+
 __all__ = [
     "CorruptLog",
     "DocumentLog",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 SUFFIX = ".jsonl"
+_NUL = b"\0"
 # A uid becomes a file name: nothing in it may climb out of the directory.
 _SAFE_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -82,11 +85,9 @@ class DocumentLog:
         # resource uid -> run uid.
         self._run_of: dict[str, str] = {}
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            writable_folder(self.directory, "the document log")
         except OSError as exc:
-            raise DocumentLogError(
-                f"document log directory {self.directory} cannot be created: {exc.strerror}"
-            ) from exc
+            raise DocumentLogError(str(exc)) from exc
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Write one document.
@@ -326,33 +327,44 @@ def scan_log(
     path: str | os.PathLike[str],
     on_truncated: Callable[[str], None] | None = None,
     *,
+    on_damaged: Callable[[str], None] | None = None,
     values: bool = True,
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Like :func:`read_log`, with the byte offset of each line first.
 
-    Without ``values`` a NaN in an event may come as None: for who wants no numbers, ten times
-    faster.
+    With ``on_damaged`` a line that is no document is told to it and passed over. Without
+    ``values`` a NaN in an event may come as None: for who wants no numbers, ten times faster.
     """
     path = Path(path)
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            skim = not values and line.startswith(b'{"name":"event')
-            record = decode(line.replace(b"NaN", b"null") if skim else line)
+            text = line.strip(_NUL)
+            skim = not values and text.startswith(b'{"name":"event')
+            record = decode(text.replace(b"NaN", b"null") if skim else text)
             if record is not None:
+                if text.rstrip(b"\n") != line.rstrip(b"\n") and on_damaged is not None:
+                    zeros = len(line.rstrip(b"\n")) - len(text.rstrip(b"\n"))
+                    on_damaged(f"line {number}: {zeros} bytes of zeros beside a whole document")
                 yield offset, *record
-            elif line.endswith(b"\n"):
+            elif not line.endswith(b"\n"):
+                message = f"document log {path}: last line ({number}) is cut off and was dropped"
+                (on_truncated or _warn)(message)
+            elif on_damaged is not None:
+                on_damaged(f"line {number}: not a document ({len(line)} bytes, {line[:30]!r})")
+            else:
                 raise CorruptLog(
                     f"document log {path}, line {number}: not a document: {line[:60]!r}"
                 )
-            else:
-                message = f"document log {path}: last line ({number}) is cut off and was dropped"
-                (on_truncated or _warn)(message)
             offset += len(line)
 
 
 def decode(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    """Name and document of a line; None where it is not one."""
+    """Name and document of a line; None where it is not one.
+
+    Zeros before and after it, as a file system leaves them after a power cut, are no matter.
+    """
+    line = line.strip(_NUL)
     try:
         try:
             record = orjson.loads(line)

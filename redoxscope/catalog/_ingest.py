@@ -37,29 +37,39 @@ class LogIndex:
     ----------
     start, stop : dict or None
         Start and stop document.
-    truncated : str or None
-        Message about a cut-off last line.
-
-    Raises
-    ------
-    CorruptLog
-        A line is not a document.
+    losses : list of str
+        What the log does not hold any more: a cut-off last line, lines that are no documents (a
+        power cut leaves zeros), and what cannot be placed without them.
+    blank : bool
+        Not a single line is whole.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.start: dict[str, Any] | None = None
         self.stop: dict[str, Any] | None = None
-        self.truncated: str | None = None
+        self.losses: list[str] = []
+        self.blank = True
+        self._unplaced: dict[str, int] = {}  # documents by what they lack
         self._other: list[int] = []  # offsets of everything that is no start, stop or event
         # stream -> seq_num -> (offset of the document, row in its page). A resumed run emits a
         # seq_num again: the later one counts.
         self._events: dict[str, dict[int, tuple[int, int]]] = {}
         self._streams: dict[str, str] = {}
+        self._resources: set[str] = set()
         self._last_time = 0.0
         self._values = 1  # numbers in an event, of the stream that has most
-        for offset, name, doc in scan_log(path, self._note_truncated, values=False):
+        damaged: list[str] = []
+        told = self.losses.append
+        for offset, name, doc in scan_log(path, told, on_damaged=damaged.append, values=False):
+            self.blank = False
             self._add(offset, name, doc)
+        self.blank = self.blank and not damaged
+        self.losses += damaged
+        self.losses += [
+            f"{count} documents left out: their {lack} is among the damaged lines"
+            for lack, count in self._unplaced.items()
+        ]
 
     @property
     def num_events(self) -> dict[str, int]:
@@ -127,10 +137,23 @@ class LogIndex:
             for rows in self._events.values():
                 yield from _pages(file, [rows[seq_num] for seq_num in sorted(rows)])
 
-    def _note_truncated(self, message: str) -> None:
-        self.truncated = message
+    def _known(self, name: str, doc: dict[str, Any]) -> bool:
+        """Whether what the document refers to is there; its line may be a damaged one."""
+        if name in ("event", "event_page", "stream_datum"):
+            lack = "" if doc.get("descriptor") in self._streams else "descriptor"
+            if name == "stream_datum" and doc.get("stream_resource") not in self._resources:
+                lack = lack or "stream resource"
+        elif name in ("datum", "datum_page"):
+            lack = "" if doc.get("resource") in self._resources else "resource"
+        else:
+            return True
+        if lack:
+            self._unplaced[lack] = self._unplaced.get(lack, 0) + 1
+        return not lack
 
     def _add(self, offset: int, name: str, doc: dict[str, Any]) -> None:
+        if not self._known(name, doc):
+            return
         if name == "start":
             self.start = doc
         elif name == "stop":
@@ -140,6 +163,8 @@ class LogIndex:
             seq_nums = doc["seq_num"] if name == "event_page" else [doc["seq_num"]]
             rows.update((seq_num, (offset, row)) for row, seq_num in enumerate(seq_nums))
         else:
+            if name in ("resource", "stream_resource"):
+                self._resources.add(doc["uid"])
             if name == "descriptor":
                 self._streams[doc["uid"]] = doc["name"]
                 self._events.setdefault(doc["name"], {})
@@ -227,8 +252,6 @@ def ingest(
 
     Raises
     ------
-    CorruptLog
-        A line is not a document.
     CatalogError
         Another process has been writing to the embedded catalog for a minute.
     ValueError
@@ -236,7 +259,8 @@ def ingest(
     """
     index = log_path if isinstance(log_path, LogIndex) else LogIndex(log_path)
     if index.start is None:
-        raise ValueError(f"document log {index.path} holds no start document")
+        lost = f" ({'; '.join(index.losses)})" if index.losses else ""
+        raise ValueError(f"document log {index.path} holds no start document{lost}")
     stop = index.stop
     if stop is None:
         if interrupted is None:
@@ -244,6 +268,8 @@ def ingest(
                 f"document log {index.path} holds no stop document: the run goes on, or recover it"
             )
         stop = index.interrupted_stop(interrupted)
+    if index.losses:  # whoever reads the run must know, also in a year
+        stop = {**stop, "reason": "; ".join(filter(None, [stop.get("reason"), *index.losses]))}
     total = sum(index.num_events.values())
 
     with writing(catalog):

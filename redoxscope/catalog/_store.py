@@ -56,7 +56,7 @@ class CatalogWriter:
 
     Subscribe it after the :class:`~redoxscope.callbacks.DocumentLog` whose files it reads.
     It does nothing during the run. At the stop document the log is replayed into the catalog
-    (about 0.5 ms per line) and moved to ``<directory>/stored/``, where it may be deleted. A
+    (about 0.5 ms per line) and moved to ``<directory>/stored/``. A
     failure does not fail the plan: the log stays and a warning names the command that tries
     again.
 
@@ -102,7 +102,9 @@ class CatalogWriter:
             )
 
 
-def recover(directory: str | os.PathLike[str], catalog: Any) -> list[RecoveryReport]:
+def recover(
+    directory: str | os.PathLike[str], catalog: Any, *, stored: bool = False
+) -> list[RecoveryReport]:
     """Put every log that is not stored into the catalog.
 
     Runs that never ended get a stop document with ``exit_status`` "abort", a ``reason`` that
@@ -114,6 +116,8 @@ def recover(directory: str | os.PathLike[str], catalog: Any) -> list[RecoveryRep
         Directory of the document logs.
     catalog : CatalogOfBlueskyRuns
         As :func:`open_catalog` gives it.
+    stored : bool
+        Also the logs of runs that have been in a catalog: fills one that was made anew.
 
     Returns
     -------
@@ -121,7 +125,9 @@ def recover(directory: str | os.PathLike[str], catalog: Any) -> list[RecoveryRep
         One per log, by file name; empty where there is nothing to do. A log that cannot be
         stored is reported as "failed" and does not stop the others.
     """
-    return [_recover_one(path, catalog) for path in sorted(Path(directory).glob(f"*{SUFFIX}"))]
+    folders = [Path(directory), *([Path(directory) / STORED] if stored else [])]
+    paths = [path for folder in folders for path in folder.glob(f"*{SUFFIX}")]
+    return [_recover_one(path, catalog) for path in sorted(paths, key=lambda path: path.name)]
 
 
 def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
@@ -132,12 +138,12 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
             if not free:
                 return RecoveryReport(uid, 0, "running", "its client is alive", path)
             index = LogIndex(path)
-            message = "; ".join(part for part in (index.truncated, index.photons[1]) if part)
+            message = "; ".join([*index.losses, *filter(None, [index.photons[1]])])
             lines = index.num_events.get(STREAM, 0)
-            if index.start is None and not index.num_events:
+            if index.blank:
                 return RecoveryReport(uid, 0, "empty", message, _set_aside(path))
             status: Literal["present", "stored", "recovered"]
-            old = stored_run(catalog, uid)
+            old = stored_run(catalog, uid) if index.start else None
             if old is not None and old.metadata.get("stop"):
                 status = "present"
             else:
@@ -161,6 +167,8 @@ def _locked(path: Path) -> Iterator[bool]:
 
 def _set_aside(path: Path) -> Path:
     """Move a log whose run is in the catalog out of recover's way."""
+    if path.parent.name == STORED:
+        return path
     stored = path.parent / STORED
     stored.mkdir(exist_ok=True)
     return path.rename(stored / path.name)

@@ -157,13 +157,21 @@ def recover(
         typer.Option(help="Data directory; default $REDOXSCOPE_DATA, else the user's."),
     ] = None,
     profile: Annotated[str, typer.Option(help="Tiled profile of the catalog.")] = "redoxscope",
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Also runs stored before: fills a new catalog.")
+    ] = False,
 ) -> None:
     """Put runs that a crash kept out of the catalog into it, from their document logs."""
     from ..catalog import data_directory, open_catalog
     from ..catalog import recover as recover_logs
 
     documents = data_directory(data) / "documents"
-    reports = recover_logs(documents, open_catalog(profile, directory=data))
+    if not documents.is_dir():
+        raise FileNotFoundError(
+            f"{documents}: no such folder, so there is nothing to recover from. Is the disk "
+            "mounted, and is --data (or $REDOXSCOPE_DATA) what the session had?"
+        )
+    reports = recover_logs(documents, open_catalog(profile, directory=data), stored=stored)
     for report in reports:
         echo(f"{report.status:9}  {report.uid}  {report.lines} lines  {report.message}".rstrip())
     if not reports:

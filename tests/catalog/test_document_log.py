@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
@@ -135,10 +137,27 @@ def test_the_same_run_twice_is_refused(tmp_path: Path) -> None:
     log.close()
 
 
-def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", [".", "documents", "a/b"])
+def test_a_directory_that_is_a_file(tmp_path: Path, below: str) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(DocumentLogError, match=r"taken cannot be created: File exists"):
-        DocumentLog(tmp_path / "taken")
+    with pytest.raises(DocumentLogError, match=r"taken.*: a file, not a folder for the document"):
+        DocumentLog(tmp_path / "taken" / below)
+
+
+def _fails(number: int) -> Callable[..., None]:
+    def fail(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_disk_that_takes_nothing_is_found_before_any_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", _fails(number))
+    with pytest.raises(DocumentLogError, match=rf"log cannot be .*here: {os.strerror(number)}"):
+        DocumentLog(tmp_path / "log")
 
 
 def test_disk_full_is_raised_with_path_and_reason_and_leaves_whole_lines(

@@ -76,6 +76,62 @@ def test_killed_within_a_line(tmp_path: Path, embedded: Any) -> None:
     assert "cut off" in report.message
 
 
+ZEROS = b"\0" * 4096
+
+
+def _damage(path: Path, line: int, new: bytes) -> None:
+    """Put something in place of a line (from 1)."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line - 1] = new
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("junk", [ZEROS + b"\n", b'{"name":"event_p\n', b"\xff\xfe\n"])
+def test_a_damaged_line_costs_itself_only(tmp_path: Path, embedded: Any, junk: bytes) -> None:
+    path = _log(tmp_path, stack_documents()[:-1])
+    _damage(path, 5, junk)
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("recovered", 9)
+    assert "line 5" in report.message
+    run = embedded[report.uid]
+    assert run["primary"].read()["line"].values.tolist() == [0, 1, 3, 4, 0, 1, 2, 3, 4]
+    assert "line 5" in run.stop["reason"]
+
+
+def test_a_whole_document_beside_zeros_is_kept(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents())
+    _damage(path, 5, ZEROS + path.read_bytes().splitlines(keepends=True)[4])
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("stored", 10)
+    assert "line 5: 4096 bytes of zeros" in report.message
+    assert embedded[report.uid]["primary"].read()["transmission"].shape == (10, 20)
+
+
+def test_zeros_at_the_end_are_a_line_that_was_cut_off(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents()[:6])
+    path.write_bytes(path.read_bytes() + ZEROS)
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("recovered", 4)
+    assert "cut off" in report.message
+
+
+def test_events_without_their_descriptor_are_counted(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents())
+    _damage(path, 2, ZEROS + b"\n")
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("stored", 0)
+    assert "line 2" in report.message and "10 documents left out" in report.message
+
+
+def test_a_damaged_start_is_no_empty_log(tmp_path: Path) -> None:
+    path = _log(tmp_path, stack_documents())
+    _damage(path, 1, ZEROS + b"\n")
+    _damage(path, 2, ZEROS + b"\n")
+    (report,) = recover(tmp_path, catalog=None)
+    assert report.status == "failed" and path.exists()
+    assert "no start document" in report.message and "line 1" in report.message
+
+
 def test_killed_between_storing_and_moving(tmp_path: Path, embedded: Any) -> None:
     path = _log(tmp_path, stack_documents())
     ingest(path, embedded)

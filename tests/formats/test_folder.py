@@ -18,6 +18,12 @@ def test_a_file_is_named(tmp_path):
         writable_folder(tmp_path / "x")
 
 
+def test_a_file_above_is_named(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(OSError, match=rf"y/z: a file, not a folder .*{tmp_path}/x is one"):
+        writable_folder(tmp_path / "x" / "y" / "z")
+
+
 def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
