@@ -257,7 +257,7 @@ class RixsReader:
             before=self._before,
         )
         self._before = snapshot
-        edge, sample = str(self.start.get("edge") or ""), str(self.start.get("sample") or "")
+        edge, sample = str(self.start.get("edge") or ""), str(self.start.get("holder") or "")
         used = self._totals.get("tes_total_pixels")
         health = self.pixels.health()
         if used is None and health is not None:  # no totals: the run ended early

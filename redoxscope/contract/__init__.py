@@ -4,6 +4,16 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 ``docs/reference/documents.md``; this package holds what code needs.
 """
 
+from ._inputs import (
+    as_name,
+    as_number,
+    as_numbers,
+    as_pair,
+    as_whole,
+    is_number,
+    nearest,
+    suggestion,
+)
 from ._rixs import (
     NOT_CHOSEN,
     PHOTON_KEYS,
@@ -18,6 +28,8 @@ from ._rixs import (
 from ._stack import (
     CONTRACT_VERSION,
     LINE_KEYS,
+    MAX_PIXELS,
+    MAX_RETRIES,
     STREAM,
     LineStatus,
     Raster,
@@ -25,15 +37,20 @@ from ._stack import (
     line_of,
     validate_run,
 )
+from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_start
 from ._window import WINDOW_KINDS, Window
 
 __all__ = [
     "CONTRACT_VERSION",
     "LINE_KEYS",
+    "MAX_PIXELS",
+    "MAX_RETRIES",
     "NOT_CHOSEN",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",
+    "RIXS_RESERVED",
+    "STACK_RESERVED",
     "STREAM",
     "TOTALS_STREAM",
     "TOTAL_KEYS",
@@ -43,8 +60,18 @@ __all__ = [
     "Raster",
     "Region",
     "Window",
+    "as_name",
+    "as_number",
+    "as_numbers",
+    "as_pair",
+    "as_whole",
+    "check_metadata",
+    "check_start",
+    "is_number",
     "line_of",
+    "nearest",
     "point_of",
+    "suggestion",
     "validate_rixs_run",
     "validate_run",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._inputs import as_number
 from ._stack import STREAM
 
 __all__ = [
@@ -103,8 +104,7 @@ class Bins:
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "step"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"bins {name} = {getattr(self, name)} eV is not finite")
+            object.__setattr__(self, name, as_number(f"bins {name}", getattr(self, name), "eV"))
         if not (self.step > 0 and self.high > self.low):
             raise ValueError(
                 f"bins from {self.low} to {self.high} eV in steps of {self.step} eV: "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from ._inputs import as_number, as_pair, as_whole
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -22,6 +23,10 @@ __all__ = [
 
 CONTRACT_VERSION = 1
 STREAM = "primary"
+MAX_PIXELS = 65_536
+"""Most columns, and most lines, of an image. The scanner's own limit is lower for columns."""
+MAX_RETRIES = 100
+"""Most tries of a line after the first."""
 
 ARRAYS = ("sample_x", "sample_y")
 UNITS = {"energy": "eV", "ring_current": "mA", "sample_x": "um", "sample_y": "um"}
@@ -84,16 +89,19 @@ class Region:
     pixels: tuple[int, int]
 
     def __post_init__(self) -> None:
-        for axis, value in zip("xy", self.center, strict=True):
-            if not math.isfinite(value):
-                raise ValueError(f"region center {axis} = {value} µm is not a finite number")
-        for axis, value in zip(("width", "height"), self.size, strict=True):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"region {axis} = {value} µm must be greater than 0 µm")
-        for axis, count in zip(("nx", "ny"), self.pixels, strict=True):
-            if not (isinstance(count, numbers.Real) and count == count // 1 and count >= 1):
-                raise ValueError(f"region pixels {axis} = {count} must be a whole number >= 1")
-        object.__setattr__(self, "pixels", tuple(int(count) for count in self.pixels))
+        center = [
+            as_number(f"region center {axis}", value, "µm")
+            for axis, value in zip("xy", as_pair("region center", self.center, "µm"), strict=True)
+        ]
+        sides = zip(("width", "height"), as_pair("region size", self.size, "µm"), strict=True)
+        size = [as_number(f"region {side}", value, "µm", above=0) for side, value in sides]
+        counts = zip(("nx", "ny"), as_pair("region pixels", self.pixels), strict=True)
+        pixels = [
+            as_whole(f"region pixels {axis}", count, at_least=1, at_most=MAX_PIXELS)
+            for axis, count in counts
+        ]
+        for name, values in (("center", center), ("size", size), ("pixels", pixels)):
+            object.__setattr__(self, name, tuple(values))
 
     @property
     def extents(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -107,9 +115,9 @@ class Region:
     def as_dict(self) -> dict[str, Any]:
         """The form in which a start document carries it."""
         return {
-            "center": [float(v) for v in self.center],
-            "size": [float(v) for v in self.size],
-            "pixels": [int(v) for v in self.pixels],
+            "center": list(self.center),
+            "size": list(self.size),
+            "pixels": list(self.pixels),
         }
 
 
@@ -127,6 +135,11 @@ class Raster:
         Time per pixel (s).
     retries : int
         How often a line that failed is flown again.
+
+    Raises
+    ------
+    ValueError
+        As `Region`; a dwell that is not positive.
     """
 
     x_start: float
@@ -139,14 +152,16 @@ class Raster:
     retries: int = 1
 
     def __post_init__(self) -> None:
+        checked: dict[str, float] = {}
         for name in ("x_start", "x_stop", "y_start", "y_stop"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"raster {name} = {getattr(self, name)} µm is not finite")
+            checked[name] = as_number(f"raster {name}", getattr(self, name), "µm")
         for name in ("nx", "ny"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"raster {name} = {getattr(self, name)} must be at least 1")
-        if not (math.isfinite(self.dwell) and self.dwell > 0):
-            raise ValueError(f"raster dwell = {self.dwell} s must be greater than 0 s")
+            value = getattr(self, name)
+            checked[name] = as_whole(f"raster {name}", value, at_least=1, at_most=MAX_PIXELS)
+        checked["dwell"] = as_number("raster dwell", self.dwell, "s", above=0)
+        checked["retries"] = as_whole("raster retries", self.retries, at_most=MAX_RETRIES)
+        for name, number in checked.items():
+            object.__setattr__(self, name, number)
 
     @property
     def line_time(self) -> float:

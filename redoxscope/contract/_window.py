@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from ._inputs import as_number, suggestion
 from ._rixs import Bins
 
 __all__ = ["WINDOW_KINDS", "Window"]
@@ -52,9 +53,15 @@ class Window:
     def __post_init__(self) -> None:
         if self.kind not in WINDOW_KINDS:
             raise ValueError(
-                f"window kind {self.kind!r} is not known; known: {', '.join(WINDOW_KINDS)}"
+                f"window kind {self.kind!r} is not known"
+                f"{suggestion(self.kind, WINDOW_KINDS)}; known: {', '.join(WINDOW_KINDS)}"
             )
-        if math.isnan(self.low) or math.isnan(self.high) or not self.low < self.high:
+        for limit in ("low", "high"):
+            value = as_number(
+                f"window {self.kind} {limit}", getattr(self, limit), "eV", finite=False
+            )
+            object.__setattr__(self, limit, value)
+        if not self.low < self.high:
             raise ValueError(
                 f"window {self.kind}[{self.low:g}:{self.high:g}]: "
                 f"{self.high:g} eV must lie above {self.low:g} eV"
@@ -63,6 +70,8 @@ class Window:
             math.isinf(self.low) and self.kind != "TFY"
         ):
             raise ValueError(f"window {self.kind} needs a range in eV, as in {self.kind}[505:535]")
+        if not isinstance(self.name, str):
+            raise ValueError(f"window name {self.name!r} must be text")
         if not self.name:
             object.__setattr__(self, "name", self._default_name)
         if not _NAME.fullmatch(self.name):

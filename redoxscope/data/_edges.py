@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from redoxscope.contract import suggestion
+
 __all__ = ["EDGES", "Edge", "Species", "edge_energies", "get_edge"]
 
 
@@ -122,12 +124,16 @@ def get_edge(name: str) -> Edge:
     Raises
     ------
     ValueError
-        The edge is not known; the message lists those that are.
+        The edge is not known; the message names the nearest one and lists all. Names are
+        taken as written: they go into documents.
     """
     try:
         return EDGES[name]
     except (KeyError, TypeError):
-        raise ValueError(f"edge = {name!r} is not known; known edges: {', '.join(EDGES)}") from None
+        raise ValueError(
+            f"edge = {name!r} is not known{suggestion(name, EDGES)}; "
+            f"known edges: {', '.join(EDGES)}"
+        ) from None
 
 
 def edge_energies(name: str) -> list[float]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from redoxscope.contract import Window
+from redoxscope.contract import Window, suggestion
 
 from ._inverse_channels import window_problems
 
@@ -197,7 +197,8 @@ def rixs_preset(edge: str) -> RixsPreset:
         return presets[edge]
     except (KeyError, TypeError):
         raise ValueError(
-            f"edge = {edge!r} has no RIXS preset; there are: {', '.join(presets)}"
+            f"edge = {edge!r} has no RIXS preset{suggestion(edge, presets)}; "
+            f"there are: {', '.join(presets)}"
         ) from None
 
 

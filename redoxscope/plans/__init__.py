@@ -1,6 +1,7 @@
 """Bluesky plans."""
 
-from ._energy_stack import check_energies, energy_stack
+from ._energy_stack import energy_stack
+from ._inputs import check_energies
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._rixs import CALIBRATION_POINT, rixs_map, tes_calibrate, xes
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,9 +11,21 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
-from ..contract import CONTRACT_VERSION, STREAM, Region
+from ..contract import (
+    CONTRACT_VERSION,
+    MAX_RETRIES,
+    STACK_RESERVED,
+    STREAM,
+    Region,
+    as_number,
+    as_pair,
+    as_whole,
+    check_metadata,
+)
 from ..data import References, edge_energies, get_edge, load_references
+from ._inputs import check_device, check_energies, check_references
 from ._protocols import Microscope, Placement
+from ._run import in_run
 from ._safety import close, halt, made_safe
 
 __all__ = ["energy_stack"]
@@ -61,12 +72,13 @@ def energy_stack(
     dwell : float
         Time per pixel (s).
     retries : int
-        How often a missed line is taken again.
+        How often a missed line is taken again, at most 100.
     references : References, optional
         Spectra of the pure species for the live map; by default those of the edge. They are
         written into the start document, at this stack's energies.
     md : mapping, optional
-        Further metadata for the start document.
+        Further metadata for the start document. Keys of the contract
+        (`redoxscope.contract.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
 
     Yields
     ------
@@ -82,64 +94,39 @@ def energy_stack(
     ValueError
         A value that makes no sense: energies NaN, unsorted or twice the same; a region, a
         dwell or pixels that are not positive; an unknown edge; references that do not cover
-        the energies or cannot be told apart. Raised when the plan is called.
+        the energies or cannot be told apart; metadata that would overwrite the contract's, or
+        something else than a microscope. Raised when the plan is called. Metadata that come
+        with ``RE(plan, key=…)`` or from ``RE.md`` are compared when the run is open: then this
+        ends it before its first move.
     ophyd.utils.LimitError, redoxscope.optics.InterlockError
         Outside the limits or against the geometry. Raised before the plan's first message.
     """
+    check_device("stxm", stxm, Microscope, "STXM")
     if energies is None:
         if edge is None:
             raise ValueError("energy_stack needs edge='Mn L3' (or another) or energies=[...] in eV")
         energies = edge_energies(edge)
     energies = check_energies(energies)
-    region = Region(_pair(center, "center"), _pair(size, "size"), _pair(pixels, "pixels"))
-    if not (isinstance(dwell, (int, float)) and math.isfinite(dwell) and dwell > 0):
-        raise ValueError(f"dwell = {dwell} s must be greater than 0 s")
-    if retries < 0 or int(retries) != retries:
-        raise ValueError(f"retries = {retries} must be a whole number >= 0")
+    region = Region(
+        as_pair("center", center, "µm"),
+        as_pair("size", size, "µm", single=True),
+        as_pair("pixels", pixels, single=True),
+    )
+    dwell = as_number("dwell", dwell, "s", above=0)
+    retries = as_whole("retries", retries, at_most=MAX_RETRIES)
+    if edge is not None:
+        edge = get_edge(edge).name
     if references is None and edge is not None and get_edge(edge).species:
         references = load_references(edge)
     if references is not None:
+        check_references(references)
         references.design(energies)  # raises when they do not fit these energies
     metadata = {
         **_start_metadata(stxm, energies, region, dwell, edge),
         **({} if references is None else {"references": references.at(energies)}),
-        **(md or {}),
     }
-    return _energy_stack(stxm, energies, region, float(dwell), edge, int(retries), metadata)
-
-
-def check_energies(energies: Sequence[float]) -> list[float]:
-    """Energies (eV) as plain floats, all rising or all falling.
-
-    Raises
-    ------
-    ValueError
-        None given, one that is not finite and positive, one that is out of order or twice.
-    """
-    values = [float(e) for e in energies]
-    if not values:
-        raise ValueError("energies is empty; at least one energy in eV is needed")
-    for i, e in enumerate(values):
-        if not (math.isfinite(e) and e > 0):
-            raise ValueError(f"energies[{i}] = {e} eV must be a finite energy greater than 0 eV")
-    sign = 1.0 if values[-1] >= values[0] else -1.0
-    for i, (a, b) in enumerate(zip(values, values[1:], strict=False), start=1):
-        if a == b:
-            raise ValueError(f"energies[{i}] = {b:g} eV is there twice")
-        if sign * (b - a) < 0:
-            raise ValueError(
-                f"energies[{i}] = {b:g} eV is out of order after {a:g} eV; "
-                "give them all rising or all falling"
-            )
-    return values
-
-
-def _pair(value: Any, name: str) -> tuple[Any, Any]:
-    """A pair from a pair or from one number for both."""
-    items = (value, value) if isinstance(value, (int, float)) else tuple(value)
-    if len(items) != 2:
-        raise ValueError(f"{name} = {value!r} must be one number or a pair (x, y)")
-    return items[0], items[1]
+    user = check_metadata(md, STACK_RESERVED)
+    return _energy_stack(stxm, energies, region, dwell, edge, retries, metadata, user)
 
 
 def _start_metadata(
@@ -158,7 +145,7 @@ def _start_metadata(
         "snaking": [False, False, False],
         "hints": {"dimensions": [[["energy"], STREAM]]},
         "energies": energies,
-        "dwell": float(dwell),
+        "dwell": dwell,
         "edge": edge,
         "region": region.as_dict(),
     }
@@ -172,15 +159,18 @@ def _energy_stack(
     edge: str | None,
     retries: int,
     metadata: dict[str, Any],
+    md: dict[str, Any],
 ) -> MsgGenerator:
     stxm.check_stack(energies, region, dwell, edge=edge)
     place = partial(stxm.place, region, dwell, retries=retries)
 
-    @bpp.stage_decorator([stxm])
-    @bpp.run_decorator(md=metadata)
-    def run() -> MsgGenerator:
+    def images() -> MsgGenerator:
         steps = (halt(stxm.scanner), close(stxm.shutter))
         return (yield from made_safe(_images(stxm, energies, edge, place), steps))
+
+    @bpp.stage_decorator([stxm])
+    def run() -> MsgGenerator:
+        return (yield from in_run(images, metadata, md, STACK_RESERVED))
 
     return (yield from run())
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import IllegalMessageSequence
 
-from ..contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, Window
+from ..contract import (
+    PHOTON_STREAM,
+    RIXS_RESERVED,
+    STREAM,
+    TOTALS_STREAM,
+    Window,
+    as_name,
+    as_number,
+    as_numbers,
+    check_metadata,
+    is_number,
+)
 from ..data import load_lines
+from ._inputs import check_energies
 from ._protocols import EnergyAxis, Spectrometer
-from ._rixs_scan import RixsScan, check_positive, energy_list, rixs_scan
+from ._rixs_scan import RixsScan, check_devices, passes_of, rixs_scan
+from ._run import in_run
 from ._safety import MsgGenerator, close, explained, halt, made_safe, staged
 
 __all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
@@ -89,8 +100,9 @@ def rixs_map(
     ophyd.utils.LimitError
         An energy outside the monochromator's limits, before the plan's first message.
     """
+    check_devices(tes, mono)
     scan = rixs_scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
-    return explained(_measure(tes, mono, scan, dict(md or {})))
+    return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
 
 
 def xes(
@@ -133,15 +145,15 @@ def xes(
     ValueError, ophyd.utils.LimitError
         As `rixs_map`.
     """
-    given = [energy] if np.ndim(energy) == 0 else list(energy)  # type: ignore[arg-type]
-    energies = sorted(energy_list(given, "energy"))
-    check_positive("time", time, "s")
-    check_positive("dwell", dwell, "s")
+    check_devices(tes, mono)
+    given = as_numbers("energy", [energy] if is_number(energy) else energy, "eV", what="energies")
+    energies = check_energies(sorted(given), "energy")
+    dwell = as_number("dwell", dwell, "s", above=0)
+    passes = passes_of(time, dwell)
     if windows is None:
         windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
-    passes = math.ceil(time / dwell - 1e-9)
     scan = rixs_scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
-    return explained(_measure(tes, mono, scan, dict(md or {})))
+    return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
 
 
 def tes_calibrate(
@@ -190,15 +202,19 @@ def tes_calibrate(
     ValueError, ophyd.utils.LimitError
         As `rixs_map`.
     """
-    check_positive("time", time, "s")
-    check_positive("dwell", dwell, "s")
-    passes = math.ceil(time / dwell - 1e-9)
+    check_devices(tes, mono)
+    energy = as_number("energy", energy, "eV", above=0)
+    dwell = as_number("dwell", dwell, "s", above=0)
+    passes = passes_of(time, dwell)
     scan = rixs_scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
     if isinstance(lines, str):
         raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
-    names = [] if lines is None else list(lines)
+    if lines is not None and not isinstance(lines, Iterable):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as ['O K']")
+    names = [as_name("lines", name, "O K") for name in (() if lines is None else lines)]
     load_lines(names or None)  # refuses unknown names before anything moves
-    return explained(_calibrate(tes, mono, scan, names, dict(md or {})))
+    user = check_metadata(md, RIXS_RESERVED)
+    return explained(_calibrate(tes, mono, scan, names, user))
 
 
 def _offset(mono: EnergyAxis, edge: str | None) -> float:
@@ -211,13 +227,6 @@ def _offset(mono: EnergyAxis, edge: str | None) -> float:
 
 def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
     """Everything that can be wrong, before anything moves."""
-    for name, device, needs, kind in (
-        ("tes", tes, "check_scan", "TES"),
-        ("mono", mono, "edge_offsets", "Monochromator"),
-    ):
-        if not hasattr(device, needs):
-            what = getattr(device, "name", device)
-            raise ValueError(f"{name} = {what!r} is not a device such as redoxscope.devices.{kind}")
     offset = _offset(mono, scan.edge)
     for energy in scan.energies:
         mono.check_value(energy, offset=offset)
@@ -238,15 +247,25 @@ def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
 
 
 def _settings(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> MsgGenerator:
-    yield from bps.abs_set(mono.offset, _offset(mono, scan.edge))
-    yield from bps.abs_set(tes.dwell, scan.dwell)
-    yield from bps.abs_set(tes.windows, [str(window) for window in scan.windows])
-    yield from bps.abs_set(tes.pixel_limit, scan.pixels)
-    yield from bps.abs_set(tes.calibrating, scan.plan_name == "tes_calibrate")
-    for counter in tes.counters:
-        yield from bps.abs_set(counter.dwell, scan.dwell, wait=True)
+    """Set what is asked for, and wait: a plan that ends at once sets some of it back."""
+    for signal, value in (
+        (mono.offset, _offset(mono, scan.edge)),
+        (tes.dwell, scan.dwell),
+        (tes.windows, [str(window) for window in scan.windows]),
+        (tes.pixel_limit, scan.pixels),
+        (tes.calibrating, scan.plan_name == "tes_calibrate"),
+        *((counter.dwell, scan.dwell) for counter in tes.counters),
+    ):
+        yield from bps.abs_set(signal, value, group="settings")
+    yield from bps.wait("settings")
+
+
+def _to_sample(tes: Spectrometer, scan: RixsScan, plan: MsgGenerator) -> MsgGenerator:
+    """Move the holder, when the run is open and its start document proved right."""
     if scan.sample is not None:
+        yield Msg("checkpoint")
         yield from bps.abs_set(tes.holder, scan.sample, wait=True)
+    return (yield from plan)
 
 
 def _steps(tes: Spectrometer) -> list[Any]:
@@ -262,11 +281,11 @@ def _measure(
     _check(tes, mono, scan)
     yield from _settings(tes, mono, scan)
 
-    @bpp.run_decorator(md={**scan.metadata(tes), **md})
-    def run() -> MsgGenerator:
-        return (yield from made_safe(_points(tes, mono, scan), _steps(tes)))
+    def points() -> MsgGenerator:
+        return (yield from made_safe(_to_sample(tes, scan, _points(tes, mono, scan)), _steps(tes)))
 
-    return (yield from staged(tes, run()))
+    run = in_run(points, scan.metadata(tes), md, RIXS_RESERVED)
+    return (yield from staged(tes, run))
 
 
 def _calibrate(
@@ -288,18 +307,22 @@ def _calibrate(
         yield from bps.trigger(tes.calibrator, wait=True)
         yield from _event([tes.calibrator], CALIBRATION_STREAM)
 
-    @bpp.run_decorator(md={**scan.metadata(tes), **md})
-    def run() -> MsgGenerator:
-        return (yield from made_safe(_points(tes, mono, scan, learn), _steps(tes)))
+    def points() -> MsgGenerator:
+        def go_back() -> MsgGenerator:
+            if back is not None:
+                yield from bps.abs_set(tes.holder, back, wait=True)
+
+        there = _to_sample(tes, scan, _points(tes, mono, scan, learn))
+        # Back when the beam is off.
+        return (yield from bpp.finalize_wrapper(made_safe(there, _steps(tes)), go_back))
 
     def whole() -> MsgGenerator:
         yield from _settings(tes, mono, scan)
-        return (yield from staged(tes, run()))
+        run = in_run(points, scan.metadata(tes), md, RIXS_RESERVED)
+        return (yield from staged(tes, run))
 
     def restore() -> MsgGenerator:
         yield from bps.abs_set(tes.calibrating, False)
-        if back is not None:
-            yield from bps.abs_set(tes.holder, back, wait=True)
 
     return (yield from bpp.finalize_wrapper(whole(), restore))
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-import numpy as np
-
-from ..contract import CONTRACT_VERSION, STREAM, Window
+from ..contract import CONTRACT_VERSION, STREAM, Window, as_name, as_number, as_whole
 from ..data import RixsPreset, rixs_preset
-from ._energy_stack import check_energies
-from ._protocols import Spectrometer
+from ._inputs import check_device, check_energies
+from ._protocols import EnergyAxis, Spectrometer
 
-__all__ = ["RixsScan", "check_positive", "energy_list", "is_number", "rixs_scan"]
+__all__ = ["MAX_POINTS", "RixsScan", "check_devices", "passes_of", "rixs_scan"]
+
+MAX_POINTS = 10_000_000
+"""Most points of a run."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RixsScan:
 
     def metadata(self, tes: Spectrometer) -> dict[str, Any]:
         holder = tes.holder
-        here = None if holder is None else holder.position
+        standing = self.sample or (None if holder is None else holder.position)
         return {
             "plan_name": self.plan_name,
             "contract_version": CONTRACT_VERSION,
@@ -47,7 +47,7 @@ class RixsScan:
             "dwell": self.dwell,
             "edge": self.edge,
             "windows": [str(window) for window in self.windows],
-            **({} if here is None and self.sample is None else {"sample": self.sample or here}),
+            **({} if standing is None else {"holder": standing}),
         }
 
 
@@ -70,17 +70,18 @@ def rixs_scan(
         if preset is None:
             raise ValueError(f"{plan_name} needs dwell, the live time of a point in s")
         dwell = preset.dwell
-    check_positive("dwell", dwell, "s")
-    if not (_is_whole(passes) and passes >= 1):
-        raise ValueError(f"passes = {passes} must be a whole number >= 1")
+    listed = check_energies(energies)
+    most = MAX_POINTS // len(listed)
+    if sample is not None:
+        sample = as_name("sample", sample, "lmr_charged")
     if windows is None:
         windows = () if preset is None else tuple(preset.windows)
     if pixels is None:
         pixels = 0 if preset is None else preset.pixels
-    if not (_is_whole(pixels) and pixels >= 0):
-        raise ValueError(f"pixels = {pixels} must be a whole number >= 0 (0: all)")
     if isinstance(windows, (str, Window)):
         raise ValueError(f"windows = {str(windows)!r} must be a list, as [{str(windows)!r}]")
+    if not isinstance(windows, Iterable):
+        raise ValueError(f"windows = {windows!r} must be a list, as ['PFY[505:535]']")
     parsed = tuple(w if isinstance(w, Window) else Window.parse(w) for w in windows)
     names = [window.name for window in parsed]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -88,35 +89,26 @@ def rixs_scan(
         raise ValueError(f"two windows are called {twice[0]!r}; write name=PFY[low:high]")
     return RixsScan(
         plan_name,
-        edge,
-        check_energies(energy_list(energies, "energies")),
-        int(passes),
-        float(dwell),
+        None if preset is None else preset.edge,
+        listed,
+        as_whole("passes", passes, at_least=1, at_most=most),
+        as_number("dwell", dwell, "s", above=0),
         parsed,
-        int(pixels),
+        as_whole("pixels", pixels, meaning="0: all"),
         sample,
     )
 
 
-def energy_list(values: Any, name: str) -> list[float]:
-    """Plain floats; what is no number is named."""
-    if isinstance(values, str) or not np.iterable(values):
-        raise ValueError(f"{name} = {values!r} must be a list of energies in eV")
-    for i, value in enumerate(values):
-        if not is_number(value):
-            raise ValueError(f"{name}[{i}] = {value!r} eV must be a finite energy in eV")
-    return [float(value) for value in values]
+def check_devices(tes: Any, mono: Any) -> None:
+    check_device("tes", tes, Spectrometer, "TES")
+    check_device("mono", mono, EnergyAxis, "Monochromator")
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is a number, numpy's included; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return is_number(value) and int(value) == value
-
-
-def check_positive(name: str, value: float, unit: str) -> None:
-    if not (is_number(value) and value > 0):
-        raise ValueError(f"{name} = {value} {unit} must be greater than 0 {unit}")
+def passes_of(time: Any, dwell: float) -> int:
+    """Passes of one dwell (s) that a time (s) takes."""
+    passes = as_number("time", time, "s", above=0) / dwell
+    if passes > MAX_POINTS:
+        raise ValueError(
+            f"time = {time} s takes {passes:.3g} points of {dwell:g} s, more than {MAX_POINTS}"
+        )
+    return math.ceil(passes - 1e-9)

@@ -107,7 +107,7 @@ class RixsRun:
             "detectors": ["tes", "i0"], "motors": ["energy"], "shape": [self.passes, self.n],
             "hints": {}, "energies": self.energies.tolist(), "passes": self.passes,
             "dwell": self.dwell, "edge": self.edge, "windows": WINDOWS[self.edge],
-            "sample": "lmr_charged",
+            "holder": "lmr_charged",
         }  # fmt: skip
 
     def descriptor(self) -> Doc:

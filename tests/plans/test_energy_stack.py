@@ -24,7 +24,8 @@ def test_messages(stxm, stack, monkeypatch, stopped):
     image = [("kickoff", "stxm_scanner"), ("wait", None), *line, collect, checkpoint, *line]
     end = [collect, checkpoint, ("complete", "stxm_scanner"), checkpoint, ("wait", None)]
     assert messages == [
-        ("stage", "stxm"), ("open_run", None), checkpoint,
+        ("stage", "stxm"), ("subscribe", None), ("open_run", None), ("unsubscribe", None),
+        checkpoint,
         ("set", "stxm_monochromator_offset"), ("wait", None),
         ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
         ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),

@@ -240,7 +240,7 @@ BAD = {
     "passes-nan": ({"edge": "O K", "passes": math.nan}, ["passes = nan", ">= 1"]),
     "passes-inf": ({"edge": "O K", "passes": math.inf}, ["passes = inf", ">= 1"]),
     "passes-none": ({"edge": "O K", "passes": None}, ["passes = None", ">= 1"]),
-    "pixels-text": ({"edge": "O K", "pixels": "all"}, ["pixels = all", ">= 0"]),
+    "pixels-text": ({"edge": "O K", "pixels": "all"}, ["pixels = 'all'", ">= 0"]),
     "one-window": ({"edge": "O K", "windows": "PFY[505:535]"}, ["windows", "['PFY[505:535]']"]),
 }
 
@@ -293,9 +293,9 @@ def test_lines_of_one_calibration_are_not_those_of_the_next(tes, mono):
 def test_what_is_no_device_is_named(tes, mono):
     options = {"energies": [700.0], "dwell": 1.0}
     with pytest.raises(ValueError, match="tes = 'mono' is not a device such as .*TES"):
-        next(rixs_map(mono, tes, **options))
+        rixs_map(mono, tes, **options)
     with pytest.raises(ValueError, match="mono = 'tes' is not a device such as .*Monochromator"):
-        next(rixs_map(tes, tes, **options))
+        rixs_map(tes, tes, **options)
 
 
 def test_an_event_that_cannot_be_read_is_dropped(tes, mono):

@@ -1,0 +1,96 @@
+"""Which keys of a start document belong to the contract, and whether it says what a plan meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ._rixs import START_KEYS as RIXS_START_KEYS
+from ._stack import START_KEYS as STACK_START_KEYS
+
+__all__ = ["RIXS_RESERVED", "STACK_RESERVED", "check_metadata", "check_start"]
+
+STACK_RESERVED = (*STACK_START_KEYS, "num_points", "references")
+"""Keys of an energy stack's start document that only the plan may write."""
+RIXS_RESERVED = (*RIXS_START_KEYS, "num_points", "holder")
+"""The same for RIXS maps, emission spectra and calibrations."""
+
+_BY_THE_ENGINE = ("uid", "time")
+
+
+def check_metadata(md: Any, reserved: Collection[str]) -> dict[str, Any]:
+    """A user's ``md`` as a dict of its own.
+
+    Raises
+    ------
+    ValueError
+        It is no mapping of names, or holds a key of the contract: readers would take it for what
+        was measured.
+    """
+    if md is None:
+        return {}
+    if not isinstance(md, Mapping):
+        raise ValueError(f"md = {md!r} must be a mapping, as {{'sample': 'electrode 7'}}")
+    for key in md:
+        if not isinstance(key, str):
+            raise ValueError(f"md has the key {key!r}; keys must be text")
+        if key in reserved:
+            raise ValueError(
+                f"md has the key {key!r}, which the plan writes itself: {_listing(reserved)}"
+            )
+    return dict(md)
+
+
+def check_start(
+    start: Mapping[str, Any], meant: Mapping[str, Any], reserved: Collection[str]
+) -> None:
+    """Compare a start document with what the plan gave for it.
+
+    Parameters
+    ----------
+    start : mapping
+        As it was emitted: bluesky lets ``RE(plan, key=…)`` overwrite the plan's keys, and fills in
+        those that it lacks from ``RE.md``.
+    meant : mapping
+        The plan's own keys.
+    reserved : collection of str
+        Keys that only the plan may write.
+
+    Raises
+    ------
+    ValueError
+        Names each key that says something else.
+    """
+    wrong = []
+    for key in reserved:
+        if key in _BY_THE_ENGINE:
+            continue
+        if key not in meant:
+            if key in start:
+                wrong.append(f"{key} = {_shown(start[key])}, which this plan does not give")
+        elif _plain(start.get(key)) != _plain(meant[key]):
+            wrong.append(f"{key} = {_shown(start.get(key))} instead of {_shown(meant[key])}")
+    if wrong:
+        raise ValueError(
+            f"the start document says {'; '.join(wrong)}. Nothing has moved. Take it out of "
+            f"RE(…, {wrong[0].split(' ')[0]}=…), RE.md or what wraps the plan: "
+            f"{_listing(reserved)}"
+        )
+
+
+def _listing(reserved: Collection[str]) -> str:
+    return f"reserved are {', '.join(reserved)}"
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as they are in JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,86 @@
+"""What plans are given: devices that can do what is needed, energies in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contract import as_numbers
+from ..data import References
+
+__all__ = ["check_device", "check_energies", "check_references"]
+
+
+def check_device(name: str, device: Any, protocol: type, example: str) -> None:
+    """Refuse what cannot be used as a device of a plan.
+
+    Parameters
+    ----------
+    name : str
+        The plan's argument.
+    device : object
+        What was given for it.
+    protocol : type
+        Protocol whose own members are needed.
+    example : str
+        Class that has them.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, what was given and what is needed.
+    """
+    needed = [
+        *getattr(protocol, "__annotations__", {}),
+        *(key for key, value in vars(protocol).items() if key[0] != "_" and callable(value)),
+    ]
+    lacks = [key for key in needed if isinstance(device, type) or not hasattr(device, key)]
+    if not lacks:
+        return
+    if isinstance(device, type):
+        raise ValueError(
+            f"{name} = {device.__name__} is a class, not a device such as "
+            f"redoxscope.devices.{example}(…, name=…)"
+        )
+    called = getattr(device, "name", None)
+    shown = repr(called if isinstance(called, str) else device)
+    raise ValueError(
+        f"{name} = {shown} is not a device such as redoxscope.devices.{example}: "
+        f"{type(device).__name__} has no {', '.join(lacks)}"
+    )
+
+
+def check_energies(energies: Any, name: str = "energies") -> list[float]:
+    """Energies (eV) as plain floats, all rising or all falling.
+
+    Raises
+    ------
+    ValueError
+        None given, one that is not finite and positive, one that is out of order or twice.
+    """
+    values = as_numbers(name, energies, "eV", what="energies", above=0)
+    if not values:
+        raise ValueError(f"{name} is empty; at least one energy in eV is needed")
+    sign = 1.0 if values[-1] >= values[0] else -1.0
+    for i, (a, b) in enumerate(zip(values, values[1:], strict=False), start=1):
+        if a == b:
+            raise ValueError(f"{name}[{i}] = {b:g} eV is there twice")
+        if sign * (b - a) < 0:
+            raise ValueError(
+                f"{name}[{i}] = {b:g} eV is out of order after {a:g} eV; "
+                "give them all rising or all falling"
+            )
+    return values
+
+
+def check_references(references: Any) -> None:
+    """Refuse what are no reference spectra.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(references, References):
+        raise ValueError(
+            f"references = {references!r} must be reference spectra, from "
+            "load_references('Mn L3'), references_from_csv(…) or References(…)"
+        )

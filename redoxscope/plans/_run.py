@@ -1,0 +1,69 @@
+"""A run whose start document says what the plan meant, in whichever RunEngine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+from bluesky.utils import RunEngineControlException
+
+from ..contract import check_start
+
+__all__ = ["in_run"]
+
+MsgGenerator = Generator[Msg, Any, Any]
+
+
+def in_run(
+    plan: Callable[[], MsgGenerator],
+    meant: Mapping[str, Any],
+    md: Mapping[str, Any],
+    reserved: Collection[str],
+) -> MsgGenerator:
+    """Run a plan within a run, as bluesky's ``run_wrapper``; refuse a start document gone wrong.
+
+    bluesky merges metadata when it opens the run, where no plan can look beforehand: so the plan
+    reads its own start document, and a run that it does not describe ends before its first
+    move, as failed.
+
+    Parameters
+    ----------
+    plan : callable
+        Makes the plan.
+    meant : mapping
+        The contract's keys and values.
+    md : mapping
+        The user's further metadata.
+    reserved : collection of str
+        Keys that only the plan may write.
+
+    Raises
+    ------
+    ValueError
+        The start document says something else; names each key.
+    """
+    starts: dict[str, Mapping[str, Any]] = {}
+
+    def look(name: str, doc: Mapping[str, Any]) -> None:
+        starts[doc["uid"]] = doc
+
+    token = yield Msg("subscribe", None, look, "start")
+    uid = yield from bps.open_run({**md, **meant})
+
+    def whole() -> MsgGenerator:
+        yield Msg("unsubscribe", None, token=token)
+        if uid in starts:  # there is none where a plan is only listed
+            check_start(starts[uid], meant, reserved)
+        return (yield from plan())
+
+    def failed(error: BaseException) -> MsgGenerator:
+        if isinstance(error, RunEngineControlException):
+            yield from bps.close_run(exit_status=error.exit_status)  # type: ignore[attr-defined]
+        else:
+            yield from bps.close_run(exit_status="fail", reason=str(error))
+
+    yield from bpp.contingency_wrapper(whole(), except_plan=failed, else_plan=bps.close_run)
+    return uid
