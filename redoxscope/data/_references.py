@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from ._absorption import phase_absorption
 from ._edges import EDGES, get_edge
 
-__all__ = ["CONDITION_LIMIT", "MIN_THICKNESS", "References", "load_references"]
+__all__ = [
+    "CONDITION_LIMIT",
+    "MIN_THICKNESS",
+    "References",
+    "UndeterminedFit",
+    "load_references",
+]
 
 Array = NDArray[np.float64]
 
@@ -26,6 +32,10 @@ CONDITION_LIMIT = 1000.0
 MIN_THICKNESS = {"1/µm": 0.02, "OD": 0.3}
 
 _TOLERANCE = 1e-3  # eV, what a monochromator readback may lie outside the references
+
+
+class UndeterminedFit(ValueError):
+    """So few or such energies that they do not tell the references apart."""
 
 
 def _listing(values: ArrayLike) -> str:
@@ -125,15 +135,23 @@ class References:
 
         Raises
         ------
+        UndeterminedFit
+            Fewer energies than unknowns, or the spectra are too alike at these energies to be
+            told apart.
         ValueError
-            An energy is NaN or outside the references; fewer energies than unknowns; or
-            the spectra are too alike at these energies to be told apart.
+            An energy is NaN or outside the references.
         """
         e = np.asarray(energies, dtype=float)
         if e.ndim != 1:
             raise ValueError(f"energies has shape {e.shape}; expected [nE]")
         if not np.all(np.isfinite(e)):
             raise ValueError(f"energies[{int(np.argmin(np.isfinite(e)))}] is not finite (eV)")
+        unknowns = len(self.names) + 1
+        if e.size < unknowns:
+            raise UndeterminedFit(
+                f"{e.size} {'energy' if e.size == 1 else 'energies'} cannot fit {unknowns} "
+                f"unknowns ({', '.join(self.names)} and a constant)"
+            )
         low, high = float(self.energies[0]), float(self.energies[-1])
         outside = (e < low - _TOLERANCE) | (e > high + _TOLERANCE)
         if outside.any():
@@ -143,14 +161,9 @@ class References:
             )
         columns = [np.interp(e, self.energies, row) for row in self.spectra]
         matrix = np.column_stack([*columns, np.ones_like(e)])
-        if e.size < matrix.shape[1]:
-            raise ValueError(
-                f"{e.size} energies cannot fit {matrix.shape[1]} unknowns "
-                f"({', '.join(self.names)} and a constant)"
-            )
         condition = condition_number(matrix)
         if not condition <= CONDITION_LIMIT:
-            raise ValueError(
+            raise UndeterminedFit(
                 f"references {', '.join(self.names)} and a constant cannot be told apart at these "
                 f"{e.size} energies: condition number {condition:.3g} is above {CONDITION_LIMIT:g} "
                 "(columns normalised)"

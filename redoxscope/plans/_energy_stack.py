@@ -22,7 +22,7 @@ from ..contract import (
     as_whole,
     check_metadata,
 )
-from ..data import References, edge_energies, get_edge, load_references
+from ..data import References, UndeterminedFit, edge_energies, get_edge, load_references
 from ._inputs import check_device, check_energies, check_references
 from ._protocols import Microscope, Placement
 from ._run import in_run
@@ -74,8 +74,9 @@ def energy_stack(
     retries : int
         How often a missed line is taken again, at most 100.
     references : References, optional
-        Spectra of the pure species for the live map; by default those of the edge. They are
-        written into the start document, at this stack's energies.
+        Spectra of the pure species for the live map; by default those of the edge, which are
+        left out where so few energies cannot tell them apart. They are written into the start
+        document, at this stack's energies.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.contract.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -116,17 +117,34 @@ def energy_stack(
     retries = as_whole("retries", retries, at_most=MAX_RETRIES)
     if edge is not None:
         edge = get_edge(edge).name
-    if references is None and edge is not None and get_edge(edge).species:
-        references = load_references(edge)
     if references is not None:
         check_references(references)
         references.design(energies)  # raises when they do not fit these energies
+    elif edge is not None:
+        references = _default_references(edge, energies)
     metadata = {
         **_start_metadata(stxm, energies, region, dwell, edge),
         **({} if references is None else {"references": references.at(energies)}),
     }
     user = check_metadata(md, STACK_RESERVED)
     return _energy_stack(stxm, energies, region, dwell, edge, retries, metadata, user)
+
+
+def _default_references(edge: str, energies: list[float]) -> References | None:
+    """The edge's own references; None where it has none, or so few energies cannot fit them.
+
+    An image or two at an edge are a measurement without a map. Only references that were asked
+    for by name must fit.
+    """
+    if not get_edge(edge).species:
+        return None
+    references = load_references(edge)
+    try:
+        references.design(energies)
+    except UndeterminedFit as exc:
+        log.warning("no map, images only: %s", exc)
+        return None
+    return references
 
 
 def _start_metadata(
