@@ -22,6 +22,7 @@ def region_spectrum(
     ln_i0: Array,
     i0_variance: Array,
     region: NDArray[np.bool_],
+    axis: Array,
 ) -> RegionSpectrum:
     """Mean of the optical densities of a region's pixels; see `StackFit.region_spectrum`.
 
@@ -53,9 +54,9 @@ def region_spectrum(
     freedom = len(energies) - design.shape[1]
     chi2 = float(((od - fit) ** 2 / total).sum() / freedom) if freedom > 0 else float("nan")
     return RegionSpectrum(
-        energies=energies, od=od, sigma=np.sqrt(total), fit=fit, coefficients=c,
-        fraction=float(maps["fraction"][0]), fraction_sigma=float(maps["sigma"][0]),
-        chi2=chi2, n_pixels=count,
+        index=energies, energies=axis[energies], od=od, sigma=np.sqrt(total), fit=fit,
+        coefficients=c, fraction=float(maps["fraction"][0]),
+        fraction_sigma=float(maps["sigma"][0]), chi2=chi2, n_pixels=count,
     )  # fmt: skip
 
 

@@ -37,9 +37,11 @@ class OxidationResult:
     Attributes
     ----------
     fraction : numpy.ndarray
-        Fraction of the first species, ``c[0] / sum(c[:species])``, dimensionless.
+        Fraction of the first species, ``c[0] / sum(c[:species])``, dimensionless; NaN outside
+        the mask, where it means nothing. (`coefficients` are there for every pixel fitted.)
     sigma : numpy.ndarray
-        Standard deviation of the fraction from counting statistics, I0's included.
+        Standard deviation of the fraction from counting statistics, I0's included; NaN outside
+        the mask.
     thickness, thickness_sigma : numpy.ndarray
         Sum of the species' coefficients, in the unit of the references' reciprocal (µm for
         absorption coefficients in 1/µm, else end-member thicknesses), and its deviation.
@@ -99,8 +101,10 @@ class RegionSpectrum:
 
     Attributes
     ----------
-    energies : numpy.ndarray of int [n]
-        Indices of the energies that every line of the region has.
+    index : numpy.ndarray of int [n]
+        Which energies of the stack every line of the region has.
+    energies : numpy.ndarray [n]
+        The same in eV; NaN where the fit was not told its energies.
     od, sigma, fit : numpy.ndarray [n]
         Mean optical density, its standard deviation (counting and I0), and the fit.
     coefficients : numpy.ndarray [K+1]
@@ -113,7 +117,8 @@ class RegionSpectrum:
         Pixels averaged.
     """
 
-    energies: NDArray[np.intp]
+    index: NDArray[np.intp]
+    energies: Array
     od: Array
     sigma: Array
     fit: Array

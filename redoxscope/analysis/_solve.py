@@ -12,8 +12,9 @@ from ._result import PixelFlag
 __all__ = ["MAX_CONDITION", "Solver", "scaled_condition"]
 
 Array = NDArray[np.float64]
-MAX_CONDITION = 1e6
-"""Condition number, columns scaled to one, beyond which references count as collinear."""
+MAX_CONDITION = 1e3
+"""Condition number, columns scaled to one, beyond which references count as collinear: noise of
+0.1 % in the optical density is then of the order of the coefficients themselves."""
 HIGH_OD = 2.0
 """Optical density above which a pixel is flagged."""
 

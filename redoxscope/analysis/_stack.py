@@ -53,6 +53,8 @@ class StackFit:
         left out for that, only flagged.
     blank : array_like of bool [ny, nx], optional
         The blank area, if it is known. By default it is found (see `find_blank`).
+    energies : array_like [nE], optional
+        Photon energies in eV, for what is said of them (`RegionSpectrum.energies`).
     dtype : dtype
         float64 makes the map equal to a least-squares fit of the whole stack to 1e-7; float32
         halves the time and memory and is good to about 1e-5.
@@ -78,6 +80,7 @@ class StackFit:
         min_thickness: float = 0.0,
         max_od: float | None = None,
         blank: ArrayLike | None = None,
+        energies: ArrayLike | None = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
         a = np.array(design, dtype=np.float64)
@@ -102,9 +105,12 @@ class StackFit:
         )  # fmt: skip
         if monitored:
             self._sums.require_monitor()
-        self._given = None if blank is None else np.asarray(blank, dtype=bool)
-        if self._given is not None and (self._given.shape != self.shape or not self._given.any()):
-            raise ValueError(f"blank must be a mask {self.shape} with at least one pixel")
+        self._given = None if blank is None else checked_mask(blank, self.shape, "blank")
+        self.energies = np.full(len(a), np.nan) if energies is None else np.array(energies, float)
+        if self.energies.shape != (len(a),):
+            raise ValueError(
+                f"energies has shape {self.energies.shape}, but design has {len(a)} energies"
+            )
         self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given)
         self._dirty = np.zeros(self.shape[0], dtype=bool)
         self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
@@ -302,8 +308,11 @@ class StackFit:
         return maps
 
     def _result(self) -> OxidationResult:
+        maps = {name: values.copy() for name, values in self._maps.items()}
+        for name in ("fraction", "sigma"):  # noise divided by noise is not a fraction
+            maps[name][~maps["mask"]] = np.nan
         return OxidationResult(
-            **{name: values.copy() for name, values in self._maps.items()},
+            **maps,
             ln_i0=self._i0.ln_i0.copy(),
             ln_i0_sigma=np.sqrt(self._i0.variance),
             blank=self._i0.mask,
@@ -330,12 +339,10 @@ class StackFit:
         """
         from ._region import region_spectrum
 
-        region = np.asarray(mask, dtype=bool)
-        if region.shape != self.shape:
-            raise ValueError(f"mask has shape {region.shape}, but must have {self.shape}")
+        region = checked_mask(mask, self.shape, "mask")
         return region_spectrum(
             self._sums, self.design, self.species, self._i0.ln_i0, self._i0.variance,
-            region & np.isfinite(self._maps["fraction"]),
+            region & np.isfinite(self._maps["thickness"]), self.energies,
         )  # fmt: skip
 
     def _check_index(self, k: int, line: int) -> None:
@@ -344,6 +351,26 @@ class StackFit:
                 f"energy {k}, line {line} is outside a stack of {len(self.design)} energies "
                 f"and {self.shape[0]} lines"
             )
+
+
+def checked_mask(mask: ArrayLike, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
+    """A mask as booleans.
+
+    Raises
+    ------
+    ValueError
+        It has another shape than the image, holds other than true and false, or is empty.
+    """
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but the image has {shape} [ny, nx] pixels"
+        )
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise ValueError(f"{name} must be a mask: true (1) or false (0) for each pixel")
+    if not array.any():
+        raise ValueError(f"{name} is true nowhere, but must have at least one pixel")
+    return array.astype(bool)
 
 
 def _check_design(design: Array, species: int) -> None:

@@ -55,15 +55,23 @@ class RunningSums:
         self.monitored = monitored
         n_energies = len(design)
         self.counts = Frames((n_energies, *shape), transmission, dwell)
-        self.monitor: Frames | None = None
+        self._kept_monitor: Frames | None = None
         self._monitor_of = (monitor, dwell)
         self.measured = np.zeros((n_energies, shape[0]), dtype=bool)
         self.missed = np.zeros_like(self.measured)
+        self._seen = np.zeros_like(self.measured)
+        self._choose = monitored is None
+        self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
         self.present = self.measured
         self.variance_scale = np.ones(n_energies)
         self.rhs = np.zeros((design.shape[1], *shape), dtype=self.dtype)
         self._shifts: Array | None = None
         self._unaligned: set[int] = set()
+
+    @property
+    def monitor(self) -> Frames | None:
+        """Frames of the monitor, where counts are divided by it."""
+        return self._kept_monitor if self.monitored else None
 
     # -- arrival ---------------------------------------------------------------------------
 
@@ -71,47 +79,91 @@ class RunningSums:
         """Store one line; see `StackFit.set_line`."""
         n = self._checked(counts, "counts", (self.shape[1],))
         m = None if monitor is None else self._checked(monitor, "monitor", (self.shape[1],))
-        lost = bool(np.isnan(n).all())
-        if not lost and self.monitored is None:
-            self._decide(m is not None and bool(np.isfinite(m).any()))
-        if self.monitored and (m is None or np.isnan(m).all()):
-            lost = True
-        # A line in the dark (beam dump, shutter closed by hand) says nothing of the sample; as
-        # zeros it would cost every pixel its fraction.
-        light = m if self.monitored and m is not None else n
-        if not lost and not (light > 0).any():
-            lost = True
+        self._note(k, slice(line, line + 1), n[None], None if m is None else m[None])
         again = bool(self.measured[k, line])
-        self.measured[k, line] = not lost
-        self.missed[k, line] = lost
-        if not lost:
-            self.counts.raw[k, line] = n
-            if self.monitored:
-                assert self.monitor is not None
-                self.monitor.raw[k, line] = m
+        if self._settle_monitored():
+            self._store(k, line, n, m)
+            if self._shifts is None:
+                self._accumulate_all()
+            return
+        taken = bool(self._taken(k, line))
+        self.measured[k, line], self.missed[k, line] = taken, not taken
+        self._store(k, line, n, m)
         if self._shifts is not None:
             self._unaligned.add(k)
         elif again:
             self._rebuild(line)
-        elif not lost:
+        elif taken:
             self._add(k, line)
 
     def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
         """Store one image; see `StackFit.set_image`."""
         n = self._checked(counts, "counts", self.shape)
         m = None if monitor is None else self._checked(monitor, "monitor", self.shape)
-        whole = not np.isnan(n[:, 0]).any() and (m is None or not np.isnan(m[:, 0]).any())
-        if self.measured[k].any() or self._shifts is not None or not whole:
-            for line in range(self.shape[0]):
-                self.set_line(k, line, n[line], None if m is None else m[line])
-            return
-        if self.monitored is None:
-            self._decide(m is not None)
-        if self.monitored and m is None:
-            raise ValueError("monitor is missing, but this stack is normalised by its monitor")
-        self._blocks(k, n.reshape(-1), m.reshape(-1) if self.monitored and m is not None else None)
-        self.measured[k] = True
-        self.missed[k] = False
+        fresh = not self._seen[k].any() and self._shifts is None
+        if fresh:
+            self._note(k, slice(0, self.shape[0]), n, m)
+            if self._settle_monitored():
+                for line in range(self.shape[0]):
+                    self._store(k, line, n[line], None if m is None else m[line])
+                self._accumulate_all()
+                return
+            if self._taken(k, slice(None)).all():
+                self._blocks(k, n.reshape(-1), m.reshape(-1) if m is not None else None)
+                self.measured[k], self.missed[k] = True, False
+                return
+        for line in range(self.shape[0]):
+            self.set_line(k, line, n[line], None if m is None else m[line])
+
+    def _note(self, k: int, lines: slice, n: NDArray, m: NDArray | None) -> None:
+        """Note what lines bring: [:, 0] numbers and [:, 1] light, of counts and monitor."""
+        self._seen[k, lines] = True
+        for which, values in ((0, n), (1, m)):
+            there = self._there[which, k, lines]
+            if values is None:
+                there[:] = False
+                continue
+            there[:] = (values[:, :1] > 0).repeat(2, axis=1)  # nearly always: one look is enough
+            for i in np.flatnonzero(~there[:, 1]):
+                there[i] = not np.isnan(values[i]).all(), (values[i] > 0).any()
+
+    def _taken(self, k: int | slice, line: int | slice) -> NDArray[np.bool_]:
+        """Whether lines count as measured.
+
+        A line in the dark (beam dump, shutter closed by hand) says nothing of the sample; as
+        zeros it would cost every pixel its fraction. Where there is a monitor, a line without
+        it would fake contrast.
+        """
+        there = self._there[:, k, line]
+        light = there[int(bool(self.monitored)), ..., 1]
+        return there[0, ..., 0] & light
+
+    def _settle_monitored(self) -> bool:
+        """Whether a monitor is used, from all lines so far; True if that has just changed.
+
+        From all of them, so that it does not depend on which line came first.
+        """
+        if not self._choose:
+            return False
+        counted, watched = self._there[0, ..., 0], self._there[1, ..., 0]
+        if not counted.any():
+            return False
+        now, before = bool((counted & watched).any()), self.monitored
+        self.monitored = now
+        if now and self._kept_monitor is None:
+            self.require_monitor()
+        if before is None or before == now:
+            return False
+        if self._shifts is not None:
+            self._unaligned = set(range(len(self.design)))
+        self.measured[:] = self._taken(slice(None), slice(None))
+        self.missed[:] = self._seen & ~self.measured
+        return True
+
+    def _store(self, k: int, line: int, n: NDArray, m: NDArray | None) -> None:
+        self.counts.raw[k, line] = n
+        if self._kept_monitor is not None:
+            self._kept_monitor.raw[k, line] = np.nan if m is None else m
 
     def _blocks(self, k: int, n: NDArray, m: NDArray | None) -> None:
         keep = self.counts.raw[k].reshape(-1)
@@ -221,15 +273,10 @@ class RunningSums:
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _decide(self, monitored: bool) -> None:
-        self.monitored = monitored
-        if monitored:
-            self.require_monitor()
-
     def require_monitor(self) -> None:
         """Make room for monitor counts."""
         detector, dwell = self._monitor_of
-        self.monitor = Frames(self.counts.raw.shape, detector, dwell)
+        self._kept_monitor = Frames(self.counts.raw.shape, detector, dwell)
 
     @staticmethod
     def _checked(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray:

@@ -204,7 +204,7 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
             0.5, 0.5, "no region measured yet", transform=ax.transAxes, ha="center", color="0.5"
         )
         return
-    energy = snapshot.energies[s.energies]
+    energy = s.energies
     order = np.argsort(energy)
     ax.errorbar(
         energy, s.od, s.sigma, fmt="o", ms=2.6, lw=0.8, color="0.25",

@@ -100,6 +100,7 @@ class StackReader:
             min_thickness=self.references.min_thickness or 0.0 if least is None else least,
             max_od=self.options.max_od,
             blank=self.options.blank,
+            energies=self.energies,
         )
 
     def configure(self, configuration: Any) -> None:
@@ -185,7 +186,7 @@ class StackReader:
     def _region(self, result: Any) -> tuple[NDArray[np.bool_] | None, RegionSpectrum | None]:
         given = self.options.region
         region = default_region(result) if given is None else np.asarray(given, dtype=bool)
-        if region is None or not np.isfinite(result.fraction[region]).any():
+        if region is None or not np.isfinite(result.thickness[region]).any():
             return region, None
         try:
             return region, self.fit.region_spectrum(region)

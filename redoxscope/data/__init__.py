@@ -12,7 +12,7 @@ from ._edges import EDGES, Edge, Species, edge_energies, get_edge
 from ._emission import Line, LineTable, load_lines, mixture_lines
 from ._files import references_from_csv, references_from_h5
 from ._inverse_channels import channel_absorption, window_problems
-from ._references import CONDITION_LIMIT, References, UndeterminedFit, load_references
+from ._references import CONDITION_LIMIT, References, UndeterminedError, load_references
 from ._rixs import (
     Clash,
     FeatureRange,
@@ -37,7 +37,7 @@ __all__ = [
     "References",
     "RixsPreset",
     "Species",
-    "UndeterminedFit",
+    "UndeterminedError",
     "channel_absorption",
     "continuum",
     "edge_absorption",

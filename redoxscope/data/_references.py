@@ -17,7 +17,7 @@ __all__ = [
     "CONDITION_LIMIT",
     "MIN_THICKNESS",
     "References",
-    "UndeterminedFit",
+    "UndeterminedError",
     "load_references",
 ]
 
@@ -34,7 +34,7 @@ MIN_THICKNESS = {"1/µm": 0.02, "OD": 0.3}
 _TOLERANCE = 1e-3  # eV, what a monochromator readback may lie outside the references
 
 
-class UndeterminedFit(ValueError):
+class UndeterminedError(ValueError):
     """So few or such energies that they do not tell the references apart."""
 
 
@@ -135,7 +135,7 @@ class References:
 
         Raises
         ------
-        UndeterminedFit
+        UndeterminedError
             Fewer energies than unknowns, or the spectra are too alike at these energies to be
             told apart.
         ValueError
@@ -148,7 +148,7 @@ class References:
             raise ValueError(f"energies[{int(np.argmin(np.isfinite(e)))}] is not finite (eV)")
         unknowns = len(self.names) + 1
         if e.size < unknowns:
-            raise UndeterminedFit(
+            raise UndeterminedError(
                 f"{e.size} {'energy' if e.size == 1 else 'energies'} cannot fit {unknowns} "
                 f"unknowns ({', '.join(self.names)} and a constant)"
             )
@@ -163,7 +163,7 @@ class References:
         matrix = np.column_stack([*columns, np.ones_like(e)])
         condition = condition_number(matrix)
         if not condition <= CONDITION_LIMIT:
-            raise UndeterminedFit(
+            raise UndeterminedError(
                 f"references {', '.join(self.names)} and a constant cannot be told apart at these "
                 f"{e.size} energies: condition number {condition:.3g} is above {CONDITION_LIMIT:g} "
                 "(columns normalised)"

@@ -22,7 +22,7 @@ from ..contract import (
     as_whole,
     check_metadata,
 )
-from ..data import References, UndeterminedFit, edge_energies, get_edge, load_references
+from ..data import References, UndeterminedError, edge_energies, get_edge, load_references
 from ._inputs import check_device, check_energies, check_references
 from ._protocols import Microscope, Placement
 from ._run import in_run
@@ -141,7 +141,7 @@ def _default_references(edge: str, energies: list[float]) -> References | None:
     references = load_references(edge)
     try:
         references.design(energies)
-    except UndeterminedFit as exc:
+    except UndeterminedError as exc:
         log.warning("no map, images only: %s", exc)
         return None
     return references

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoxscope.data import UndeterminedFit, load_references
+from redoxscope.data import UndeterminedError, load_references
 from redoxscope.plans import energy_stack
 
 
@@ -31,7 +31,8 @@ class FakeSTXM(SimpleNamespace):
 def start_of(**options):
     """The start document's metadata, as the plan gives it to the RunEngine."""
     detector = SimpleNamespace(field="transmission")
-    stxm = FakeSTXM(line_detectors=[detector], scanner=None, shutter=None, sample_stage=None)
+    parts = dict.fromkeys(("energy", "monochromator", "scanner", "shutter", "sample_stage"))
+    stxm = FakeSTXM(line_detectors=[detector], **parts)
     for msg in energy_stack(stxm, size=1.0, pixels=2, **options):
         if msg.command == "open_run":
             return msg.kwargs
@@ -61,7 +62,7 @@ def test_enough_energies_carry_the_edges_references(caplog):
 
 
 def test_references_that_were_asked_for_must_fit():
-    with pytest.raises(UndeterminedFit, match="1 energy cannot fit 3 unknowns"):
+    with pytest.raises(UndeterminedError, match="1 energy cannot fit 3 unknowns"):
         start_of(edge="Mn L3", energies=[641.8], references=load_references("Mn L3"))
     with pytest.raises(ValueError, match="600 eV are outside"):  # a stack, and a slip
         start_of(edge="Mn L3", energies=[600.0, 641.0, 643.0])
