@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from . import _signals
 from ._connection import (
     CONNECT_TIMEOUT,
     PVConnectionError,
@@ -62,6 +65,10 @@ class Session:
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
+    ended_by : int or None
+        Signal that ends it.
+    closing : bool
+    closed : threading.Event
     """
 
     def __init__(
@@ -74,15 +81,17 @@ class Session:
         tes: bool = False,
         timeout: float = CONNECT_TIMEOUT,
     ):
-        from bluesky import RunEngine
         from bluesky.preprocessors import SupplementalData
 
+        from ._engine import make_engine
         from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .catalog import CatalogWriter
         from .config import make_stxm
 
         self.config, self.simulation, self.data = config, simulation, data
+        self.ended_by: int | None = None
+        self.closing, self.closed = False, threading.Event()
         self._catalog_directory = catalog_directory
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -108,13 +117,8 @@ class Session:
             self.stxm.destroy()
             sys.setswitchinterval(self._switch_interval)
             raise
-        # Ctrl-C can be handled in the main thread only.
-        in_main = threading.current_thread() is threading.main_thread()
-        self.RE = RunEngine(
-            {},
-            context_managers=None if in_main else [],
-            scan_id_source=_ScanNumbers(data / "scan_id"),
-        )
+        self.RE = make_engine({}, scan_id_source=_ScanNumbers(data / "scan_id"))
+        self.RE.preprocessors.append(self._unless_ending)
         self.RE.md["beamline_id"] = config.name
         self.RE.md["simulated"] = config.simulated
         stxm = self.stxm
@@ -132,6 +136,13 @@ class Session:
             self._tes.subscribe_batches(self.rixs.photons)
             self.RE.subscribe(self._calibrations.keeper(self._tes))
         self.RE.subscribe(CatalogWriter(_Lazily(lambda: self.cat), self.log))
+        _signals.watch(self)
+        atexit.register(self.close)
+
+    def _unless_ending(self, plan: Any) -> Any:
+        if self.closing or self.ended_by is not None:
+            raise RuntimeError("the session is ending; it starts no plan any more")
+        return plan
 
     def _damaged(self, verdict: DamageVerdict) -> None:
         """Pause at the next checkpoint: the user decides whether to go on."""
@@ -208,25 +219,58 @@ class Session:
         session = {"s": self, "RE": self.RE, "cat": self.cat, "bp": bp, "bps": bps, "bpp": bpp}
         return {**self.devices, **names, **helpers, **maps, **session}
 
+    def end_run(self, reason: str) -> bool:
+        """Abort what is being measured, if anything is, and wait for the end of its clean-up.
+
+        Parameters
+        ----------
+        reason : str
+            For the stop document.
+
+        Returns
+        -------
+        bool
+            False when the clean-up hangs: then scanner and shutter were told directly.
+        """
+        from ._engine import END_TIMEOUT, end_run, stop_now
+
+        ended = end_run(self.RE, reason)
+        if not ended:
+            log.error("the run's clean-up did not end within %g s", END_TIMEOUT)
+        if not ended or self.RE.state == "panicked":
+            stop_now(self.stxm.scanner, self.stxm.shutter)
+        return ended
+
     def close(self) -> None:
-        """End the live map's thread, the log and the simulated beamline."""
+        """End what the session started: run, live maps, log, connections, simulated beamline.
+
+        A run that is going on, in whatever thread, is aborted, and its clean-up waited for.
+        """
         from epics.ca import poll
 
+        from ._engine import close_engine
         from ._spectrometer import disconnect_tes
 
-        if self.RE.state not in ("idle", "panicked"):
-            log.warning("the session is closed during a run: aborting it")
-            self.RE.abort("session closed")
-        self.map.close()
-        self.rixs.close()
-        self.log.close()
-        if self._tes is not None:
-            disconnect_tes(self._tes)
-        self.stxm.destroy()
-        poll(evt=0.05)  # sends the closing of the channels, before the IOC is gone
-        if self.simulation is not None:
-            self.simulation.close()
-        sys.setswitchinterval(self._switch_interval)
+        if self.closing:
+            return
+        self.closing = True
+        with ExitStack() as steps:  # the last comes first; one that fails keeps none from coming
+            steps.callback(self.closed.set)
+            steps.callback(atexit.unregister, self.close)
+            steps.callback(_signals.unwatch, self)
+            steps.callback(sys.setswitchinterval, self._switch_interval)
+            if self.simulation is not None:
+                steps.callback(self.simulation.close)
+            steps.callback(poll, evt=0.05)  # sends the closing of the channels, before the IOC ends
+            steps.callback(self.stxm.destroy)
+            if self._tes is not None:
+                steps.callback(disconnect_tes, self._tes)
+            for part in (self.log, self.rixs, self.map):
+                steps.callback(part.close)
+            if self.RE.state != "idle":
+                log.warning("the session is closed during a run: aborting it")
+            if self.end_run("session closed"):
+                close_engine(self.RE)
 
     def __enter__(self) -> Session:
         return self
@@ -238,6 +282,8 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        if self.ended_by is not None:
+            raise SystemExit(128 + self.ended_by)
 
 
 class _ScanNumbers:

@@ -178,7 +178,7 @@ def run_rixs(
                 try:
                     session.RE(plan)
                 except RunEngineInterrupted:
-                    session.RE.abort("interrupted at the keyboard")
+                    session.end_run("interrupted at the keyboard")
                     interrupted = True
                 except Exception as exc:  # what was taken is still worth a picture and a summary
                     failure = exc

@@ -180,7 +180,7 @@ def run_stack(
             try:
                 session.RE(plan)
             except RunEngineInterrupted:
-                session.RE.abort("interrupted at the keyboard")
+                session.end_run("interrupted at the keyboard")
             except Exception as exc:  # what was taken is still worth a picture and a summary
                 failure = exc
         snapshot = session.map.snapshot

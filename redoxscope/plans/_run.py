@@ -23,7 +23,10 @@ def in_run(
     md: Mapping[str, Any],
     reserved: Collection[str],
 ) -> MsgGenerator:
-    """Run a plan within a run, as bluesky's ``run_wrapper``; refuse a start document gone wrong.
+    """Run a plan within a run; refuse a start document gone wrong, say how and why it ended.
+
+    As bluesky's ``run_wrapper``, which loses the reason of ``RE.abort(reason)``: a plan is told
+    that it is aborted, not why.
 
     bluesky merges metadata when it opens the run, where no plan can look beforehand: so the plan
     reads its own start document, and a run that it does not describe ends before its first
@@ -60,10 +63,26 @@ def in_run(
         return (yield from plan())
 
     def failed(error: BaseException) -> MsgGenerator:
-        if isinstance(error, RunEngineControlException):
-            yield from bps.close_run(exit_status=error.exit_status)  # type: ignore[attr-defined]
-        else:
+        if not isinstance(error, RunEngineControlException):
             yield from bps.close_run(exit_status="fail", reason=str(error))
+            return
+        asked = _Reason()
+        yield Msg("install_suspender", None, asked)
+        yield Msg("remove_suspender", None, asked)
+        status = getattr(error, "exit_status", "abort")
+        yield from bps.close_run(exit_status=status, reason=asked.reason)
 
     yield from bpp.contingency_wrapper(whole(), except_plan=failed, else_plan=bps.close_run)
     return uid
+
+
+class _Reason:
+    """Asks the RunEngine why it was aborted: a suspender is the one thing that gets to see it."""
+
+    reason = ""
+
+    def install(self, engine: Any, *, event_type: Any = None) -> None:
+        self.reason = str(getattr(engine, "_reason", "") or "")
+
+    def remove(self) -> None:
+        """Nothing was subscribed."""

@@ -11,7 +11,7 @@ from typing import Any
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
-from bluesky.utils import FailedStatus
+from bluesky.utils import FailedStatus, RunEngineControlException
 
 __all__ = ["SafetyStep", "close", "explained", "halt", "made_safe", "staged"]
 
@@ -99,11 +99,18 @@ def named(exc: BaseException) -> BaseException:
 
 def _make_safe(steps: Sequence[SafetyStep]) -> Generator[Msg, Any, list[BaseException]]:
     errors: list[BaseException] = []
+    interrupted: RunEngineControlException | None = None
     for what, step in steps:
         try:
-            yield from step()
+            try:
+                yield from step()
+            except RunEngineControlException as exc:  # an abort during the clean-up: it goes on
+                interrupted = exc
+                yield from step()
         except Exception as exc:
             error = named(exc)
             log.error("could not %s: %s. CHECK IT BY HAND.", what, error)
             errors.append(error)
+    if interrupted is not None:
+        raise interrupted
     return errors

@@ -144,6 +144,20 @@ def test_end_while_flying(stxm, RE, stack, record, safe, how):
     safe()
 
 
+def test_reason_of_an_abort_is_in_the_stop_document(RE, stack, record):
+    assert run(RE, after(stack(), 22, Msg("pause")))
+    RE.abort("wrong sample")
+    assert record[-1][1]["exit_status"] == "abort"
+    assert record[-1][1]["reason"] == "wrong sample"
+    assert not RE.suspenders
+
+
+def test_reason_of_an_abort_while_flying(RE, stack, record):
+    RE.msg_hook = Interrupt("trigger", "stxm_scanner", 3, lambda: RE.abort("wrong sample"))
+    assert run(RE, stack(dwell=0.1))
+    assert record[-1][1]["reason"] == "wrong sample"
+
+
 def test_lines_finished_before_an_abort_are_kept(RE, stack, record):
     assert run(RE, after(stack(), 22, Msg("pause")))
     RE.abort()

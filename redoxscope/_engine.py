@@ -1,0 +1,143 @@
+"""The RunEngine of a session: how it waits, how a run of it is ended, how it is put away."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.utils import DefaultDuringTask, SigintHandler
+
+from . import _signals
+
+__all__ = ["END_TIMEOUT", "close_engine", "end_run", "make_engine", "stop_now"]
+
+log = logging.getLogger("redoxscope.session")
+
+END_TIMEOUT = 120.0
+"""Longest time (s) for the clean-up of a run: each of its moves has a time limit of its own."""
+
+_ENDING = ("aborting", "stopping", "halting")
+_OVER = ("idle", "panicked")
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class _CtrlC(SigintHandler):
+    """Ctrl-C pauses; without effect where a plan runs in another thread, which gets no signals."""
+
+    def __enter__(self) -> Any:
+        self._mine = _in_main_thread()
+        return super().__enter__() if self._mine else self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._mine:
+            super().__exit__(*error)
+
+
+class _Awake(DefaultDuringTask):
+    """Waits for the end of a plan and looks up now and then.
+
+    A signal that another thread was given is handled when the main thread runs; a bare wait
+    would sleep through it.
+    """
+
+    def block(self, blocking_event: threading.Event) -> None:
+        if not _in_main_thread():
+            blocking_event.wait()
+            return
+        self._wait(blocking_event)
+        _signals.leave_if_received()
+
+    def _wait(self, blocking_event: threading.Event) -> None:
+        if "matplotlib" in sys.modules:
+            import matplotlib
+
+            backend = matplotlib.get_backend().lower()
+            if any(kind in backend for kind in ("qt", "nbagg", "ipympl")):
+                super().block(blocking_event)  # it runs the window's loop meanwhile
+                return
+        while not blocking_event.wait(0.2):
+            pass
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what whoever called the RunEngine is told by an exception, or asked for himself."""
+    return record.msg != "Run aborted"
+
+
+def make_engine(md: Any, **options: Any) -> RunEngine:
+    """A RunEngine that can be used from any thread, and tells an error once."""
+    engine = RunEngine(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
+    engine.log.logger.addFilter(_is_news)  # added once, however often
+    return engine
+
+
+def end_run(engine: RunEngine, reason: str, timeout: float = END_TIMEOUT) -> bool:
+    """Abort what a RunEngine is doing, whatever its state, and wait for the end of its clean-up.
+
+    Parameters
+    ----------
+    engine : bluesky.RunEngine
+    reason : str
+        For the stop document.
+    timeout : float
+        Longest time (s) for the clean-up.
+
+    Returns
+    -------
+    bool
+        False when it has not ended in time.
+    """
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    worker: threading.Thread | None = None
+
+    def abort() -> None:
+        try:
+            engine.abort(reason)
+        except Exception as exc:  # the plan's own error, or it has just ended by itself
+            log.info("while aborting: %s", exc)
+
+    while engine.state not in _OVER:
+        if time.monotonic() > deadline:
+            return False
+        busy = worker is not None and worker.is_alive()
+        if engine.state not in _ENDING and not busy:
+            # In a thread: where the run is paused, this returns when the clean-up is over.
+            worker = threading.Thread(target=abort, daemon=True, name="abort")
+            worker.start()
+        pause.wait(0.02)
+    if worker is not None:
+        worker.join(timeout=1)
+    return True
+
+
+def close_engine(engine: RunEngine) -> None:
+    """End the RunEngine's thread and event loop; it can run nothing any more."""
+    from bluesky.run_engine import _ensure_event_loop_running
+
+    loop = engine.loop
+    thread = vars(_ensure_event_loop_running)["loop_to_thread"].pop(loop, None)
+    if thread is None or thread is threading.current_thread():
+        return
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(timeout=5)
+    if thread.is_alive():
+        log.warning("the RunEngine's thread does not end")
+    else:
+        loop.close()
+
+
+def stop_now(*devices: Any) -> None:
+    """Stop devices where no plan can: each is tried, what fails is logged."""
+    for device in devices:
+        try:
+            device.stop()
+        except Exception as exc:
+            log.error("%s: not halted: %s. CHECK IT BY HAND.", device.name, exc)
