@@ -24,14 +24,17 @@ def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
 
 
 def connect(device: Any, timeout: float = CONNECT_TIMEOUT) -> None:
-    """Wait until every PV of a device answers.
+    """Wait until every PV of a device answers; from then on it survives outages.
 
     Raises
     ------
     PVConnectionError
         Lists every PV that does not, with the part of the device it belongs to.
     """
+    from .devices import survive_outages  # late: it loads the EPICS client
+
     missing = missing_pvs(device, timeout)
+    survive_outages(device)
     if missing:
         lines = "\n".join(f"  {pv}  ({device.name}.{attr})" for attr, pv in missing)
         raise PVConnectionError(f"{len(missing)} PVs do not answer within {timeout:g} s:\n{lines}")

@@ -6,6 +6,7 @@ from ._holder import SampleHolder
 from ._monochromator import Monochromator
 from ._motor import Motor
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
+from ._outage import survive_outages
 from ._scanner import RasterScanner, ScannerState
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
@@ -32,4 +33,5 @@ __all__ = [
     "ShutterMode",
     "ZonePlate",
     "suffixes",
+    "survive_outages",
 ]

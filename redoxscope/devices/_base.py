@@ -11,6 +11,8 @@ from ophyd import Component, Device, FormattedComponent, Signal
 from ophyd.status import Status
 from ophyd.utils import InvalidState, StatusTimeoutError
 
+from ._numbers import positive, seconds, zero_or_more
+from ._outage import survive_outages
 from ._timers import call_later
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "done",
     "fail_when_lost",
     "logged",
+    "published",
     "put_now",
     "pv",
     "suffixes",
@@ -88,6 +91,7 @@ class BeamlineDevice(Device):
     ):
         self.pvs = PVNames(prefix, pvs)
         super().__init__(prefix, name=name, **kwargs)
+        survive_outages(self)
 
 
 class Move(Status):
@@ -102,13 +106,19 @@ class Move(Status):
         What is to happen, naming the device and the PV.
     timeout : float
         Longest time (s).
+
+    Raises
+    ------
+    ValueError
+        A time limit that is no number, or NaN.
     """
 
     def __init__(self, what: str, timeout: float):
+        limit = seconds(f"{what}: time limit", timeout)
         super().__init__()
         self.what = what
-        late = DeviceError(f"{what}: not done within {timeout:.3g} s")
-        self._timer = call_later(timeout, lambda: self.end(late))
+        late = DeviceError(f"{what}: not done within {limit:.3g} s")
+        self._timer = call_later(limit, lambda: self.end(late))
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish it, or fail it with ``error``."""
@@ -211,6 +221,30 @@ def put_now(signal: Any, value: Any) -> None:
     if not signal.connected:
         raise DeviceError(f"{signal.name}: PV {signal.pvname} is disconnected")
     signal.put(value, wait=False)
+
+
+def published(signal: Any, unit: str, *, zero: bool = False) -> float:
+    """What a PV says that the hardware can do: a finite number above 0.
+
+    Parameters
+    ----------
+    signal : ophyd.Signal
+    unit : str
+    zero : bool
+        Whether 0 makes sense too.
+
+    Raises
+    ------
+    DeviceError
+        It says something else. Names the signal, its PV, the value and the unit.
+    """
+    value = signal.get()
+    try:
+        return zero_or_more(value) if zero else positive(value)
+    except ValueError as exc:
+        pv = getattr(signal, "pvname", None)
+        where = signal.name if pv is None else f"{signal.name} (PV {pv})"
+        raise DeviceError(f"{where} says {value!r} {unit}: {exc}") from exc
 
 
 def logged(log: logging.Logger, name: str, action: Callable[[], None]) -> None:

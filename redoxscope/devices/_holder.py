@@ -9,7 +9,7 @@ from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
 from ._base import BeamlineDevice, DeviceError, Move, pv
-from .tes._setting import Setting
+from ._setting import Setting
 
 __all__ = ["SampleHolder"]
 

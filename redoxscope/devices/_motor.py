@@ -10,6 +10,7 @@ from ophyd.status import Status
 from ophyd.utils import LimitError
 
 from ._base import SETTLE_TIMEOUT, DeviceError, Move, fail_when_lost
+from ._outage import survive_outages
 
 __all__ = ["Motor", "check_limits"]
 
@@ -56,6 +57,7 @@ class Motor(EpicsMotor):
         self._move: Move | None = None
         super().__init__(prefix, name=name, **kwargs)
         self.user_readback.name = self.name
+        survive_outages(self)
         fail_when_lost((self.user_readback, self.user_setpoint), self._end_move)
 
     def guard(self, check: Callable[[float], None]) -> None:

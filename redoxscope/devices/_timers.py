@@ -8,6 +8,9 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
+
+from ._numbers import seconds as time_limit
 
 __all__ = ["Timer", "Watchdog", "call_later"]
 
@@ -31,7 +34,7 @@ class Timer:
             return
         try:
             action()
-        except Exception:
+        except BaseException:  # whatever it is, the other time limits are still to be kept
             log.exception("what a time limit asked for failed")
 
     def __lt__(self, other: Timer) -> bool:
@@ -43,13 +46,26 @@ _changed = threading.Condition()
 _thread: threading.Thread | None = None
 
 
-def call_later(seconds: float, action: Callable[[], None]) -> Timer:
-    """Call ``action()`` in some seconds, in the thread that all time limits share."""
+def call_later(seconds: Any, action: Callable[[], None]) -> Timer:
+    """Call ``action()`` in some seconds, in the thread that all time limits share.
+
+    Parameters
+    ----------
+    seconds : float
+        Any real number; at once where it is not above 0, never where it is infinite.
+    action : callable
+
+    Raises
+    ------
+    ValueError
+        NaN, or no number.
+    """
     global _thread
-    timer = Timer(time.monotonic() + seconds, action)
+    # Plain and checked: what the thread trips over would end everybody's time limits.
+    timer = Timer(time.monotonic() + time_limit("time limit", seconds), action)
     with _changed:
         heapq.heappush(_due, timer)
-        if _thread is None:
+        if _thread is None or not _thread.is_alive():
             _thread = threading.Thread(target=_keep_time, daemon=True, name="time-limits")
             _thread.start()
         elif _due[0] is timer:
@@ -61,7 +77,8 @@ def _keep_time() -> None:
     while True:
         with _changed:
             while not _due or _due[0].when > time.monotonic():
-                _changed.wait(_due[0].when - time.monotonic() if _due else None)
+                left = _due[0].when - time.monotonic() if _due else math.inf
+                _changed.wait(min(left, threading.TIMEOUT_MAX))
             timer = heapq.heappop(_due)
         timer.run()
 
@@ -82,8 +99,15 @@ class Watchdog:
         self._deadline = math.inf
         self._timer: Timer | None = None
 
-    def feed(self, seconds: float) -> None:
-        """Call ``on_late`` in so many seconds, unless fed again or told to rest."""
+    def feed(self, seconds: Any) -> None:
+        """Call ``on_late`` in so many seconds, unless fed again or told to rest.
+
+        Raises
+        ------
+        ValueError
+            NaN, or no number.
+        """
+        seconds = time_limit("time limit", seconds)
         with self._lock:
             self._deadline = time.monotonic() + seconds
             # A timer that is too early looks again; this is called for every line.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
+import numpy as np
 import pytest
 from ophyd.status import Status
 
-from redoxscope.devices import DeviceError
+from redoxscope.devices import DeviceError, _timers
 from redoxscope.devices._base import Move, both, done, then
 from redoxscope.devices._timers import Watchdog, call_later
 
@@ -110,3 +112,68 @@ def test_watchdog_rests():
     dog.feed(0.01)
     dog.rest()
     assert not late.wait(0.05) and not dog.late
+
+
+def kept():
+    """That the time limits of the process are still kept."""
+    due = threading.Event()
+    call_later(0.01, due.set)
+    assert due.wait(10)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [np.float32(30), np.float64(30), np.int64(30), np.array(30.0), np.array([30.0]), 1e300,
+     10**30, math.inf, -1, -1e300, -math.inf],
+    ids=repr,
+)  # fmt: skip
+def test_any_number_is_a_time_limit(seconds):
+    """np.float32 once ended the thread of all time limits: nothing timed out any more."""
+    timer = call_later(seconds, lambda: None)
+    kept()
+    move = Move("stage (X) going to 1 um", seconds)
+    dog = Watchdog(lambda: None)
+    dog.feed(seconds)
+    kept()
+    move.end()
+    dog.rest()
+    timer.cancel()
+    kept()
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [math.nan, np.float32("nan"), "5", None, True, np.bool_(True), 1j, [5.0], np.array([1.0, 2.0]),
+     10**400],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_time_is_refused(seconds):
+    for ask in (
+        lambda: call_later(seconds, lambda: None),
+        lambda: Watchdog(lambda: None).feed(seconds),
+    ):
+        with pytest.raises(ValueError, match="time limit = "):
+            ask()
+    with pytest.raises(ValueError, match=r"stage \(X\) going to 1 um: time limit = "):
+        Move("stage (X) going to 1 um", seconds)
+    kept()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError])
+def test_no_action_ends_the_time_limits(error):
+    def action():
+        raise error
+
+    ran = threading.Event()
+    call_later(0.0, lambda: (ran.set(), action()))
+    assert ran.wait(10)
+    kept()
+
+
+def test_a_thread_that_ended_is_replaced(monkeypatch):
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    monkeypatch.setattr(_timers, "_thread", ended)
+    monkeypatch.setattr(_timers, "_due", [])
+    kept()

@@ -14,7 +14,7 @@ from ophyd.status import Status
 from ...analysis.tes import Calibration, calibrate
 from ...data import load_lines
 from .._base import DeviceError, Move
-from ._setting import Setting
+from .._setting import Setting
 
 if TYPE_CHECKING:
     from ._device import TES

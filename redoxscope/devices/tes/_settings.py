@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
 from ophyd import Component, Device
 
 from ...contract import Bins
-from ._setting import Setting
+from .._numbers import finite, flag, positive, zero_or_more
+from .._setting import Setting
 
 __all__ = ["TESSettings"]
 
 Cpt = partial(Component, Setting, kind="config")
 
 
-def _positive(value: Any) -> float:
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError("must be greater than 0")
-    return number
-
-
-def _not_negative(value: Any) -> float:
-    number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError("must not be negative")
-    return number
-
-
-def _finite(value: Any) -> float:
-    if not math.isfinite(number := float(value)):
-        raise ValueError("must be finite")
-    return number
-
-
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 0:
+    if not zero_or_more(value).is_integer():
         raise ValueError("must be a whole number >= 0")
     return int(value)
 
@@ -51,27 +31,27 @@ def _texts(value: Any) -> list[str]:
 class TESSettings(Device):
     """Settings of a `TES`; all go into the configuration of its data, as ``tes_<setting>``."""
 
-    dwell = Cpt(value=1.0, check=_positive, unit="s", doc="window of a point, server's clock")
-    spectrum_low = Cpt(value=200.0, check=_finite, unit="eV", doc="lower edge of the spectrum")
-    spectrum_high = Cpt(value=1200.0, check=_finite, unit="eV", doc="upper edge of the spectrum")
-    spectrum_step = Cpt(value=0.5, check=_positive, unit="eV", doc="width of a bin")
+    dwell = Cpt(value=1.0, check=positive, unit="s", doc="window of a point, server's clock")
+    spectrum_low = Cpt(value=200.0, check=finite, unit="eV", doc="lower edge of the spectrum")
+    spectrum_high = Cpt(value=1200.0, check=finite, unit="eV", doc="upper edge of the spectrum")
+    spectrum_step = Cpt(value=0.5, check=positive, unit="eV", doc="width of a bin")
     lateness = Cpt(
-        value=0.1, check=_not_negative, unit="s",
+        value=0.1, check=zero_or_more, unit="s",
         doc="how far behind the newest photon another may come, server's clock",
     )  # fmt: skip
     pixel_limit = Cpt(value=0, check=_count, doc="use so many pixels, the best; 0: all")
     windows = Cpt(value=[], check=_texts, doc="windows counted per point, e.g. PFY[765:785]")
-    calibrating = Cpt(value=False, check=bool, doc="keep photons, to calibrate; needs no energies")
+    calibrating = Cpt(value=False, check=flag, doc="keep photons, to calibrate; needs no energies")
     time_scale = Cpt(
-        value=1.0, check=_positive,
+        value=1.0, check=positive,
         doc="seconds of the server's clock per second here: 1, but for a simulated server",
     )  # fmt: skip
     time_limit = Cpt(
-        value=10.0, check=_positive, unit="s",
+        value=10.0, check=positive, unit="s",
         doc="longest time for an answer of the server, on top of what it needs",
     )  # fmt: skip
-    write_off = Cpt(value=True, check=bool, doc="have the server write OFF files")
-    write_ljh = Cpt(value=False, check=bool, doc="have the server write LJH files")
+    write_off = Cpt(value=True, check=flag, doc="have the server write OFF files")
+    write_ljh = Cpt(value=False, check=flag, doc="have the server write LJH files")
     write_path = Cpt(value="", check=str, doc="base folder on the server; empty: its own choice")
     photon_directory = Cpt(value="", check=str, doc="where photon lists go")
     calibration_uid = Cpt(value="", check=str, doc="calibration in force")

@@ -8,7 +8,7 @@ from typing import Any
 from ophyd import Signal
 from ophyd.status import Status
 
-from .._base import done
+from ._base import done
 
 __all__ = ["Setting"]
 

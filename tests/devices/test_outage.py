@@ -1,0 +1,230 @@
+"""What was lost for a while can be written again (libca does not repeat the rights)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import ophyd
+import pytest
+from epics import ca
+from ophyd import Component, Device, EpicsMotor, EpicsSignal, EpicsSignalRO
+
+from redoxscope.devices import Monochromator, Motor, Shutter, _outage, survive_outages
+
+
+class Channel:
+    """What libca says about one PV, which no server has."""
+
+    def __init__(self, signal):
+        self.pv = signal._read_pv
+        self.limits = 0
+        self.pv.get_ctrlvars = lambda **_: {"upper_ctrl_limit": self.limits, "units": "eV"}
+        signal._received_first_metadata[signal.pvname] = True
+        self.rights(True)
+        self.tell(True)
+
+    def tell(self, connected):
+        for callback in self.pv.connection_callbacks:
+            callback(pvname=self.pv.pvname, conn=connected, pv=self.pv)
+        settle()
+
+    def rights(self, yes):
+        for callback in self.pv.access_callbacks:
+            callback(yes, yes, pv=self.pv)
+
+    def lose(self):
+        for callback in self.pv.connection_callbacks:
+            callback(pvname=self.pv.pvname, conn=False, pv=self.pv)
+        self.rights(False)
+        settle()
+
+
+def settle():
+    """Until ophyd's threads have passed on what they were told, one after the other."""
+    for name in ("metadata", "monitor"):
+        told = threading.Event()
+        ophyd.cl.get_dispatcher().get_thread_context(name).run(told.set)
+        assert told.wait(10)
+
+
+@pytest.fixture
+def channel(monkeypatch, simulation):
+    """Make a signal believe that it is connected, through a channel that the test holds."""
+    monkeypatch.setattr(ca, "read_access", lambda chid: 1)
+    monkeypatch.setattr(ca, "write_access", lambda chid: 1)
+    made = []
+
+    def make(signal):
+        made.append(signal)
+        channel = Channel(signal)
+        assert signal.connected
+        return channel
+
+    yield make
+    for signal in made:
+        signal.destroy()
+
+
+class Foreign(Device):
+    """A device of a class that is not ours."""
+
+    motor = Component(EpicsMotor, "m1")
+    switch = Component(EpicsSignal, "Switch")
+
+
+def foreign(part):
+    device = Foreign("Nowhere:", name="foreign")
+    survive_outages(device)
+    survive_outages(device)
+    return part(device)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Shutter("Nowhere:", name="shutter").command,
+        lambda: Motor("Nowhere:M", name="motor").user_setpoint,
+        lambda: Motor("Nowhere:M", name="motor").motor_stop,
+        lambda: foreign(lambda device: device.switch),
+        lambda: foreign(lambda device: device.motor.user_setpoint),
+    ],
+    ids=["shutter", "motor", "stop of a motor", "foreign signal", "foreign motor"],
+)
+def test_rights_are_asked_anew(channel, make):
+    signal = make()
+    there = channel(signal)
+    assert signal.write_access
+    there.lose()
+    assert not signal.connected and not signal.write_access
+    there.tell(True)  # and nothing about rights, as libca does it
+    assert signal.connected and signal.write_access
+
+
+def test_who_waits_for_the_connection_may_write(channel):
+    """The rights are there before the connection is: a put waits for the latter only."""
+    signal = Shutter("Nowhere:", name="shutter").command
+    there = channel(signal)
+    there.lose()
+    seen = []
+    signal.subscribe(
+        lambda *, connected, write_access, **_: seen.append((connected, write_access)),
+        event_type=signal.SUB_META,
+        run=False,
+    )
+    there.tell(True)
+    assert seen == [(True, True)]
+
+
+def test_a_server_that_allows_no_writing_is_believed(channel, monkeypatch):
+    signal = Shutter("Nowhere:", name="shutter").command
+    there = channel(signal)
+    there.lose()
+    monkeypatch.setattr(ca, "write_access", lambda chid: 0)
+    there.tell(True)
+    assert signal.connected and not signal.write_access
+
+
+def test_what_only_reads_stays_so(channel):
+    signal = Shutter("Nowhere:", name="shutter").status
+    assert isinstance(signal, EpicsSignalRO)
+    there = channel(signal)
+    there.lose()
+    there.tell(True)
+    assert signal.read_access and not signal.write_access
+
+
+def test_limits_are_read_anew_and_the_log_says_it_once_for_all(channel, caplog, monkeypatch):
+    due = []
+    monkeypatch.setattr(_outage, "call_later", lambda seconds, tell: due.append(tell))
+    for name in ("_lost", "_back"):  # none that an earlier test has not told yet
+        old = getattr(_outage, name)
+        monkeypatch.setattr(_outage, name, _outage._News(old.what, old._then))
+    mono = Monochromator("Nowhere:", name="mono")
+    there = [channel(mono.setpoint), channel(mono.epu_setpoint)]
+    with caplog.at_level(logging.WARNING, "redoxscope.devices"):
+        for one in there:
+            one.lose()
+        for one in there:
+            one.limits = 900.0
+            one.tell(True)
+        for tell in due:
+            tell()
+    for thread in threading.enumerate():
+        if thread.name == "after-outage":
+            thread.join(10)
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 PVs do not answer any more: Nowhere:Energy, Nowhere:EPU",
+        "2 PVs answer again, and may be read and written as their server says: "
+        "Nowhere:Energy, Nowhere:EPU",
+    ]
+    assert mono.setpoint.limits[1] == mono.epu_setpoint.limits[1] == 900.0
+
+
+HELD = textwrap.dedent("""
+    import logging, os, signal, threading
+
+    told = threading.Event()
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            if "PVs answer again" in record.getMessage():
+                told.set()
+
+    logging.getLogger("redoxscope.devices").addHandler(Told())
+    from redoxscope.sim import Simulation
+
+    with Simulation(speed=50, seed=1) as simulation:
+        from redoxscope.config import make_stxm, simulated_beamline
+        from redoxscope.devices import DeviceError
+        from redoxscope.session import connect
+
+        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        connect(stxm)
+        stxm.shutter.set("open").wait(timeout=10)
+        z = stxm.zone_plate.z.user_setpoint
+        lost = threading.Event()
+
+        def changed(*, connected, **_):
+            if not connected:
+                lost.set()
+
+        z.subscribe(changed, event_type=z.SUB_META, run=False)
+        os.kill(simulation.pid, signal.SIGSTOP)
+        try:
+            assert lost.wait(60), "the outage was not noticed"
+        finally:
+            os.kill(simulation.pid, signal.SIGCONT)
+        # libca may take the circuit for dead and make another: the connection comes back twice.
+        for attempt in range(10):
+            try:
+                connect(stxm, timeout=30)
+                stxm.shutter.set("closed").wait(timeout=20)
+                break
+            except (ConnectionError, DeviceError) as exc:
+                assert "No write access" not in str(exc), exc
+        stxm.shutter.set("closed").wait(timeout=10)
+        assert stxm.shutter.status.get(use_monitor=False) == 0
+        stxm.energy.set(642.0).wait(timeout=20)
+        stxm.scanner.stop()
+        assert told.wait(30), "the log does not say that the PVs are back"
+        print("all is well")
+        stxm.destroy()
+""")
+
+
+@pytest.mark.slow
+def test_a_server_that_was_held(tmp_path):
+    """A real server process stands still until libca gives it up, then goes on."""
+    script = tmp_path / "held.py"
+    script.write_text(HELD, encoding="utf-8")
+    # A second instead of 30: how long libca waits before it asks whether the server lives.
+    environment = {**os.environ, "EPICS_CA_CONN_TMO": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=180
+    )
+    assert "all is well" in done.stdout, done.stdout + done.stderr
