@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -74,7 +75,48 @@ BAD = {
     "a0-at-lowest": ({"energies": [205, 640]}, ["205"]),
     "retries": ({"retries": -1}, ["retries", "-1"]),
     "half-retries": ({"retries": 0.5}, ["retries", "0.5"]),
+    "true-retries": ({"retries": True}, ["retries = True", ">= 0"]),
+    "endless-retries": ({"retries": 10**6}, ["retries = 1000000", "<= 100"]),
+    "one-center": ({"center": 5}, ["center = 5 must be a pair (x, y) in µm"]),
+    "numpy-center": ({"center": np.float32(5)}, ["center = 5.0 must be a pair (x, y) in µm"]),
+    "no-center": ({"center": None}, ["center = None must be a pair"]),
+    "text-center": ({"center": "ab"}, ["center = 'ab' must be a pair"]),
+    "text-size": ({"size": "5"}, ["size = '5' must be one number or a pair (x, y) in µm"]),
+    "no-size": ({"size": None}, ["size = None"]),
+    "true-size": ({"size": True}, ["size = True"]),
+    "true-pixels": ({"pixels": True}, ["pixels = True must be one number or a pair"]),
+    "true-in-pixels": ({"pixels": (4, np.True_)}, ["ny = True", "whole number"]),
+    "text-pixels": ({"pixels": "44"}, ["pixels = '44'"]),
+    "negative-pixels": ({"pixels": np.int8(-4)}, ["nx = -4", ">= 1"]),
+    "many-lines": ({"pixels": (4, 10**12)}, ["ny = 1000000000000", "65536"]),
+    "true-dwell": ({"dwell": True}, ["dwell = True must be one number in s"]),
+    "listed-dwell": ({"dwell": np.array([1e-3])}, ["dwell = array([0.001])"]),
+    "text-energy": ({"energies": ["640"]}, ["energies[0] = '640'", "eV"]),
+    "energies-in-words": ({"energies": "640"}, ["energies = '640' must be a list"]),
+    "set-of-energies": ({"energies": {640.0, 641.0}}, ["must be a list of energies in eV"]),
+    "edge-in-small-letters": ({"edge": "mn l3"}, ["'mn l3'", "did you mean 'Mn L3'?"]),
+    "edge-as-bytes": ({"edge": b"Mn L3"}, ["edge = b'Mn L3'", "known edges"]),
+    "edge-of-nothing": ({"edge": ""}, ["edge = ''"]),
+    "references-in-words": ({"references": "Toner 2014"}, ["references = 'Toner 2014'", "csv"]),
 }
+
+
+def test_numbers_of_numpy_are_plain_in_the_start_document(stxm):
+    options = {"pixels": np.int64(6), "dwell": np.float32(1e-3), "size": np.array([2, 3], "u1")}
+    options |= {"center": np.zeros(2), "retries": np.uint8(2), "energies": np.array([640, 641])}
+    messages = list(energy_stack(stxm, **options))
+    start = next(m.kwargs for m in messages if m.command == "open_run")
+    json.dumps(start)
+    assert start["shape"] == [2, 6, 6] and start["energies"] == [640.0, 641.0]
+    assert start["dwell"] == pytest.approx(1e-3) and start["region"]["size"] == [2.0, 3.0]
+    raster = next(m.args[0] for m in messages if m.command == "prepare")
+    assert {type(v) for v in vars(raster).values()} == {float, int}
+
+
+def test_a_generator_gives_energies_once(stxm):
+    messages = list(energy_stack(stxm, energies=(e for e in (640, 641)), pixels=2))
+    start = next(m.kwargs for m in messages if m.command == "open_run")
+    assert start["energies"] == [640.0, 641.0]
 
 
 @pytest.mark.parametrize("name", BAD)

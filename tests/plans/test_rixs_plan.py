@@ -241,6 +241,14 @@ BAD = {
     "passes-inf": ({"edge": "O K", "passes": math.inf}, ["passes = inf", ">= 1"]),
     "passes-none": ({"edge": "O K", "passes": None}, ["passes = None", ">= 1"]),
     "pixels-text": ({"edge": "O K", "pixels": "all"}, ["pixels = 'all'", ">= 0"]),
+    "many-passes": ({"edge": "O K", "passes": 10**9}, ["passes = 1000000000", "<="]),
+    "true-passes": ({"edge": "O K", "passes": True}, ["passes = True", ">= 1"]),
+    "true-dwell": ({"edge": "O K", "dwell": np.True_}, ["dwell = True must be one number in s"]),
+    "text-energy": ({"energies": ["700"], "dwell": 1.0}, ["energies[0] = '700'"]),
+    "near-edge": ({"edge": "co l"}, ["'co l'", "did you mean 'Co L'?"]),
+    "sample-number": ({"edge": "O K", "sample": 5}, ["sample = 5 must be a name"]),
+    "windows-number": ({"edge": "O K", "windows": 5}, ["windows = 5 must be a list"]),
+    "window-number": ({"edge": "O K", "windows": [5]}, ["window 5 is not of the form"]),
     "one-window": ({"edge": "O K", "windows": "PFY[505:535]"}, ["windows", "['PFY[505:535]']"]),
 }
 
@@ -268,6 +276,20 @@ def test_times_of_xes_and_calibration_are_checked(tes, mono, time, dwell):
         tes_calibrate(tes, mono, time=time, dwell=dwell)
 
 
+@pytest.mark.parametrize("time", [True, "60", None, 1e300])
+def test_a_time_that_is_none_or_endless_is_named(tes, mono, time):
+    with pytest.raises(ValueError, match="time = "):
+        xes(tes, mono, 531.0, time=time)
+    with pytest.raises(ValueError, match="time = "):
+        tes_calibrate(tes, mono, time=time)
+
+
+def test_energies_of_a_generator_are_taken_once(tes, mono):
+    plan = rixs_map(tes, mono, energies=(e for e in (700, np.float32(701))), dwell=1.0)
+    start = next(m.kwargs for m in plan if m.command == "open_run")
+    assert start["energies"] == [700.0, 701.0]
+
+
 @pytest.mark.parametrize("energy", [None, "abc", math.nan, [531.0, None]])
 def test_an_energy_of_xes_that_is_none_is_named(tes, mono, energy):
     with pytest.raises(ValueError, match=r"energy.* = (None|'abc'|nan)"):
@@ -280,7 +302,10 @@ def test_numbers_of_numpy_are_numbers(tes, mono):
     assert start["energies"] == [640.0] and start["passes"] == 2
 
 
-@pytest.mark.parametrize("lines, says", [("O K", r"\['O K'\]"), (["O K", "Zz"], "'Zz'")])
+@pytest.mark.parametrize(
+    "lines, says",
+    [(5, "lines = 5"), ([5], "lines = 5"), ("O K", r"\['O K'\]"), (["O K", "Zz"], "'Zz'")],
+)
 def test_lines_are_checked_before_the_calibration(tes, mono, lines, says):
     with pytest.raises(ValueError, match=says):
         tes_calibrate(tes, mono, lines=lines)
