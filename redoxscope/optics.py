@@ -90,7 +90,7 @@ class ZonePlateGeometry:
             ("diameter_um", "zone_plate.diameter", "µm"),
             ("outer_zone_nm", "zone_plate.outer_zone", "nm"),
             ("central_stop_um", "zone_plate.central_stop", "µm"),
-            ("osa_diameter_um", "osa.diameter", "µm"),
+            ("osa_diameter_um", "zone_plate.osa_diameter", "µm"),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -104,7 +104,7 @@ class ZonePlateGeometry:
             )
         if not self.osa_diameter_um < self.central_stop_um:
             raise InterlockError(
-                f"osa.diameter = {self.osa_diameter_um:g} µm is not below "
+                f"zone_plate.osa_diameter = {self.osa_diameter_um:g} µm is not below "
                 f"{self.central_stop_um:g} µm, the central stop: undiffracted light would pass"
             )
         ideal = focal_slope(self.diameter_um, self.outer_zone_nm)

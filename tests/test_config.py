@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from redoxscope.callbacks import OxidationMap
 from redoxscope.config import (
     ConfigError,
     load_beamline,
@@ -37,30 +38,131 @@ def changed(**parts):
     return yaml.safe_dump(content)
 
 
+def raw(old, new):
+    """The simulated beamline's file with a piece of its text replaced."""
+    assert old in TEXT
+    return TEXT.replace(old, new, 1)
+
+
+def counter(name, **part):
+    return changed(counters={name: {"prefix": "X:", **part}})
+
+
 WRONG = {
     "misspelt": (changed(zone_plate__outer_zon=45), ["zone_plate.outer_zon", "'outer_zone'"]),
     "misspelt-part": (changed(scaner={"prefix": "x"}), ["'scaner'", "'scanner'"]),
     "unlike-anything": (changed(qqq=1), ["'qqq'", "known:", "monochromator"]),
     "missing": (changed(zone_plate__a0=None), ["'zone_plate.a0' is missing"]),
     "missing-part": (changed(shutter=None), ["'shutter' is missing"]),
-    "text-for-number": (changed(zone_plate__a0="wide"), ["zone_plate.a0 = 'wide'", "number"]),
-    "negative": (changed(zone_plate__diameter=-240), ["zone_plate.diameter = -240", "greater"]),
-    "nan": (changed(zone_plate__a0=float("nan")), ["zone_plate.a0"]),
-    "osa-wider-than-stop": (changed(zone_plate__osa_diameter=96), ["osa", "96", "95", "µm"]),
-    "a1-of-another-plate": (changed(zone_plate__a1=3.0), ["a1", "3 µm/eV", "20 %"]),
-    "text-for-yes": (changed(simulated="perhaps"), ["simulated", "perhaps"]),
-    "counter-name": (changed(counters={"scanner": {"prefix": "X:"}}), ["counters", "scanner"]),
-    "counter-as-data-key": (changed(counters={"energy": {"prefix": "X:"}}), ["energy"]),
+    "text-for-number": (
+        changed(zone_plate__a0="wide"),
+        ["zone_plate.a0 = 'wide' must be one number in µm"],
+    ),
+    "negative": (
+        changed(zone_plate__diameter=-240),
+        ["zone_plate.diameter = -240 µm must be greater than 0 µm"],
+    ),
+    "nan": (changed(zone_plate__a0=float("nan")), ["zone_plate.a0 = nan µm", "finite"]),
+    "inf": (raw("a0: 400 ", "a0: .inf "), [":16: zone_plate.a0 = inf µm", "finite"]),
+    "inf-lateness": (raw("lateness: 0.1", "lateness: .inf"), ["tes.lateness = inf s", "finite"]),
+    "inf-offset": (
+        changed(monochromator__edge_offsets={"Mn L3": float("inf")}),
+        ["monochromator.edge_offsets.Mn L3 = inf eV must be finite"],
+    ),
+    "inf-backlash": (
+        changed(monochromator__backlash=float("-inf")), ["backlash = -inf eV must be finite"],
+    ),
+    "yes-for-number": (
+        raw("a0: 400 ", "a0: yes "),
+        [":16: zone_plate.a0 = True must be one number in µm", "YAML takes yes"],
+    ),
+    "1e3": (raw("a0: 400 ", "a0: 1e3 "), ["zone_plate.a0 = '1e3'", "1.0e+3 or 1000"]),
+    "number-in-quotes": (raw("a0: 400 ", 'a0: "400" '), ["zone_plate.a0 = '400'", "quotes"]),
+    "decimal-comma": (raw("a0: 400 ", "a0: 400,5 "), ["zone_plate.a0 = '400,5'", "µm"]),
+    "list-for-number": (raw("a0: 400 ", "a0: [400] "), ["zone_plate.a0 = [400]", "one number"]),
+    "osa-wider-than-stop": (
+        changed(zone_plate__osa_diameter=96),
+        ["zone_plate.osa_diameter = 96 µm", "95 µm"],
+    ),
+    "a1-of-another-plate": (changed(zone_plate__a1=3.0), ["zone_plate.a1 = 3 µm/eV", "20 %"]),
+    "text-for-yes": (changed(simulated="perhaps"), ["simulated = 'perhaps'", "true or false"]),
+    "number-for-yes": (changed(simulated=1), ["simulated = 1 must be true or false"]),
+    "yes-for-text": (raw("name: simulated", "name: no"), ["name = False", "quote"]),
+    "date-for-text": (raw("name: simulated", "name: 2026-11-26"), ["name = ", "must be text"]),
+    "empty-name": (changed(name=""), ["name = '' must not be empty"]),
+    "blank-in-a-prefix": (changed(ring__prefix="Ring: "), ["ring.prefix = 'Ring: '", "no blanks"]),
+    "empty-pv": (changed(ring__pvs={"Current": ""}), ["ring.pvs.Current = ''"]),
+    "number-for-pv": (changed(ring__pvs={"Current": 5}), ["ring.pvs.Current = 5", "text"]),
+    "port-too-high": (changed(tes__port=65532), ["tes.port = 65532", "<= 65531"]),
+    "port-zero": (changed(tes__port=0), ["tes.port = 0", ">= 1"]),
+    "port-true": (changed(tes__port=True), ["tes.port = True"]),
+    "port-in-quotes": (changed(tes__port="5500"), ["tes.port = '5500'"]),
+    "scan-server-port": (changed(tes__scan_server_port=10**6), ["tes.scan_server_port", "65535"]),
+    "backend": (changed(tes__backend="Dastard"), ["tes.backend = 'Dastard'", "'dastard'"]),
+    "part-without-keys": (changed(ring="Ring:"), ["ring = 'Ring:' must hold keys and values"]),
+    "part-of-nothing": (changed(ring={}), ["'ring.prefix' is missing"]),
+    "counter-name": (counter("scanner"), ["counters.scanner", "taken"]),
+    "counter-as-data-key": (counter("energy"), ["counters.energy", "taken"]),
+    "counter-with-a-blank": (counter("my diode"), ["counters.my diode", "letters, digits"]),
+    "counter-with-a-sign": (counter("diode-2"), ["diode-2", "letters, digits"]),
+    "counter-with-an-accent": (counter("diode_é"), ["letters, digits"]),
+    "counter-as-digit": (counter("2nd"), ["2nd", "a letter first"]),
+    "counter-underscored": (counter("_diode"), ["a letter first"]),
+    "counter-as-keyword": (counter("lambda"), ["counters.lambda", "word of Python"]),
+    "counter-as-soft-keyword": (counter("match"), ["word of Python"]),
+    "counter-as-time-stamp": (counter("ts_energy"), ["counters.ts_energy", "'ts_'"]),
+    "counter-as-photon": (counter("tes_PFY"), ["counters.tes_PFY", "'tes_'"]),
+    "counter-as-column": (counter("seq_num"), ["counters.seq_num"]),
+    "counter-as-method": (counter("trigger"), ["counters.trigger"]),
+    "counter-as-attribute": (counter("line_detectors"), ["counters.line_detectors"]),
+    "counter-in-the-shell": (counter("cat"), ["counters.cat", "shell"]),
+    "counter-as-number": (raw("ring:\n", "counters: {5: {prefix: X}}\nring:\n"), ["counters.5"]),
     "no-such-suffix": (changed(ring__pvs={"Curent": "X"}), ["ring.pvs", "'Curent'", "'Current'"]),
+    "no-such-suffix-of-a-counter": (
+        counter("diode", pvs={"line": "X"}), ["counters.diode.pvs", "did you mean 'Line'"],
+    ),
     "no-such-edge": (
         changed(monochromator__edge_offsets={"MnL3": 0.35}),
         ["monochromator.edge_offsets", "MnL3", "Mn L3"],
     ),
-    "not-yaml": ("name: [", ["not a YAML file"]),
-    "list": ("- a\n- b\n", ["expected keys and values"]),
-    "empty": ("", ["expected keys and values"]),
+    "key-twice": (
+        raw("  a0: 400 ", "  a0: 400\n  a0: 450 "),
+        [":17: key 'zone_plate.a0' is there twice, in lines 16 and 17"],
+    ),
+    "part-twice": (TEXT + "ring:\n  prefix: R\n", ["key 'ring' is there twice"]),
+    "key-twice-in-braces": (
+        raw("edge_offsets: {}", 'edge_offsets: {"Mn L3": 1, "Mn L3": 2}'),
+        ["key 'monochromator.edge_offsets.Mn L3' is there twice, in lines 8 and 8"],
+    ),
+    "pv-twice": (
+        changed(i0__prefix="Trans:"), ["i0.prefix", "'Trans:", "belongs to transmission already"],
+    ),
+    "pv-of-another": (
+        changed(ring__pvs={"Current": "Shutter:Mode"}), ["'Shutter:Mode' belongs to ring already"],
+    ),
+    "no-prefix": (
+        changed(simulated=False, scanner__prefix=""), ["scanner.prefix = ''", "'XStart'"[1:-1]],
+    ),
+    "not-yaml": ("name: [", [":1: not a YAML file"]),
+    "tabs": (raw("  prefix: \"ZP:\"", "\tprefix: \"ZP:\""), [":11: not a YAML file", "tabs"]),
+    "two-documents": (TEXT + "---\nname: b\n", ["not a YAML file"]),
+    "prefix-without-quotes": (raw('"Mono:"', "Mono: a"), [":7: not a YAML file"]),
+    "list": ("- a\n- b\n", ["expected keys and values, found a list"]),
+    "word": ("hello", ["expected keys and values, found 'hello'"]),
+    "empty": ("", ["the file is empty"]),
+    "comments": ("# nothing\n", ["the file is empty"]),
+    "key-as-list": ("? [a, b]\n: 1\n", [":1: a key must be text"]),
+    "in-itself": ("a: &x [*x]", ["a part that holds itself"]),
+    "aliases-of-aliases": (
+        "a: &a [0,0,0,0,0,0,0,0,0,0]\n"
+        + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in ("ab", "bc", "cd", "de")),
+        ["more than 10000 values"],
+    ),
+    "no-such-alias": ("name: *nobody", ["not a YAML file", "nobody"]),
     "python": ("name: !!python/object/apply:os.getpid []", ["not a YAML file"]),
-}
+    "no-such-day": ("name: 2026-13-45", ["not a YAML file"]),
+    "control": ("name: a\x07b", ["not a YAML file"]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -81,10 +183,45 @@ def test_every_wrong_key_is_named():
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="none.yml: No such file"):
         load_beamline(tmp_path / "none.yml")
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="Is a directory"):
         load_beamline(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (TEXT.encode("cp1252"), ":12: byte 0xb5 is not UTF-8 ('µ' in the encoding of Windows)"),
+        (TEXT.encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (TEXT.encode() + b"\0", "not a text file"),
+    ],
+)
+def test_an_encoding_that_is_not_ours(tmp_path, content, says):
+    file = tmp_path / "beamline.yml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_beamline(file)
+    assert says in str(caught.value) and str(file) in str(caught.value)
+
+
+def test_what_editors_add_does_no_harm(tmp_path):
+    """A byte order mark, line ends of Windows, parts that are written once and used twice."""
+    file = tmp_path / "beamline.yml"
+    file.write_bytes(("\ufeff" + TEXT.replace("\n", "\r\n")).encode())
+    assert load_beamline(file) == parse_beamline(TEXT, "x")
+    shared = raw('  prefix: "Ring:"', '  <<: {prefix: "Other:"}\n  prefix: "Ring:"')
+    assert parse_beamline(shared, "x") == parse_beamline(TEXT, "x")
+    offsets = 'prefix: "Mono:"\n  edge_offsets: {"Mn L3": 0.35, "Co L3": 1}'
+    text = raw('prefix: "Mono:"\n  edge_offsets: {}', offsets)
+    assert parse_beamline(text, "x").monochromator.edge_offsets == {"Mn L3": 0.35, "Co L3": 1.0}
+
+
+def test_every_clash_is_named():
+    text = changed(counters={"lambda": {"prefix": "X:"}}, i0__prefix="Trans:", ring__pvs={"C": "x"})
+    with pytest.raises(ConfigError) as caught:
+        parse_beamline(text, "here.yml")
+    assert len(str(caught.value).splitlines()) == 3
 
 
 def test_what_the_file_says_reaches_the_devices(simulation):
@@ -102,50 +239,63 @@ def test_what_the_file_says_reaches_the_devices(simulation):
     stxm.destroy()
 
 
-def run_stack(simulation, RE, text):
-    stxm = make_stxm(parse_beamline(text, "x").model_copy(update={"prefix": simulation.prefix}))
-    connect(stxm)
-    record = []
-    token = RE.subscribe(lambda name, doc: record.append((name, doc)))
-    try:
-        RE(energy_stack(stxm, energies=[639.0, 640.0], pixels=3, size=1.0))
-    finally:
-        RE.unsubscribe(token)
-        stxm.destroy()
-    validate_run(record)
-    return record
+@pytest.fixture
+def run_stack(simulation, stxm, RE):
+    """Take a small stack with the devices of another file; its documents, and its live map."""
+
+    def run(config, **options):
+        other = make_stxm(config.model_copy(update={"prefix": simulation.prefix}))
+        record, live = [], OxidationMap()
+        tokens = [RE.subscribe(lambda name, doc: record.append((name, doc))), RE.subscribe(live)]
+        try:
+            connect(other)
+            RE(energy_stack(other, **options))
+            result = live.result
+        finally:
+            for token in tokens:
+                RE.unsubscribe(token)
+            live.close()
+            other.destroy()
+        validate_run(record)
+        return record, result
+
+    return run
 
 
-def test_a_further_counter_is_recorded(simulation, stxm, RE):
-    """Here one more device on the PVs of the monitor."""
-    record = run_stack(simulation, RE, changed(counters={"photodiode": {"prefix": "I0:"}}))
+SMALL = {"energies": [639.0, 640.0], "pixels": 3, "size": 1.0}
+MAPPED = {
+    "edge": "Mn L3", "energies": [638.0, 640.0, 642.0, 643.5, 645.0, 650.0], "pixels": 30,
+    "size": 6.0,
+}  # fmt: skip
+NO_MONITOR = changed(i0=None) + "\ni0: null\n"
+
+
+def test_a_further_counter_is_recorded(run_stack):
+    """Here one more device on the PVs of the monitor, which no file may ask for."""
+    config = parse_beamline(counter("photodiode"), "x")
+    config = config.model_copy(update={"counters": {"photodiode": config.i0}})
+    record, _ = run_stack(config, **SMALL)
     assert record[0][1]["detectors"] == ["transmission", "i0", "photodiode"]
-    for name, doc in record:
-        if name == "event_page":
-            np.testing.assert_array_equal(doc["data"]["photodiode"], doc["data"]["i0"])
+    pages = [doc["data"] for name, doc in record if name == "event_page"]
+    assert pages
+    for data in pages:
+        np.testing.assert_array_equal(data["photodiode"], data["i0"])
 
 
-def test_no_monitor(simulation, stxm, RE):
-    record = run_stack(simulation, RE, changed(i0=None) + "\ni0: null\n")
+def test_no_monitor(run_stack):
+    record, _ = run_stack(parse_beamline(NO_MONITOR, "x"), **SMALL)
     assert record[0][1]["detectors"] == ["transmission"]
-    assert all("i0" not in doc["data"] for name, doc in record if name == "event_page")
+    pages = [doc["data"] for name, doc in record if name == "event_page"]
+    assert pages and all("i0" not in data for data in pages)
 
 
-def test_the_map_copes_without_a_monitor(simulation, stxm, RE):
-    from redoxscope.callbacks import OxidationMap
-
-    live = OxidationMap()
-    token = RE.subscribe(live)
-    text = changed(i0=None) + "\ni0: null\n"
-    other = make_stxm(parse_beamline(text, "x").model_copy(update={"prefix": simulation.prefix}))
-    connect(other)
-    try:
-        energies = [638.0, 640.0, 642.0, 643.5, 645.0, 650.0]
-        RE(energy_stack(other, edge="Mn L3", energies=energies, pixels=16, size=10.0))
-    finally:
-        RE.unsubscribe(token)
-        live.close()
-        other.destroy()
+def test_the_map_copes_without_a_monitor(run_stack):
+    """I0 is that of the blank area, which this image has: the same map, with or without."""
+    _, with_monitor = run_stack(parse_beamline(TEXT, "x"), **MAPPED)
+    _, without = run_stack(parse_beamline(NO_MONITOR, "x"), **MAPPED)
+    assert without.n_mask > 300
+    assert without.n_mask == pytest.approx(with_monitor.n_mask, rel=0.3)
+    assert without.mean == pytest.approx(with_monitor.mean, abs=0.05)
 
 
 def test_the_simulated_file_is_a_beamline_file():

@@ -22,6 +22,7 @@ from ._rixs import (
     rixs_preset,
     save_windows,
 )
+from ._text import FileError, YamlText, parse_yaml, read_text
 
 __all__ = [
     "CONDITION_LIMIT",
@@ -32,12 +33,14 @@ __all__ = [
     "Clash",
     "Edge",
     "FeatureRange",
+    "FileError",
     "Line",
     "LineTable",
     "References",
     "RixsPreset",
     "Species",
     "UndeterminedError",
+    "YamlText",
     "channel_absorption",
     "continuum",
     "edge_absorption",
@@ -47,7 +50,9 @@ __all__ = [
     "load_references",
     "mixture_lines",
     "load_windows",
+    "parse_yaml",
     "phase_absorption",
+    "read_text",
     "references_from_csv",
     "references_from_h5",
     "rixs_edges",

@@ -16,6 +16,7 @@ import yaml
 from redoxscope.contract import Window, suggestion
 
 from ._inverse_channels import window_problems
+from ._text import FileError, parse_yaml, read_text
 
 __all__ = [
     "Clash",
@@ -218,16 +219,14 @@ def load_windows(path: str | os.PathLike[str]) -> dict[str, tuple[Window, ...]]:
     Raises
     ------
     ValueError
-        The file is missing, is not such a file, or two windows of an edge share a name; the
-        message names file, edge and window.
+        The file is missing, is not such a file, holds an edge twice, or two windows of an edge
+        share a name; the message names file, line or edge, and window.
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ValueError(f"windows file {path}: {e.strerror}") from e
-    except (UnicodeDecodeError, yaml.YAMLError) as e:
-        raise ValueError(f"windows file {path} is not YAML: {e}") from e
+        raw = parse_yaml(read_text(path), str(path)).content
+    except FileError as e:
+        raise ValueError(f"windows file {e}") from e
     if raw is None:
         return {}
     if not isinstance(raw, dict):

@@ -141,7 +141,8 @@ def test_what_cannot_be_saved_leaves_the_file_as_it_was(tmp_path):
         ("Co L: ['PFY[2:1]']", "Co L: window PFY"),
         ("Co L: [1]", "window 1 is not of the form"),
         ("Co L: ['PFY[1:2]', 'PFY[3:4]']", "two windows are called 'PFY'"),
-        ("Co L: [", "is not YAML"),
+        ("Co L: [", "windows.yaml:1: not a YAML file"),
+        ("Co L: []\nO K: []\nCo L: []", "key 'Co L' is there twice, in lines 1 and 3"),
     ],
 )
 def test_files_that_hold_no_windows(tmp_path, text, says):

@@ -1,0 +1,320 @@
+"""What a beamline file may say: its keys, their types and limits, and what does not go together.
+
+Reference: ``docs/reference/beamline-file.md``.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from .contract import LINE_KEYS, as_number, as_whole
+from .data import get_edge
+from .devices import (
+    STXM,
+    BeamlineDevice,
+    LineCounter,
+    Monochromator,
+    OrderSortingAperture,
+    RasterScanner,
+    RingCurrent,
+    SampleHolder,
+    SampleStage,
+    Shutter,
+    ZonePlate,
+    suffixes,
+)
+from .optics import ZonePlateGeometry
+
+__all__ = ["DEVICE_CLASSES", "BeamlineConfig", "DeviceConfig", "known_keys", "problems"]
+
+DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
+    "monochromator": Monochromator,
+    "zone_plate": ZonePlate,
+    "osa": OrderSortingAperture,
+    "sample_stage": SampleStage,
+    "scanner": RasterScanner,
+    "transmission": LineCounter,
+    "i0": LineCounter,
+    "ring": RingCurrent,
+    "shutter": Shutter,
+    "holder": SampleHolder,
+}
+"""Class of the device behind each key of the file."""
+
+# The validators' errors start with " = ": the loader puts the key's whole path before them.
+
+
+def _number(value: Any, unit: str, above: float | None = None) -> float:
+    try:
+        return as_number("", value, unit, above=above)
+    except ValueError as exc:
+        if isinstance(value, str) and _is_float(value):
+            raise ValueError(
+                f"{exc}. To YAML this is text: numbers stand without quotes, and 1e3 is written "
+                "1.0e+3 or 1000"
+            ) from None
+        raise _yes(exc, value) from None
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _yes(exc: ValueError, value: Any) -> ValueError:
+    if isinstance(value, bool):
+        return ValueError(f"{exc}. YAML takes yes, no, on and off for true and false: quote names")
+    return exc
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    return as_whole("", value, at_least=low, at_most=high)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f" = {value!r} must be true or false")
+    return value
+
+
+def _text(value: Any, *, empty: bool = False) -> str:
+    if not isinstance(value, str):
+        raise _yes(ValueError(f" = {value!r} must be text, in quotes"), value)
+    if not (value.strip() or (empty and not value)):
+        raise ValueError(f" = {value!r} must not be empty")
+    return value
+
+
+def _pv(value: Any, *, empty: bool = False) -> str:
+    text = _text(value, empty=empty)
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError(f" = {text!r}: a PV name has no blanks")
+    return text
+
+
+def _in(unit: str, above: float | None = None) -> BeforeValidator:
+    return BeforeValidator(partial(_number, unit=unit, above=above))
+
+
+Micrometres = Annotated[float, _in("µm", above=0)]
+Text = Annotated[str, BeforeValidator(_text)]
+Truth = Annotated[bool, BeforeValidator(_truth)]
+Prefix = Annotated[str, BeforeValidator(partial(_pv, empty=True))]
+PV = Annotated[str, BeforeValidator(_pv)]
+
+
+def _port(high: int) -> BeforeValidator:
+    return BeforeValidator(partial(_whole, low=1, high=high))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeviceConfig(_Strict):
+    """PV names of a device: its prefix, and full names for suffixes that differ."""
+
+    prefix: Prefix
+    pvs: dict[str, PV] = Field(default_factory=dict)
+
+
+class MonochromatorConfig(DeviceConfig):
+    """Energy axis."""
+
+    edge_offsets: dict[str, Annotated[float, _in("eV")]] = Field(
+        default_factory=dict, description="eV by edge"
+    )
+    backlash: Annotated[float, _in("eV")] = Field(0.0, description="eV; 0 = none")
+    tolerance: Annotated[float, _in("eV", above=0)] = Field(0.02, description="eV")
+
+
+class ZonePlateConfig(DeviceConfig):
+    """Zone plate, with the OSA's pinhole; A0 has no default, it is this microscope's."""
+
+    diameter: Micrometres = Field(description="D, µm")
+    outer_zone: Annotated[float, _in("nm", above=0)] = Field(description="Δr, nm")
+    central_stop: Micrometres = Field(description="µm")
+    osa_diameter: Micrometres = Field(description="µm")
+    a0: Micrometres = Field(description="OSA to sample, µm")
+    a1: Annotated[float, _in("µm/eV", above=0)] | None = Field(
+        None, description="µm/eV; default D·Δr/hc"
+    )
+
+    def geometry(self) -> ZonePlateGeometry:
+        """The geometry of `redoxscope.optics`."""
+        a1 = {} if self.a1 is None else {"a1_um_per_ev": self.a1}
+        return ZonePlateGeometry(
+            diameter_um=self.diameter,
+            outer_zone_nm=self.outer_zone,
+            central_stop_um=self.central_stop,
+            osa_diameter_um=self.osa_diameter,
+            a0_um=self.a0,
+            **a1,
+        )
+
+
+class TESConfig(_Strict):
+    """Microcalorimeter array: where its server answers."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, _port(65531)] = Field(5500, description="first of Dastard's five ports")
+    backend: Literal["dastard", "scan_server"] = "dastard"
+    scan_server_port: Annotated[int, _port(65535)] = 4000
+    source: Text | None = Field(None, description="Dastard's source; default: the resonators")
+    path: Annotated[str, BeforeValidator(partial(_text, empty=True))] = Field(
+        "", description="folder on the server for its files; empty: its own choice"
+    )
+    time_scale: Annotated[float, _in("s per s", above=0)] = Field(
+        1.0, description="server's s per s; 1 but in a simulation"
+    )
+    lateness: Annotated[float, _in("s", above=0)] = Field(
+        0.1, description="s after which a point's photons are in"
+    )
+
+
+class CatalogConfig(_Strict):
+    """Where runs are kept: a Tiled profile by name."""
+
+    profile: Text = "redoxscope"
+
+
+class BeamlineConfig(_Strict):
+    """A beamline: its devices' PV names and what cannot be asked from them."""
+
+    name: Text
+    simulated: Truth = False
+    prefix: Prefix = Field("", description="put before every device's prefix")
+    monochromator: MonochromatorConfig
+    zone_plate: ZonePlateConfig
+    osa: DeviceConfig
+    sample_stage: DeviceConfig
+    scanner: DeviceConfig
+    transmission: DeviceConfig
+    i0: DeviceConfig | None = None
+    counters: dict[str, DeviceConfig] = Field(default_factory=dict)
+    ring: DeviceConfig
+    shutter: DeviceConfig
+    tes: TESConfig | None = None
+    holder: DeviceConfig | None = None
+    catalog: CatalogConfig = CatalogConfig()
+
+
+def problems(
+    config: BeamlineConfig, hint: Callable[[str, list[str]], str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not go together, or would be ignored in silence: path of the key, and words.
+
+    Parameters
+    ----------
+    config : BeamlineConfig
+    hint : callable
+        Of a name that is not known and those that are: which was meant.
+    """
+    yield from _geometry(config)
+    for name in config.counters:
+        why = _no_counter(name)
+        if why:
+            yield ("counters", name), why
+    devices = list(_devices(config))
+    for path, cls, part in devices:
+        known = suffixes(cls)
+        for suffix in part.pvs:
+            if suffix not in known:
+                yield (*path, "pvs", suffix), f": no PV {suffix!r}{hint(suffix, known)}"
+    for edge in config.monochromator.edge_offsets:
+        try:
+            get_edge(edge)
+        except ValueError as exc:
+            yield ("monochromator", "edge_offsets", edge), f": {exc}"
+    yield from _shared(config, devices)
+
+
+def _geometry(config: BeamlineConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    try:
+        config.zone_plate.geometry()
+    except ValueError as exc:  # names its key itself
+        key, _, rest = str(exc).partition(" = ")
+        yield tuple(key.split(".")), f" = {rest}"
+
+
+def _devices(
+    config: BeamlineConfig,
+) -> Iterator[tuple[tuple[str, ...], type[BeamlineDevice], DeviceConfig]]:
+    for name, cls in DEVICE_CLASSES.items():
+        part = getattr(config, name)
+        if part is not None:
+            yield (name,), cls, part
+    for name, part in config.counters.items():
+        yield ("counters", name), LineCounter, part
+
+
+def _shared(
+    config: BeamlineConfig,
+    devices: list[tuple[tuple[str, ...], type[BeamlineDevice], DeviceConfig]],
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """PVs without a prefix, and PVs of two devices: what one writes would move the other."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for path, cls, part in devices:
+        prefix = config.prefix + part.prefix
+        bare = [suffix for suffix in suffixes(cls) if suffix not in part.pvs]
+        if not prefix and bare and not config.simulated:
+            yield (
+                (*path, "prefix"),
+                f" = '' and prefix = '': its PVs would be called {', '.join(bare[:3])}, …",
+            )
+            continue
+        for suffix in suffixes(cls):
+            name = part.pvs.get(suffix, prefix + suffix)
+            other = owners.setdefault(name, path)
+            if other != path:
+                key = (*path, "pvs", suffix) if suffix in part.pvs else (*path, "prefix")
+                yield key, f": the PV {name!r} belongs to {'.'.join(other)} already"
+                break
+
+
+_SHELL = {
+    "RE", "bp", "bpp", "bps", "cat", "holder", "mono", "omap", "rmap", "s", "stxm", "tes",
+    "windows",
+}  # fmt: skip
+"""Names that a session's shell has."""
+_COLUMNS = {"time", "seq_num", "uid", "data", "timestamps", "filled", "descriptor", "configuration"}
+"""Names that tables of events have besides the data keys."""
+_TAKEN = ("ts_", "tes_", "stxm_", "time_", "dim_")
+"""Starts of names that tables of events and other devices have."""
+
+
+def _no_counter(name: str) -> str | None:
+    """Why a counter cannot have this name: it becomes an attribute, a data key and a column."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        return f": a counter's name is letters, digits and _, a letter first, not {name!r}"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return f": {name!r} is a word of Python; call the counter otherwise"
+    for start in _TAKEN:
+        if name.startswith(start):
+            return f": names that start with {start!r} are taken; call the counter otherwise"
+    if name in _SHELL or name in _COLUMNS or name in LINE_KEYS or name in dir(STXM):
+        return f": the name {name!r} is taken by the microscope, its data or the shell"
+    return None
+
+
+def known_keys(path: tuple[Any, ...]) -> list[str]:
+    """Keys that the file may have where ``path`` points to an unknown one."""
+    model: type[BaseModel] = BeamlineConfig
+    parts: Mapping[str, type[BaseModel]] = {
+        "monochromator": MonochromatorConfig,
+        "zone_plate": ZonePlateConfig,
+        "tes": TESConfig,
+        "catalog": CatalogConfig,
+    }
+    if len(path) > 1:
+        model = parts.get(str(path[0]), DeviceConfig)
+    return list(model.model_fields)
