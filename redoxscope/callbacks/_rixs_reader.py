@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..analysis import dead_time_corrected
 from ..analysis.rixs import RixsCounts, spectrum_of
-from ..contract import STREAM, TOTALS_STREAM, Bins, Window, point_of
+from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, point_of
 from ..data import FeatureRange, rixs_edges, rixs_preset
 from ..photons import LiveBatch
 from ._documents import Doc, configured, rows_of
@@ -23,6 +23,9 @@ from ._rixs_snapshot import RixsSnapshot, UnderWay
 __all__ = ["RixsOptions", "RixsReader", "is_rixs", "with_window"]
 
 PLANS = ("rixs_map", "xes")
+ENERGY_TOLERANCE = 0.05
+"""Distance (eV) of the energy read from the one planned at which a point counts, where the start
+document does not say (``energy_tolerance``)."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class RixsReader:
         self.counts: RixsCounts | None = None
         self._dead_time = 0.0
         self._found: dict[int, tuple[int, int]] = {}  # late and lost, by tes_point
+        self._doubtful: dict[tuple[int, int], PointStatus] = {}  # by pass and energy
         self._photons = np.zeros((self.passes, n_energies), dtype=np.int64)
         self._totals: dict[str, int] = {}
         self._totals_uid = ""
@@ -168,24 +172,52 @@ class RixsReader:
             )
         begin, end = int(data["tes_point_start"]), int(data["tes_point_end"])
         late, lost = int(data["tes_late"]), int(data["tes_lost"])
-        i0, sigma = self._monitor(data.get("i0"))
-        self.counts.set_point(
-            ipass,
-            index,
-            spectrum=np.asarray(data["tes_spectrum"]),
-            seconds=1e-9 * (end - begin),
-            live=float(data["tes_live_fraction"]),
-            i0=i0,
-            i0_sigma=sigma,
-            late=late,
-            lost=lost,
-        )
-        self._photons[ipass, index] = int(data["tes_counts"])
+        doubt = self._doubt(index, data)
+        if doubt:
+            self._doubtful[ipass, index] = doubt
+            self.counts.drop_point(ipass, index)
+            self.counts.late[ipass, index], self.counts.lost[ipass, index] = late, lost
+            self._photons[ipass, index] = 0
+        else:
+            self._doubtful.pop((ipass, index), None)
+            i0, sigma = self._monitor(data.get("i0"))
+            self.counts.set_point(
+                ipass,
+                index,
+                spectrum=np.asarray(data["tes_spectrum"]),
+                seconds=1e-9 * (end - begin),
+                live=float(data["tes_live_fraction"]),
+                i0=i0,
+                i0_sigma=sigma,
+                late=late,
+                lost=lost,
+            )
+            self._photons[ipass, index] = int(data["tes_counts"])
         self._found[int(data["tes_point"])] = late, lost
         self._last = int(seq_num), begin
         if self._live is not None and self._live[0] <= begin:
             self._live = None
         self._made = None
+
+    def _doubt(self, index: int, data: Doc) -> PointStatus:
+        """Why a point must not count; it may be of another energy than the planned one."""
+        status = PointStatus(int(data.get("tes_point_status", 0)))
+        limit = float(self.start.get("energy_tolerance", ENERGY_TOLERANCE))
+        if not abs(float(data["energy"]) - self.energies[index]) <= limit + 1e-9:
+            status |= PointStatus.ENERGY
+        return status
+
+    @property
+    def doubts(self) -> str:
+        """What is left out because it is doubtful, in words; "" where nothing is."""
+        if not self._doubtful:
+            return ""
+        reasons = [
+            f"{(flag.name or '').lower()} {n}"
+            for flag in PointStatus
+            if (n := sum(flag in status for status in self._doubtful.values()))
+        ]
+        return f"{len(self._doubtful)} doubtful points are left out ({', '.join(reasons)})."
 
     def _monitor(self, value: Any) -> tuple[float | None, float]:
         """I0 as it would be without dead time, and its sigma (counts)."""
@@ -238,7 +270,9 @@ class RixsReader:
         warning = f"{damage.message}." if damage is not None and damage.damaged else ""
         return replace(
             self._made,
-            message=" ".join(part for part in (ending or message, warning, self._refused) if part),
+            message=" ".join(
+                part for part in (ending or message, warning, self.doubts, self._refused) if part
+            ),
             finished=finished,
             under_way=self._under_way(),
             pixels=self.pixels.health(),

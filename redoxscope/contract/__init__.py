@@ -22,6 +22,7 @@ from ._rixs import (
     TOTAL_KEYS,
     TOTALS_STREAM,
     Bins,
+    PointStatus,
     point_of,
     validate_rixs_run,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "WINDOW_KINDS",
     "Bins",
     "LineStatus",
+    "PointStatus",
     "Raster",
     "Region",
     "Window",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,30 @@ __all__ = [
     "TOTALS_STREAM",
     "TOTAL_KEYS",
     "Bins",
+    "PointStatus",
     "point_of",
     "validate_rixs_run",
 ]
+
+
+class PointStatus(IntFlag):
+    """What did not hold while a point was measured (``tes_point_status``); 0: all of it did.
+
+    A point with any of these is doubtful: it is in no map, yield or comparison of passes.
+    """
+
+    OK = 0
+    ENERGY = 1
+    """Monochromator or undulator were not where they were asked to be."""
+    SAMPLE = 2
+    """Another sample was in the beam, or on its way into it."""
+    SHUTTER = 4
+    """The shutter was not open."""
+    BEAM = 8
+    """Stored beam or its monitor fell."""
+    COUNTER = 16
+    """A counter counted for another time than asked."""
+
 
 POINT_KEYS = {
     "energy": "eV",
@@ -35,6 +57,7 @@ POINT_KEYS = {
     "tes_late": "counts",
     "tes_lost": "counts",
     "tes_spectrum": "counts",
+    "tes_point_status": None,
 }
 """Unit of each data key of a point's event in the stream ``primary``; ``i0`` and
 ``ring_current`` stand beside them where the beamline has them, and one ``tes_<name>`` for each
@@ -44,6 +67,7 @@ window of the start document.
 included. ``tes_counts`` are the photons of usable pixels that came before the point was closed,
 ``tes_late`` those that came after an earlier point was closed, ``tes_lost`` those that the
 server says it triggered and that never came; the last two as found since the previous event.
+``tes_point_status`` is a `PointStatus`.
 """
 
 NOT_CHOSEN = "not among the pixels chosen"
@@ -210,7 +234,7 @@ def _wrong_row(seq_num: int, data: Mapping[str, Any], keys: Mapping[str, Any]) -
         wrong.append(where + "tes_spectrum has not the length of its descriptor")
     if not 0 <= data["tes_live_fraction"] <= 1:
         wrong.append(where + f"tes_live_fraction = {data['tes_live_fraction']}")
-    for key in ("tes_counts", "tes_late", "tes_lost"):
+    for key in ("tes_counts", "tes_late", "tes_lost", "tes_point_status"):
         if type(data[key]) is not int or data[key] < 0:
             wrong.append(where + f"{key} = {data[key]!r} is not a count")
     return wrong

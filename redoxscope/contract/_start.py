@@ -12,7 +12,7 @@ __all__ = ["RIXS_RESERVED", "STACK_RESERVED", "check_metadata", "check_start"]
 
 STACK_RESERVED = (*STACK_START_KEYS, "num_points", "references")
 """Keys of an energy stack's start document that only the plan may write."""
-RIXS_RESERVED = (*RIXS_START_KEYS, "num_points", "holder")
+RIXS_RESERVED = (*RIXS_START_KEYS, "num_points", "holder", "energy_tolerance")
 """The same for RIXS maps, emission spectra and calibrations."""
 
 _BY_THE_ENGINE = ("uid", "time")

@@ -61,8 +61,9 @@ class Microscope(Stageable, Protocol):
 
 
 class EnergyAxis(Movable[float], Protocol):
-    """Photon energy (eV), true to an offset that belongs to an edge."""
+    """Photon energy (eV), true to an offset that belongs to an edge; arrives within tolerance."""
 
+    tolerance: float
     offset: Any
     edge_offsets: Mapping[str, float]
 
@@ -75,7 +76,7 @@ class Spectrometer(Stageable, Triggerable, Protocol):
     """Energy-dispersive detector whose points are windows in photon time.
 
     ``counters``: detectors that count beside it, e.g. the beam monitor. ``shutter``, ``ring`` and
-    ``holder`` may be None.
+    ``holder`` may be None. ``conditions`` watches during a point what others could change.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Spectrometer(Stageable, Triggerable, Protocol):
     photons: Any
     totals: Any
     calibrator: Any
+    conditions: Any
     shutter: Any
     ring: Any
     holder: Any

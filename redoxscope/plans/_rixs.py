@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
-from bluesky.utils import IllegalMessageSequence
 
 from ..contract import (
     PHOTON_STREAM,
@@ -26,9 +25,10 @@ from ..contract import (
 from ..data import load_lines
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, Spectrometer
+from ._rixs_point import DoubtCount, event, point
 from ._rixs_scan import RixsScan, check_devices, passes_of, rixs_scan
 from ._run import in_run
-from ._safety import MsgGenerator, close, explained, halt, made_safe, staged
+from ._safety import MsgGenerator, SafetyStep, close, explained, halt, made_safe, staged
 
 __all__ = ["CALIBRATION_POINT", "rixs_map", "tes_calibrate", "xes"]
 
@@ -99,6 +99,18 @@ def rixs_map(
         spectrum, an unknown sample, or a detector without calibration, before its first message.
     ophyd.utils.LimitError
         An energy outside the monochromator's limits, before the plan's first message.
+    RuntimeError
+        Somebody else took the shutter, or three points in a row could not be measured as asked.
+
+    Notes
+    -----
+    What is read back during each point is compared with what was asked: energy, undulator,
+    sample, shutter, ring current, beam monitor, dwell of the counters. Where it differs, also for
+    a moment, the point is measured again, at most twice; then it is kept as doubtful, with a
+    ``tes_point_status`` that is not 0, and no map counts it.
+
+    The counters get back their dwell. The sample stays in the beam, the monochromator where it
+    is; ``tes.dwell``, ``windows`` and ``pixel_limit`` stay those of the run.
     """
     check_devices(tes, mono)
     scan = rixs_scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
@@ -279,13 +291,17 @@ def _measure(
     tes: Spectrometer, mono: EnergyAxis, scan: RixsScan, md: dict[str, Any]
 ) -> MsgGenerator:
     _check(tes, mono, scan)
-    yield from _settings(tes, mono, scan)
+    back = yield from _counters_back(tes)
 
     def points() -> MsgGenerator:
         return (yield from made_safe(_to_sample(tes, scan, _points(tes, mono, scan)), _steps(tes)))
 
-    run = in_run(points, scan.metadata(tes), md, RIXS_RESERVED)
-    return (yield from staged(tes, run))
+    def whole() -> MsgGenerator:
+        yield from _settings(tes, mono, scan)
+        run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
+        return (yield from staged(tes, run))
+
+    return (yield from made_safe(whole(), back))
 
 
 def _calibrate(
@@ -296,7 +312,9 @@ def _calibrate(
     md: dict[str, Any],
 ) -> MsgGenerator:
     _check(tes, mono, scan)
-    back = None if tes.holder is None or scan.sample is None else tes.holder.position
+    here = None if tes.holder is None or scan.sample is None else tes.holder.position
+    back = yield from _counters_back(tes)
+    back.append(("end calibrating", partial(bps.abs_set, tes.calibrating, False)))
     yield from bps.abs_set(tes.calibrator.lines, lines)
     yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
 
@@ -305,12 +323,12 @@ def _calibrate(
             yield from bps.abs_set(tes.shutter, "closed", wait=True)
         yield Msg("checkpoint")
         yield from bps.trigger(tes.calibrator, wait=True)
-        yield from _event([tes.calibrator], CALIBRATION_STREAM)
+        yield from event([tes.calibrator], CALIBRATION_STREAM)
 
     def points() -> MsgGenerator:
         def go_back() -> MsgGenerator:
-            if back is not None:
-                yield from bps.abs_set(tes.holder, back, wait=True)
+            if here is not None:
+                yield from bps.abs_set(tes.holder, here, wait=True)
 
         there = _to_sample(tes, scan, _points(tes, mono, scan, learn))
         # Back when the beam is off.
@@ -318,13 +336,22 @@ def _calibrate(
 
     def whole() -> MsgGenerator:
         yield from _settings(tes, mono, scan)
-        run = in_run(points, scan.metadata(tes), md, RIXS_RESERVED)
+        run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
         return (yield from staged(tes, run))
 
-    def restore() -> MsgGenerator:
-        yield from bps.abs_set(tes.calibrating, False)
+    return (yield from made_safe(whole(), back))
 
-    return (yield from bpp.finalize_wrapper(whole(), restore))
+
+def _counters_back(tes: Spectrometer) -> Generator[Msg, Any, list[SafetyStep]]:
+    """What gives the counters, which are everybody's, the dwell that they had."""
+    steps: list[SafetyStep] = []
+    for counter in tes.counters:
+        reading = yield Msg("read", counter.dwell)
+        if reading:
+            value = reading[counter.dwell.name]["value"]
+            what = f"set {counter.dwell.name} back to {value:g} s"
+            steps.append((what, partial(bps.abs_set, counter.dwell, value, wait=True)))
+    return steps
 
 
 def _points(
@@ -336,6 +363,10 @@ def _points(
     read = [tes, mono, *tes.counters]
     if tes.ring is not None:
         read.append(tes.ring)
+    read.append(tes.conditions)
+    here = None if tes.holder is None else scan.sample or tes.holder.position
+    asked = {"mono": mono, "sample": here, "dwell": scan.dwell}
+    doubts = DoubtCount()
     yield Msg("checkpoint")
     # Before the first point, so that a live map knows the bins while it is measured.
     yield from bps.declare_stream(*read, name=STREAM)
@@ -343,12 +374,13 @@ def _points(
     try:
         for _ in range(scan.passes):
             for k, energy in enumerate(scan.energies, start=1):
-                yield from _point(tes, mono, energy, read)
+                yield from point(tes, {**asked, "energy": energy}, read, doubts)
                 if k % ANNOUNCED == 0 or k == len(scan.energies):
                     yield from _announce(tes)
+        doubts.tell(scan.passes * len(scan.energies))
         yield from bps.trigger(tes.totals, wait=True)
         yield from _announce(tes)
-        yield from _event([tes.totals], TOTALS_STREAM)
+        yield from event([tes.totals], TOTALS_STREAM)
         if learn is not None:
             yield from learn()
     except GeneratorExit:
@@ -364,38 +396,3 @@ def _announce(tes: Spectrometer) -> MsgGenerator:
     yield Msg("checkpoint")
     yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
     yield Msg("checkpoint")
-
-
-def _point(tes: Spectrometer, mono: EnergyAxis, energy: float, read: list[Any]) -> MsgGenerator:
-    """One point, from its checkpoint: a pause abandons the window and replays all of this.
-
-    Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
-    to open each time: a pause closes it, and so does its dead man when nobody asks again. It is
-    asked when the monochromator is there: a long move would outlast the dead man.
-    """
-    yield Msg("checkpoint")
-    yield Msg("set", mono, energy, group="energy")
-    yield Msg("wait", None, group="energy")
-    if tes.shutter is not None:
-        yield Msg("set", tes.shutter, "hold", group="shutter")
-        yield Msg("wait", None, group="shutter")
-    yield Msg("trigger", tes, group="point")
-    for counter in tes.counters:
-        yield Msg("trigger", counter, group="point")
-    yield Msg("wait", None, group="point")
-    yield from _event(read, STREAM)
-
-
-def _event(devices: list[Any], stream: str) -> MsgGenerator:
-    """One event. An event left open would fail the end of the run and hide what went wrong."""
-    yield Msg("create", None, name=stream)
-    try:
-        for device in devices:
-            yield Msg("read", device)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        with suppress(IllegalMessageSequence):  # a pause has dropped it already
-            yield Msg("drop")
-        raise
-    yield Msg("save")

@@ -31,7 +31,7 @@ class RixsScan:
     pixels: int
     sample: str | None
 
-    def metadata(self, tes: Spectrometer) -> dict[str, Any]:
+    def metadata(self, tes: Spectrometer, mono: EnergyAxis) -> dict[str, Any]:
         holder = tes.holder
         standing = self.sample or (None if holder is None else holder.position)
         return {
@@ -43,6 +43,7 @@ class RixsScan:
             "num_points": self.passes * len(self.energies),
             "hints": {"dimensions": [[["energy"], STREAM]]},
             "energies": self.energies,
+            "energy_tolerance": float(mono.tolerance),
             "passes": self.passes,
             "dwell": self.dwell,
             "edge": self.edge,

@@ -121,6 +121,7 @@ class EnergyAxis(PVGroup):
     async def setpoint(self, instance: Any, value: float) -> float:
         if self._faults.take("mono_stuck"):
             value = (self.readback.value + value) / 2
+        await instance.write(value, **FIELDS)  # at once, as a record does; caproto would wait
         self._moved(value)
         return await self._move("mono", float(value), self.readback)
 
@@ -128,6 +129,7 @@ class EnergyAxis(PVGroup):
     async def epu(self, instance: Any, value: float) -> float:
         if self._faults.take("epu_stuck"):
             value = self.epu_readback.value
+        await instance.write(value, **FIELDS)
         return await self._move("epu", float(value), self.epu_readback)
 
     @halt.putter

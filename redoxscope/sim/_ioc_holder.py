@@ -50,6 +50,7 @@ class Holder(PVGroup):
     @sample.putter
     async def sample(self, instance: Any, value: Any) -> Any:
         name = value if isinstance(value, str) else RIXS_SAMPLES[int(value)]
+        await instance.write(name, **FIELDS)  # at once, as a record does; caproto would wait
         if name != self.in_beam:
             going = self._going = object()
             self._changed()

@@ -147,8 +147,8 @@ class RixsRun:
             "tes_point_start": start, "tes_point_end": start + int(self.dwell * 1e9),
             "tes_counts": int(spectrum.sum()), "tes_live_fraction": self.live,
             "tes_late": 1 if i % 50 == 7 else 0, "tes_lost": 3 if i % 100 == 9 else 0,
-            "tes_spectrum": spectrum.tolist(), "i0": float(self.i0[ipass, ie]),
-            "ring_current": 500.0,
+            "tes_point_status": 0, "tes_spectrum": spectrum.tolist(),
+            "i0": float(self.i0[ipass, ie]), "ring_current": 500.0,
         }  # fmt: skip
 
     def event(self, i: int, *, point: int | None = None, page: bool = False, **change) -> Doc:

@@ -8,7 +8,7 @@ import pytest
 
 from redoxscope.analysis.rixs import RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
-from redoxscope.contract import Window, validate_rixs_run
+from redoxscope.contract import PointStatus, Window, validate_rixs_run
 from redoxscope.data import channel_absorption
 
 from .rixs_runs import RixsRun, verdict
@@ -457,6 +457,53 @@ def test_lost_photons_are_no_damage():
     assert not seen and not callback.snapshot.damage.damaged
     assert "late or never" in callback.snapshot.damage.message
     callback.close()
+
+
+@pytest.mark.parametrize("why", ["flagged", "elsewhere"])
+def test_doubtful_points_are_no_damage_and_in_no_yield(live, why):
+    """Somebody else changed sample or energy: the map has these points from other passes only."""
+    run = RixsRun("O K", passes=3)
+    others = {run.n + 40 + k for k in range(5)}
+    n = run.n
+
+    def disturbed(i):
+        name, doc = run.event(i)
+        if i not in others:
+            return name, doc
+        data = {**doc["data"], "tes_spectrum": [9 * c for c in doc["data"]["tes_spectrum"]]}
+        if why == "flagged":
+            data["tes_point_status"] = int(PointStatus.SAMPLE | PointStatus.BEAM)
+        else:
+            data["energy"] += 0.08
+        return name, {**doc, "data": data}
+
+    documents = [run.start(), run.descriptor(), *(disturbed(i) for i in range(3 * n))]
+    play(live, [*documents, *run.totals(), run.stop()])
+    shown = live.snapshot
+    assert shown.points_done == 3 * n - 5
+    assert not shown.damage.damaged
+    told = "sample 5, beam 5" if why == "flagged" else "energy 5"
+    assert f"5 doubtful points are left out ({told})." in shown.message
+    counts = run.counts.sum(axis=(0, 2))
+    for k in range(40, 45):
+        counts[k] -= run.counts[1, k].sum()
+    np.testing.assert_array_equal(shown.result.counts.sum(axis=1), counts)
+    assert shown.photons == run.counts.sum() - sum(run.counts[1, 40:45].sum(axis=1))
+    same(shown, rixs_from_run([*documents, *run.totals(), run.stop()]))
+    live(*run.start())
+    play(live, [run.descriptor(), *(disturbed(i) for i in range(2 * n))])
+    play(live, [run.event(i) for i in range(n, 2 * n)])  # after a pause they are there again
+    live(*run.stop())
+    assert live.snapshot.points_done == 2 * n and "doubtful" not in live.snapshot.message
+
+
+def test_the_start_document_says_how_near_the_energy_has_to_be(live):
+    run = small(passes=1)
+    name, start = run.start()
+    play(live, [(name, {**start, "energy_tolerance": 0.001}), run.descriptor(), run.event(0)])
+    live(*run.stop())
+    assert live.snapshot.points_done == 0  # 0.003 eV away
+    assert "1 doubtful points are left out (energy 1)." in live.snapshot.message
 
 
 def test_one_pass_is_not_compared(live):

@@ -58,6 +58,8 @@ class Spectrometer(Device):
         self.shutter.check_open_time = lambda seconds, what: None
         self.holder = Part("", name="holder", moves=moves)
         self.holder.position, self.holder.check_value = "lmr_charged", lambda value: None
+        self.conditions = Device("", name="conditions")
+        self.conditions.verdict = None
         self.ring, self.counters = None, []
 
     def check_scan(self, **what):
@@ -72,6 +74,7 @@ class Spectrometer(Device):
 
 class Axis(Part):
     edge_offsets: dict[str, float] = {}
+    tolerance = 0.02
 
     def __init__(self, moves):
         super().__init__("", name="axis", moves=moves)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from ophyd.utils import LimitError
 
-from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
+from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.plans import rixs_map, tes_calibrate, xes
+from redoxscope.plans._rixs_point import REPEATS
 
 
 class Part(SimpleNamespace):
@@ -26,6 +27,7 @@ class Part(SimpleNamespace):
 
 class FakeMono(Part):
     edge_offsets = {"Co L3": 0.25}
+    tolerance = 0.02
 
     def offset_at(self, edge):
         return 0.0
@@ -51,6 +53,9 @@ class FakeHolder(Part):
 
 class FakeTES(Part):
     checked = None
+
+    def __init__(self, **parts):
+        super().__init__(conditions=Part(name="conditions", verdict=None), **parts)
 
     def check_scan(self, **what):
         self.checked = what
@@ -82,9 +87,17 @@ def tes():
 
 def told(plan):
     """Command, device and first argument of each message."""
-    return [
-        (m.command, getattr(m.obj, "name", None), *(m.args[:1] if m.args else ())) for m in plan
+    return [told_one(m) for m in plan]
+
+
+def told_one(m):
+    first = [
+        {k: v.name if isinstance(v, Part) else v for k, v in a.items()}
+        if isinstance(a, dict)
+        else a
+        for a in m.args[:1]
     ]
+    return (m.command, getattr(m.obj, "name", None), *first)
 
 
 POINT = [
@@ -93,14 +106,19 @@ POINT = [
     ("wait", None),
     ("set", "shutter", "hold"),  # its dead man must not run while the monochromator moves
     ("wait", None),
+    ("set", "conditions", {"mono": "mono", "energy": 780.0, "sample": "lmr_charged", "dwell": 1.2}),
+    ("wait", None),
     ("trigger", "tes"),
     ("trigger", "i0"),
+    ("wait", None),
+    ("trigger", "conditions"),
     ("wait", None),
     ("create", None),
     ("read", "tes"),
     ("read", "mono"),
     ("read", "i0"),
     ("read", "ring"),
+    ("read", "conditions"),
     ("save", None),
 ]
 
@@ -326,9 +344,126 @@ def test_what_is_no_device_is_named(tes, mono):
 def test_an_event_that_cannot_be_read_is_dropped(tes, mono):
     plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1)
     for message in plan:
-        if message.command == "read":
+        if message.command == "read" and message.obj is mono:
             break
     assert plan.throw(RuntimeError("mono: not connected")).command == "drop"
     with pytest.raises(RuntimeError, match="not connected"):
         while True:
             assert plan.send(None).command != "save"
+
+
+# -- points that somebody else disturbs -------------------------------------------------------
+
+
+def verdict(status=PointStatus.OK, *reasons, taken=""):
+    return SimpleNamespace(status=status, reasons=reasons, taken=taken)
+
+
+AWAY = verdict(PointStatus.ENERGY, "mono (BL:Mono) was 644 eV, asked for was 700 eV")
+DARK = verdict(PointStatus.BEAM, "the ring current fell from 300 to 0 mA")
+
+
+def carried_out(tes, plan, verdicts):
+    """Messages of a plan; each point that is measured gets the next of the verdicts."""
+    coming, messages = iter(verdicts), []
+    for message in plan:
+        messages.append(told_one(message))
+        if messages[-1] == ("trigger", "conditions"):
+            tes.conditions.verdict = next(coming, verdict())
+    return messages
+
+
+def points_of(messages):
+    return sum(m == ("trigger", "tes") for m in messages), messages.count(("read", "mono"))
+
+
+def test_a_doubtful_point_is_measured_again_as_asked(tes, mono, caplog):
+    plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=0.5, passes=1)
+    messages = carried_out(tes, plan, [AWAY])
+    assert points_of(messages) == (3, 2)
+    again = [i for i, m in enumerate(messages) if m == ("checkpoint", None)]
+    second = messages[again[2] : again[3]]
+    assert second[:6] == [
+        ("checkpoint", None),
+        ("set", "i0_dwell", 0.5),
+        ("set", "holder", "lmr_charged"),
+        ("wait", None),
+        ("set", "mono", 700.0),
+        ("wait", None),
+    ]
+    assert ("set", "shutter", "hold") in second
+    assert (
+        "point at 700 eV is doubtful, it is measured again: mono (BL:Mono) was 644" in caplog.text
+    )
+    assert "1 measurements of points were made again" in caplog.text
+
+
+def test_what_stays_doubtful_is_kept_and_said(tes, mono, caplog):
+    plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=0.5, passes=1)
+    messages = carried_out(tes, plan, [AWAY] * (1 + REPEATS))
+    assert points_of(messages) == (2 + REPEATS, 2)
+    assert "and kept as such" in caplog.text
+    assert "1 of 2 points are doubtful (tes_point_status); no map counts them" in caplog.text
+
+
+def test_points_that_stay_doubtful_end_the_run_and_close(tes, mono):
+    plan = rixs_map(tes, mono, energies=list(range(700, 720)), dwell=0.5, passes=1)
+    messages = []
+
+    def kept():
+        for message in plan:
+            messages.append(told_one(message))
+            if messages[-1] == ("trigger", "conditions"):
+                tes.conditions.verdict = AWAY
+
+    with pytest.raises(
+        RuntimeError, match=r"3 points in a row .* 3 times: mono \(BL:Mono\) was 644"
+    ):
+        kept()
+    assert points_of(messages) == (9, 3)
+    assert ("set", "shutter", "closed") in messages
+
+
+def test_missing_beam_does_not_end_the_run(tes, mono):
+    plan = rixs_map(tes, mono, energies=list(range(700, 706)), dwell=0.5, passes=1)
+    assert points_of(carried_out(tes, plan, [DARK] * 100)) == (18, 6)
+
+
+def test_a_shutter_that_somebody_took_is_not_opened_again(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=0.5, passes=1)
+    taken = verdict(PointStatus.SHUTTER, "command (BL:Cmd) was 0", taken="command (BL:Cmd) was 0")
+    messages = []
+
+    def kept():
+        for message in plan:
+            messages.append(told_one(message))
+            tes.conditions.verdict = taken
+
+    with pytest.raises(RuntimeError, match=r"BL:Cmd\) was 0 .* somebody else.* rather than open"):
+        kept()
+    assert points_of(messages) == (1, 0)
+    assert messages.count(("set", "shutter", "hold")) == 1
+    assert ("set", "shutter", "closed") in messages
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_counters_get_back_the_dwell_that_they_had(tes, mono, fails):
+    plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1)
+    message, messages = next(plan), []
+    try:
+        while True:
+            messages.append(told_one(message))
+            reading = (
+                {"i0_dwell": {"value": 0.001}} if messages[-1] == ("read", "i0_dwell") else None
+            )
+            if fails and message.command == "trigger":
+                message = plan.throw(RuntimeError("server gone"))
+            else:
+                message = plan.send(reading)
+    except StopIteration:
+        assert not fails
+    except RuntimeError as error:
+        assert fails and str(error) == "server gone"
+    dwells = [m[2] for m in messages if m[:2] == ("set", "i0_dwell")]
+    assert dwells == [0.5, 0.001]
+    assert messages[-2] == ("set", "i0_dwell", 0.001)

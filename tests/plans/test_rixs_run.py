@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from bluesky import plan_stubs as bps
 from bluesky.utils import RunEngineInterrupted
+from caproto.sync.client import write as caput
 
 from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, rixs_from_run
-from redoxscope.contract import STREAM, TOTALS_STREAM, validate_rixs_run
+from redoxscope.contract import STREAM, TOTALS_STREAM, PointStatus, validate_rixs_run
 from redoxscope.devices import DeviceError
 from redoxscope.plans import rixs_map
 
@@ -265,6 +266,90 @@ def test_a_server_that_dies_in_the_middle_of_a_point(session, run):
     run(passes=1)
     validate_rixs_run(run.record)
     consistent(session, run.record)
+
+
+def another_client(session, *puts):
+    """Puts of another CA client within the second point, as (suffix, value); what ends it."""
+    done = []
+
+    def meddle(batch):
+        if batch.point == 1 and not done:
+            done.append(True)
+            for suffix, value in puts:
+                caput(f"{session.simulation.prefix}{suffix}", value, notify=False)
+
+    return session.tes.subscribe_batches(meddle)
+
+
+MEDDLING = {
+    "mono": (("Mono:Energy", 560.0),),
+    "mono-and-back": (("Mono:Energy", 560.0), ("Mono:Energy", 530.8)),
+    "epu": (("Mono:EPU", 560.0),),
+    "holder": (("Holder:Sample", "reference"),),
+    "holder-and-back": (("Holder:Sample", "reference"), ("Holder:Sample", "lmr_charged")),
+    "dwell": (("I0:Dwell", 0.01),),
+    "dwell-and-back": (("I0:Dwell", 0.01), ("I0:Dwell", SCAN["dwell"])),
+}
+
+
+@pytest.mark.parametrize("what", MEDDLING)
+def test_a_point_in_which_another_client_meddles_is_measured_again(session, run, what, caplog):
+    end = another_client(session, *MEDDLING[what])
+    try:
+        record = run()
+    finally:
+        end()
+    validate_rixs_run(record)
+    done = events(record)
+    assert len(done) == 8 and "is measured again" in caplog.text
+    assert all(data["tes_point_status"] == 0 for data in done.values())
+    assert done[2]["tes_point"] > 1
+    for seq_num, data in done.items():
+        assert abs(data["energy"] - ENERGIES[(seq_num - 1) % 4]) <= 0.02
+        assert data["i0"] > 0
+    assert session.tes.holder.position == "lmr_charged"
+    shown = session.rixs.snapshot
+    assert shown.points_done == 8 and not shown.damage.damaged
+    consistent(session, record)
+    assert closed(session)
+
+
+@pytest.mark.parametrize("puts", [(("Shutter:Cmd", 0),), (("Shutter:Mode", 0),)])
+def test_a_shutter_that_another_client_takes_stays_closed(session, run, puts):
+    end = another_client(session, *puts)
+    try:
+        with pytest.raises(RuntimeError, match="Shutter:.* was 0.*somebody else.*rather than open"):
+            run(passes=20)
+    finally:
+        end()
+    assert closed(session)
+    assert run.record[-1][1]["exit_status"] == "fail" and 0 < len(events(run.record)) < 4
+
+
+def test_a_beam_dump_within_a_point_is_no_damage(session, run, caplog):
+    end = another_client(session, ("Sim:Fault", "beam_dump"))
+    back = threading.Event()
+
+    def bring_back(name, doc):
+        if doc["seq_num"] == 3 and not back.is_set():
+            back.set()
+            caput(f"{session.simulation.prefix}Sim:Fault", "beam_back", notify=True)
+
+    token = session.RE.subscribe(bring_back, "event")
+    try:
+        record = run()
+    finally:
+        end()
+        session.RE.unsubscribe(token)
+        caput(f"{session.simulation.prefix}Sim:Fault", "beam_back", notify=True)
+    done = events(record)
+    flagged = [n for n, data in done.items() if data["tes_point_status"]]
+    assert 2 in flagged and len(done) == 8
+    assert all(PointStatus(done[n]["tes_point_status"]) == PointStatus.BEAM for n in flagged)
+    assert "beam" in caplog.text
+    shown = session.rixs.snapshot
+    assert f"{len(flagged)} doubtful points are left out (beam {len(flagged)})" in shown.message
+    assert shown.points_done == 8 - len(flagged) and not shown.damage.damaged
 
 
 def test_lost_photons_are_counted(session, run):

@@ -116,7 +116,8 @@ class Acquisition:
         self._result: PointResult | None = None
         self._waiting: list[tuple[int, Move]] = []
         self._finished = False
-        self._kept: list[Photons] = []
+        self._kept: list[tuple[Photons, NDArray]] = []
+        self._disowned: set[int] = set()
         self._kept_count = 0
         self.error: DeviceError | None = None
         self.photons = self.late = self.outside = 0
@@ -189,9 +190,9 @@ class Acquisition:
             self._rows_since = time.monotonic()
         self._rows.append((photons, point, late))
         if self.setup.keep and self._kept_count < MOST_KEPT:
-            inside = photons[point >= 0]
-            self._kept.append(inside)
-            self._kept_count += len(inside)
+            inside = point >= 0
+            self._kept.append((photons[inside], point[inside]))
+            self._kept_count += int(inside.sum())
         now = self._book.open_point
         if now is None:
             return None
@@ -302,9 +303,17 @@ class Acquisition:
 
     @property
     def kept(self) -> Photons:
-        """Photons of the points so far, if they are kept."""
+        """Photons of the points so far, if they are kept; without those that are doubtful."""
         with self._lock:
-            return Photons.concatenate(self._kept)
+            out = list(self._disowned)
+            return Photons.concatenate(
+                photons[~np.isin(point, out)] for photons, point in self._kept
+            )
+
+    def disown(self, point: int) -> None:
+        """Calibrate nothing with the photons of a point: what they are of is not known."""
+        with self._lock:
+            self._disowned.add(point)
 
     def cover(self, move: Move) -> None:
         """End ``move`` when the server's counts have covered all windows."""

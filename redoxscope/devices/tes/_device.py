@@ -19,6 +19,7 @@ from ...formats import PhotonAsset, PhotonListWriter
 from .._base import DeviceError, Move, logged
 from ._acquisition import Acquisition, Setup
 from ._calibrator import Calibrator
+from ._conditions import PointConditions
 from ._connected import ConnectedTES
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
@@ -83,10 +84,12 @@ class TES(ConnectedTES):
         self._reading: tuple[PointResult, dict[str, Any]] | None = None
         self.photons = PhotonCollector(self)
         self.totals = Totals(self)
+        self.conditions = PointConditions(self)
         self.calibrator = Calibrator(name=f"{name}_calibrator", tes=self)
 
     def destroy(self) -> None:
         """Hang up; what the server writes it goes on writing."""
+        self.conditions.release()
         super().destroy()
         self.calibrator.destroy()
 
@@ -194,6 +197,7 @@ class TES(ConnectedTES):
     def unstage(self) -> Status:
         """End the run; what fails is logged only, for it must not hide what ended the plan."""
         super().unstage()
+        self.conditions.release()
         move = Move(f"{self.where}: ending the run", 10 * self.time_limit.get())
         if self._worker is None or self._backend is None:
             move.end()
@@ -212,6 +216,7 @@ class TES(ConnectedTES):
         assert self._backend is not None
         self._end_run()
         self.run = None
+        self.conditions.begin_run()
         self._apply_settings()
         label = f"RUN{uuid.uuid4().hex[:8]}"
         files = self._backend.begin_run(

@@ -87,7 +87,8 @@ def describe_point(
     """Data keys of a point; ``counted`` says whether there are energies to count by."""
     number = {"dtype": "integer", "dtype_numpy": "<i8"}
     real = {"dtype": "number", "dtype_numpy": "<f8"}
-    kinds = dict.fromkeys([key for key in POINT_KEYS if key.startswith("tes_")], number)
+    mine = [key for key in POINT_KEYS if key.startswith("tes_") and key != "tes_point_status"]
+    kinds = dict.fromkeys(mine, number)
     kinds["tes_live_fraction"] = real
     kinds |= dict.fromkeys(windows, number if counted else real)
     kinds["tes_spectrum"] = {**(number if counted else real), "dtype": "array"}

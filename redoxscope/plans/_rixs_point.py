@@ -1,0 +1,151 @@
+"""One point of a RIXS run: measured, judged, and measured again where it is doubtful."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from bluesky import Msg
+from bluesky.utils import IllegalMessageSequence
+
+from ..contract import STREAM, PointStatus
+from ._protocols import Spectrometer
+from ._safety import MsgGenerator
+
+__all__ = ["REPEATS", "DoubtCount", "event", "point"]
+
+log = logging.getLogger("redoxscope.plans")
+
+REPEATS = 2
+"""How often a doubtful point is measured again."""
+IN_A_ROW = 3
+"""So many doubtful points in a row end the run, but where it is the beam that is missing."""
+
+
+class DoubtCount:
+    """Doubtful points of a run."""
+
+    def __init__(self) -> None:
+        self.points = self.again = 0
+        self._row = 0
+
+    def kept(self, status: PointStatus, why: str) -> None:
+        """A point was kept with this status.
+
+        Raises
+        ------
+        RuntimeError
+            Too many in a row: somebody else uses what the run needs.
+        """
+        if not status:
+            self._row = 0
+            return
+        self.points += 1
+        self._row += status != PointStatus.BEAM
+        if self._row >= IN_A_ROW:
+            raise RuntimeError(
+                f"{self._row} points in a row could not be measured as asked, each tried "
+                f"{1 + REPEATS} times: {why}. Somebody else uses the beamline?"
+            )
+
+    def tell(self, total: int) -> None:
+        """Say at the end what the run lacks."""
+        if self.points:
+            log.warning(
+                "%d of %d points are doubtful (tes_point_status); no map counts them",
+                self.points, total,
+            )  # fmt: skip
+        if self.again:
+            log.warning("%d measurements of points were made again", self.again)
+
+
+def point(
+    tes: Spectrometer, asked: Mapping[str, Any], read: list[Any], doubts: DoubtCount
+) -> MsgGenerator:
+    """Measure a point; again, at most `REPEATS` times, where not all held that was asked.
+
+    The last try is kept whatever it is, with its status. Where somebody else took the shutter,
+    the run ends rather than open it again.
+
+    Parameters
+    ----------
+    tes : redoxscope.devices.TES
+    asked : mapping
+        ``mono`` (device), ``energy`` (eV), ``dwell`` (s), ``sample`` (str or None).
+    read : list
+        What belongs to the event.
+    doubts : DoubtCount
+
+    Raises
+    ------
+    RuntimeError
+        The shutter was taken, or too many points in a row are doubtful.
+    """
+    for left in reversed(range(1 + REPEATS)):
+        yield from _measured(tes, asked, restore=left < REPEATS)
+        verdict = tes.conditions.verdict
+        if verdict is None or not verdict.status:  # none: nobody carries the messages out
+            break
+        why = "; ".join(verdict.reasons)
+        if verdict.taken:
+            raise RuntimeError(
+                f"{verdict.taken} while a point was measured: it was taken by somebody else. The "
+                "run ends rather than open it again"
+            )
+        if left:
+            doubts.again += 1
+        log.warning(
+            "point at %.7g eV is doubtful, %s: %s",
+            asked["energy"],
+            "it is measured again" if left else "and kept as such",
+            why,
+        )
+    yield from event(read, STREAM)
+    if verdict is not None:
+        doubts.kept(verdict.status, "; ".join(verdict.reasons))
+
+
+def _measured(tes: Spectrometer, asked: Mapping[str, Any], *, restore: bool) -> MsgGenerator:
+    """Measure, from a checkpoint: a pause abandons the window and replays all of this.
+
+    Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
+    to open each time: a pause closes it, and so does its dead man when nobody asks again. It is
+    asked when the monochromator is there: a long move would outlast the dead man.
+    """
+    yield Msg("checkpoint")
+    if restore:  # what somebody else may have changed
+        for counter in tes.counters:
+            yield Msg("set", counter.dwell, asked["dwell"], group="restore")
+        if asked["sample"] is not None:
+            yield Msg("set", tes.holder, asked["sample"], group="restore")
+        yield Msg("wait", None, group="restore")
+    yield Msg("set", asked["mono"], asked["energy"], group="energy")
+    yield Msg("wait", None, group="energy")
+    if tes.shutter is not None:
+        yield Msg("set", tes.shutter, "hold", group="shutter")
+        yield Msg("wait", None, group="shutter")
+    yield Msg("set", tes.conditions, asked, group="conditions")
+    yield Msg("wait", None, group="conditions")
+    yield Msg("trigger", tes, group="point")
+    for counter in tes.counters:
+        yield Msg("trigger", counter, group="point")
+    yield Msg("wait", None, group="point")
+    yield Msg("trigger", tes.conditions, group="judged")
+    yield Msg("wait", None, group="judged")
+
+
+def event(devices: list[Any], stream: str) -> MsgGenerator:
+    """One event. An event left open would fail the end of the run and hide what went wrong."""
+    yield Msg("create", None, name=stream)
+    try:
+        for device in devices:
+            yield Msg("read", device)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        with suppress(IllegalMessageSequence):  # a pause has dropped it already
+            yield Msg("drop")
+        raise
+    yield Msg("save")

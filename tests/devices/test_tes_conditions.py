@@ -1,0 +1,290 @@
+"""What others change while a point is measured: found by watching, with fakes that tell at once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from redoxscope.contract import PointStatus
+from redoxscope.devices.tes._beam import BeamMemory
+from redoxscope.devices.tes._conditions import PointConditions
+from redoxscope.devices.tes._watch import Watch
+
+
+class PV:
+    """A signal whose monitor comes at once, or never."""
+
+    SUB_META = "meta"
+
+    def __init__(self, name, value):
+        self.name, self.pvname, self.value = name, f"BL:{name}", value
+        self.subs = {}
+        self.silent = self.dead = False
+
+    def get(self, **_):
+        if self.dead:
+            raise TimeoutError("no answer within 2 s")
+        return self.value
+
+    def subscribe(self, function, event_type=None, run=True):
+        self.subs[function] = event_type
+        if run:
+            function(value=self.value)
+
+    def clear_sub(self, function, event_type=None):
+        self.subs.pop(function, None)
+
+    def put(self, value):
+        self.value = value
+        if not self.silent:
+            self.tell(value)
+
+    def tell(self, value):
+        for function in [f for f, kind in self.subs.items() if kind is None]:
+            function(value=value)
+
+    def link(self, connected):
+        for function in [f for f, kind in self.subs.items() if kind == "meta"]:
+            function(connected=connected)
+
+
+ENERGY, DWELL = 641.0, 1.2
+
+
+def beamline():
+    mono = SimpleNamespace(
+        offset=PV("offset", 0.25),
+        readback=PV("readback", 640.76),
+        setpoint=PV("setpoint", 640.75),
+        epu_readback=PV("epu_readback", 640.9),
+        epu_setpoint=PV("epu_setpoint", 640.75),
+        tolerance=0.02,
+        epu_tolerance=0.5,
+    )
+    disowned = []
+    result = SimpleNamespace(point=7)
+    acquisition = SimpleNamespace(result=result, disown=disowned.append)
+    i0 = SimpleNamespace(dwell=PV("i0_dwell", DWELL), counts=PV("i0", 24_000.0))
+    tes = SimpleNamespace(
+        name="tes",
+        source="dastard://here",
+        shutter=SimpleNamespace(status=PV("status", 1), mode=PV("mode", 2), command=PV("cmd", 1)),
+        holder=SimpleNamespace(readback=PV("holder", "gold"), target=PV("target", "gold")),
+        ring=SimpleNamespace(current=PV("current", 300.0)),
+        i0=i0,
+        counters=(i0,),
+        run=SimpleNamespace(acquisition=acquisition),
+        disowned=disowned,
+    )
+    return mono, tes
+
+
+def judged(mono, tes, during=lambda: None, conditions=None):
+    conditions = PointConditions(tes) if conditions is None else conditions
+    asked = {"mono": mono, "energy": ENERGY, "sample": "gold", "dwell": DWELL}
+    conditions.set(asked).wait(20)
+    during()
+    conditions.trigger().wait(20)
+    return conditions
+
+
+def test_nothing_happens():
+    mono, tes = beamline()
+    verdict = judged(mono, tes).verdict
+    assert (verdict.status, verdict.reasons, verdict.taken) == (PointStatus.OK, (), "")
+    assert tes.disowned == []
+    for device in (mono, tes.shutter, tes.holder, tes.ring):
+        assert all(not pv.subs for pv in vars(device).values() if isinstance(pv, PV))
+
+
+CHANGES = {
+    "mono": ("mono.readback", 644.0, PointStatus.ENERGY, "was 644 eV, asked for was 640.75 eV"),
+    "mono-asked": ("mono.setpoint", 644.0, PointStatus.ENERGY, "644 eV"),
+    "mono-nan": ("mono.readback", float("nan"), PointStatus.ENERGY, "nan eV"),
+    "epu": ("mono.epu_readback", 645.0, PointStatus.ENERGY, "645 eV"),
+    "epu-asked": ("mono.epu_setpoint", 645.0, PointStatus.ENERGY, "645 eV"),
+    "offset": ("mono.offset", 0.0, PointStatus.ENERGY, "0 eV, asked for was 0.25 eV"),
+    "sample": ("tes.holder.readback", "copper", PointStatus.SAMPLE, "was copper, .* was gold"),
+    "sample-asked": ("tes.holder.target", "copper", PointStatus.SAMPLE, "was copper"),
+    "closed": ("tes.shutter.status", 0, PointStatus.SHUTTER, "was 0, not 1 .open"),
+    "dwell": ("tes.i0.dwell", 0.3, PointStatus.COUNTER, "was 0.3 s, asked for was 1.2 s"),
+    "dump": ("tes.ring.current", 0.0, PointStatus.BEAM, "fell from 300 to 0 mA"),
+}
+
+
+def pv_of(mono, tes, path):
+    target = SimpleNamespace(mono=mono, tes=tes)
+    for part in path.split("."):
+        target = getattr(target, part)
+    return target
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["away-and-back", "away"])
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_another_client_changes_is_found(what, back):
+    path, value, flag, words = CHANGES[what]
+    mono, tes = beamline()
+    pv = pv_of(mono, tes, path)
+    before = pv.value
+
+    def change():
+        pv.put(value)
+        if back:
+            pv.put(before)
+
+    conditions = judged(mono, tes, change)
+    assert conditions.verdict.status == flag
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(*conditions.verdict.reasons)
+    assert pv.name in conditions.verdict.reasons[0]
+    assert conditions.read()["tes_point_status"]["value"] == int(flag)
+    assert set(conditions.describe()) == set(conditions.read())
+    assert tes.disowned == [7]  # nor does a calibration take it
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_had_changed_before_is_found(what):
+    path, value, flag, _ = CHANGES[what]
+    mono, tes = beamline()
+    pv = pv_of(mono, tes, path)
+    if what == "offset":  # then the target is another
+        mono.offset.value, flag = value, PointStatus.ENERGY
+    elif what == "dump":
+        conditions = judged(mono, tes)
+        pv.put(value)
+        assert "no stored beam" in judged(mono, tes, conditions=conditions).verdict.reasons[0]
+        return
+    else:
+        pv.value = value
+    assert judged(mono, tes).verdict.status == flag
+
+
+@pytest.mark.parametrize("which, value", [("mode", 0), ("mode", 1), ("command", 0)])
+def test_who_takes_the_shutter_is_told(which, value):
+    mono, tes = beamline()
+    verdict = judged(mono, tes, lambda: getattr(tes.shutter, which).put(value)).verdict
+    assert verdict.status == PointStatus.SHUTTER
+    assert getattr(tes.shutter, which).pvname in verdict.taken
+
+
+def test_a_dead_man_has_taken_nothing():
+    mono, tes = beamline()
+    verdict = judged(mono, tes, lambda: tes.shutter.status.put(0)).verdict
+    assert verdict.status == PointStatus.SHUTTER and verdict.taken == ""
+
+
+def test_a_command_that_goes_back_by_itself_says_nothing():
+    mono, tes = beamline()
+    tes.shutter.command.value = 0
+    assert not judged(mono, tes).verdict.status
+
+
+def test_a_connection_that_broke_hides_what_happened():
+    mono, tes = beamline()
+    verdict = judged(mono, tes, lambda: mono.readback.link(connected=False)).verdict
+    assert verdict.status == PointStatus.ENERGY and "disconnected" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("path", ["mono.readback", "tes.i0.counts", "tes.holder.target"])
+def test_what_cannot_be_asked_is_not_taken_for_right(path):
+    mono, tes = beamline()
+    pv = pv_of(mono, tes, path)
+
+    def hang():
+        pv.dead = True
+
+    verdict = judged(mono, tes, hang).verdict
+    assert verdict.status and "cannot be asked: no answer" in verdict.reasons[0]
+
+
+def test_a_change_that_no_monitor_brought_is_found_at_the_end():
+    mono, tes = beamline()
+    mono.readback.silent = True
+    assert judged(mono, tes, lambda: mono.readback.put(700.0)).verdict.status == PointStatus.ENERGY
+
+
+def test_what_a_monitor_brings_from_before_does_not_count():
+    """The server says already that the energy is there; its monitor is still on its way."""
+    pv = PV("readback", 641.0)
+    first = [639.0]
+
+    def subscribe(function, event_type=None, run=True):
+        PV.subscribe(pv, function, event_type, run=False)
+        if run:
+            function(value=first[0])
+
+    def get(**_):  # while it is asked, the monitors come
+        for value in (640.0, 641.0):
+            pv.tell(value)
+        return 641.0
+
+    pv.subscribe, pv.get = subscribe, get
+    watch = Watch(pv, lambda value: "" if value == 641.0 else f"was {value}")
+    watch.begin()
+    pv.get = lambda **_: 641.0
+    assert watch.end() == ""
+    watch.begin()
+    pv.tell(650.0)
+    assert watch.end() == "readback (BL:readback) was 650.0"
+
+
+def test_without_shutter_holder_ring_and_counters():
+    mono, tes = beamline()
+    tes.shutter = tes.holder = tes.ring = tes.i0 = None
+    tes.counters = ()
+    assert not judged(mono, tes).verdict.status
+
+
+def test_a_point_under_way_has_no_verdict():
+    mono, tes = beamline()
+    conditions = judged(mono, tes)
+    conditions.set({"mono": mono, "energy": ENERGY, "sample": None, "dwell": DWELL}).wait(20)
+    assert conditions.verdict is None
+    with pytest.raises(RuntimeError, match="no point was judged"):
+        conditions.read()
+    conditions.release()
+    assert not mono.readback.subs
+
+
+# -- the beam -------------------------------------------------------------------------------
+
+
+def test_a_fall_of_the_monitor_is_found_and_believed_only_where_it_stays():
+    beam = BeamMemory()
+    assert beam.monitor(640.0, 24_000.0, 1.2) == ""
+    assert beam.monitor(641.0, 20_000.0, 1.2) == ""  # another energy, another intensity
+    assert "counted 9000, 20000 were expected" in beam.monitor(642.0, 9_000.0, 1.2)
+    assert "counted 2000" in beam.monitor(642.0, 2_000.0, 1.2)  # it goes on falling
+    assert beam.monitor(642.0, 19_000.0, 1.2) == ""
+    assert "counted 15000, 20000" in beam.monitor(641.0, 15_000.0, 1.2)  # in the next pass
+    assert beam.monitor(641.0, 15_100.0, 1.2) == ""  # it is so: the optics
+    assert beam.monitor(641.0, 15_000.0, 1.2) == ""
+
+
+@pytest.mark.parametrize("counts", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_monitor_that_counts_nothing_is_no_beam_however_often(counts):
+    beam = BeamMemory()
+    assert all(beam.monitor(640.0, counts, 1.2) for _ in range(5))
+
+
+def test_darkness_is_never_believed():
+    beam = BeamMemory()
+    beam.monitor(640.0, 24_000.0, 1.2)
+    assert all(beam.monitor(640.0, 30.0, 1.2) for _ in range(5))
+
+
+def test_noise_of_a_weak_monitor_is_no_fall():
+    beam = BeamMemory()
+    counts = np.random.default_rng(1).poisson(20.0, 300) + 1
+    assert not any(beam.monitor(640.0, float(n), 1.0) for n in counts)
+
+
+def test_a_beam_that_decays_is_there():
+    beam = BeamMemory()
+    for current in np.linspace(300.0, 100.0, 50):
+        assert beam.current([current, current - 0.1]) == ""
+    assert "no stored beam" in beam.current([10.0, 10.0])
+    assert "nan" in beam.current([float("nan")])
+    assert BeamMemory().current([]) and BeamMemory().current([0.0])
