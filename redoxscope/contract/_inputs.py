@@ -24,6 +24,7 @@ __all__ = [
     "as_numbers",
     "as_pair",
     "as_whole",
+    "axis_problem",
     "is_number",
     "nearest",
     "suggestion",
@@ -164,6 +165,33 @@ def as_numbers(
     if len(items) > MAX_VALUES:
         raise ValueError(f"{name} has more than {MAX_VALUES} values; at most so many can be taken")
     return [as_number(f"{name}[{i}]", item, unit, above=above) for i, item in enumerate(items)]
+
+
+def axis_problem(values: Any, unit: str) -> tuple[int, str] | None:
+    """Why an axis does not rise strictly: index and words, None where it does.
+
+    Parameters
+    ----------
+    values : array_like of float [n]
+    unit : str
+    """
+    axis = np.asarray(values, dtype=float)
+    finite = np.isfinite(axis)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        return at, f"is not finite at index {at}: {axis[at]:g} {unit}"
+    steps = np.diff(axis)
+    if (steps > 0).all():
+        return None
+    if (steps < 0).all():
+        return 1, (
+            f"falls from {axis[0]:g} to {axis[-1]:g} {unit} and must rise: turn it round, and what "
+            "belongs to it"
+        )
+    at = int(np.argmin(steps > 0)) + 1
+    if axis[at] == axis[at - 1]:
+        return at, f"has {axis[at]:g} {unit} twice, at index {at - 1} and {at}"
+    return at, f"must rise, but {axis[at]:g} comes after {axis[at - 1]:g} {unit}, at index {at}"
 
 
 def as_name(name: str, value: Any, example: str) -> str:

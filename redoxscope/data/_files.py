@@ -10,7 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from redoxscope.contract import axis_problem
+
 from ._references import References
+from ._text import FileError, read_text
 
 __all__ = ["references_from_csv", "references_from_h5"]
 
@@ -37,42 +40,30 @@ def references_from_csv(
     Raises
     ------
     ValueError
-        The file is missing or is not such a table; the message names file, line and column.
+        The file is missing, is not in UTF-8, or is not such a table with rising energies; the
+        message names file, line and column.
     """
-    path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as e:
-        raise ValueError(f"references file {path}: {e.strerror}") from e
-    except UnicodeDecodeError as e:
-        raise ValueError(f"references file {path} is not a text file: {e.reason}") from e
-    numbered = [(i, t) for i, t in enumerate(lines, 1) if t.strip() and not t.startswith("#")]
-    if not numbered:
-        raise ValueError(f"references file {path} holds no table")
-    rows = list(csv.reader(t for _, t in numbered))
-    header = [h.strip() for h in rows[0]]
-    if len(header) < 2 or header[0].lower() != "energy":
-        raise ValueError(
-            f"references file {path}, line {numbered[0][0]}: the first row is {header}; "
-            "expected energy,name1,name2,..."
-        )
-    table = []
-    for (line, _), row in zip(numbered[1:], rows[1:], strict=True):
-        if len(row) != len(header):
-            raise ValueError(
-                f"references file {path}, line {line}: {len(row)} values, expected {len(header)}"
-            )
-        for name, cell in zip(header, row, strict=True):
-            try:
-                float(cell)
-            except ValueError:
-                raise ValueError(
-                    f"references file {path}, line {line}, column {name}: {cell!r} is no number"
-                ) from None
-        table.append([float(cell) for cell in row])
-    if len(table) < 2:
-        raise ValueError(f"references file {path} holds {len(table)} energies; at least 2 needed")
-    data = np.array(table)
+        lines = read_text(path).splitlines()
+    except FileError as e:
+        raise ValueError(f"references file {e}") from e
+    path = Path(path)
+    where = f"references file {path}"
+    rows = [
+        (line, [cell.strip() for cell in next(csv.reader([text]))])
+        for line, text in enumerate(lines, 1)
+        if text.strip() and not text.startswith("#")
+    ]
+    if not rows:
+        raise ValueError(f"{where} is empty: it holds no table")
+    header = _header(where, *rows[0])
+    numbered = [line for line, _ in rows[1:]]
+    data = np.array([_numbers(f"{where}, line {line}", header, row) for line, row in rows[1:]])
+    if len(data) < 2:
+        raise ValueError(f"{where} holds {len(data)} energies; at least 2 needed")
+    problem = axis_problem(data[:, 0], "eV")
+    if problem is not None:
+        raise ValueError(f"{where}, line {numbered[problem[0]]}: the column energy {problem[1]}")
     try:
         return References(
             names=tuple(header[1:]),
@@ -84,7 +75,39 @@ def references_from_csv(
             min_thickness=min_thickness,
         )
     except ValueError as e:
-        raise ValueError(f"references file {path}: {e}") from e
+        raise ValueError(f"{where}: {e}") from e
+
+
+def _header(where: str, line: int, header: list[str]) -> list[str]:
+    """Names of the columns."""
+    if len(header) >= 2 and header[0].lower() == "energy":
+        return header
+    text = ",".join(header)
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in text:
+            raise ValueError(
+                f"{where}, line {line}: columns are separated by {name}; they must be by commas, "
+                "with points in numbers"
+            )
+    raise ValueError(
+        f"{where}, line {line}: the first row is {header}; expected energy,name1,name2,..."
+    )
+
+
+def _numbers(where: str, header: list[str], row: list[str]) -> list[float]:
+    """A row of the table."""
+    if len(row) != len(header):
+        comma = (
+            "; a decimal comma separates columns too, write 640.5" if len(row) > len(header) else ""
+        )
+        raise ValueError(f"{where}: {len(row)} values, expected {len(header)}{comma}")
+    values = []
+    for name, cell in zip(header, row, strict=True):
+        try:
+            values.append(float(cell))
+        except ValueError:
+            raise ValueError(f"{where}, column {name}: {cell!r} is no number") from None
+    return values
 
 
 def references_from_h5(
@@ -112,6 +135,8 @@ def references_from_h5(
         The file cannot be read, or a dataset is missing or misshaped.
     """
     path = Path(path)
+    if isinstance(names, str):
+        raise ValueError(f"names = {names!r} must be a list of datasets, as [{names!r}]")
     tables = []
     try:
         with h5py.File(path, "r") as f:
@@ -125,7 +150,12 @@ def references_from_h5(
                         f"{path}: dataset {name!r} has shape {shape}; expected [n, 2], energy (eV) "
                         "and spectrum"
                     )
-                tables.append(np.asarray(item[()], dtype=float))
+                try:
+                    tables.append(np.asarray(item[()], dtype=float))
+                except (TypeError, ValueError):
+                    raise ValueError(
+                        f"{path}: dataset {name!r} holds no numbers ({item.dtype})"
+                    ) from None
     except OSError as e:
         raise ValueError(f"{path} cannot be read as an HDF5 file: {e}") from e
     for name, table in zip(names, tables, strict=True):

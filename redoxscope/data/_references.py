@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from redoxscope.contract import as_number, as_numbers, axis_problem
+
 from ._absorption import phase_absorption
 from ._edges import EDGES, get_edge
 
@@ -82,41 +84,47 @@ class References:
     min_thickness: float | None = None
 
     def __post_init__(self) -> None:
-        energies = np.array(self.energies, dtype=float)
-        spectra = np.array(self.spectra, dtype=float)
-        names = tuple(str(n) for n in self.names)
         if self.unit not in MIN_THICKNESS:
             raise ValueError(f"references.unit = {self.unit!r} is not one of {list(MIN_THICKNESS)}")
-        if not names or len(set(names)) != len(names):
+        if isinstance(self.names, str):
+            raise ValueError(f"references.names = {self.names!r} must be a list of names")
+        names = tuple(str(n) for n in self.names)
+        if not names or "" in names or len(set(names)) != len(names):
             raise ValueError(f"references.names = {names} must be present and differ")
-        if energies.ndim != 1 or energies.size < 2:
-            raise ValueError(f"references.energies has shape {energies.shape}; expected [n], n > 1")
+        energies = np.array(as_numbers("references.energies", self.energies, "eV", what="energies"))
+        if energies.size < 2:
+            raise ValueError(f"references.energies has {energies.size} values; at least 2 needed")
+        problem = axis_problem(energies, "eV")
+        if problem is not None:
+            raise ValueError(f"references.energies {problem[1]}")
+        try:
+            spectra = np.array(self.spectra, dtype=float)
+        except (TypeError, ValueError) as exc:
+            raise ValueError(f"references.spectra is no table of numbers: {exc}") from None
         if spectra.shape != (len(names), energies.size):
             raise ValueError(
                 f"references.spectra has shape {spectra.shape}; expected "
                 f"({len(names)}, {energies.size}): one row per name, one column per energy"
             )
-        if not np.all(np.isfinite(energies)):
-            raise ValueError("references.energies holds values that are not finite (eV)")
-        if not np.all(np.diff(energies) > 0):
-            at = energies[int(np.argmin(np.diff(energies) > 0)) + 1]
-            raise ValueError(f"references.energies does not increase at {at:g} eV")
         for name, row in zip(names, spectra, strict=True):
             if not np.all(np.isfinite(row)):
                 where = _listing(energies[~np.isfinite(row)])
                 raise ValueError(f"reference {name!r} is not finite at {where} eV")
-        if self.valences is not None and len(self.valences) != len(names):
-            raise ValueError(f"references.valences = {self.valences}: expected {len(names)} values")
+        valences = self.valences
+        if valences is not None:
+            valences = tuple(as_numbers("references.valences", valences, "e"))
+            if len(valences) != len(names):
+                raise ValueError(f"references.valences = {valences}: expected {len(names)} values")
         least = MIN_THICKNESS[self.unit] if self.min_thickness is None else self.min_thickness
-        if not least >= 0:
-            raise ValueError(f"references.min_thickness = {least} must not be negative or NaN")
+        least = as_number("references.min_thickness", least, at_least=0)
         energies.setflags(write=False)
         spectra.setflags(write=False)
         for field, value in (
             ("names", names),
             ("energies", energies),
             ("spectra", spectra),
-            ("min_thickness", float(least)),
+            ("valences", valences),
+            ("min_thickness", least),
         ):
             object.__setattr__(self, field, value)
 
@@ -226,7 +234,6 @@ def condition_number(matrix: Array) -> float:
     return float(np.linalg.cond(matrix / norm))
 
 
-@cache
 def load_references(edge: str) -> References:
     """Load the shipped references of an edge (1/µm of the Li-rich oxide).
 
@@ -244,6 +251,11 @@ def load_references(edge: str) -> References:
     ValueError
         The edge is unknown, or no reference is shipped for it.
     """
+    return _shipped(get_edge(edge).name)
+
+
+@cache
+def _shipped(edge: str) -> References:
     found = get_edge(edge)
     if not found.species:
         shipped = ", ".join(e.name for e in EDGES.values() if e.species)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..contract import axis_problem
 from ..data import References, references_from_h5
 from ._model_checks import finite
 from ._model_stage import Positions
@@ -46,8 +47,9 @@ def _axis(f: Any, path: Path, name: str, unit: str, n: int) -> Array:
             f"sample file {path}: dataset {name!r} has shape {values.shape}; expected {expected}, "
             "as many as 'counts' has"
         )
-    if not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
-        raise ValueError(f"sample file {path}: dataset {name!r} is not finite; expected {expected}")
+    problem = axis_problem(values, unit)
+    if problem is not None:
+        raise ValueError(f"sample file {path}: dataset {name!r} {problem[1]}; expected {expected}")
     return values
 
 

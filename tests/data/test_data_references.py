@@ -98,7 +98,20 @@ def test_fe_has_no_shipped_reference():
     [
         ({"unit": "cm"}, "unit"),
         ({"names": ("a", "a")}, "names"),
-        ({"energies": [0, 0, 1]}, "does not increase at 0 eV"),
+        ({"names": ("a", "")}, "names"),
+        ({"names": "ab"}, "names = 'ab' must be a list"),
+        ({"energies": [0, 0, 1]}, "references.energies has 0 eV twice, at index 0 and 1"),
+        ({"energies": [2, 1, 0]}, "falls from 2 to 0 eV and must rise"),
+        ({"energies": [0, 2, 1]}, "must rise, but 1 comes after 2 eV, at index 2"),
+        ({"energies": [0, np.nan, 2]}, r"references.energies\[1\] = nan eV must be finite"),
+        ({"energies": ["0", 1, 2]}, r"references.energies\[0\] = '0' must be one number in eV"),
+        ({"energies": 5}, "references.energies = 5 must be a list"),
+        ({"energies": [1]}, "1 values; at least 2 needed"),
+        ({"spectra": [["x", 1, 2], [0, 1, 2]]}, "references.spectra is no table of numbers"),
+        ({"spectra": [[0, 1], [0, 1, 2]]}, "references.spectra is no table of numbers"),
+        ({"spectra": None}, "references.spectra"),
+        ({"valences": (4, True)}, r"references.valences\[1\] = True"),
+        ({"min_thickness": "thin"}, "references.min_thickness = 'thin'"),
         ({"spectra": [[0, 1, 2]]}, r"expected \(2, 3\)"),
         ({"spectra": [[0, 1, 2], [0, np.nan, 1]]}, "reference 'b' is not finite at 1 eV"),
         ({"valences": (4,)}, "valences"),
@@ -136,13 +149,28 @@ def test_csv(tmp_path):
     ("text", "match"),
     [
         (None, "No such file"),
-        ("", "no table"),
+        ("", "is empty"),
+        ("# ours\n\n", "is empty"),
+        ("energy,a,b\n", "holds 0 energies; at least 2 needed"),
+        ("energy;a;b\n1;2;3\n", "line 1: columns are separated by semicolons"),
+        ("energy;a;b\n640,5;2,1;3\n", "semicolons; they must be by commas, with points"),
+        ("energy\ta\n1\t2\n", "line 1: columns are separated by tabs"),
+        ("energy,a\n640,5,1,2\n", "line 2: 4 values, expected 2; a decimal comma"),
+        ("energy,a,a\n1,2,3\n2,3,4\n", "names"),
+        ("energy,a,\n1,2,3\n2,3,4\n", "names"),
+        ('energy,a\n1,"2\n2,3"\n', "line 3, column a: '3"),
+        (
+            "energy,a\n1,2\n3,1\n2,3\n",
+            "line 4: the column energy must rise, but 2 comes after 3 eV",
+        ),
+        ("energy,a\n1,2\n# again\n1,3\n", "line 4: the column energy has 1 eV twice"),
+        ("energy,a\n1,2\ninf,3\n", "line 3: the column energy is not finite"),
         ("E,a,b\n1,2,3\n2,3,4\n", "line 1.*expected energy,name1"),
         ("energy,a\n1,2\n", "1 energies"),
         ("energy,a\n1,2\n2,x\n", "line 3, column a: 'x' is no number"),
         ("#c\nenergy,a\n1,2\n2\n", "line 4: 1 values, expected 2"),
         ("energy,a\n1,2\n2,nan\n", "reference 'a' is not finite at 2 eV"),
-        ("energy,a\n2,2\n1,3\n", "does not increase at 1 eV"),
+        ("energy,a\n2,2\n1,3\n", "line 3: the column energy falls from 2 to 1 eV and must rise"),
     ],
 )
 def test_csv_refused(tmp_path, text, match):
@@ -154,6 +182,43 @@ def test_csv_refused(tmp_path, text, match):
     assert "standards.csv" in str(e.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "energy,Mn⁴⁺,µ\n".replace("⁴⁺", "4+").encode("cp1252"),
+            r":1: byte 0xb5 is not UTF-8 \('µ'",
+        ),
+        ("energy,a\n1,2\n2,3\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "not a text file"),
+    ],
+)
+def test_csv_in_another_encoding(tmp_path, content, says):
+    path = tmp_path / "standards.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        references_from_csv(path)
+
+
+def test_csv_from_a_spreadsheet(tmp_path):
+    """A byte order mark, quotes, and line ends of Windows."""
+    path = tmp_path / "standards.csv"
+    path.write_bytes('\ufeff"Energy","Mn4+"\r\n640,1\r\n641,"3"\r\n'.encode())
+    refs = references_from_csv(path)
+    assert refs.names == ("Mn4+",) and refs.spectra.tolist() == [[1.0, 3.0]]
+
+
+def test_csv_that_is_a_folder(tmp_path):
+    with pytest.raises(ValueError, match="Is a directory"):
+        references_from_csv(tmp_path)
+
+
+@pytest.mark.parametrize("edge", ["mn l3", "MnL3", ["Mn L3"], None, 5])
+def test_shipped_references_by_a_wrong_name(edge):
+    with pytest.raises(ValueError, match="is not known.*known edges: Mn L3"):
+        load_references(edge)
+
+
 def test_h5(tmp_path):
     path = tmp_path / "s.h5"
     with h5py.File(path, "w") as f:
@@ -162,12 +227,15 @@ def test_h5(tmp_path):
         f["other"] = [[700.0, 3.0], [702.0, 1.0]]
         f["flat"] = [1.0, 2.0]
         f.create_group("group")
+        f["text"] = f["text2"] = [[b"a", b"b"]]
     assert references_from_h5(path, ("ox", "red")).unit == "OD"
     for names, match in (
         (("ox", "none"), "'none' is missing"),
         (("ox", "flat"), r"'flat' has shape \(2,\)"),
         (("ox", "group"), "'group' has shape"),
         (("ox", "other"), "differ in their energies"),
+        (("text", "text2"), "'text' holds no numbers"),
+        ("ox", "names = 'ox' must be a list"),
     ):
         with pytest.raises(ValueError, match=match):
             references_from_h5(path, names)
