@@ -5,7 +5,7 @@ from ._counts import dead_time_corrected, log_variance
 from ._frames import Detector
 from ._region import default_region
 from ._result import OxidationResult, PixelFlag, RegionSpectrum
-from ._stack import StackFit
+from ._stack import StackFit, checked_mask
 
 __all__ = [
     "Blank",
@@ -14,6 +14,7 @@ __all__ = [
     "PixelFlag",
     "RegionSpectrum",
     "StackFit",
+    "checked_mask",
     "dead_time_corrected",
     "default_region",
     "find_blank",

@@ -29,10 +29,11 @@ class StackFit:
     Parameters
     ----------
     design : array_like [nE, K+1]
-        Absorption of the species at each energy, in columns, then a constant.
+        Absorption of the species at each energy, in columns, then a constant. Without columns
+        ([nE, 0]) there is nothing to fit: counts, I0 and `image` only.
     species : int
         Number of leading columns that are species; the first is the one whose fraction is
-        mapped.
+        mapped. 0 where there are no columns.
     shape : tuple of int
         (ny, nx).
     mode : {"auto", "blank", "monitor"}
@@ -187,6 +188,25 @@ class StackFit:
         """Lines measured, [nE, ny]."""
         return self._sums.measured.copy()
 
+    def image(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Counts and optical density of one energy [ny, nx], as it is now.
+
+        Both are NaN where nothing was measured, the optical density also where I0 is not known,
+        or there are no counts.
+        """
+        self._check_index(k, 0)
+        lines = np.flatnonzero(self._sums.measured[k])
+        counts, od = (np.full(self.shape, np.nan, dtype=np.float32) for _ in range(2))
+        counts[lines] = self._sums.counts.raw[k, lines]
+        known = np.flatnonzero(self._sums.present[k])
+        od[known] = self._sums.y(np.array([k]), known)[0] + self._i0.ln_i0[k]
+        od[~np.isfinite(od)] = np.nan
+        return counts, od
+
+    def determined(self, energies: ArrayLike) -> bool:
+        """Whether some energies (a mask [nE], or indices) tell the species apart."""
+        return scaled_condition(self.design[np.asarray(energies)]) < MAX_CONDITION
+
     # -- solving ---------------------------------------------------------------------------
 
     def refresh(self) -> NDArray[np.intp]:
@@ -243,6 +263,8 @@ class StackFit:
         missed = np.where(lost, np.uint8(PixelFlag.MISSED), np.uint8(0))
         self._maps["n_energies"][lines] = len(energies)
         self._maps["flags"][lines] = missed[:, None] | np.uint8(PixelFlag.INCOMPLETE)
+        if not self.species:
+            return
         solver = Solver(self.design[energies], self.species, self._i0.variance[energies])
         if not len(energies) or not solver.solvable:
             self._blank_out(lines)
@@ -377,6 +399,8 @@ def _check_design(design: Array, species: int) -> None:
     if design.ndim != 2 or not np.isfinite(design).all():
         raise ValueError("design must be a finite matrix [nE, K+1]")
     n, columns = design.shape
+    if species == columns == 0:
+        return
     if not 1 < species <= columns:
         raise ValueError(f"species is {species}, but must be 2..{columns}, columns of design")
     if n < columns:

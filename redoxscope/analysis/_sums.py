@@ -168,7 +168,7 @@ class RunningSums:
     def _blocks(self, k: int, n: NDArray, m: NDArray | None) -> None:
         keep = self.counts.raw[k].reshape(-1)
         keep_m = None if m is None or self.monitor is None else self.monitor.raw[k].reshape(-1)
-        sums = self.rhs.reshape(len(self.rhs), -1)
+        sums = self.rhs.reshape(len(self.rhs), n.size)
         row = self.design[k].tolist()
         logarithm = np.empty(BLOCK, dtype=self.dtype)
         with np.errstate(divide="ignore", invalid="ignore"):

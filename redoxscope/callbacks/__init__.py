@@ -10,13 +10,15 @@ from ._rixs_map import RixsMap
 from ._rixs_pixels import PixelHealth, PixelState
 from ._rixs_results import rixs_snapshot
 from ._rixs_snapshot import RixsSnapshot
-from ._snapshot import Snapshot
+from ._snapshot import Doubt, Frame, Snapshot
 from ._view import MapView
 
 __all__ = [
     "CorruptLog",
     "DocumentLog",
     "DocumentLogError",
+    "Doubt",
+    "Frame",
     "MapView",
     "OxidationMap",
     "PixelHealth",

@@ -31,7 +31,8 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
     Returns
     -------
     Snapshot
-        With ``result``, ``spectrum`` and ``lines``.
+        With ``result``, ``spectrum``, ``lines``, and in ``doubts`` what speaks against it. A run
+        that names no references has images only.
 
     Raises
     ------
@@ -45,6 +46,8 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
         reader = _from_catalog(source, chosen)
     else:
         reader = _from_documents(source, chosen)
+    if reader.refusal is not None:
+        raise reader.refusal
     return reader.snapshot(final=True)
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis import PixelFlag
+from ._draw_frame import draw_frame
+from ._draw_image import axis_label, edges, heading, image, upper
+from ._draw_style import GREY, letter
 from ._snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "pretty"]
 
-GREY = "0.78"
 REGION = "#d1495b"
 HIGH = "k"
 _SUPERSCRIPT = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
@@ -32,6 +34,9 @@ def pretty(name: str) -> str:
 def draw(figure: Figure, snapshot: Snapshot) -> None:
     """Draw fraction, its sigma, thickness, and the spectrum of a region with its fit.
 
+    As long as there is no map to speak of, the image that lines come into is drawn instead:
+    counts and optical density.
+
     Parameters
     ----------
     figure : matplotlib.figure.Figure
@@ -40,15 +45,18 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
         What to draw. Masked pixels are grey; those above an optical density of 2 are hatched.
     """
     figure.clear()
-    figure.set_layout_engine("constrained", h_pad=0.04, w_pad=0.06, hspace=0.03, wspace=0.03)
+    if not snapshot.has_map and snapshot.frame is not None:
+        draw_frame(figure, snapshot)
+        return
+    figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.06, hspace=0.05, wspace=0.03)
     r = snapshot.result
     rows = figure.add_gridspec(2, 1, height_ratios=[1.45, 1.0])
     maps = rows[0].subgridspec(1, 3)
     first = figure.add_subplot(maps[0])
     axes = [first, *(figure.add_subplot(maps[i], sharex=first, sharey=first) for i in (1, 2))]
-    name = pretty(snapshot.names[0])
+    name = pretty(snapshot.names[0]) if snapshot.names else "first species"
     shown = np.where(r.mask, r.fraction, np.nan)
-    _map(
+    image(
         axes[0],
         snapshot,
         shown,
@@ -59,20 +67,20 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
         extend=_beyond(shown),
     )
     sigma = np.where(r.mask, r.sigma, np.nan)
-    _map(
-        axes[1], snapshot, sigma, "plasma", 0.0, _upper(sigma), f"σ of {name} fraction",
+    image(
+        axes[1], snapshot, sigma, "plasma", 0.0, upper(sigma), f"σ of {name} fraction",
         extend="max",
     )  # fmt: skip
     unit, title = ("µm", "Thickness") if snapshot.unit == "1/µm" else ("end members", "Thickness")
     thickness = np.where(np.isfinite(r.thickness), r.thickness, np.nan)
-    _map(
-        axes[2], snapshot, thickness, "cividis", 0.0, _upper(thickness, 99.5),
+    image(
+        axes[2], snapshot, thickness, "cividis", 0.0, upper(thickness, 99.5),
         f"{title} ({unit})", extend="max",
     )  # fmt: skip
-    for ax, letter in zip(axes, "abc", strict=True):
-        _letter(ax, letter)
-        ax.set_xlabel(_axis("x", snapshot.x))
-    axes[0].set_ylabel(_axis("y", snapshot.y))
+    for ax, text in zip(axes, "abc", strict=True):
+        letter(ax, text)
+        ax.set_xlabel(axis_label("x", snapshot.x))
+    axes[0].set_ylabel(axis_label("y", snapshot.y))
     for ax in axes[1:]:
         ax.tick_params(labelleft=False)
     _marks(axes[0], snapshot, hatch=True)
@@ -82,35 +90,7 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
     lower = rows[1].subgridspec(1, 2, width_ratios=[2.4, 1.0])
     _spectrum(figure, lower[0], snapshot)
     _histogram(figure.add_subplot(lower[1]), snapshot, name)
-    figure.suptitle(_heading(snapshot), fontsize=11)
-
-
-def _origin(values: NDArray[np.float64]) -> float:
-    """Offset to leave out of tick labels: stage positions far from zero are unreadable."""
-    span = float(np.ptp(values)) or 1.0
-    return float(values.min()) if abs(values).max() > 20 * span else 0.0
-
-
-def _axis(name: str, values: NDArray[np.float64]) -> str:
-    offset = _origin(values)
-    if offset == 0:
-        return f"{name} (µm)"
-    return f"{name} {'+' if offset < 0 else '−'} {abs(offset):.1f} (µm)"
-
-
-def _extent(snapshot: Snapshot) -> tuple[float, float, float, float]:
-    """Edges of the image in µm from measured pixel centres, y upwards."""
-    edges = []
-    for values in (snapshot.x, snapshot.y):
-        step = (values[-1] - values[0]) / max(len(values) - 1, 1) or 1.0
-        offset = _origin(values)
-        edges += [values[0] - step / 2 - offset, values[-1] + step / 2 - offset]
-    return edges[0], edges[1], edges[2], edges[3]
-
-
-def _upper(values: NDArray, percentile: float = 98.0) -> float:
-    finite = values[np.isfinite(values)]
-    return max(float(np.percentile(finite, percentile)), 1e-6) if finite.size else 1.0
+    heading(figure, snapshot)
 
 
 def _beyond(values: NDArray) -> str:
@@ -119,56 +99,47 @@ def _beyond(values: NDArray) -> str:
     return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
 
 
-def _map(
-    ax: Axes,
-    snapshot: Snapshot,
-    values: NDArray,
-    colours: str,
-    low: float,
-    high: float,
-    label: str,
-    extend: str,
-) -> None:
-    from matplotlib import colormaps
-
-    cmap = colormaps[colours].with_extremes(bad=GREY)
-    left, right, first, last = _extent(snapshot)
-    image = ax.imshow(
-        values, origin="lower", extent=(left, right, first, last), cmap=cmap, vmin=low, vmax=high,
-        interpolation="none",
-    )  # fmt: skip
-    if first > last:
-        ax.invert_yaxis()
-    bar = ax.figure.colorbar(
-        image, ax=ax, location="top", shrink=0.94, pad=0.02, aspect=28, extend=extend
-    )
-    bar.set_label(label)
-    bar.outline.set_linewidth(0.6)
-
-
-def _letter(ax: Axes, letter: str) -> None:
-    ax.text(
-        0.0, 1.0, f" {letter} ", transform=ax.transAxes, weight="bold", va="top", ha="left",
-        bbox={"facecolor": "w", "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
-    )  # fmt: skip
-
-
 def _marks(ax: Axes, snapshot: Snapshot, hatch: bool) -> None:
     """Outline the region, and hatch what is above an optical density of 2."""
     r = snapshot.result
-    offset_x, offset_y = _origin(snapshot.x), _origin(snapshot.y)
-    x, y = snapshot.x - offset_x, snapshot.y - offset_y
+    x, y = edges(snapshot)
     high = (r.flags & PixelFlag.HIGH_OD).astype(bool) & r.mask
-    if min(high.shape) < 2:
-        return
     if hatch and high.any():
-        hatched = ax.contourf(x, y, high, levels=[0.5, 1.5], colors="none", hatches=["////"])
+        # Each pixel as a square of its own, so that the hatching ends where the pixels do.
+        inner_x, inner_y = _corners(x), _corners(y)
+        squares = high.repeat(2, axis=0).repeat(2, axis=1)
+        hatched = ax.contourf(
+            inner_x, inner_y, squares, levels=[0.5, 1.5], colors="none", hatches=["////"]
+        )
         hatched.set(edgecolor=(0.0, 0.0, 0.0, 0.45), linewidth=0.0)  # the colour below must show
-        ax.contour(x, y, high, levels=[0.5], colors="w", linewidths=1.2)
-        ax.contour(x, y, high, levels=[0.5], colors=HIGH, linewidths=0.6)
+        _outline(ax, x, y, high, HIGH, 0.6)
     if snapshot.region is not None and snapshot.region.any():
-        ax.contour(x, y, snapshot.region, levels=[0.5], colors="w", linewidths=2.4)
-        ax.contour(x, y, snapshot.region, levels=[0.5], colors=REGION, linewidths=1.2)
+        _outline(ax, x, y, snapshot.region, REGION, 1.2)
+
+
+def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Just within both edges of each pixel."""
+    step = np.diff(values)
+    return np.stack([values[:-1] + 0.01 * step, values[1:] - 0.01 * step], axis=1).ravel()
+
+
+def _outline(
+    ax: Axes, x: NDArray, y: NDArray, mask: NDArray[np.bool_], colour: str, width: float
+) -> None:
+    """Draw along the edges of the mask's pixels, those at the rim of the image included."""
+    from matplotlib.collections import LineCollection
+
+    padded = np.pad(mask, 1)
+    rows, columns = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    lines = [((x[c], y[r]), (x[c + 1], y[r])) for r, c in zip(rows, columns, strict=True)]
+    rows, columns = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    lines += [((x[c], y[r]), (x[c], y[r + 1])) for r, c in zip(rows, columns, strict=True)]
+    for each, thick in (("w", 2 * width), (colour, width)):
+        # Not cut where the axes end: the line at the rim would be half as wide.
+        ax.add_collection(
+            LineCollection(lines, colors=each, linewidths=thick, capstyle="round", clip_on=False),
+            autolim=False,
+        )
 
 
 def _legend(figure: Figure, snapshot: Snapshot) -> None:
@@ -182,7 +153,7 @@ def _legend(figure: Figure, snapshot: Snapshot) -> None:
     if snapshot.region is not None and snapshot.region.any():
         handles.append(Line2D([], [], color=REGION, lw=1.4, label="region"))
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8,
+        handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8,
         frameon=False, handlelength=1.4, columnspacing=1.6,
     )  # fmt: skip
 
@@ -195,7 +166,7 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
     ax.set_ylabel("optical density")
     below.set_ylabel("residual")
     below.set_xlabel("photon energy (eV)")
-    _letter(ax, "d")
+    letter(ax, "d", outside=True)
     for each in (ax, below):
         each.spines[["top", "right"]].set_visible(False)
     s = snapshot.spectrum
@@ -215,8 +186,13 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
     name = pretty(snapshot.names[0])
     text = f"{name} fraction {s.fraction:.3f} ± {s.fraction_sigma:.3f} (stat.)"
     if np.isfinite(s.chi2):
-        text += f"\nreduced χ² = {s.chi2:.3g}"
-    ax.legend(title=text, fontsize=8, title_fontsize=8, frameon=False, loc="upper right")
+        text += f", reduced χ² {s.chi2:.3g}"
+    # Above the data: inside there is no corner that a spectrum leaves free for certain.
+    ax.set_title(text, fontsize=8, loc="left", x=0.05)
+    ax.legend(
+        fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2,
+        borderaxespad=0.2, handlelength=1.4,
+    )  # fmt: skip
     below.axhline(0, color=REGION, lw=1.0)
     below.errorbar(energy, s.od - s.fit, s.sigma, fmt="o", ms=2.2, lw=0.7, color="0.25")
 
@@ -227,26 +203,12 @@ def _histogram(ax: Axes, snapshot: Snapshot, name: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel(f"{name} fraction")
     ax.set_ylabel("pixels")
-    _letter(ax, "e")
+    letter(ax, "e", outside=True)
     if not values.size:
         return
     low, high = np.percentile(values, [0.5, 99.5])
     low, high = min(low, 0.0), max(high, 1.0)
     ax.hist(values, bins=50, range=(low, high), color="0.45")
     ax.set_xlim(low, high)
-    note = f"{r.mean:.3f} ± {r.std:.3f}\nn = {r.n_mask} px\nmedian σ {r.sigma_median:.3f}"
-    ax.text(0.16, 0.97, note, transform=ax.transAxes, va="top", fontsize=8)
-
-
-def _heading(snapshot: Snapshot) -> str:
-    parts = [snapshot.title] if snapshot.title else []
-    if snapshot.lines_total:
-        done, total = snapshot.lines_done, snapshot.lines_total
-        if done < total:
-            parts.append(f"{done} of {total} lines")
-        missed = snapshot.lines.get("MISSED", 0)
-        if missed:
-            parts.append(f"{missed} missed")
-    if snapshot.message:
-        parts.append(snapshot.message)
-    return " · ".join(parts)
+    note = f"{r.mean:.3f} ± {r.std:.3f}, {r.n_mask} px, median σ {r.sigma_median:.3f}"
+    ax.set_title(note, fontsize=8, loc="left", x=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
@@ -12,7 +13,7 @@ from ..analysis import OxidationResult, StackFit
 from ..data import References
 from ._live import LiveCallback
 from ._snapshot import Snapshot
-from ._stack_reader import MapOptions, StackReader, is_stack, references_for
+from ._stack_reader import MapOptions, StackReader, is_stack
 
 __all__ = ["OxidationMap"]
 
@@ -26,8 +27,9 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     other runs are ignored. On the RunEngine's thread a document is only put into a queue. A
     worker thread takes what has come since it last looked, solves the lines it touched and
     publishes a snapshot; at the end of a run all lines are solved together, which gives the
-    same map as a batch fit. An error there is logged, kept in `error` and shown in the
-    snapshot's message; it never reaches the RunEngine.
+    same map as a batch fit, and what speaks against it is told. Where there are no references,
+    or they do not suit, there is no map, but the images are there. An error there is logged,
+    kept in `error` and shown in the snapshot's message; it never reaches the RunEngine.
 
     Parameters
     ----------
@@ -50,6 +52,12 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         Most calls of ``on_update`` per second, Hz.
     drain_timeout : float
         Longest time the stop document waits for the final map, s.
+
+    Attributes
+    ----------
+    tell : callable
+        Called with the words of each doubt at the end of a run, from the worker thread; by
+        default a warning in the log.
     """
 
     what = "oxidation map"
@@ -71,6 +79,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
             raise ValueError(f"i0 is {i0!r}, but must be 'auto', 'blank' or 'monitor'")
         super().__init__(on_update=on_update, rate=rate, drain_timeout=drain_timeout)
         self.options = MapOptions(references, i0, min_thickness, max_od, blank, region)
+        self.tell: Callable[[str], object] = partial(logger.warning, "%s")
 
     @property
     def result(self) -> OxidationResult | None:
@@ -91,8 +100,22 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     def _accepts(self, start: Mapping[str, Any]) -> bool:
         return is_stack(start)
 
-    def _open(self, start: Mapping[str, Any]) -> StackReader | None:
-        if references_for(start, self.options) is None:
-            logger.warning("no map of run %s: no reference spectra for it", start["uid"])
-            return None
-        return StackReader(start, self.options)
+    def _open(self, start: Mapping[str, Any]) -> StackReader:
+        reader = StackReader(start, self.options)
+        if reader.refusal is not None:
+            logger.error("no map of run %s, images only: %s", start.get("uid"), reader.refusal)
+        return reader
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong in the current or last run, or why it has no map, if anything."""
+        if self._error is None and self._reader is not None:
+            return self._reader.refusal
+        return self._error
+
+    def _finish(self, stop: Mapping[str, Any], stamps: list[float]) -> None:
+        super()._finish(stop, stamps)
+        if self._snapshot is not None and self._snapshot.finished:
+            for doubt in self._snapshot.doubts:
+                if doubt.kind != "references":  # told when the run began
+                    self.tell(doubt.text)

@@ -9,9 +9,58 @@ from numpy.typing import NDArray
 
 from ..analysis import OxidationResult, RegionSpectrum
 
-__all__ = ["Snapshot"]
+__all__ = ["Doubt", "Frame", "Snapshot"]
 
 Array = NDArray[np.float64]
+
+
+MAP_SHARE = 0.002
+"""Share of the pixels that must be in the mask before the map takes the images' place."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One thing that a user should know before believing a map.
+
+    Attributes
+    ----------
+    kind : str
+        What it is about: ``"missing"``, ``"blank"``, ``"chi2"``, ...; see
+        ``docs/reference/summary.md``.
+    value : float
+        The number in it.
+    text : str
+        The same in words, a sentence or two.
+    """
+
+    kind: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The image that lines come into at the moment.
+
+    Attributes
+    ----------
+    index : int
+        Its energy's index, from 0.
+    energy : float
+        eV.
+    counts : numpy.ndarray [ny, nx]
+        Counts per pixel; NaN where there are none yet, and in lines that were not taken.
+    od : numpy.ndarray [ny, nx]
+        Optical density; where I0 is not known, relative to the brightest pixels.
+    relative : bool
+        Whether it is relative.
+    """
+
+    index: int
+    energy: float
+    counts: NDArray[np.float32]
+    od: NDArray[np.float32]
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,9 +76,10 @@ class Snapshot:
     energies : numpy.ndarray [nE]
         Energies of the stack, eV.
     names : tuple of str
-        Species; the map is the fraction of the first.
+        Species; the map is the fraction of the first. Empty where there are no references, and
+        so no map.
     unit : str
-        Unit of the reference spectra, "1/µm" or "OD".
+        Unit of the reference spectra, "1/µm" or "OD"; empty without.
     x, y : numpy.ndarray [nx], [ny]
         Measured pixel positions, µm.
     region : numpy.ndarray of bool [ny, nx] or None
@@ -41,13 +91,17 @@ class Snapshot:
     lines_total : int
         Lines of the whole stack.
     lines : dict
-        Lines by status, ``{"OK": n, "RETRIED": n, "MISSED": n}``.
+        Lines by status, ``{"OK": n, "RETRIED": n, "MISSED": n, ...}``.
     message : str
-        What a user should know: no blank area, an error, how the run ended.
+        What a user should know, in one text: how the run ended, an error, the doubts.
+    doubts : tuple of Doubt
+        What speaks against the map, each with its number.
     finished : bool
         Whether the run has ended and all lines were solved together.
     title : str
-        Heading.
+        Heading: edge, sample, date, scan number, uid.
+    frame : Frame or None
+        The image that lines come into.
     """
 
     uid: str
@@ -63,8 +117,16 @@ class Snapshot:
     lines_total: int = 0
     lines: dict[str, int] = field(default_factory=dict)
     message: str = ""
+    doubts: tuple[Doubt, ...] = ()
     finished: bool = False
     title: str = ""
+    frame: Frame | None = None
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the map says something: more than a few odd pixels are in its mask."""
+        mask = self.result.mask
+        return bool(self.names) and int(mask.sum()) >= max(4.0, MAP_SHARE * mask.size)
 
     def with_message(self, message: str) -> Snapshot:
         """Return a copy with another message."""
@@ -91,4 +153,9 @@ class Snapshot:
             blank=None if r.blank is None else r.blank[cut],
         )  # fmt: skip
         region = None if self.region is None else self.region[cut]
-        return replace(self, result=result, region=region, x=self.x[::step], y=self.y[::step])
+        frame = self.frame
+        if frame is not None:
+            frame = replace(frame, counts=frame.counts[cut], od=frame.od[cut])
+        return replace(
+            self, result=result, region=region, frame=frame, x=self.x[::step], y=self.y[::step]
+        )

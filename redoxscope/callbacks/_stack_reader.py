@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..analysis import Detector, RegionSpectrum, StackFit, default_region
+from ..analysis import Detector, RegionSpectrum, StackFit, checked_mask, default_region
 from ..contract import STREAM, LineStatus, line_of
-from ..data import References, get_edge, load_references
+from ..data import References, UndeterminedError, get_edge, load_references
 from ._documents import Doc, configured, rows_of
-from ._snapshot import Snapshot
+from ._doubts import TAKEN, doubts_of
+from ._snapshot import Doubt, Frame, Snapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 
@@ -34,14 +37,36 @@ def is_stack(start: Doc) -> bool:
     return start.get("plan_name") == "energy_stack" and len(start.get("shape", ())) == 3
 
 
-def references_for(start: Doc, options: MapOptions) -> References | None:
-    """References for a run: the user's, those it carries, those of its edge; None if none."""
+def references_for(start: Doc, energies: Any, options: MapOptions) -> References | None:
+    """References for a run: the user's, those it carries, those of its edge; None if none.
+
+    Raises
+    ------
+    ValueError
+        They do not suit the energies. Only the edge's own may be too many for few energies:
+        then there are none (`UndeterminedError`).
+    """
     if options.references is not None:
-        return options.references
-    if start.get("references"):
-        return References.from_document(start["references"])
-    edge = start.get("edge")
-    return load_references(edge) if edge and get_edge(edge).species else None
+        found = options.references
+    elif start.get("references"):
+        try:
+            found = References.from_document(start["references"])
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ValueError(
+                f"the references that the run carries cannot be read ({type(exc).__name__}: "
+                f"{exc}); give others with references="
+            ) from exc
+    else:
+        edge = start.get("edge")
+        if not edge or not get_edge(edge).species:
+            return None
+        found = load_references(edge)
+        try:
+            found.design(energies)
+        except UndeterminedError:
+            return None
+    found.design(energies)
+    return found
 
 
 class StackReader:
@@ -54,11 +79,15 @@ class StackReader:
     options : MapOptions
         Choices of the user.
 
+    Attributes
+    ----------
+    refusal : ValueError or None
+        Why there is no map, where one was asked for: the images are shown all the same.
+
     Raises
     ------
     ValueError, KeyError
-        If the start document is not one of an energy stack, its edge is unknown, or the
-        references do not suit its energies.
+        If the start document is not one of an energy stack, or a mask does not suit its shape.
     """
 
     def __init__(self, start: Doc, options: MapOptions) -> None:
@@ -71,15 +100,26 @@ class StackReader:
                 f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
             )
         self.shape = (ny, nx)
-        references = references_for(start, options)
-        if references is None:
-            raise ValueError("the run names no references and no edge that has some: give some")
-        self.references = references
-        self._design = references.design(self.energies)
+        self.refusal: ValueError | None = None
+        self.references: References | None = None
+        try:
+            self.references = references_for(start, self.energies, options)
+        except ValueError as exc:
+            self.refusal = exc
+        self.names = () if self.references is None else tuple(self.references.names)
+        self._design = (
+            np.empty((n_energies, 0))
+            if self.references is None
+            else self.references.design(self.energies)
+        )
+        given = options.region
+        self._shown = None if given is None else checked_mask(given, self.shape, "region")
         self.fit = self._new_fit({})
         self.status = np.full((n_energies, ny), -1, dtype=np.int8)
+        self._newest = 0
         self.x, self.y = _nominal(start, ny, nx)
         self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
+        self._doubts: tuple[Doubt, ...] = ()
 
     def _new_fit(self, configuration: Any) -> StackFit:
         def detector(name: str) -> Detector:
@@ -89,15 +129,17 @@ class StackReader:
             )
 
         least = self.options.min_thickness
+        if least is None:
+            least = 0.0 if self.references is None else self.references.min_thickness or 0.0
         return StackFit(
             self._design,
-            len(self.references.names),
+            len(self.names),
             self.shape,
             mode=self.options.i0,
             dwell=self.start.get("dwell"),
             transmission=detector("transmission"),
             monitor=detector("i0"),
-            min_thickness=self.references.min_thickness or 0.0 if least is None else least,
+            min_thickness=least,
             max_od=self.options.max_od,
             blank=self.options.blank,
             energies=self.energies,
@@ -145,8 +187,12 @@ class StackReader:
             self.x = x
         if np.isfinite(y).any():
             self.y[line] = np.nanmean(y)
+        status = int(data.get("line_status", LineStatus.OK))
+        if status not in TAKEN:  # whatever the scanner says of it: it is not to be believed
+            counts = np.full(self.shape[1], np.nan)
         self.fit.set_line(k, line, counts, i0)
-        self.status[k, line] = int(data.get("line_status", LineStatus.OK))
+        self.status[k, line] = min(max(status, 0), 127)
+        self._newest = k
 
     @property
     def line_counts(self) -> dict[str, int]:
@@ -158,40 +204,86 @@ class StackReader:
         result = self.fit.solve(None if final else self.fit.refresh())
         if full:
             self._spectrum = self._region(result)
-        blank = self.fit.blank
-        if not message and blank is not None and not blank.found:
-            message = f"No blank area found ({blank.reason})."
-            if not self.fit.monitored:
-                message += " Without it or a monitor there is no map."
-        lines = self.line_counts
-        edge = self.start.get("edge") or ""
+            self._doubts = (
+                *self._remarks(),
+                *doubts_of(
+                    self.fit, result, self._spectrum[1], self.status, self.energies, self.names,
+                    final=final,
+                ),
+            )  # fmt: skip
+        taken = int((np.isin(self.status, TAKEN) & self.fit.lines_present).sum())
         return Snapshot(
             uid=str(self.start.get("uid", "")),
             result=result,
             energies=self.energies,
-            names=tuple(self.references.names),
-            unit=self.references.unit,
+            names=self.names,
+            unit="" if self.references is None else self.references.unit,
             x=self.x.copy(),
             y=self.y.copy(),
             region=self._spectrum[0],
             spectrum=self._spectrum[1],
-            lines_done=lines["OK"] + lines["RETRIED"],
+            lines_done=taken,
             lines_total=self.status.size,
-            lines=lines,
-            message=message,
+            lines=self.line_counts,
+            message=" ".join(filter(None, [message, *(d.text for d in self._doubts)])),
+            doubts=self._doubts,
             finished=final,
-            title=f"{edge} energy stack".strip(),
+            title=_title(self.start),
+            frame=self._frame(),
         )
 
+    def _remarks(self) -> list[Doubt]:
+        """Why there is no map, or another one than was asked for."""
+        if self.refusal is not None:
+            return [Doubt("references", 0, f"No map: {self.refusal}.")]
+        if self.references is None:
+            n, edge = len(self.energies), self.start.get("edge")
+            why = (
+                f"{n} {'energy cannot' if n == 1 else 'energies cannot'} tell the species of "
+                f"{edge} apart"
+                if edge and get_edge(edge).species
+                else "the run names no reference spectra"
+            )
+            return [Doubt("references", n, f"Images only, no map: {why}.")]
+        return []
+
+    def _frame(self) -> Frame:
+        """The image that the last line belongs to."""
+        k = self._newest
+        counts, od = self.fit.image(k)
+        relative = not np.isfinite(od).any()
+        if relative:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                od = -np.log(counts)
+            od[~np.isfinite(od)] = np.nan
+            if np.isfinite(od).any():
+                od -= np.nanpercentile(od, 1)
+        return Frame(k, float(self.energies[k]), counts, od, relative)
+
     def _region(self, result: Any) -> tuple[NDArray[np.bool_] | None, RegionSpectrum | None]:
-        given = self.options.region
-        region = default_region(result) if given is None else np.asarray(given, dtype=bool)
+        region = default_region(result) if self._shown is None else self._shown
         if region is None or not np.isfinite(result.thickness[region]).any():
             return region, None
         try:
             return region, self.fit.region_spectrum(region)
         except ValueError:  # its lines have no common set of energies yet
             return region, None
+
+
+def _title(start: Doc) -> str:
+    """Heading of a stack: what, of what, when, and how it is found again."""
+    sample = start.get("sample") or ""
+    if isinstance(sample, Mapping):
+        sample = sample.get("name") or ""
+    begun = start.get("time")
+    parts = [
+        f"{start.get('edge') or ''} energy stack".strip(),
+        str(sample),
+        "" if begun is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)),
+        f"scan {start['scan_id']}" if "scan_id" in start else "",
+        str(start.get("uid", ""))[:8],
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def _nominal(start: Doc, ny: int, nx: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -85,6 +85,8 @@ def _report(result: Any, out: Path) -> None:
             f"pull {s['pull_std']:.2f} (1 = the σ is right)"
         )
     echo(f"lines missed {s['lines_missed']}, retried {s['lines_retried']}")
+    for doubt in s["doubts"]:
+        echo(f"doubt: {doubt['text']}")
     _echo_where(result, out)
 
 

@@ -116,7 +116,8 @@ def run_rixs(
     sample : str
         ``"lmr_charged"``, ``"lmr_pristine"`` or ``"lmr_heated"``.
     out : path
-        Folder for ``rixs_map.png``, ``summary.json`` and, while it runs, ``live.png``.
+        Folder for ``rixs_map.png``, ``summary.json`` and, where there is no window,
+        ``live.png``, the picture while it runs.
     window : bool
         Show the map in a window where there is a display.
     energies : sequence of float, optional
@@ -205,7 +206,6 @@ def run_rixs(
         figure = Figure(figsize=(12, 8.5))
         draw_rixs(figure, snapshot)
         figure.savefig(picture, dpi=120)
-        (out / "live.png").unlink(missing_ok=True)
     if failure is not None:
         raise failure
     return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))

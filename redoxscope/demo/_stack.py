@@ -145,7 +145,8 @@ def run_stack(
     seed : int
         Of sample and noise.
     out : path
-        Folder for ``oxidation_map.png``, ``summary.json`` and, while it runs, ``live.png``.
+        Folder for ``oxidation_map.png``, ``summary.json`` and, where there is no window,
+        ``live.png``, the picture while it runs.
     window : bool
         Show the map in a window where there is a display.
     on_start, on_line : callable, optional
@@ -175,6 +176,7 @@ def run_stack(
         plan = energy_stack(session.stxm, **scan.plan, md={"sample": str(sample)})
         with MapView(out, window=window) as view:
             session.map.on_update = view
+            session.map.tell = lambda text: None  # the summary holds it, and is printed
             if on_start is not None:
                 on_start(session)
             try:
@@ -217,7 +219,6 @@ def run_stack(
         figure = Figure(figsize=(11, 8), layout="constrained")
         draw(figure, snapshot)
         figure.savefig(picture, dpi=120)
-        (out / "live.png").unlink(missing_ok=True)
     if failure is not None:
         raise failure
     return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))
@@ -268,17 +269,17 @@ def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
     """Figures of the map over its mask; those against the truth None for a measured sample."""
     keys = ("fraction_mean", "fraction_std", "n_mask", "sigma_median")
     if snapshot is None:
-        return dict.fromkeys((*keys, "fraction_rms_error", "pull_std"))
+        return {**dict.fromkeys((*keys, "fraction_rms_error", "pull_std")), "doubts": []}
     result = snapshot.result
     mask = result.mask
-    truth = scan.truth()
+    truth = scan.truth() if snapshot.names else None
     rms = pull = None
     if truth is not None and mask.any():
         off = result.fraction[mask] - truth["fraction"][mask]
         rms = float(np.sqrt(np.mean(off**2)))
         pull = float(np.std(off / result.sigma[mask]))
     return {
-        "fraction_of": snapshot.names[0],
+        "fraction_of": snapshot.names[0] if snapshot.names else None,
         "fraction_mean": _number(result.mean),
         "fraction_std": _number(result.std),
         "n_mask": result.n_mask,
@@ -286,4 +287,7 @@ def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
         "fraction_rms_error": None if rms is None else _number(rms),
         "pull_std": None if pull is None else _number(pull),
         "message": snapshot.message,
+        "doubts": [
+            {"kind": d.kind, "value": _number(d.value), "text": d.text} for d in snapshot.doubts
+        ],
     }

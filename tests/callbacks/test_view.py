@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import MapView, draw, oxidation_map
+from redoxscope.callbacks import MapView, OxidationMap, draw, oxidation_map
 from redoxscope.callbacks._draw import pretty
+
+from .conftest import make
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -46,13 +50,85 @@ def test_picture(snapshot, tmp_path):
     assert len(figure.axes) == len(axes)
 
 
+def words(figure) -> str:
+    return " ".join(
+        t.get_text()
+        for t in (
+            *figure.texts,
+            *(
+                t
+                for a in figure.axes
+                for t in (a.title, a._left_title, a.xaxis.label, a.yaxis.label)
+            ),
+            *([figure._suptitle] if figure._suptitle else []),
+        )
+    )
+
+
 def test_picture_of_an_early_map(stack, tmp_path):
+    """Before the map means something, the image that lines come into is drawn."""
     documents, references = stack
     early = oxidation_map(documents.documents(lines=30), references)
-    assert early.spectrum is None
+    assert early.spectrum is None and not early.has_map
     figure = Figure()
     draw(figure, early)
     figure.savefig(tmp_path / "early.png")
+    counts = figure.axes[0].get_images()[0].get_array()
+    np.testing.assert_array_equal(counts.mask, np.isnan(early.frame.counts))
+    assert "counts per pixel at 638.182 eV (image 2 of 12)" in words(figure)
+    assert "optical density" in words(figure)
+
+
+def test_the_heading_says_what_of_what_and_when(stack):
+    documents, references = stack
+    everything = list(documents.documents())
+    everything[0][1].update(
+        time=1.7e9, sample={"name": "cathode 7"}, scan_id=17, uid="run", edge="Mn L3"
+    )
+    figure = Figure()
+    draw(figure, oxidation_map(everything, references))
+    for text in ("Mn L3", "cathode 7", "2023-11-1", "scan 17", "run"):
+        assert text in words(figure)
+
+
+def test_doubts_are_in_the_picture(stack):
+    documents, references = stack
+    figure = Figure()
+    draw(figure, oxidation_map(documents.documents(lines=8 * 24), references))
+    assert "4 of 12 energies have no data" in words(figure)
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (3, 60), (60, 3), (1, 1)])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_long_and_thin_regions(shape, mapped, tmp_path):
+    ny, nx = shape
+    stack, references = make()
+    y, x = np.mgrid[:ny, :nx]
+    thickness = np.where(x + y > (nx + ny) / 2, 1.0, 0.0)
+    od = np.tensordot(references.spectra.T, np.stack([0.6 * thickness, 0.4 * thickness]), 1)
+    stack.counts = np.random.default_rng(0).poisson(4e3 * np.exp(-od)).astype(float)
+    stack.x, stack.y = 100 + 0.1 * np.arange(nx), 0.1 * np.arange(ny)[::-1]
+    blank = thickness == 0 if nx * ny > 1 else np.ones((1, 1), dtype=bool)
+    snapshot = oxidation_map(stack.documents(), references if mapped else None, blank=blank)
+    assert snapshot.has_map == (mapped and nx * ny > 1)
+    figure = Figure(figsize=(11, 7.6))
+    draw(figure, snapshot)
+    figure.savefig(tmp_path / "long.png")
+    shown = figure.axes[0].get_images()[0].get_array()
+    assert shown.shape == (ny, nx)
+
+
+def test_a_region_at_the_rim_is_outlined_all_round(stack):
+    from matplotlib.collections import LineCollection
+
+    documents, references = stack
+    region = np.zeros((24, 30), dtype=bool)
+    region[:8, 12:20] = True
+    snapshot = oxidation_map(documents.documents(), references, region=region)
+    figure = Figure()
+    draw(figure, snapshot)
+    lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    assert len(lines[0].get_segments()) == 2 * (8 + 8) and not lines[0].get_clip_on()
 
 
 def test_thinned(snapshot):
@@ -64,21 +140,47 @@ def test_thinned(snapshot):
 
 
 def test_view_writes_a_file_where_there_is_no_display(snapshot, tmp_path):
-    with MapView(tmp_path, window=False) as view:
-        view(snapshot)
+    view = MapView(tmp_path, window=False)
+    view(snapshot)
+    view.close(timeout=120)  # a busy machine takes long to import matplotlib
     assert (tmp_path / "live.png").read_bytes().startswith(PNG)
     assert [p.name for p in tmp_path.iterdir()] == ["live.png"]
     assert not view.alive
 
 
-def test_killed_view_hurts_nobody(snapshot, tmp_path):
+def test_killed_view_hurts_nobody(stack, tmp_path, caplog):
+    """A scan whose view dies in the middle goes on, ends, and has its map."""
+    documents, references = stack
     view = MapView(tmp_path, window=False)
+    sent = []
+
+    def show(snapshot):
+        sent.append(snapshot)
+        view(snapshot)
+
+    callback = OxidationMap(references, on_update=show, rate=1e6)
+    everything = list(documents.documents())
+    for item in everything[:100]:
+        callback(*item)
+    assert callback.wait_idle(10)
     os.kill(view._process.pid, signal.SIGKILL)
     view._process.wait(10)
-    for _ in range(5):
-        view(snapshot)
-    view.close()
-    assert not view.alive
+    before = len(sent)
+    with caplog.at_level(logging.INFO, logger="redoxscope.callbacks._view"):
+        for i, item in enumerate(everything[100:]):
+            callback(*item)
+            if i % 20 == 0:
+                assert callback.wait_idle(10)
+        assert len(sent) > before  # it was called again, and did not raise: else no more
+        assert callback.on_update is show
+        view._sender.join(10)
+        view(callback.snapshot)  # nobody reads any more: neither waits nor raises
+        view.close()
+    callback.close()
+    assert "the map view is gone" in caplog.text
+    assert not view._sender.is_alive() and not view.alive
+    assert callback.error is None and callback.snapshot.finished
+    assert callback.snapshot.lines_done == 288
 
 
 def test_view_ends_with_its_parent(tmp_path):

@@ -12,7 +12,8 @@ import pytest
 KEYS = {
     "uid", "edge", "shape", "energies", "fraction_mean", "fraction_std", "n_mask", "sigma_median",
     "fraction_rms_error", "pull_std", "lines_missed", "lines_retried", "wall_s", "live_s",
-    "engine_s", "software_ms_per_line", "software_ms_per_energy", "map_latency_ms_p95",
+    "message", "doubts", "engine_s", "software_ms_per_line", "software_ms_per_energy",
+    "map_latency_ms_p95",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_map_agrees_with_the_truth(demo):
 def test_picture_is_there(demo):
     _, _, out = demo
     assert (out / "oxidation_map.png").stat().st_size > 20_000
-    assert not (out / "live.png").exists()
+    assert (out / "live.png").exists()  # promised: it was drawn while it ran
 
 
 def test_the_run_opens_as_the_output_says(demo):
@@ -91,6 +92,12 @@ def test_measured_stack_gives_the_figures_of_its_readme(toner, tmp_path):
     assert summary["fraction_mean"] == pytest.approx(0.741, abs=0.005)
     assert summary["fraction_std"] == pytest.approx(0.289, abs=0.005)
     assert summary["fraction_rms_error"] is None and summary["pull_std"] is None
+    doubts = {doubt["kind"]: doubt for doubt in summary["doubts"]}
+    assert doubts["chi2"]["value"] == pytest.approx(44, abs=4)
+    assert doubts["high_od"]["value"] == pytest.approx(852, abs=30)
+    for doubt in doubts.values():  # at the prompt as in the file
+        assert done.stdout.count(doubt["text"]) == 1 and doubt["text"] not in done.stderr
+        assert doubt["text"] in summary["message"]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,6 @@ def test_demo_rixs(tmp_path):
     assert summary["spfy_significance"] > 3  # about 6: a tenth of a real run
     assert 0.2 < summary["pfy_chi2_dof"] < 2.5  # 13 points
     assert (tmp_path / "rixs_map.png").stat().st_size > 50_000
-    assert not (tmp_path / "live.png").exists()
     from redoxscope.catalog import open_catalog
 
     run = open_catalog()[summary["uid"]]

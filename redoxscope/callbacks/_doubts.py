@@ -1,0 +1,263 @@
+"""What speaks against a map: in words, each with its number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis import OxidationResult, PixelFlag, RegionSpectrum, StackFit
+from ..contract import LineStatus
+from ._snapshot import Doubt
+
+__all__ = ["TAKEN", "doubts_of"]
+
+TAKEN = (LineStatus.OK, LineStatus.RETRIED)
+"""Statuses of lines whose counts are used."""
+REGION_CHI2 = 4.0
+"""Reduced chi-square of the region beyond which the residual is twice the noise."""
+CHANCE = 5.0
+"""... and so many standard deviations of chi-square, which few degrees of freedom make wide."""
+PIXEL_CHI2 = 2.0
+"""The same for the median of the pixels, which hardly scatters."""
+RESIDUAL_SIGMA = 5.0
+BEYOND_SHARE = 0.05
+"""Share of the pixels that may lie below 0 or above 1 by more than three sigma."""
+
+
+def doubts_of(
+    fit: StackFit,
+    result: OxidationResult,
+    spectrum: RegionSpectrum | None,
+    status: NDArray[np.int8],
+    energies: NDArray[np.float64],
+    names: tuple[str, ...],
+    *,
+    final: bool,
+) -> Iterator[Doubt]:
+    """Say what speaks against a map.
+
+    Parameters
+    ----------
+    fit : StackFit
+        The stack.
+    result : OxidationResult
+        Its maps.
+    spectrum : RegionSpectrum or None
+        Of the region shown.
+    status : numpy.ndarray of int [nE, ny]
+        `LineStatus` of each line; -1 for lines that have not come.
+    energies : numpy.ndarray [nE]
+        eV.
+    names : tuple of str
+        The species; empty without references.
+    final : bool
+        Whether no more lines come.
+
+    Yields
+    ------
+    Doubt
+    """
+    present = fit.lines_present
+    yield from _gaps(present, status, energies, final)
+    yield from _i0(fit, result, present, energies, final and bool(names))
+    if not names:
+        return
+    if final:
+        yield from _undetermined(fit, result, present, names)
+    yield from _misfit(result, spectrum)
+    yield from _pixels(result, final)
+
+
+def several(number: int, one: str, more: str = "") -> str:
+    """``1 line``, ``5 lines``."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def _listed(energies: NDArray[np.float64]) -> str:
+    values = [f"{e:g}" for e in energies]
+    if len(values) > 4:
+        return f"{values[0]}, {values[1]} … {values[-1]} eV"
+    return ", ".join(values) + " eV"
+
+
+def _gaps(
+    present: NDArray[np.bool_],
+    status: NDArray[np.int8],
+    energies: NDArray[np.float64],
+    final: bool,
+) -> Iterator[Doubt]:
+    """Energies without data, and lines that others of their image do not lack."""
+    due: NDArray[np.bool_] = np.ones_like(present) if final else np.asarray(status >= 0)
+    empty = np.asarray(due.all(axis=1) & ~present.any(axis=1))
+    if empty.any():
+        n, rest = int(empty.sum()), int((~empty).sum())
+        yield Doubt(
+            "missing",
+            n,
+            f"{n} of {several(len(energies), 'energy', 'energies')} "
+            f"{'has' if n == 1 else 'have'} no data ({_listed(energies[empty])}): what is shown "
+            f"rests on the other {rest}, σ and χ² too.",
+        )
+    lost = due & ~present & ~np.atleast_1d(empty)[:, None]
+    if lost.any():
+        kinds = [
+            (int((lost & (status == s)).sum()), s.name.lower())
+            for s in LineStatus
+            if s not in TAKEN
+        ]
+        known = np.isin(status, [s.value for s in LineStatus])
+        kinds += [
+            (int((lost & np.isin(status, TAKEN)).sum()), "dark or without numbers"),
+            (int((lost & (status >= 0) & ~known).sum()), "of a status not known here"),
+            (int((lost & (status < 0)).sum()), "never flown"),
+        ]
+        parts = ", ".join(f"{n} {what}" for n, what in kinds if n)
+        n = int(lost.sum())
+        where = several(int(lost.any(axis=1).sum()), "image")
+        yield Doubt(
+            "lines",
+            n,
+            f"{several(n, 'line')} of {where} {'is' if n == 1 else 'are'} lacking ({parts}): "
+            "their pixels rest on fewer energies.",
+        )
+
+
+def _i0(
+    fit: StackFit,
+    result: OxidationResult,
+    present: NDArray[np.bool_],
+    energies: NDArray[np.float64],
+    mapped: bool,
+) -> Iterator[Doubt]:
+    blank = fit.blank
+    if blank is not None and not blank.found:
+        if fit.monitored:
+            now = (
+                "I0 is taken from the monitor alone, with one ratio of transmission to monitor "
+                "for all energies: what this varies with energy goes into the result."
+            )
+        else:
+            now = "There is no monitor either, so I0 is not known and there is no map."
+        yield Doubt(
+            "blank",
+            0,
+            f"No blank area found ({blank.reason}). {now} Give i0= a spectrum (energies, counts, "
+            "sigma) or a run of the empty beam, or blank= a mask of pixels without sample; or "
+            "include an empty area in the region.",
+        )
+        return
+    unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)
+    if mapped and unknown.any():
+        n = int(unknown.sum())
+        yield Doubt(
+            "i0",
+            n,
+            f"I0 is not known at {several(n, 'energy', 'energies')} "
+            f"({_listed(energies[unknown])}): too few lines of the blank area were taken there, "
+            "and they are left out.",
+        )
+
+
+def _undetermined(
+    fit: StackFit, result: OxidationResult, present: NDArray[np.bool_], names: tuple[str, ...]
+) -> Iterator[Doubt]:
+    """Lines whose energies do not tell the references apart any more."""
+    used = present & np.isfinite(result.ln_i0)[:, None]
+    if not used.any():
+        return
+    bad = np.array([not fit.determined(column) for column in used.T])
+    if not bad.any():
+        return
+    most = used[:, bad].sum(axis=0)
+    span = f"{most.min()}" if most.min() == most.max() else f"{most.min()} to {most.max()}"
+    who = ", ".join(names)
+    where = "all lines" if bad.all() else f"{several(int(bad.sum()), 'line')} of {bad.size}"
+    yield Doubt(
+        "undetermined",
+        int(bad.sum()),
+        f"No map of {where}: the {span} energies that they have do not tell {who} and a constant "
+        "apart.",
+    )
+
+
+def _misfit(result: OxidationResult, spectrum: RegionSpectrum | None) -> Iterator[Doubt]:
+    blame = "references, energy or I0 do not suit, and σ, which knows counting only, does not say"
+    chi2 = result.chi2[result.mask]
+    chi2 = chi2[np.isfinite(chi2)]
+    region, enough = float("nan"), REGION_CHI2
+    if spectrum is not None:
+        region = spectrum.chi2
+        freedom = max(len(spectrum.od) - len(spectrum.coefficients), 1)
+        enough = max(enough, 1.0 + CHANCE * float(np.sqrt(2.0 / freedom)))
+    if region > enough:
+        yield Doubt(
+            "chi2",
+            region,
+            f"The fit of the region misses by {np.sqrt(region):.1f} times the noise (reduced χ² "
+            f"{region:.3g}, 1 is right): {blame} so.",
+        )
+    pixels = float(np.median(chi2)) if chi2.size else float("nan")
+    if pixels > PIXEL_CHI2:
+        yield Doubt(
+            "pixel_chi2",
+            pixels,
+            f"Half of the pixels shown miss by more than {np.sqrt(pixels):.1f} times the noise "
+            f"(median reduced χ² {pixels:.3g}): {blame} so.",
+        )
+    if spectrum is not None and region > enough:
+        off = spectrum.od - spectrum.fit
+        worst = int(np.argmax(np.abs(off / spectrum.sigma)))
+        times = float(abs(off[worst] / spectrum.sigma[worst]))
+        if times > RESIDUAL_SIGMA:
+            yield Doubt(
+                "residual",
+                float(off[worst]),
+                f"The region's largest residual is {off[worst]:+.3f} OD at "
+                f"{spectrum.energies[worst]:g} eV, {times:.0f} σ.",
+            )
+
+
+def _pixels(result: OxidationResult, final: bool) -> Iterator[Doubt]:
+    n = result.n_mask
+    flags = result.flags
+    high = int(((flags & PixelFlag.HIGH_OD).astype(bool) & result.mask).sum())
+    if high:
+        yield Doubt(
+            "high_od",
+            high,
+            f"{high} of {n} pixels shown have an optical density above 2 at some energy, where "
+            "background light and harmonics fake a lower white line (max_od=2 leaves them out).",
+        )
+    for flag, kind, what in (
+        (PixelFlag.SATURATED, "saturated", "the count rate reached the detector's limit"),
+        (PixelFlag.NON_POSITIVE, "non_positive", "there are no counts"),
+    ):
+        number = int((flags & flag).astype(bool).sum())
+        if number:
+            yield Doubt(
+                kind,
+                number,
+                f"{several(number, 'pixel')} of {flags.size} "
+                f"{'has' if number == 1 else 'have'} no value: {what} at some energy.",
+            )
+    with np.errstate(invalid="ignore"):
+        beyond = result.mask & (
+            (result.fraction < -3.0 * result.sigma) | (result.fraction > 1.0 + 3.0 * result.sigma)
+        )
+    share = float(beyond.sum() / n) if n else 0.0
+    if share > BEYOND_SHARE:
+        yield Doubt(
+            "beyond",
+            share,
+            f"{100 * share:.0f} % of the pixels shown lie below 0 or above 1 by more than 3 σ: "
+            "no mixture of the references does.",
+        )
+    if final and not n and np.isfinite(result.thickness).any():
+        yield Doubt(
+            "mask",
+            0,
+            "No pixel is thick enough to show a fraction: nowhere does the thickness exceed five "
+            "times its σ and min_thickness.",
+        )

@@ -1,0 +1,239 @@
+"""What speaks against a map is said, in words and numbers, and what is lacking is left out."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from redoxscope.analysis import PixelFlag
+from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.data import References
+
+from .conftest import make
+
+
+def kinds(snapshot) -> dict[str, float]:
+    for doubt in snapshot.doubts:
+        assert doubt.text in snapshot.message
+    return {doubt.kind: doubt.value for doubt in snapshot.doubts}
+
+
+def played(documents, *args, **options) -> OxidationMap:
+    callback = OxidationMap(*args, **options)
+    for name, doc in documents:
+        callback(name, doc)
+    callback.close()
+    return callback
+
+
+def test_nothing_to_doubt():
+    stack, references = make()
+    snapshot = oxidation_map(stack.documents(), references)
+    assert snapshot.doubts == () and snapshot.message == ""
+
+
+@pytest.mark.parametrize("how", ["nan", "aborted", "missed", "dark", "status", "unknown status"])
+def test_energies_without_data(how):
+    """A third of the energies is lacking: said with its number, and no longer counted."""
+    stack, references = make()
+    documents = list(stack.documents())
+    ny = 24
+    for i in range(8 * ny, 12 * ny):
+        name, doc = documents[2 + i]
+        k, line = divmod(i, ny)
+        if how == "missed":
+            documents[2 + i] = stack.line(k, line, missed=True)
+        elif how == "nan":
+            doc["data"]["transmission"] = [[float("nan")] * 30]
+        elif how == "dark":
+            doc["data"]["transmission"] = [[0.0] * 30]
+        elif how == "status":  # counts are there, but the scanner does not stand by them
+            doc["data"]["transmission"] = [[1.0] * 30]
+            doc["data"]["line_status"] = [2]
+        elif how == "unknown status":
+            doc["data"]["transmission"] = [[1.0] * 30]
+            doc["data"]["line_status"] = [77]
+    if how == "aborted":
+        documents = [*documents[: 2 + 8 * ny], stack.stop("abort", "Ctrl-C")]
+    snapshot = oxidation_map(documents, references)
+    assert kinds(snapshot) == {"missing": 4}
+    assert "4 of 12 energies have no data" in snapshot.message
+    assert "653.455" in snapshot.message and "660 eV" in snapshot.message
+    assert "other 8" in snapshot.message
+    assert (snapshot.result.n_energies == 8).all()
+    assert snapshot.lines_done == 8 * ny
+    kept = make()[0]
+    kept.counts, kept.energies = kept.counts[:8], kept.energies[:8]
+    alone = oxidation_map(kept.documents(), references).result
+    for name in ("fraction", "sigma", "chi2"):
+        np.testing.assert_allclose(getattr(snapshot.result, name), getattr(alone, name), rtol=1e-9)
+    live = played(documents, references)
+    assert ("Run ended: abort. Ctrl-C" in live.snapshot.message) == (how == "aborted")
+    assert kinds(live.snapshot) == {"missing": 4}
+
+
+def test_lines_that_are_lacking_are_counted_by_their_kind():
+    stack, references = make()
+    documents = list(stack.documents())
+    documents[2 + 30] = stack.line(1, 6, missed=True)
+    documents[2 + 60][1]["data"]["transmission"] = [[0.0] * 30]
+    documents[2 + 61][1]["data"]["line_status"] = [77]
+    snapshot = oxidation_map(documents, references)
+    assert kinds(snapshot) == {"lines": 3}
+    for words in ("3 lines of 2 images", "1 missed", "1 dark", "1 of a status not known"):
+        assert words in snapshot.message
+    assert snapshot.lines_done == 285
+    assert (snapshot.result.flags[[6, 12, 13]] & PixelFlag.MISSED).all()
+    during = list(stack.documents(lines=100))[:-1]
+    during[2 + 30] = documents[2 + 30]
+    live = played(during, references, rate=1e6)
+    assert kinds(live.snapshot) == {"lines": 1}  # what is still to come is not lacking
+
+
+def test_references_that_the_energies_left_do_not_tell_apart():
+    stack, references = make()
+    documents = list(stack.documents(lines=2 * 24))
+    snapshot = oxidation_map(documents, references)
+    assert snapshot.result.n_mask == 0 and np.isnan(snapshot.result.fraction).all()
+    assert kinds(snapshot) == {"missing": 10, "undetermined": 24}
+    assert "all lines: the 2 energies" in snapshot.message and "Mn4+, Mn3+" in snapshot.message
+    documents = list(stack.documents(lines=288))
+    for i in range(288):  # one line has lost all energies that matter
+        if i % 24 == 12 and i >= 2 * 24:
+            documents[2 + i] = stack.line(*divmod(i, 24), missed=True)
+    snapshot = oxidation_map(documents, references)
+    assert kinds(snapshot) == {"lines": 10, "undetermined": 1}
+    assert "1 line of 24" in snapshot.message
+    assert np.isnan(snapshot.result.fraction[12]).all() and snapshot.result.n_mask > 100
+
+
+def test_a_fit_that_misses_is_said(caplog):
+    stack, references = make()
+    wrong = References(
+        references.names, references.energies, np.roll(references.spectra, 1, 1), "OD", "wrong"
+    )
+    callback = OxidationMap(wrong)
+    with caplog.at_level(logging.WARNING):
+        for item in stack.documents():
+            callback(*item)
+    callback.close()
+    found = kinds(callback.snapshot)
+    assert found["chi2"] > 4 and found["pixel_chi2"] > 2 and abs(found["residual"]) > 0.01
+    assert f"{found['chi2']:.3g}" in callback.snapshot.message
+    for doubt in callback.snapshot.doubts:  # at the prompt, each once
+        assert caplog.text.count(doubt.text) == 1
+
+
+def test_high_saturated_and_empty_pixels_are_counted():
+    stack, references = make()
+    stack.counts[3, 2, 2] = 0.0
+    stack.counts[4, 12, 15] = 40.0  # an optical density of 4.6
+    stack.counts[5, 3, 3] = 5e3
+    stack.configuration = {"transmission_saturation": 4.9e6}
+    found = kinds(oxidation_map(stack.documents(), references))
+    assert found["non_positive"] == 1 and found["saturated"] == 1 and found["high_od"] == 1
+
+
+def test_without_a_blank_it_says_where_i0_comes_from():
+    stack, references = make()
+    stack.counts[:] = np.random.default_rng(0).poisson(1000, stack.counts.shape)
+    alone = oxidation_map(stack.documents(), references)
+    assert "blank" in kinds(alone)
+    for words in ("No blank area", "no monitor either", "no map", "i0=", "blank="):
+        assert words in alone.message
+    stack, references = make(monitored=True)
+    stack.counts[:] = np.random.default_rng(0).poisson(1000, stack.counts.shape)
+    with_monitor = oxidation_map(stack.documents(), references)
+    for words in ("No blank area", "from the monitor alone", "one ratio", "i0="):
+        assert words in with_monitor.message
+
+
+def test_blank_missed_at_one_energy():
+    stack, references = make()
+    documents = list(stack.documents())
+    blank = np.zeros((24, 30), dtype=bool)
+    blank[0] = True
+    documents[2 + 3 * 24] = stack.line(3, 0, missed=True)
+    snapshot = oxidation_map(documents, references, blank=blank)
+    assert kinds(snapshot) == {"lines": 1, "i0": 1}
+    assert "I0 is not known at 1 energy" in snapshot.message
+    assert (snapshot.result.n_energies == 11).all()
+
+
+# -- images without a map ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edge", "energies", "words"),
+    [
+        (None, None, "names no reference spectra"),
+        ("Fe L3", None, "names no reference spectra"),
+        ("Mn L3", [641.8], "1 energy cannot tell the species of Mn L3 apart"),
+        ("Mn L3", [641.8, 643.2], "2 energies cannot"),
+    ],
+)
+def test_images_are_there_without_references(edge, energies, words):
+    stack, _ = make()
+    if energies is not None:
+        stack.energies, stack.counts = np.array(energies), stack.counts[: len(energies)]
+    documents = list(stack.documents())
+    documents[0][1]["edge"] = edge
+    live = OxidationMap(rate=1e6)
+    for item in documents[:3]:
+        live(*item)
+    assert live.wait_idle(10)
+    first = live.snapshot  # from the first line on
+    np.testing.assert_array_equal(first.frame.counts[0], stack.counts[0, 0])
+    assert np.isnan(first.frame.counts[1:]).all()
+    for item in documents[3:]:
+        live(*item)
+    live.close()
+    assert live.error is None
+    snapshot = live.snapshot
+    assert snapshot.names == () and not snapshot.has_map and snapshot.result.n_mask == 0
+    assert words in snapshot.message
+    frame = snapshot.frame
+    assert frame.index == len(stack.energies) - 1 and frame.energy == stack.energies[-1]
+    np.testing.assert_array_equal(frame.counts, stack.counts[-1])
+    assert not frame.relative
+    np.testing.assert_allclose(frame.od, -np.log(stack.counts[-1] / 4e3), atol=0.01)
+    batch = oxidation_map(documents)
+    np.testing.assert_array_equal(batch.frame.od, frame.od)
+
+
+def test_images_are_there_where_the_references_do_not_suit(caplog):
+    stack, references = make()
+    documents = list(stack.documents())
+    documents[0][1]["energies"] = [600.0 + i for i in range(12)]
+    live = played(documents, references)
+    assert "outside" in str(live.error) and "outside" in live.snapshot.message
+    assert caplog.text.count("outside") == 1
+    assert np.isfinite(live.snapshot.frame.od).all()
+    with pytest.raises(ValueError, match="outside"):
+        oxidation_map(documents, references)
+
+
+def test_broken_references_of_a_run_still_show_its_images():
+    stack, _ = make()
+    documents = list(stack.documents())
+    documents[0][1]["references"] = "Toner 2014"
+    live = played(documents)
+    assert "cannot be read" in str(live.error) and live.snapshot.frame is not None
+
+
+def test_optical_density_without_i0_is_relative_and_says_so():
+    stack, _ = make()
+    stack.counts[:] = np.random.default_rng(0).poisson(1000, stack.counts.shape)
+    frame = oxidation_map(stack.documents()).frame
+    assert frame.relative and abs(np.median(frame.od)) < 0.2
+
+
+def test_masks_of_a_wrong_shape_are_named():
+    stack, references = make()
+    for name in ("blank", "region"):
+        with pytest.raises(ValueError, match=rf"{name} has shape \(4, 5\), .* \(24, 30\)"):
+            oxidation_map(stack.documents(), references, **{name: np.ones((4, 5), bool)})
+        with pytest.raises(ValueError, match=f"{name} is true nowhere"):
+            oxidation_map(stack.documents(), references, **{name: np.zeros((24, 30), bool)})
