@@ -7,6 +7,7 @@ from ._monochromator import Monochromator
 from ._motor import Motor
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from ._outage import survive_outages
+from ._owner import BeamlineBusyError
 from ._scanner import RasterScanner, ScannerState
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
@@ -16,6 +17,7 @@ from .tes import TES
 __all__ = [
     "STXM",
     "TES",
+    "BeamlineBusyError",
     "BeamlineDevice",
     "DeviceError",
     "FocusedEnergy",

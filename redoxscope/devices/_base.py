@@ -66,7 +66,8 @@ def pv(cls: type, suffix: str, **kwargs: Any) -> Component:
 def suffixes(cls: type[Device]) -> list[str]:
     """PV suffixes of the contract that a device class has."""
     parts = (getattr(cls, name).suffix for name in cls.component_names)
-    return [part[len(_FORMAT[0]) : -len(_FORMAT[1])] for part in parts if part and "{" in part]
+    own = [part[len(_FORMAT[0]) : -len(_FORMAT[1])] for part in parts if part and "{" in part]
+    return own + list(getattr(cls, "optional", ()))
 
 
 class BeamlineDevice(Device):

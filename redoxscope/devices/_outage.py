@@ -31,6 +31,11 @@ _watched: WeakSet[EpicsSignalBase] = WeakSet()
 _gone: set[str] = set()
 
 
+def _in_use() -> set[str]:
+    """Names of the PVs of devices that were not destroyed."""
+    return {s.pvname for s in list(_watched) if not s._destroyed}  # noqa: SLF001
+
+
 class _News:
     """Gathers the PVs to which the same thing happens at the same time.
 
@@ -57,6 +62,10 @@ class _News:
     def _tell(self) -> None:
         with self._lock:
             names, self._names = list(dict.fromkeys(self._names)), []
+        used = _in_use()
+        names = [name for name in names if name in used]  # hanging up is no outage
+        if not names:
+            return
         more = ", …" if len(names) > SHOWN else ""
         shown = ", ".join(names[:SHOWN])
         log.warning("%d PVs %s: %s%s", len(names), self.what, shown, more)
@@ -97,14 +106,18 @@ def survive_outages(device: Any) -> None:
         Of any class; one that was given before is not watched twice.
     """
     for item in device.walk_signals():
-        signal = item.item
-        if isinstance(signal, EpicsSignalBase):
-            _watched.add(signal)
-            read = signal._read_pv  # noqa: SLF001
-            for pv in (read, getattr(signal, "_write_pv", read)):
-                if _connection_changed not in pv.connection_callbacks:
-                    # First: who waits for the connection writes as soon as ophyd hears of it.
-                    pv.connection_callbacks.insert(0, _connection_changed)
+        if isinstance(item.item, EpicsSignalBase):
+            survive_outage(item.item)
+
+
+def survive_outage(signal: EpicsSignalBase) -> None:
+    """Let one signal that was lost and comes back be used as before."""
+    _watched.add(signal)
+    read = signal._read_pv  # noqa: SLF001
+    for pv in (read, getattr(signal, "_write_pv", read)):
+        if _connection_changed not in pv.connection_callbacks:
+            # First: who waits for the connection writes as soon as ophyd hears of it.
+            pv.connection_callbacks.insert(0, _connection_changed)
 
 
 def _connection_changed(*, pvname: str, conn: bool, pv: Any, **_: Any) -> None:

@@ -17,6 +17,7 @@ from ..contract import LineStatus, Raster
 from ._base import DeviceError, done, logged, put_now, then
 from ._counter import LineCounter
 from ._lines import LineJoiner, Parts
+from ._owner import BeamlineBusyError
 from ._record import LineRecord, Row
 from ._scanner_pvs import ScannerPVs, ScannerState
 from ._shutter import Shutter
@@ -58,6 +59,7 @@ class RasterScanner(ScannerPVs):
         self._next = 0
         self._tried: dict[int, int] = {}
         self._image_open = False  # between kickoff and complete
+        self._mine = False  # this client had it fly, and has not seen it at rest since
         self._flight = 0  # counts interruptions: what belongs to an earlier one is void
         self._armed = False  # lines that arrive now belong to the image
         self._clean = False  # every line flown so far has arrived
@@ -191,9 +193,34 @@ class RasterScanner(ScannerPVs):
             self._fly_from(line, halt=True)
 
     def stage(self) -> list[object]:
-        """Forget the lines of an earlier run."""
+        """Forget the lines of an earlier run.
+
+        Raises
+        ------
+        BeamlineBusyError
+            Somebody else flies.
+        """
+        self.check_free()
         self._forget()
         return super().stage()
+
+    def check_free(self) -> None:
+        """Refuse to fly while somebody else does.
+
+        Raises
+        ------
+        BeamlineBusyError
+            Names whom, where that can be known.
+        """
+        if self._shutter is not None:
+            self._shutter.check_free()
+        if int(self.state.get(use_monitor=False)) != ScannerState.FLYING:
+            self._mine = False
+        elif not self._mine:
+            raise BeamlineBusyError(
+                f"{self.name} ({self.state.pvname}) flies for somebody else: nothing was moved. "
+                f"{self.abort.name}.put(1) halts it all the same"
+            )
 
     def stop(self, *, success: bool = False) -> None:
         """Halt at once. An image that was open has ended, whoever waits for it."""
@@ -205,11 +232,19 @@ class RasterScanner(ScannerPVs):
             waiter = self._waiter
             if waiter is not None and not waiter.done:
                 waiter.set_finished()
-        put_now(self.abort, 1)
+        if self._mine or int(self.state.get()) != ScannerState.FLYING:
+            put_now(self.abort, 1)
+        else:
+            log.warning("%s flies for somebody else; it is not halted", self.name)
 
     def unstage(self) -> list[object]:
-        """Halt; a failure is logged only, for it must not hide what ended the plan."""
-        logged(log, self.name, lambda: self.stop(success=True))
+        """Halt what this client had fly.
+
+        A failure is logged only, for it must not hide what ended the plan.
+        """
+        if self._mine:
+            logged(log, self.name, lambda: self.stop(success=True))
+            self._mine = False
         return super().unstage()
 
     def read_configuration(self) -> dict[str, Any]:
@@ -292,6 +327,7 @@ class RasterScanner(ScannerPVs):
             self._clean = False
             self._armed = True
             self._watchdog.feed(self.line_timeout())
+            self._mine = True
             self.go.put(line, wait=False)  # under the lock: no halt may overtake it
 
     def _disarm(self) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO, Signal
+from ophyd.signal import EpicsSignalBase
 from ophyd.status import Status
 
 from ._base import BeamlineDevice, DeviceError, Move, logged, put_now, pv
+from ._owner import BeamlineBusyError, Owner, is_dead
 
 __all__ = ["Shutter", "ShutterMode"]
 
@@ -54,9 +56,64 @@ class Shutter(BeamlineDevice):
     dead_man = pv(
         EpicsSignal, "DeadMan", kind="config", auto_monitor=True, doc="longest time open, s"
     )
+    optional = ("Owner",)  # PVs that a beamline need not have
     time_limit = Cpt(Signal, value=5.0, kind="config", doc="longest time for the blade, s")
 
     _following = False  # what this client asked for last; the monitor may lag behind it
+    _ours = False  # this client let the beam in, and has not shut it out since
+
+    def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
+        super().__init__(prefix, name=name, **kwargs)
+        real = isinstance(self.mode, EpicsSignalBase)  # not a fake of it, in somebody's test
+        self._owner = Owner(self.pvs["Owner"] if real else None)
+
+    def destroy(self) -> None:
+        self._owner.destroy()
+        super().destroy()
+
+    def check_free(self) -> None:
+        """Refuse to measure while somebody else does, or may.
+
+        Raises
+        ------
+        BeamlineBusyError
+            Names whom, where that can be known, and says how to go on where nobody measures.
+        """
+        other = self._owner.other(ask=True)
+        mode = int(self.mode.get(use_monitor=False))
+        does = {ShutterMode.FOLLOW: "follows the scanner", ShutterMode.HOLD: "is held open"}.get(
+            ShutterMode(mode) if mode in tuple(ShutterMode) else ShutterMode.MANUAL
+        )
+        if not other and (does is None or self._ours or self._left_by_the_dead()):
+            return
+        whom = other or "somebody else, or for a client that died"
+        what = f"{self.name} ({self.mode.pvname}) {does or 'is taken'} for {whom}"
+        free = f"{self.name}.free()"
+        raise BeamlineBusyError(
+            f"{what}: nothing was moved. If nobody measures, {free} closes it and frees it"
+        )
+
+    def _left_by_the_dead(self) -> bool:
+        signal = self._owner.signal
+        return signal is not None and is_dead(str(signal.get(use_monitor=False) or ""))
+
+    def free(self) -> None:
+        """Close it and strike out whoever had it: for what a dead client has left behind."""
+        self.stop()
+        if self._owner.signal is not None:
+            put_now(self._owner.signal, "")
+
+    def stage(self) -> list[object]:
+        """Take it for this client.
+
+        Raises
+        ------
+        BeamlineBusyError
+            Somebody else has it.
+        """
+        self.check_free()
+        self._owner.take()
+        return super().stage()
 
     def set(self, value: str) -> Status:
         """Go to ``"open"``, ``"closed"``, ``"hold"`` open for a while, or ``"follow"`` the scanner.
@@ -74,6 +131,8 @@ class Shutter(BeamlineDevice):
         """
         if value not in MODES:
             raise ValueError(f"{self.name}: {value!r} is none of {', '.join(map(repr, MODES))}")
+        if value != "closed" and (other := self._owner.other(ask=False)):
+            raise BeamlineBusyError(f"{self.name} is not opened: {other} measures")
         follow = value == "follow"
         if follow:
             goal, signal = int(ShutterMode.FOLLOW), self.mode
@@ -97,6 +156,10 @@ class Shutter(BeamlineDevice):
         signal.subscribe(look, run=False)
         move.add_callback(lambda _: signal.clear_sub(look))
         self._following = False
+        if value != "closed":
+            self._ours = True
+        else:
+            move.add_callback(self._shut)
         try:
             if not self.command.connected:
                 raise DeviceError(f"PV {self.command.pvname} is disconnected")
@@ -110,6 +173,10 @@ class Shutter(BeamlineDevice):
         else:
             self._following = follow
         return move
+
+    def _shut(self, move: Status) -> None:
+        if move.exception(timeout=0) is None:
+            self._ours = False
 
     def check_open_time(self, seconds: float, what: str) -> None:
         """Refuse what needs it open for longer than its dead man allows.
@@ -152,8 +219,14 @@ class Shutter(BeamlineDevice):
             put_now(self.mode, int(ShutterMode.MANUAL))
         finally:  # either of the two alone closes it
             put_now(self.command, 0)
+        self._ours = False
 
     def unstage(self) -> list[object]:
-        """Close; a failure is logged only, for it must not hide what ended the plan."""
-        logged(log, self.name, lambda: self.stop(success=True))
+        """Close what this client opened, and let others have it.
+
+        A failure is logged only, for it must not hide what ended the plan.
+        """
+        if self._ours:
+            logged(log, self.name, lambda: self.stop(success=True))
+        self._owner.release()
         return super().unstage()

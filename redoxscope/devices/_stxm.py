@@ -123,7 +123,10 @@ class STXM(Device):
         ------
         ophyd.utils.LimitError, redoxscope.optics.InterlockError, ValueError
             Naming device, value, limit and unit. Nothing has moved.
+        BeamlineBusyError
+            Somebody else measures.
         """
+        self.scanner.check_free()
         self.check_dwell(dwell, region.pixels[0])
         self.place(region, dwell)
         offset = self.monochromator.offset_at(edge)

@@ -249,6 +249,7 @@ def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
             )
         tes.holder.check_value(scan.sample)
     if tes.shutter is not None:
+        tes.shutter.check_free()
         tes.shutter.check_open_time(scan.dwell, f"a point of {tes.name}")
     tes.check_scan(
         dwell=scan.dwell,
@@ -287,6 +288,13 @@ def _steps(tes: Spectrometer) -> list[Any]:
     return steps
 
 
+def _with_shutter(tes: Spectrometer, plan: MsgGenerator) -> MsgGenerator:
+    """Have the shutter, which nobody else may open meanwhile."""
+    if tes.shutter is None:
+        return plan
+    return bpp.stage_wrapper(plan, [tes.shutter])
+
+
 def _measure(
     tes: Spectrometer, mono: EnergyAxis, scan: RixsScan, md: dict[str, Any]
 ) -> MsgGenerator:
@@ -299,7 +307,7 @@ def _measure(
     def whole() -> MsgGenerator:
         yield from _settings(tes, mono, scan)
         run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
-        return (yield from staged(tes, run))
+        return (yield from _with_shutter(tes, staged(tes, run)))
 
     return (yield from made_safe(whole(), back))
 
@@ -337,7 +345,7 @@ def _calibrate(
     def whole() -> MsgGenerator:
         yield from _settings(tes, mono, scan)
         run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
-        return (yield from staged(tes, run))
+        return (yield from _with_shutter(tes, staged(tes, run)))
 
     return (yield from made_safe(whole(), back))
 

@@ -147,6 +147,7 @@ class ShutterBlade(PVGroup):
     mode = pvproperty(name="Mode", value=0, dtype=int)
     status = pvproperty(name="Status", value=0, dtype=int, read_only=True)
     dead_man = pvproperty(name="DeadMan", value=30.0, units="s")
+    owner = pvproperty(name="Owner", value="", dtype=ChannelType.STRING)
 
     def __init__(self, *args: Any, faults: Faults, changed: Callable[[], None], **kw: Any):
         super().__init__(*args, **kw)

@@ -10,6 +10,7 @@ import pytest
 from ophyd.utils import LimitError
 
 from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, PointStatus
+from redoxscope.devices import BeamlineBusyError
 from redoxscope.plans import rixs_map, tes_calibrate, xes
 from redoxscope.plans._rixs_point import REPEATS
 
@@ -38,6 +39,12 @@ class FakeMono(Part):
 
 
 class FakeShutter(Part):
+    busy = ""
+
+    def check_free(self):
+        if self.busy:
+            raise BeamlineBusyError(f"shutter is held open for {self.busy}")
+
     def check_open_time(self, seconds, what):
         if not seconds < 30:
             raise ValueError(f"{what} takes {seconds:g} s, longer than shutter.dead_man = 30 s")
@@ -158,6 +165,7 @@ def test_settings_come_before_staging_and_safety_before_the_end(tes, mono):
         ("set", "shutter", "closed"),
         ("close_run", None),
         ("unstage", "tes"),
+        ("unstage", "shutter"),
     ]
 
 
@@ -197,7 +205,14 @@ def test_a_failure_still_announces_the_photons_and_closes(tes, mono):
             message = plan.send(None)
     assert after[0] == ("collect", "photons")
     assert ("stop", "tes") in after and ("set", "shutter") in after
-    assert [command for command, _ in after][-2:] == ["close_run", "unstage"]
+    assert [command for command, _ in after][-3:] == ["close_run", "unstage", "unstage"]
+
+
+def test_a_shutter_that_somebody_else_has_is_refused_before_the_first_message(tes, mono):
+    tes.shutter.busy = "x@y 1"
+    for plan in (rixs_map(tes, mono, edge="O K"), tes_calibrate(tes, mono), xes(tes, mono, 700.0)):
+        with pytest.raises(BeamlineBusyError, match="x@y 1"):
+            next(plan)
 
 
 def test_xes_takes_its_time_in_passes(tes, mono):

@@ -16,7 +16,7 @@ from ophyd.status import Status
 from ...analysis.tes import Calibration
 from ...contract import NOT_CHOSEN, Bins
 from ...formats import PhotonAsset, PhotonListWriter
-from .._base import DeviceError, Move, logged
+from .._base import DeviceError, Move, done, logged
 from ._acquisition import Acquisition, Setup
 from ._calibrator import Calibrator
 from ._conditions import PointConditions
@@ -167,8 +167,10 @@ class TES(ConnectedTES):
         ValueError
             Settings with which nothing can be measured.
         DeviceError
-            Not connected.
+            Not connected; or (`BeamlineBusyError`) somebody else measures.
         """
+        if self.shutter is not None:
+            self.shutter.check_free()
         if self._staged != Staged.no:
             log.warning("%s was staged already; beginning anew", self.name)
             super().unstage()
@@ -195,7 +197,12 @@ class TES(ConnectedTES):
         return move
 
     def unstage(self) -> Status:
-        """End the run; what fails is logged only, for it must not hide what ended the plan."""
+        """End the run, if this client began one.
+
+        What fails is logged only, for it must not hide what ended the plan.
+        """
+        if self._staged == Staged.no:
+            return done()
         super().unstage()
         self.conditions.release()
         move = Move(f"{self.where}: ending the run", 10 * self.time_limit.get())

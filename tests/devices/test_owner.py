@@ -1,0 +1,131 @@
+"""Two clients on one beamline: the second is refused, and ends nothing of the first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import bluesky.plans as bp
+import pytest
+from bluesky import RunEngine
+from bluesky.utils import RunEngineInterrupted
+
+from redoxscope.config import make_stxm, simulated_beamline
+from redoxscope.contract import validate_run
+from redoxscope.devices import BeamlineBusyError, _owner
+from redoxscope.plans import energy_stack
+from redoxscope.session import connect
+
+
+@pytest.fixture(scope="module")
+def other(simulation):
+    """Another client's microscope."""
+    stxm = make_stxm(simulated_beamline(simulation.prefix))
+    connect(stxm)
+    yield stxm
+    stxm.destroy()
+
+
+@pytest.fixture
+def first(other, stxm):
+    """The other client takes a stack: its RunEngine and documents, when lines have come."""
+    engine, docs, flying = RunEngine({}, context_managers=[]), [], threading.Event()
+
+    def tell(name, doc):
+        docs.append((name, doc))
+        if name == "event_page":
+            flying.set()
+
+    def run():
+        try:
+            engine(energy_stack(other, energies=[640, 641], pixels=(10, 20), size=2.0, dwell=0.1))
+        except RunEngineInterrupted:
+            pass  # as the test wanted it
+
+    engine.subscribe(tell)
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert flying.wait(30)
+    yield engine, docs, thread
+    if engine.state != "idle":
+        engine.abort()
+    thread.join()
+
+
+def test_second_client_is_refused_and_ends_nothing(first, other, stxm, RE):
+    _, docs, thread = first
+    before = stxm.zone_plate.z.position
+    for plan in (energy_stack(stxm, energies=[640], pixels=4, size=1.0), bp.count([stxm])):
+        with pytest.raises(BeamlineBusyError, match=f"follows the scanner.*{os.getpid()}"):
+            RE(plan)
+    with pytest.raises(BeamlineBusyError, match="not opened"):
+        stxm.shutter.set("open")
+    stxm.unstage()
+    stxm.scanner.stop()
+    thread.join()
+    validate_run(docs)
+    assert docs[-1][1]["exit_status"] == "success"
+    assert {
+        s for name, doc in docs if name == "event_page" for s in doc["data"]["line_status"]
+    } == {0}
+    assert stxm.zone_plate.z.position == pytest.approx(before, abs=30)
+    RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))  # it is free again
+
+
+def test_second_client_is_refused_while_the_first_is_paused(first, stxm, RE):
+    engine, docs, thread = first
+    engine.request_pause()
+    thread.join()
+    assert engine.state == "paused"
+    with pytest.raises(BeamlineBusyError, match="is taken for"):
+        RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0))
+    engine.resume()
+    assert docs[-1][1]["exit_status"] == "success"
+
+
+def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
+    """A client that knows nothing of ours, as the beamline's own program."""
+    scanner = stxm.scanner
+    scanner.unstage()
+    scanner.nx.set(10).wait(5)
+    scanner.ny.set(50).wait(5)
+    scanner.dwell.set(0.5).wait(5)
+    flying = threading.Event()
+    token = scanner.state.subscribe(lambda value, **_: flying.set() if value == 1 else None)
+    scanner.go.put(0)
+    assert flying.wait(5)
+    scanner.state.unsubscribe(token)
+    try:
+        with pytest.raises(BeamlineBusyError, match="flies for somebody else"):
+            RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0))
+        scanner.unstage()
+        assert scanner.state.get(use_monitor=False) == 1
+    finally:
+        scanner.abort.set(1).wait(timeout=5)
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_shutter_that_a_dead_client_left(other, stxm, RE, mode):
+    """No name, or that of a process that is no more: the former has to be freed by hand."""
+    other.shutter.mode.set(mode).wait(5)
+    plan = energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01)
+    with pytest.raises(BeamlineBusyError, match=r"stxm_shutter\.free\(\)"):
+        RE(plan)
+    stxm.shutter.free()
+    RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    name = f"x@{_owner._HOST} {gone.pid} abcd"
+    assert _owner.is_dead(name) and not _owner.is_dead(f"x@elsewhere {gone.pid} abcd")
+    assert not _owner.is_dead(f"x@{_owner._HOST} {os.getpid()} abcd")
+    other.shutter._owner.signal.set(name).wait(5)
+    other.shutter.mode.set(mode).wait(5)
+    RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
+    assert stxm.shutter._owner.signal.get(use_monitor=False) == ""
+
+
+def test_a_beamline_without_the_name_of_the_owner(stxm, RE, monkeypatch):
+    monkeypatch.setattr(stxm.shutter, "_owner", _owner.Owner(None))
+    RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
