@@ -54,6 +54,7 @@ def test_connecting_moves_nothing(simulation, stxm):
         }
 
     before = everything()
+    assert len(before) > 100
     other = make_stxm(simulated_beamline(simulation.prefix), name="other")
     connect(other)
     for signal in other.walk_signals(include_lazy=True):

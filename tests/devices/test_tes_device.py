@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from bluesky.utils import RunEngineInterrupted
 
 from redoxscope.contract import PHOTON_KEYS, POINT_KEYS, TOTAL_KEYS
 from redoxscope.devices import TES, DeviceError
@@ -205,7 +206,7 @@ def points_of(docs):
 
 def test_pause_within_a_point_measures_it_again(tes, RE, docs):
     tes.dwell.put(4.0)
-    with pytest.raises(Exception, match="paused"):
+    with pytest.raises(RunEngineInterrupted, match="paused"):
         RE(plan(tes, 3, interrupt(RE, lambda: RE.request_pause(False))))
     assert RE.state == "paused"
     RE.resume()
@@ -233,7 +234,7 @@ def test_suspension_within_a_point_measures_it_again(tes, RE, docs):
 
 def test_abort_within_a_point_leaves_nothing_behind(tes, RE, docs):
     tes.dwell.put(100.0)
-    with pytest.raises(Exception, match="paused"):
+    with pytest.raises(RunEngineInterrupted, match="paused"):
         RE(plan(tes, 1, interrupt(RE, lambda: RE.request_pause(False), point=0)))
     RE.abort()
     assert not tes.client.writing

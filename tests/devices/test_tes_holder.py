@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redoxscope.devices import SampleHolder
+from redoxscope.devices import DeviceError, SampleHolder
 from redoxscope.session import connect
 
 
@@ -34,7 +34,7 @@ def test_a_sample_that_it_does_not_have_is_refused(holder):
 
 def test_a_holder_that_does_not_answer_fails_the_move(holder):
     holder.time_limit.put(1e-3)
-    with pytest.raises(Exception, match="Holder:Sample"):
+    with pytest.raises(DeviceError, match="Holder:Sample"):
         holder.set("reference").wait(timeout=20)
     holder.time_limit.put(60.0)
     holder.set(holder.samples[0]).wait(timeout=20)

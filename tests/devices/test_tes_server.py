@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from bluesky.utils import FailedStatus
 
 from redoxscope.devices import DeviceError
 from redoxscope.devices.tes import DastardError
@@ -40,7 +41,7 @@ def test_a_server_that_dies_within_a_point(server, tes, RE, docs):
     seen = threading.Event()
     end = tes.subscribe_batches(lambda batch: seen.set())
     threading.Thread(target=lambda: (seen.wait(WAIT), server.kill()), daemon=True).start()
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(FailedStatus) as caught:
         RE(plan(tes, 3))
     end()
     error = caught.value.__cause__ or caught.value

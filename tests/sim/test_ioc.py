@@ -12,6 +12,7 @@ import pytest
 from ophyd.status import SubscriptionStatus
 
 from redoxscope.contract import Raster
+from redoxscope.devices import DeviceError
 from redoxscope.sim import Simulation, SimulationError
 from redoxscope.sim._faults import Faults
 
@@ -87,7 +88,7 @@ def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
     stxm.scanner.margin.put(5.0)
     try:
         fault("hang 1")
-        with pytest.raises(Exception, match="dead man"):
+        with pytest.raises(DeviceError, match="dead man"):
             fly(stxm)
         assert stxm.shutter.status.get(use_monitor=False) == 0
         assert stxm.shutter.mode.get(use_monitor=False) == 1
@@ -161,7 +162,7 @@ def test_an_error_text_longer_than_a_string(stxm):
 def test_a_raster_that_the_controller_does_not_take(stxm, monkeypatch):
     """Read back from the controller, not from what was asked for."""
     monkeypatch.setattr(stxm.scanner.dwell, "put", lambda *args, callback=None, **kw: callback())
-    with pytest.raises(Exception, match="Scan:Dwell is .* where 0.0123 was written"):
+    with pytest.raises(DeviceError, match="Scan:Dwell is .* where 0.0123 was written"):
         stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.0123)).wait(timeout=5)
 
 
