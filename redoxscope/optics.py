@@ -63,13 +63,13 @@ class ZonePlateGeometry:
         Width of its outermost zone (nm).
     central_stop_um : float
         Diameter of its central stop (µm), larger than the OSA.
+    osa_diameter_um : float
+        Diameter of the OSA (µm).
     a0_um : float
         Distance from the OSA to the sample (µm).
     a1_um_per_ev : float, optional
         Focal length over photon energy (µm/eV) as calibrated; by default what the diameter and
         the outermost zone give.
-    osa_diameter_um : float
-        Diameter of the OSA (µm).
 
     Raises
     ------
@@ -78,12 +78,13 @@ class ZonePlateGeometry:
         :func:`check_focus`, because its limits depend on energy.
     """
 
-    diameter_um: float = 240.0
-    outer_zone_nm: float = 45.0
-    central_stop_um: float = 95.0
-    a0_um: float = 400.0
+    # No default of any of these: they are one instrument's, and hardware hangs on them.
+    diameter_um: float
+    outer_zone_nm: float
+    central_stop_um: float
+    osa_diameter_um: float
+    a0_um: float
     a1_um_per_ev: float = cast(float, None)  # filled in from the zones
-    osa_diameter_um: float = 50.0
 
     def __post_init__(self) -> None:
         for name, label, unit in (

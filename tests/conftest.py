@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import tempfile
 from collections import defaultdict
@@ -85,18 +86,47 @@ def fault(simulation):
     signal.destroy()
 
 
+def _settings(stxm) -> dict[str, object]:
+    """What this process keeps, and no IOC does: by name, of the whole microscope."""
+    return {
+        item.dotted_name: item.item.get()
+        for item in stxm.walk_signals()
+        if not hasattr(item.item, "pvname") and item.dotted_name != "monochromator.energy"
+    }
+
+
 @pytest.fixture
 def stxm(connected, fault):
-    """The microscope in a known state: no fault due, shutter closed, scanner idle."""
+    """The microscope in a known state: no fault due, shutter closed, scanner idle.
+
+    A plan sets back what it set: a test that leaves an offset or a length behind has failed.
+    """
     fault("clear")
     fault("beam_back")
     connected.scanner.stop()
     connected.shutter.set("closed").wait(timeout=10)
-    connected.monochromator.offset.put(0.0)
-    connected.monochromator.backlash.put(0.0)
-    connected.zone_plate.a0.put(400.0)
     connected.energy.set(640.0).wait(timeout=20)
-    return connected
+    before = _settings(connected)
+    yield connected
+    after = _settings(connected)
+    for name, value in before.items():  # the next test is not to suffer
+        if str(after[name]) != str(value) and name != "monochromator.offset":
+            operator.attrgetter(name)(connected).put(value)
+    assert {name: str(value) for name, value in after.items()} == {
+        name: str(value) for name, value in before.items()
+    }, "left behind by the test, or by what it ran"
+
+
+@pytest.fixture
+def put(stxm, request):
+    """``put(signal, value)`` for the time of one test."""
+
+    def change(signal, value):
+        before = signal.get()
+        request.addfinalizer(lambda: signal.put(before))
+        signal.put(value)
+
+    return change
 
 
 @pytest.fixture

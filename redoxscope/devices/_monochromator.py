@@ -7,12 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import EpicsSignal, EpicsSignalRO, Signal
+from ophyd import EpicsSignal, Signal
 from ophyd.signal import DerivedSignal
 from ophyd.status import Status
+from ophyd.utils import ReadOnlyError
 
-from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, fail_when_lost, put_now, pv
-from ._motor import check_limits
+from ._base import (
+    SETTLE_TIMEOUT,
+    BeamlineDevice,
+    DeviceError,
+    Move,
+    fail_when_lost,
+    published,
+    put_now,
+    pv,
+)
+from ._numbers import finite, number, positive
+from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits, common_limits
+from ._setting import Setting
 from ._timers import call_later
 
 __all__ = ["Monochromator"]
@@ -27,17 +39,49 @@ class _TrueEnergy(DerivedSignal):
     def inverse(self, value: float) -> float:
         return float(value) + float(self.parent.offset.get())
 
+    def read(self) -> dict[str, dict[str, Any]]:
+        """As the server has it now."""
+        (raw,) = self.parent.readback.read().values()
+        return {self.name: {**raw, "value": self.inverse(raw["value"])}}
 
-class Monochromator(BeamlineDevice):
+
+class _Offset(Signal):
+    """True minus monochromator energy (eV): of the edge, and the user's own."""
+
+    def get(self, **kwargs: Any) -> float:
+        offset: float = self.parent.offset_at(self.parent.edge.get())
+        return offset
+
+    def put(self, value: Any, **kwargs: Any) -> None:
+        mono = self.parent.name
+        raise ReadOnlyError(
+            f"{self.name} is the sum of the edge's offset ({mono}.edge) and your own: "
+            f"set {mono}.user_offset (eV)"
+        )
+
+    def set(self, value: Any, **kwargs: Any) -> Status:
+        self.put(value)
+        raise AssertionError
+
+
+def _edge(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be the name of an edge, or empty")
+    return value
+
+
+class Monochromator(Positioner, BeamlineDevice):
     """Energy positioner: monochromator and EPU moved together, in true photon energy.
 
-    ``true energy = monochromator energy + offset``; the offset is a property of the edge at
-    which a reference sample was measured, so plans set it from ``edge_offsets``.
+    ``true energy = monochromator energy + offset``. The offset is that of the edge at which one
+    measures (``edge``, set by plans and set back by them; 0 where none was measured) plus
+    ``user_offset``, which is the user's and which no plan touches.
 
     Parameters
     ----------
     edge_offsets : mapping of str to float, optional
-        Offset (eV) by edge name, e.g. ``{"Mn L3": 0.35}``.
+        Offset (eV) by edge name, e.g. ``{"Mn L3": 0.35}``. A whole edge, ``"Mn L"``, has that
+        of its L3.
     backlash : float
         When not 0, every move ends by coming from ``target - backlash`` (eV), so always from
         one side.
@@ -46,19 +90,26 @@ class Monochromator(BeamlineDevice):
     """
 
     energy = Cpt(_TrueEnergy, derived_from="readback", kind="hinted", doc="true energy (eV)")
-    readback = pv(EpicsSignalRO, "Energy:RBV", kind="normal", auto_monitor=True, doc="mono, eV")
+    readback = pv(FreshSignalRO, "Energy:RBV", kind="normal", auto_monitor=True, doc="mono, eV")
     setpoint = pv(
-        EpicsSignal, "Energy", kind="normal", auto_monitor=True, put_complete=True, doc="mono, eV"
+        FreshSignal, "Energy", kind="normal", auto_monitor=True, put_complete=True, doc="mono, eV"
     )
     epu_setpoint = pv(
-        EpicsSignal, "EPU", kind="normal", auto_monitor=True, put_complete=True, doc="EPU, eV"
+        FreshSignal, "EPU", kind="normal", auto_monitor=True, put_complete=True, doc="EPU, eV"
     )
-    epu_readback = pv(EpicsSignalRO, "EPU:RBV", kind="normal", auto_monitor=True, doc="EPU, eV")
-    velocity = pv(EpicsSignalRO, "Velocity", kind="config", auto_monitor=True, doc="eV/s")
-    settle = pv(EpicsSignalRO, "Settle", kind="config", auto_monitor=True, doc="after a move, s")
+    epu_readback = pv(FreshSignalRO, "EPU:RBV", kind="normal", auto_monitor=True, doc="EPU, eV")
+    velocity = pv(FreshSignalRO, "Velocity", kind="config", auto_monitor=True, doc="eV/s")
+    settle = pv(FreshSignalRO, "Settle", kind="config", auto_monitor=True, doc="after a move, s")
     halt = pv(EpicsSignal, "Stop", kind="omitted", doc="1 stops monochromator and EPU")
-    offset = Cpt(Signal, value=0.0, kind="config", doc="true minus monochromator energy (eV)")
-    backlash = Cpt(Signal, value=0.0, kind="config", doc="approach from this far below (eV)")
+    edge = Cpt(Setting, value="", check=_edge, kind="config", doc="edge whose offset applies")
+    user_offset = Cpt(
+        Setting, value=0.0, check=finite, unit="eV", kind="config", doc="added to the edge's"
+    )
+    offset = Cpt(_Offset, value=0.0, kind="config", doc="true minus monochromator energy (eV)")
+    backlash = Cpt(
+        Setting, value=0.0, check=finite, unit="eV", kind="config",
+        doc="approach from this far below",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -74,9 +125,12 @@ class Monochromator(BeamlineDevice):
     ):
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         self.energy.name = "energy"
-        self.edge_offsets = dict(edge_offsets or {})
+        self.edge_offsets = {
+            edge: number(f"{name}.edge_offsets[{edge!r}]", finite(offset), "eV")
+            for edge, offset in (edge_offsets or {}).items()
+        }
         self.backlash.put(backlash)
-        self.tolerance, self.epu_tolerance = tolerance, epu_tolerance
+        self.tolerance, self.epu_tolerance = positive(tolerance), positive(epu_tolerance)
         self._move: Move | None = None
         fail_when_lost(
             (self.setpoint, self.readback, self.epu_setpoint, self.epu_readback), self._end_move
@@ -87,9 +141,26 @@ class Monochromator(BeamlineDevice):
         """True photon energy (eV)."""
         return float(self.energy.get())
 
+    @property
+    def egu(self) -> str:
+        """Unit of the energy."""
+        return "eV"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest true energy (eV) with the present offset and backlash."""
+        low, high = common_limits(self.setpoint.limits, self.epu_setpoint.limits)
+        offset, backlash = self.offset.get(), self.backlash.get()
+        return low + offset + max(backlash, 0.0), high + offset + min(backlash, 0.0)
+
     def offset_at(self, edge: str | None) -> float:
-        """Offset (eV) found at an edge; where none was measured, the present one."""
-        return float(self.edge_offsets.get(edge or "", self.offset.get()))
+        """Offset (eV) that applies at an edge: the edge's own where it is known, plus the user's.
+
+        The one rule for all plans; it does not depend on what was measured before.
+        """
+        known = [name for name in (edge, f"{edge}3") if name in self.edge_offsets]
+        own = self.edge_offsets[known[0]] if edge and known else 0.0
+        return own + float(self.user_offset.get())
 
     def check_value(self, energy: float, *, offset: float | None = None) -> None:
         """Refuse a true energy (eV) whose approach leaves the soft limits.
@@ -97,15 +168,29 @@ class Monochromator(BeamlineDevice):
         Raises
         ------
         ophyd.utils.LimitError
+            Outside the limits, NaN, or no limits published.
+        ValueError
+            No number.
+        DeviceError
+            A velocity or a settling time with which it never arrives.
         """
+        energy = number(f"{self.name}.energy", energy, "eV")
         mono = energy - (self.offset.get() if offset is None else offset)
         for step in {mono - self.backlash.get(), mono}:
             check_limits(f"{self.name}.energy", step, self.setpoint.limits, "eV")
         check_limits(f"{self.name}.epu", mono, self.epu_setpoint.limits, "eV")
+        self.move_time(mono, mono)
 
     def move_time(self, start: float, end: float) -> float:
-        """Time (s) that the controller declares for a move between two energies (eV)."""
-        return abs(end - start) / self.velocity.get() + self.settle.get()
+        """Time (s) that the controller declares for a move between two energies (eV).
+
+        Raises
+        ------
+        DeviceError
+            It declares none: velocity not above 0, or a settling time that is none.
+        """
+        velocity = published(self.velocity, "eV/s")
+        return abs(end - start) / velocity + published(self.settle, "s", zero=True)
 
     def set(self, energy: float) -> Status:
         """Move monochromator and EPU to a true photon energy (eV).
@@ -115,11 +200,13 @@ class Monochromator(BeamlineDevice):
         ophyd.status.Status
             Fails with `DeviceError` when one of the two did not get there.
         """
+        energy = number(f"{self.name}.energy", energy, "eV")
         self.check_value(energy)
         target = energy - self.offset.get()
         approach = self.backlash.get()
         first = target - approach
-        seconds = self.move_time(self.readback.get(), first) + self.move_time(first, target)
+        here = float(self.readback.get(use_monitor=False))
+        seconds = self.move_time(here, first) + self.move_time(first, target)
         what = f"{self.name} ({self.setpoint.pvname}) going to {energy:.6g} eV"
         self._end_move(DeviceError(f"{what} instead"))
         move = Move(what, 2 * seconds + SETTLE_TIMEOUT)
@@ -157,12 +244,13 @@ class Monochromator(BeamlineDevice):
         def judge() -> None:
             move.end(self._astray(energy, use_monitor=False))
 
-        if self._astray(energy, use_monitor=True) is None:
+        # Anew: the last monitor may be of a time when it was here before.
+        if self._astray(energy, use_monitor=False) is None:
             move.end()
             return
         for readback in (self.readback, self.epu_readback):
             readback.subscribe(look, run=False)
-        # To ask anew costs a round trip, and blocks: only when no monitor comes.
+        # A controller's readback may lag behind its completion.
         patience = call_later(
             MONITOR_TIMEOUT,
             lambda: threading.Thread(target=move.attempt, args=(judge,), daemon=True).start(),
@@ -174,7 +262,6 @@ class Monochromator(BeamlineDevice):
                 readback.clear_sub(look)
 
         move.add_callback(clear)
-        look()
 
     def at(self, energy: float) -> bool:
         """Whether monochromator and EPU stand at a true energy (eV), by their last monitors."""

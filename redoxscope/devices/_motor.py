@@ -5,40 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ophyd import Component as Cpt
 from ophyd import EpicsMotor
+from ophyd.device import required_for_connection
 from ophyd.status import Status
-from ophyd.utils import LimitError
 
-from ._base import SETTLE_TIMEOUT, DeviceError, Move, fail_when_lost
+from ._base import SETTLE_TIMEOUT, DeviceError, Move, fail_when_lost, published
+from ._numbers import number
 from ._outage import survive_outages
+from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits
 
-__all__ = ["Motor", "check_limits"]
-
-
-def check_limits(name: str, value: float, limits: tuple[float, float], unit: str) -> None:
-    """Refuse a value outside ``limits``, NaN, or limits that say nothing.
-
-    EPICS reads limits (0, 0) as "no limits"; here they are an error, so that a check can
-    never pass because nobody set them.
-
-    Raises
-    ------
-    ophyd.utils.LimitError
-        Names the device, the value, the limits and the unit.
-    """
-    low, high = limits
-    if not low < high:
-        raise LimitError(
-            f"{name} publishes no soft limits (low {low:g}, high {high:g} {unit}): set them in "
-            f"the IOC before moving it"
-        )
-    if not low <= value <= high:
-        raise LimitError(
-            f"{name} = {value:.6g} {unit} is outside its soft limits, {low:g} to {high:g} {unit}"
-        )
+__all__ = ["Motor"]
 
 
-class Motor(EpicsMotor):
+class Motor(Positioner, EpicsMotor):
     """EPICS motor whose moves end in place or in an error.
 
     `ophyd.EpicsMotor` reports a stopped move as a success (ophyd#734); here the readback is
@@ -46,12 +26,17 @@ class Motor(EpicsMotor):
 
     Parameters
     ----------
-    tolerance : float
+    tolerance : float, optional
         Largest distance of the readback from the target at the end of a move, in the
-        motor's units.
+        motor's units. Without it, the motor refuses to move: units differ.
     """
 
-    def __init__(self, prefix: str, *, name: str, tolerance: float = 0.5, **kwargs: Any):
+    user_readback = Cpt(FreshSignalRO, ".RBV", kind="hinted", auto_monitor=True, doc="where it is")
+    user_setpoint = Cpt(
+        FreshSignal, ".VAL", limits=True, auto_monitor=True, doc="where it was sent"
+    )
+
+    def __init__(self, prefix: str, *, name: str, tolerance: float | None = None, **kwargs: Any):
         self.tolerance = tolerance
         self._guard: Callable[[float], None] | None = None
         self._move: Move | None = None
@@ -59,6 +44,19 @@ class Motor(EpicsMotor):
         self.user_readback.name = self.name
         survive_outages(self)
         fail_when_lost((self.user_readback, self.user_setpoint), self._end_move)
+
+    @required_for_connection
+    @user_readback.sub_value
+    def _pos_changed(self, timestamp: Any = None, value: Any = None, **kwargs: Any) -> None:
+        """As in `ophyd.EpicsMotor`, for the readback that replaces its own."""
+        self._set_position(value)
+
+    limits = EpicsMotor.limits
+    position = EpicsMotor.position
+
+    def here(self) -> float:
+        """Where it is, asked from the server now (motor units)."""
+        return float(self.user_readback.get(use_monitor=False))
 
     def guard(self, check: Callable[[float], None]) -> None:
         """Have ``check(position)`` refuse a move by raising; used by the interlock."""
@@ -78,44 +76,80 @@ class Motor(EpicsMotor):
             Outside the limits, NaN, or no limits published.
         redoxscope.optics.InterlockError
             Against the zone plate / OSA / sample geometry.
+        ValueError
+            No number.
+        DeviceError
+            No tolerance, or a velocity with which it never arrives.
         """
+        position = number(self.name, position, self.unit)
         check_limits(self.name, position, self.limits, self.unit)
+        if self.tolerance is None or not self.tolerance > 0:
+            raise DeviceError(
+                f"{self.name} ({self.prefix}): tolerance = {self.tolerance} {self.unit}, so no "
+                "move could be judged: give the motor a tolerance above 0"
+            )
+        self._speed()
         if self._guard is not None:
             self._guard(position)
 
-    def set(self, position: float, **kwargs: Any) -> Status:
+    def _speed(self) -> float:
+        return published(self.velocity, f"{self.unit}/s")
+
+    def set(
+        self,
+        position: float,
+        *,
+        timeout: float | None = None,
+        moved_cb: Callable[..., None] | None = None,
+        wait: bool = False,
+    ) -> Status:
         """Move to ``position`` (motor units) and check that it got there.
+
+        Parameters
+        ----------
+        position : float
+        timeout : float, optional
+            Longest time (s); by default what distance and velocity ask for, twice, plus 5 s.
+        moved_cb, wait
+            As for `move`.
 
         Returns
         -------
         ophyd.status.Status
-            Fails with `DeviceError` when the motor ends elsewhere, or after the time
-            that distance and velocity ask for, twice, plus 5 s.
+            Fails with `DeviceError` when the motor ends elsewhere, or after the time limit.
         """
+        position = number(self.name, position, self.unit)
         self.check_value(position)
-        velocity = abs(self.velocity.get()) or 1.0
-        timeout = 2 * abs(position - self.position) / velocity + SETTLE_TIMEOUT
+        if timeout is None:
+            timeout = 2 * abs(position - self.position) / self._speed() + SETTLE_TIMEOUT
         goal = f"{position:.6g} {self.unit}"
+        what = f"{self.name} ({self.prefix}) going to {goal}"
+        move = Move(what, timeout)
         self._end_move(DeviceError(f"{self.name} ({self.prefix}) was sent to {goal} instead"))
-        move = Move(f"{self.name} ({self.prefix}) going to {goal}", timeout)
         self._move = move
         try:
-            moved = super().set(position, **kwargs)
+            moved = EpicsMotor.move(self, position, wait=False)
         except Exception:
             move.end()
             raise
         moved.add_callback(lambda status: move.attempt(lambda: self._arrived(move, position)))
+        if moved_cb is not None:
+            move.add_callback(lambda status: moved_cb(status, obj=self))
+        if wait:
+            move.wait()
         return move
 
     def _arrived(self, move: Move, position: float) -> None:
         """Say how the move ended; ophyd's own verdict is not asked (see the class)."""
-        off = abs(self.user_readback.get() - position)
+        assert self.tolerance is not None
+        here = self.here()  # "done" may overtake the readback's monitor
+        off = abs(here - position)
         if off <= self.tolerance:
             move.end()
             return
         move.end(
             DeviceError(
-                f"{self.name} ({self.prefix}) stopped at {self.position:.6g} {self.unit}, "
+                f"{self.name} ({self.prefix}) stopped at {here:.6g} {self.unit}, "
                 f"{off:.3g} {self.unit} from its target {position:.6g} {self.unit} (tolerance "
                 f"{self.tolerance:g} {self.unit})"
             )

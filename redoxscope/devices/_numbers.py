@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
+
+from ..contract import is_number
 
 __all__ = ["finite", "flag", "number", "positive", "seconds", "zero_or_more"]
 
@@ -31,7 +32,7 @@ def _plain(value: Any) -> float:
         if value.size != 1:
             raise ValueError(f"one number is needed, this has {value.size}")
         value = value.reshape(())[()]
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+    if not is_number(value):
         raise ValueError("is not a number")
     try:
         return float(value)

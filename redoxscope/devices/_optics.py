@@ -14,18 +14,30 @@ from ..optics import MIN_GAP_UM, InterlockError, ZonePlateGeometry, check_focus,
 from ._base import BeamlineDevice, both, pv
 from ._monochromator import Monochromator
 from ._motor import Motor
+from ._numbers import number, positive
+from ._positioner import Positioner, common_limits
 
 __all__ = ["FocusedEnergy", "OrderSortingAperture", "ZonePlate"]
 
 
 class _Length(Signal):
-    """Soft signal for a length that must be a positive number."""
+    """Soft signal for a length that must be a positive number; NaN until it is set."""
 
     def check_value(self, value: float) -> None:
-        if not (math.isfinite(value) and value > 0):
+        try:
+            positive(value)
+        except ValueError as exc:
             raise InterlockError(
-                f"{self.parent.name}.{self.attr_name} = {value} must be a positive number"
-            )
+                f"{self.parent.name}.{self.attr_name} = {value!r} must be a positive number"
+            ) from exc
+
+    def put(self, value: float, **kwargs: Any) -> None:
+        self.check_value(value)
+        super().put(positive(value), **kwargs)
+
+
+def _length(doc: str) -> Cpt:
+    return Cpt(_Length, value=math.nan, kind="config", doc=doc)
 
 
 class ZonePlate(BeamlineDevice):
@@ -34,15 +46,20 @@ class ZonePlate(BeamlineDevice):
     Zero of ``z`` is the plane of the order-sorting aperture; the sample is in focus at
     ``z = -(A1·E - A0)`` (µm), so ``z`` is negative and more so at higher energy. Converters
     for motors whose zero is the sample plane are in `redoxscope.optics`.
+
+    Parameters
+    ----------
+    geometry : redoxscope.optics.ZonePlateGeometry, optional
+        Until it is given, here or with `set_geometry`, nothing that depends on it moves.
     """
 
     z = pv(Motor, "Z", kind="normal", tolerance=0.5, doc="µm, 0 = OSA plane, negative upstream")
-    diameter = Cpt(_Length, value=240.0, kind="config", doc="D (µm)")
-    outer_zone = Cpt(_Length, value=45.0, kind="config", doc="outermost zone width Δr (nm)")
-    central_stop = Cpt(_Length, value=95.0, kind="config", doc="central stop diameter (µm)")
-    osa_diameter = Cpt(_Length, value=50.0, kind="config", doc="OSA pinhole diameter (µm)")
-    a0 = Cpt(_Length, value=400.0, kind="config", doc="distance OSA to sample (µm)")
-    a1 = Cpt(_Length, value=8.7108, kind="config", doc="focal length per energy (µm/eV)")
+    diameter = _length("D (µm)")
+    outer_zone = _length("outermost zone width Δr (nm)")
+    central_stop = _length("central stop diameter (µm)")
+    osa_diameter = _length("OSA pinhole diameter (µm)")
+    a0 = _length("distance OSA to sample (µm)")
+    a1 = _length("focal length per energy (µm/eV)")
 
     def __init__(
         self,
@@ -55,13 +72,17 @@ class ZonePlate(BeamlineDevice):
     ):
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         if geometry is not None:
-            self.diameter.put(geometry.diameter_um)
-            self.outer_zone.put(geometry.outer_zone_nm)
-            self.central_stop.put(geometry.central_stop_um)
-            self.osa_diameter.put(geometry.osa_diameter_um)
-            self.a0.put(geometry.a0_um)
-            self.a1.put(geometry.a1_um_per_ev)
+            self.set_geometry(geometry)
         self.z.guard(self._check_z)
+
+    def set_geometry(self, geometry: ZonePlateGeometry) -> None:
+        """Say which zone plate and aperture are mounted, and where the sample is."""
+        self.diameter.put(geometry.diameter_um)
+        self.outer_zone.put(geometry.outer_zone_nm)
+        self.central_stop.put(geometry.central_stop_um)
+        self.osa_diameter.put(geometry.osa_diameter_um)
+        self.a0.put(geometry.a0_um)
+        self.a1.put(geometry.a1_um_per_ev)
 
     @property
     def geometry(self) -> ZonePlateGeometry:
@@ -70,8 +91,9 @@ class ZonePlate(BeamlineDevice):
         Raises
         ------
         redoxscope.optics.InterlockError
-            A length that is not a positive number.
+            It is not set, or impossible.
         """
+        self.check_set()
         return ZonePlateGeometry(
             diameter_um=self.diameter.get(),
             outer_zone_nm=self.outer_zone.get(),
@@ -81,7 +103,25 @@ class ZonePlate(BeamlineDevice):
             a1_um_per_ev=self.a1.get(),
         )
 
+    def check_set(self) -> None:
+        """Refuse to go on without a geometry.
+
+        Raises
+        ------
+        redoxscope.optics.InterlockError
+            Names what is not set.
+        """
+        names = ("diameter", "outer_zone", "central_stop", "osa_diameter", "a0", "a1")
+        missing = [name for name in names if not getattr(self, name).get() > 0]
+        if missing:
+            raise InterlockError(
+                f"{self.name}: the zone plate's geometry is not set ({', '.join(missing)}), so "
+                f"nothing near it may move: use a beamline file, or {self.name}.set_geometry("
+                "ZonePlateGeometry(…))"
+            )
+
     def _check_z(self, z_um: float) -> None:
+        self.check_set()
         check_gap(self.z.name, z_um, "zone plate and order-sorting aperture", -z_um)
 
     def check(self, energies: Sequence[float], *, sample_z_um: float = 0.0) -> None:
@@ -112,15 +152,17 @@ def check_gap(name: str, position_um: float, between: str, gap_um: float) -> Non
 class OrderSortingAperture(BeamlineDevice):
     """Order-sorting aperture on its three motors (µm); z = 0 is the plane that A0 refers to."""
 
-    x = pv(Motor, "X", kind="normal", doc="µm")
-    y = pv(Motor, "Y", kind="normal", doc="µm")
-    z = pv(Motor, "Z", kind="normal", doc="µm")
+    x = pv(Motor, "X", kind="normal", tolerance=0.5, doc="µm")
+    y = pv(Motor, "Y", kind="normal", tolerance=0.5, doc="µm")
+    z = pv(Motor, "Z", kind="normal", tolerance=0.5, doc="µm")
 
 
-class FocusedEnergy(Device):
+class FocusedEnergy(Positioner, Device):
     """Photon energy with the focus following it: monochromator, EPU and zone plate at once.
 
-    Reads as the true photon energy, key ``energy`` (eV).
+    Reads as the true photon energy, key ``energy`` (eV), which is a signal of the monochromator;
+    to bluesky it is a part of it, so that a scan of it may read the monochromator, or the whole
+    microscope, too.
     """
 
     def __init__(
@@ -132,7 +174,7 @@ class FocusedEnergy(Device):
         sample_z: Motor | None = None,
         **kwargs: Any,
     ):
-        super().__init__("", name=name, **kwargs)
+        super().__init__("", name=name, parent=monochromator.energy, **kwargs)
         self.monochromator = monochromator
         self.zone_plate = zone_plate
         self._sample_z = sample_z
@@ -143,8 +185,32 @@ class FocusedEnergy(Device):
         return self.monochromator.position
 
     @property
+    def egu(self) -> str:
+        """Unit of the energy."""
+        return "eV"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest energy (eV) that are in reach and in focus as all stands now.
+
+        NaN where nothing is allowed: without limits of a motor, or without a geometry.
+        """
+        mono, plate = self.monochromator.limits, self.zone_plate
+        try:
+            geometry, sample_z = plate.geometry, self._where_sample()
+        except InterlockError:
+            return math.nan, math.nan
+        z_low, z_high = common_limits(plate.z.limits)
+        a0, a1 = geometry.a0_um, geometry.a1
+        clear = a0 * geometry.diameter_um / (geometry.osa_diameter_um * a1)
+        lowest = max((a0 - z_high) / a1, (a0 + sample_z - z_high) / a1, clear,
+                     (a0 + max(sample_z, 0.0) + MIN_GAP_UM) / a1)  # fmt: skip
+        highest = min((a0 - z_low) / a1, (a0 + sample_z - z_low) / a1)
+        return common_limits(mono, (lowest, highest))
+
+    @property
     def hints(self) -> dict[str, Any]:
-        return {"fields": ["energy"]}
+        return {"fields": [self.monochromator.energy.name]}
 
     def read(self) -> dict[str, Any]:
         return self.monochromator.energy.read()
@@ -152,16 +218,30 @@ class FocusedEnergy(Device):
     def describe(self) -> dict[str, Any]:
         return self.monochromator.energy.describe()
 
+    def read_configuration(self) -> dict[str, Any]:
+        return {
+            **self.monochromator.read_configuration(),
+            **self.zone_plate.read_configuration(),
+        }
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {
+            **self.monochromator.describe_configuration(),
+            **self.zone_plate.describe_configuration(),
+        }
+
+    def _where_sample(self) -> float:
+        return 0.0 if self._sample_z is None else self._sample_z.here()
+
     def check_value(self, energy: float) -> None:
         """Refuse an energy (eV) against limits or geometry, before anything moves."""
+        energy = number(self.name, energy, "eV")
         self.monochromator.check_value(energy)
-        sample_z = 0.0 if self._sample_z is None else self._sample_z.position
-        self.zone_plate.check([energy], sample_z_um=sample_z)
+        self.zone_plate.check([energy], sample_z_um=self._where_sample())
 
     def focus(self, energy: float) -> float:
         """Zone plate position (µm) that focuses on the sample where it stands at an energy (eV)."""
-        sample_z = 0.0 if self._sample_z is None else self._sample_z.position
-        return focus_z(self.zone_plate.geometry, energy) + sample_z
+        return focus_z(self.zone_plate.geometry, energy) + self._where_sample()
 
     def set(self, energy: float) -> Status:
         """Move to a true photon energy (eV), in focus.
@@ -171,8 +251,10 @@ class FocusedEnergy(Device):
         redoxscope.optics.InterlockError, ophyd.utils.LimitError
             Before anything moves.
         """
+        energy = number(self.name, energy, "eV")
         self.check_value(energy)
         focus = self.focus(energy)
+        self.zone_plate.z.check_value(focus)
         moved = self.monochromator.set(energy)
         try:
             return both(moved, self.zone_plate.z.set(focus))
@@ -183,7 +265,8 @@ class FocusedEnergy(Device):
     def at(self, energy: float) -> bool:
         """Whether everything stands where a true energy (eV) is in focus."""
         off = abs(self.zone_plate.z.position - self.focus(energy))
-        return self.monochromator.at(energy) and off <= self.zone_plate.z.tolerance
+        tolerance = self.zone_plate.z.tolerance
+        return self.monochromator.at(energy) and tolerance is not None and off <= tolerance
 
     def stop(self, *, success: bool = False) -> None:
         try:

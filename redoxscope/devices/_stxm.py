@@ -11,10 +11,11 @@ from ophyd import Component as Cpt
 from ophyd import Device
 
 from ..contract import Raster, Region
+from ..optics import ZonePlateGeometry
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
-from ._motor import check_limits
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
+from ._positioner import check_limits
 from ._scanner import RasterScanner
 from ._shutter import Shutter
 from ._stage import SampleStage
@@ -42,6 +43,9 @@ class STXM(Device):
     prefix : str
         Start of every PV name. A beamline file replaces components one by one
         (`redoxscope.config`).
+    geometry : redoxscope.optics.ZonePlateGeometry, optional
+        Zone plate, aperture and A0. There is no default: until they are known, here, from the
+        beamline file or by ``zone_plate.set_geometry``, neither energy nor optics move.
     """
 
     monochromator = Cpt(Monochromator, "Mono:", kind="normal", doc="photon energy")
@@ -54,8 +58,17 @@ class STXM(Device):
     ring = Cpt(RingCurrent, "Ring:", kind="normal", doc="stored current")
     shutter = Cpt(Shutter, "Shutter:", kind="normal", doc="beam shutter")
 
-    def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        geometry: ZonePlateGeometry | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(prefix, name=name, **kwargs)
+        if geometry is not None:
+            self.zone_plate.set_geometry(geometry)
         self.energy = FocusedEnergy(
             name="energy",
             monochromator=self.monochromator,
@@ -79,18 +92,21 @@ class STXM(Device):
         return [part for part in parts if isinstance(part, LineCounter)]
 
     def _check_zone_plate_z(self, z_um: float) -> None:
-        gap = self.osa.z.position - z_um
+        self.zone_plate.check_set()
+        gap = self.osa.z.here() - z_um
         check_gap(self.zone_plate.z.name, z_um, "zone plate and order-sorting aperture", gap)
 
     def _check_osa_z(self, z_um: float) -> None:
-        name, sample = self.osa.z.name, self.zone_plate.a0.get() + self.sample_stage.z.position
+        self.zone_plate.check_set()
+        name, sample = self.osa.z.name, self.zone_plate.a0.get() + self.sample_stage.z.here()
         check_gap(name, z_um, "order-sorting aperture and sample", sample - z_um)
-        gap = z_um - self.zone_plate.z.position
+        gap = z_um - self.zone_plate.z.here()
         check_gap(name, z_um, "zone plate and order-sorting aperture", gap)
 
     def _check_sample_z(self, z_um: float) -> None:
+        self.zone_plate.check_set()
         # The gap only: with A0 outside its window the sample must still be able to retreat.
-        gap = self.zone_plate.a0.get() + z_um - self.osa.z.position
+        gap = self.zone_plate.a0.get() + z_um - self.osa.z.here()
         check_gap(self.sample_stage.z.name, z_um, "order-sorting aperture and sample", gap)
 
     def _check_raster(self, raster: Raster) -> None:
@@ -132,8 +148,8 @@ class STXM(Device):
         offset = self.monochromator.offset_at(edge)
         for energy in energies:
             self.monochromator.check_value(energy, offset=offset)
-        self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.position)
-        self._check_osa_z(self.osa.z.position)
+        self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.here())
+        self._check_osa_z(self.osa.z.here())
         for energy in (min(energies), max(energies)):
             self._check_zone_plate_z(self.energy.focus(energy))
 

@@ -23,6 +23,7 @@ from ..contract import (
     check_metadata,
 )
 from ..data import References, UndeterminedError, edge_energies, get_edge, load_references
+from ._edge import at_edge
 from ._inputs import check_device, check_energies, check_references
 from ._protocols import Microscope, Placement
 from ._run import in_run
@@ -184,21 +185,20 @@ def _energy_stack(
 
     def images() -> MsgGenerator:
         steps = (halt(stxm.scanner), close(stxm.shutter))
-        return (yield from made_safe(_images(stxm, energies, edge, place), steps))
+        return (yield from made_safe(_images(stxm, energies, place), steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator:
         return (yield from in_run(images, metadata, md, STACK_RESERVED))
 
-    return (yield from run())
+    return (yield from at_edge(stxm.monochromator, edge, run()))
 
 
 def _images(
-    stxm: Microscope, energies: list[float], edge: str | None, place: Callable[[], Placement]
+    stxm: Microscope, energies: list[float], place: Callable[[], Placement]
 ) -> MsgGenerator:
     scanner, stage = stxm.scanner, stxm.sample_stage
     yield from bps.checkpoint()
-    yield from bps.abs_set(stxm.monochromator.offset, stxm.monochromator.offset_at(edge))
     coarse = place()
     for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
         if target is not None:

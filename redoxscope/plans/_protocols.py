@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
@@ -64,8 +64,7 @@ class EnergyAxis(Movable[float], Protocol):
     """Photon energy (eV), true to an offset that belongs to an edge; arrives within tolerance."""
 
     tolerance: float
-    offset: Any
-    edge_offsets: Mapping[str, float]
+    edge: Any
 
     def offset_at(self, edge: str | None) -> float: ...
 

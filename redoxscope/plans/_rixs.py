@@ -23,6 +23,7 @@ from ..contract import (
     is_number,
 )
 from ..data import load_lines
+from ._edge import at_edge
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, Spectrometer
 from ._rixs_point import DoubtCount, event, point
@@ -229,17 +230,9 @@ def tes_calibrate(
     return explained(_calibrate(tes, mono, scan, names, user))
 
 
-def _offset(mono: EnergyAxis, edge: str | None) -> float:
-    """Offset (eV) of the monochromator; a whole edge has that of its L3."""
-    for name in () if edge is None else (edge, f"{edge}3"):
-        if name in mono.edge_offsets:
-            return float(mono.edge_offsets[name])
-    return float(mono.offset_at(None))
-
-
 def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
     """Everything that can be wrong, before anything moves."""
-    offset = _offset(mono, scan.edge)
+    offset = mono.offset_at(scan.edge)
     for energy in scan.energies:
         mono.check_value(energy, offset=offset)
     if scan.sample is not None:
@@ -259,10 +252,9 @@ def _check(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
     )
 
 
-def _settings(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> MsgGenerator:
+def _settings(tes: Spectrometer, scan: RixsScan) -> MsgGenerator:
     """Set what is asked for, and wait: a plan that ends at once sets some of it back."""
     for signal, value in (
-        (mono.offset, _offset(mono, scan.edge)),
         (tes.dwell, scan.dwell),
         (tes.windows, [str(window) for window in scan.windows]),
         (tes.pixel_limit, scan.pixels),
@@ -305,11 +297,11 @@ def _measure(
         return (yield from made_safe(_to_sample(tes, scan, _points(tes, mono, scan)), _steps(tes)))
 
     def whole() -> MsgGenerator:
-        yield from _settings(tes, mono, scan)
+        yield from _settings(tes, scan)
         run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
         return (yield from _with_shutter(tes, staged(tes, run)))
 
-    return (yield from made_safe(whole(), back))
+    return (yield from made_safe(at_edge(mono, scan.edge, whole()), back))
 
 
 def _calibrate(
@@ -343,11 +335,11 @@ def _calibrate(
         return (yield from bpp.finalize_wrapper(made_safe(there, _steps(tes)), go_back))
 
     def whole() -> MsgGenerator:
-        yield from _settings(tes, mono, scan)
+        yield from _settings(tes, scan)
         run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
         return (yield from _with_shutter(tes, staged(tes, run)))
 
-    return (yield from made_safe(whole(), back))
+    return (yield from made_safe(at_edge(mono, scan.edge, whole()), back))
 
 
 def _counters_back(tes: Spectrometer) -> Generator[Msg, Any, list[SafetyStep]]:

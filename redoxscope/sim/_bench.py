@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..data import ENERGY_RANGE
-from ..optics import ZonePlateGeometry, focus_z
+from ..optics import focus_z
 from ._clock import Clock
 from ._dastard_link import DastardLink
 from ._faults import Faults
 from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from ._ioc_holder import Holder
 from ._measured import MeasuredStack
-from ._model_beamline import BeamlineModel
+from ._model_beamline import GEOMETRY, BeamlineModel
 from ._motor_axis import motor_axis
 
 __all__ = ["Bench"]
@@ -79,7 +79,7 @@ class Bench:
         self.motors = {}
         for suffix, (low, high, velocity, start) in MOTORS.items():
             if suffix == "ZP:Z":
-                start = focus_z(ZonePlateGeometry(), energy)
+                start = focus_z(GEOMETRY, energy)
             self.motors[suffix] = motor_axis(low, high, velocity, start)(
                 prefix=prefix + suffix,
                 clock=clock,

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..optics import ZonePlateGeometry
 from ._measured import MeasuredStack
-from ._model_beamline import BeamlineModel
+from ._model_beamline import GEOMETRY, BeamlineModel
 from ._model_checks import finite
 from ._model_stage import Stage
 from ._sample import PhaseSample
@@ -90,7 +90,7 @@ def build_model(
     if isinstance(found, MeasuredStack):
         return found
     finite("a1_error", a1_error, "(relative)", -0.5, 0.5)
-    geometry = geometry or ZonePlateGeometry()
+    geometry = geometry or GEOMETRY
     kwargs.setdefault("stage", Stage(drift_um_per_h=(drift_um_per_h, 0.0)))
     return BeamlineModel(
         found, geometry=geometry, a1_true=geometry.a1 / (1 + a1_error), seed=seed, **kwargs

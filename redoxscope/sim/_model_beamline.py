@@ -42,6 +42,16 @@ class _Plane:
     second: Image | None  # second-order light, twice the energy
 
 
+GEOMETRY = ZonePlateGeometry(
+    diameter_um=240.0,
+    outer_zone_nm=45.0,
+    central_stop_um=95.0,
+    osa_diameter_um=50.0,
+    a0_um=400.0,
+)
+"""Zone plate, aperture and A0 of the simulated microscope."""
+
+
 class BeamlineModel:
     """Sample, beam, optics, detectors and stage.
 
@@ -80,7 +90,7 @@ class BeamlineModel:
         stage: Stage | None = None,
     ) -> None:
         self.sample = sample
-        self.geometry = geometry or ZonePlateGeometry()
+        self.geometry = geometry or GEOMETRY
         self.a1_true = self.geometry.a1 if a1_true is None else a1_true
         finite("zone_plate.a1_true", self.a1_true, "µm/eV", 0, 1000, open_low=True)
         self.beam = beam or Beam()

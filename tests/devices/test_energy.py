@@ -23,9 +23,9 @@ def moves(stxm, monkeypatch):
     return asked
 
 
-def test_true_energy_is_mono_plus_offset(stxm):
+def test_true_energy_is_mono_plus_offset(stxm, put):
     mono = stxm.monochromator
-    mono.offset.put(0.35)
+    put(mono.user_offset, 0.35)
     mono.set(642.0).wait(timeout=10)
     assert mono.readback.get(use_monitor=False) == pytest.approx(641.65)
     assert mono.epu_readback.get(use_monitor=False) == pytest.approx(641.65)
@@ -35,10 +35,10 @@ def test_true_energy_is_mono_plus_offset(stxm):
 
 
 @pytest.mark.parametrize("start", [630.0, 650.0])
-def test_backlash_comes_from_one_side(stxm, moves, start):
+def test_backlash_comes_from_one_side(stxm, moves, put, start):
     stxm.monochromator.set(start).wait(timeout=10)
     moves.clear()
-    stxm.monochromator.backlash.put(1.5)
+    put(stxm.monochromator.backlash, 1.5)
     stxm.monochromator.set(640.0).wait(timeout=10)
     assert moves[-2:] == [638.5, 640.0]
     assert stxm.monochromator.position == pytest.approx(640.0)
@@ -53,12 +53,12 @@ def test_limits(stxm, moves, energy):
     assert moves == []
 
 
-def test_limits_hold_for_offset_and_backlash(stxm):
-    stxm.monochromator.backlash.put(5.0)
+def test_limits_hold_for_offset_and_backlash(stxm, put):
+    put(stxm.monochromator.backlash, 5.0)
     with pytest.raises(LimitError, match="249"):
         stxm.monochromator.set(254.0)
     stxm.monochromator.backlash.put(0.0)
-    stxm.monochromator.offset.put(-2.0)
+    put(stxm.monochromator.user_offset, -2.0)
     with pytest.raises(LimitError, match="1501"):
         stxm.monochromator.set(1499.0)
 
@@ -101,11 +101,11 @@ def test_epu_makes_the_light(stxm):
     assert stxm.i0.counts.get(use_monitor=False) < 0.1 * bright
 
 
-def test_focus_follows(stxm):
+def test_focus_follows(stxm, put):
     stxm.energy.set(650.0).wait(timeout=10)
     a1 = stxm.zone_plate.a1.get()
     assert stxm.zone_plate.z.position == pytest.approx(-(a1 * 650 - 400), abs=0.5)
-    stxm.zone_plate.a0.put(500.0)
+    put(stxm.zone_plate.a0, 500.0)
     stxm.energy.set(640.0).wait(timeout=10)
     assert stxm.zone_plate.z.position == pytest.approx(-(a1 * 640 - 500), abs=0.5)
 
@@ -117,8 +117,8 @@ def test_focus_stuck(stxm, fault):
 
 
 @pytest.mark.parametrize(("a0", "says"), [(90.0, "100 µm"), (1200.0, "1161 µm")])
-def test_interlock(stxm, moves, a0, says):
-    stxm.zone_plate.a0.put(a0)
+def test_interlock(stxm, moves, put, a0, says):
+    put(stxm.zone_plate.a0, a0)
     with pytest.raises(InterlockError, match=f"zone_plate.a0 = {a0:g} µm .*{says}"):
         stxm.energy.set(640.0)
     assert moves == []

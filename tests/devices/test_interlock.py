@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ophyd.utils import LimitError
+from ophyd.utils import LimitError, ReadOnlyError
 
 from redoxscope.contract import Raster, Region
 from redoxscope.devices import DeviceError
@@ -31,9 +31,9 @@ def test_zone_plate_knows_where_the_osa_stands(stxm):
         stxm.osa.z.set(0.0).wait(timeout=10)
 
 
-def test_sample_may_retreat_whatever_a0_says(stxm):
+def test_sample_may_retreat_whatever_a0_says(stxm, put):
     """A0 outside its window must not keep the sample near the OSA."""
-    stxm.zone_plate.a0.put(2000.0)
+    put(stxm.zone_plate.a0, 2000.0)
     stxm.sample_stage.z.set(50.0).wait(timeout=10)
     stxm.sample_stage.z.set(0.0).wait(timeout=10)
 
@@ -83,13 +83,64 @@ def test_a_scan_does_not_open_a_shutter_that_somebody_closed(stxm, RE, docs):
     assert docs["stop"][0]["exit_status"] == "fail"
 
 
-def test_an_offset_found_by_hand_stays(stxm, RE):
+def test_an_offset_found_by_hand_stays(stxm, RE, put):
+    """The user's own is added to that of the edge, and no plan touches it."""
     from redoxscope.plans import energy_stack
 
-    stxm.monochromator.offset.put(0.4)
+    mono = stxm.monochromator
+    put(mono.user_offset, 0.4)
     RE(energy_stack(stxm, energies=[641.0], pixels=2, size=1))
-    assert stxm.monochromator.offset.get() == 0.4
-    assert stxm.monochromator.setpoint.get() == pytest.approx(640.6)
+    assert mono.user_offset.get() == mono.offset.get() == 0.4
+    assert mono.setpoint.get() == pytest.approx(640.6)
+
+
+def test_the_offset_does_not_depend_on_what_was_measured_before(stxm, RE, monkeypatch):
+    """A Co stack after a Mn stack once had the offset of Mn."""
+    from redoxscope.plans import energy_stack
+
+    mono = stxm.monochromator
+    monkeypatch.setitem(mono.edge_offsets, "Mn L3", 0.35)
+
+    def sent(edge, energy):
+        RE(energy_stack(stxm, edge=edge, energies=[energy], pixels=2, size=1))
+        assert mono.edge.get() == "" and mono.offset.get() == 0.0
+        return mono.setpoint.get()
+
+    assert sent("Co L3", 778.0) == pytest.approx(778.0)
+    assert sent("Mn L3", 641.0) == pytest.approx(640.65)
+    assert sent("Co L3", 778.0) == pytest.approx(778.0)
+    assert mono.offset_at("Mn L") == 0.35  # a whole edge is that of its L3
+    assert mono.offset_at("Mn L2") == mono.offset_at(None) == mono.offset_at("") == 0.0
+
+
+@pytest.mark.parametrize("at", ["set", "trigger", "collect"])
+def test_the_edge_is_set_back_whatever_ends_the_plan(stxm, RE, put, at):
+    from redoxscope.plans import energy_stack
+
+    put(stxm.monochromator.edge, "Fe L3")  # found, and none of the plan's business
+
+    def failing(plan):
+        msg, failed = next(plan), False
+        while True:
+            ours = msg.obj is not stxm.monochromator.edge
+            try:
+                if msg.command == at and ours and not failed:
+                    failed = True
+                    msg = plan.throw(RuntimeError("something went wrong"))
+                else:
+                    msg = plan.send((yield msg))
+            except StopIteration:
+                return
+
+    with pytest.raises(RuntimeError, match="went wrong"):
+        RE(failing(energy_stack(stxm, edge="Mn L3", energies=[641.0, 642.0], pixels=2, size=1)))
+    assert stxm.monochromator.edge.get() == "Fe L3"
+
+
+def test_the_sum_of_offsets_is_not_written(stxm):
+    for write in (stxm.monochromator.offset.put, stxm.monochromator.offset.set):
+        with pytest.raises(ReadOnlyError, match="set stxm_monochromator.user_offset"):
+            write(0.3)
 
 
 def test_epu_limits_count(stxm, monkeypatch):
@@ -106,3 +157,32 @@ def test_region_takes_whole_numbers_of_any_kind():
     for bad in (2.5, float("nan"), 0):
         with pytest.raises(ValueError, match=f"nx = {bad}"):
             Region((0, 0), (1, 1), (bad, 5))
+
+
+def test_a_microscope_without_geometry_moves_nothing(simulation):
+    """`STXM("BL:", name="stxm")` once had the simulator's zone plate and A0, silently."""
+    from redoxscope.devices import STXM
+    from redoxscope.session import connect
+    from redoxscope.sim._model_beamline import GEOMETRY
+
+    stxm = STXM(simulation.prefix, name="other")
+    connect(stxm)
+    try:
+        z = stxm.zone_plate.z.user_setpoint
+        before = z.get(use_monitor=False), stxm.monochromator.setpoint.get(use_monitor=False)
+        region = Region((0, 0), (1, 1), (2, 2))
+        for ask in (
+            lambda: stxm.energy.set(650.0), lambda: stxm.zone_plate.z.set(-5200.0),
+            lambda: stxm.osa.z.set(-10.0), lambda: stxm.sample_stage.z.set(10.0),
+            lambda: stxm.check_stack([650.0], region, 0.001),
+        ):  # fmt: skip
+            with pytest.raises(InterlockError, match="other_zone_plate: .*geometry is not set"):
+                ask()
+        assert before == (
+            z.get(use_monitor=False), stxm.monochromator.setpoint.get(use_monitor=False)
+        )  # fmt: skip
+    finally:
+        stxm.destroy()
+    stxm = STXM("Nowhere:", name="other", geometry=GEOMETRY)
+    assert stxm.zone_plate.geometry == GEOMETRY
+    stxm.destroy()

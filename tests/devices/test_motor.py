@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-from ophyd.sim import make_fake_device
+from ophyd.sim import (
+    FakeEpicsSignal,
+    FakeEpicsSignalRO,
+    fake_device_cache,
+    make_fake_device,
+)
 from ophyd.utils import LimitError
 from ophyd.utils.epics_pvs import AlarmSeverity
 
 from redoxscope.devices import DeviceError, Motor
+from redoxscope.devices._positioner import FreshSignal, FreshSignalRO
 
+fake_device_cache.update({FreshSignal: FakeEpicsSignal, FreshSignalRO: FakeEpicsSignalRO})
 FakeMotor = make_fake_device(Motor)
 
 
@@ -117,3 +125,77 @@ def test_guard(motor):
     with pytest.raises(ValueError, match="3.0 is too near"):
         motor.set(3.0)
     assert motor.user_setpoint.get() == 0.0
+
+
+@pytest.mark.parametrize("value", [np.float32(10), np.int64(10), np.array(10.0), np.array([10])])
+def test_any_number_is_a_position(motor, value):
+    status = motor.set(value)
+    assert type(motor.user_setpoint.get()) is float
+    travel(motor, 10.0)
+    status.wait(timeout=1)
+
+
+@pytest.mark.parametrize("value", ["10", None, True, np.bool_(True), 1j, [1.0], np.array([1, 2])])
+def test_what_is_no_number_is_refused(motor, value):
+    for ask in (motor.set, motor.move, motor.check_value):
+        with pytest.raises(ValueError, match="coarse_x = .* um: .*number"):
+            ask(value)
+    assert motor.user_setpoint.get() == 0.0
+
+
+@pytest.mark.parametrize("velocity", [0.0, -1.0, math.nan, math.inf, None])
+def test_a_velocity_with_which_it_never_arrives_is_refused(motor, velocity):
+    motor.velocity.sim_put(velocity)
+    with pytest.raises(DeviceError, match="coarse_x_velocity .*says .* um/s: "):
+        motor.set(10.0)
+    assert motor.user_setpoint.get() == 0.0
+
+
+@pytest.mark.parametrize("tolerance", [None, 0.0, math.nan])
+def test_without_a_tolerance_nothing_moves(motor, tolerance):
+    motor.tolerance = tolerance
+    with pytest.raises(DeviceError, match=r"coarse_x \(M1\): tolerance = .* um"):
+        motor.set(10.0)
+    assert motor.user_setpoint.get() == 0.0
+
+
+def test_the_readback_is_asked_when_it_is_done(motor, monkeypatch):
+    """ "Done" may overtake the monitor of the readback, which then tells of before the move."""
+    asked = []
+    get = motor.user_readback.get
+
+    def fresh(**kwargs):
+        asked.append(kwargs)
+        return 10.0 if kwargs.get("use_monitor") is False else get(**kwargs)
+
+    monkeypatch.setattr(motor.user_readback, "get", fresh)
+    status = motor.set(10.0)
+    motor.motor_done_move.sim_put(0)
+    motor.motor_done_move.sim_put(1)
+    status.wait(timeout=1)
+    assert {"use_monitor": False} in asked
+
+
+def test_move_waits(motor, monkeypatch):
+    def record(value, **kwargs):
+        put(value, **kwargs)
+        travel(motor, value)
+
+    put = motor.user_setpoint.put
+    monkeypatch.setattr(motor.user_setpoint, "put", record)
+    seen = []
+    motor.move(10.0, moved_cb=lambda status, obj: seen.append(obj))
+    assert motor.position == motor.wm() == 10.0 and seen == [motor]
+    assert (motor.low_limit, motor.high_limit) == motor.limits == (-100.0, 100.0)
+
+
+def test_ctrl_c_while_it_moves_stops_it(motor, monkeypatch):
+    stopped = []
+    monkeypatch.setattr(motor, "stop", lambda **_: stopped.append(True))
+    monkeypatch.setattr(
+        "redoxscope.devices._base.Move.wait",
+        lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        motor.move(10.0)
+    assert stopped == [True]

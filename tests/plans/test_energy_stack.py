@@ -7,7 +7,7 @@ import pytest
 
 from redoxscope.contract import LineStatus, validate_run
 
-from .conftest import ENERGIES, check_stack
+from .conftest import ENERGIES, check_stack, pages
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["arrived", "stopped by a pause"])
@@ -24,14 +24,15 @@ def test_messages(stxm, stack, monkeypatch, stopped):
     image = [("kickoff", "stxm_scanner"), ("wait", None), *line, collect, checkpoint, *line]
     end = [collect, checkpoint, ("complete", "stxm_scanner"), checkpoint, ("wait", None)]
     assert messages == [
+        ("set", "stxm_monochromator_edge"), ("wait", None),
         ("stage", "stxm"), ("subscribe", None), ("open_run", None), ("unsubscribe", None),
-        checkpoint,
-        ("set", "stxm_monochromator_offset"), ("wait", None),
+        checkpoint, ("wait", None),
         ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
         ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),
         *go, *image, ("set", "energy"), *end, *(go if stopped else []), *image, *end,
         ("stop", "stxm_scanner"), ("set", "stxm_shutter"), ("wait", None),
         ("close_run", None), ("unstage", "stxm"),
+        ("set", "stxm_monochromator_edge"), ("wait", None),
     ]  # fmt: skip
 
 
@@ -74,7 +75,9 @@ def test_edge_gives_energies_references_and_offset(stxm, RE, stack, record):
         stxm.monochromator.edge_offsets.clear()
     assert record[0][1]["references"]["names"] == ["Mn4+", "Mn3+"]
     assert stxm.monochromator.setpoint.get() == pytest.approx(645.0 - 0.25)
-    assert stxm.energy.position == pytest.approx(645.0)
+    assert pages(record)["energy"][-1] == pytest.approx(645.0)
+    assert stxm.monochromator.edge.get() == ""
+    assert stxm.energy.position == pytest.approx(644.75)  # without the edge's offset again
     focus = -(stxm.zone_plate.a1.get() * 645 - 400)
     assert stxm.zone_plate.z.position == pytest.approx(focus, abs=0.5)
 

@@ -125,12 +125,12 @@ def test_refused(stxm, name):
     refuse(stxm, says, **({"energies": [640.0], "pixels": 4, "size": 2.0} | options))
 
 
-def test_a0_outside_its_window_at_the_lowest_energy(stxm):
-    stxm.zone_plate.a0.put(1180.0)  # D_osa f / D_zp is 1162 µm at 640 eV, 1270 µm at 700 eV
+def test_a0_outside_its_window_at_the_lowest_energy(stxm, put):
+    put(stxm.zone_plate.a0, 1180.0)  # D_osa f / D_zp is 1162 µm at 640 eV, 1270 µm at 700 eV
     options = {"pixels": 4, "size": 2.0}
     refuse(stxm, ["zone_plate.a0", "1180", "1161", "640", "µm"], energies=[640.0, 700.0], **options)
     next(energy_stack(stxm, energies=[700.0], **options))
-    stxm.zone_plate.a0.put(90.0)
+    put(stxm.zone_plate.a0, 90.0)
     refuse(stxm, ["zone_plate.a0", "90", "100 µm"], energies=[640.0], **options)
 
 

@@ -34,8 +34,7 @@ class Microscope(Device):
         self.energy, self.sample_stage = make("energy"), make("stage")
         self.scanner, self.shutter = make("scanner"), make("shutter")
         self.monochromator = make("mono")
-        self.monochromator.offset = make("offset")
-        self.monochromator.offset_at = lambda edge: 0.0
+        self.monochromator.edge = Signal(name="edge", value="")
         self.line_detectors = []
 
     def check_stack(self, energies, region, dwell, *, edge=None):
@@ -56,6 +55,7 @@ class Spectrometer(Device):
         self.calibrator.lines, self.calibrator.elastic = Signal(name="l"), Signal(name="e")
         self.shutter = Part("", name="shutter", moves=moves)
         self.shutter.check_open_time = lambda seconds, what: None
+        self.shutter.check_free = lambda: None
         self.holder = Part("", name="holder", moves=moves)
         self.holder.position, self.holder.check_value = "lmr_charged", lambda value: None
         self.conditions = Device("", name="conditions")
@@ -73,12 +73,11 @@ class Spectrometer(Device):
 
 
 class Axis(Part):
-    edge_offsets: dict[str, float] = {}
     tolerance = 0.02
 
     def __init__(self, moves):
         super().__init__("", name="axis", moves=moves)
-        self.offset = Signal(name="offset")
+        self.edge = Signal(name="edge", value="")
 
     def offset_at(self, edge):
         return 0.0

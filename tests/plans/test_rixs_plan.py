@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,11 +28,10 @@ class Part(SimpleNamespace):
 
 
 class FakeMono(Part):
-    edge_offsets = {"Co L3": 0.25}
     tolerance = 0.02
 
     def offset_at(self, edge):
-        return 0.0
+        return {"Co L": 0.25}.get(edge, 0.0)
 
     def check_value(self, energy, *, offset=None):
         if not 400 <= energy - (offset or 0.0) <= 1100:
@@ -73,7 +73,7 @@ class FakeTES(Part):
 
 @pytest.fixture
 def mono():
-    return FakeMono(name="mono", offset=Part(name="offset"))
+    return FakeMono(name="mono", edge=Part(name="edge", get=lambda: "found"))
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_settings_come_before_staging_and_safety_before_the_end(tes, mono):
     plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1, pixels=64, windows=["TFY"])
     messages = told(plan)
     assert settings(messages) == {
-        "offset": 0.0,
+        "edge": "",
         "dwell": 0.5,
         "windows": ["TFY"],
         "pixel_limit": 64,
@@ -166,6 +166,7 @@ def test_settings_come_before_staging_and_safety_before_the_end(tes, mono):
         ("close_run", None),
         ("unstage", "tes"),
         ("unstage", "shutter"),
+        ("set", "edge", "found"),
     ]
 
 
@@ -180,9 +181,25 @@ def test_an_edge_brings_energies_dwell_windows_and_pixels(tes, mono):
     assert sum(m.command == "save" for m in messages) == start["num_points"] + 1
 
 
-def test_an_edge_takes_the_offset_of_its_l3(tes, mono):
-    assert settings(told(rixs_map(tes, mono, edge="Co L", passes=1)))["offset"] == 0.25
-    assert settings(told(rixs_map(tes, mono, edge="Mn L", passes=1)))["offset"] == 0.0
+@pytest.mark.parametrize("failing", [False, True])
+def test_the_edge_applies_for_as_long_as_the_plan_runs(tes, mono, failing):
+    plan = rixs_map(tes, mono, edge="Co L", passes=1)
+    edges, message = [], next(plan)
+    with suppress(StopIteration, RuntimeError):
+        while True:
+            if message.command == "set" and message.obj is mono.edge:
+                edges.append(message.args[0])
+            if failing and message.command == "trigger":
+                message = plan.throw(RuntimeError("server gone"))
+            else:
+                message = plan.send(None)
+    assert edges == ["Co L", "found"]
+
+
+def test_energies_are_checked_with_the_offset_of_the_edge(tes, mono):
+    with pytest.raises(LimitError):
+        next(rixs_map(tes, mono, edge="Co L", energies=[400.1], passes=1))
+    next(rixs_map(tes, mono, edge="Mn L", energies=[400.1], passes=1))
 
 
 def test_streams_of_a_run(tes, mono):
@@ -205,7 +222,13 @@ def test_a_failure_still_announces_the_photons_and_closes(tes, mono):
             message = plan.send(None)
     assert after[0] == ("collect", "photons")
     assert ("stop", "tes") in after and ("set", "shutter") in after
-    assert [command for command, _ in after][-3:] == ["close_run", "unstage", "unstage"]
+    assert [command for command, _ in after][-5:] == [
+        "close_run",
+        "unstage",
+        "unstage",
+        "set",
+        "wait",
+    ]
 
 
 def test_a_shutter_that_somebody_else_has_is_refused_before_the_first_message(tes, mono):

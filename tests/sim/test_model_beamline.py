@@ -1,13 +1,15 @@
 """Beam, optics, detectors and stage of the simulated beamline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from redoxscope.data import edge_energies, load_references
-from redoxscope.optics import ZonePlateGeometry
 from redoxscope.sim._beam import Beam
 from redoxscope.sim._detector import CountingDetector
 from redoxscope.sim._model import BeamlineModel, build_model, open_sample
+from redoxscope.sim._model_beamline import GEOMETRY
 from redoxscope.sim._model_image import blur
 from redoxscope.sim._model_stage import Stage
 from redoxscope.sim._sample import PhaseSample
@@ -162,7 +164,7 @@ def test_wide_blur_agrees_with_the_direct_one():
 
 def test_osa_clips_the_cone():
     assert model().osa_clearance(640) == 1
-    clipped = model(geometry=ZonePlateGeometry(a0_um=1500))
+    clipped = model(geometry=replace(GEOMETRY, a0_um=1500))
     assert clipped.osa_clearance(602) == pytest.approx((1092.0 / 1500) ** 2, rel=1e-3)
 
 
