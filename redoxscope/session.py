@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -81,9 +80,9 @@ class Session:
         tes: bool = False,
         timeout: float = CONNECT_TIMEOUT,
     ):
-        from bluesky.preprocessors import SupplementalData
-
+        from ._baseline import Baseline
         from ._engine import make_engine
+        from ._metadata import Metadata, ScanNumbers
         from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .catalog import CatalogWriter
@@ -117,13 +116,15 @@ class Session:
             self.stxm.destroy()
             sys.setswitchinterval(self._switch_interval)
             raise
-        self.RE = make_engine({}, scan_id_source=_ScanNumbers(data / "scan_id"))
+        self.RE = make_engine(
+            Metadata(data / "metadata.json"), scan_id_source=ScanNumbers(data / "scan_id")
+        )
         self.RE.preprocessors.append(self._unless_ending)
         self.RE.md["beamline_id"] = config.name
         self.RE.md["simulated"] = config.simulated
         stxm = self.stxm
         self.RE.preprocessors.append(
-            SupplementalData(baseline=[stxm.zone_plate, stxm.osa, stxm.sample_stage])
+            Baseline(baseline=[stxm.zone_plate, stxm.osa, stxm.sample_stage])
         )
         # In this order: what must not be lost, then what is shown, then what is stored.
         self.log = DocumentLog(data / "documents")
@@ -284,26 +285,6 @@ class Session:
         self.close()
         if self.ended_by is not None:
             raise SystemExit(128 + self.ended_by)
-
-
-class _ScanNumbers:
-    """Scan numbers that go on from session to session, kept in a file."""
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    def __call__(self, md: Mapping[str, Any]) -> int:
-        try:
-            last = int(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            last = 0
-        except ValueError as exc:
-            log.warning("%s is damaged (%s): scan numbers start again at 1", self._path, exc)
-            last = 0
-        new = self._path.with_suffix(f".{os.getpid()}")
-        new.write_text(str(last + 1), encoding="utf-8")
-        new.replace(self._path)
-        return last + 1
 
 
 class _Lazily:

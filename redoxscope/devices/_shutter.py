@@ -67,8 +67,12 @@ class Shutter(BeamlineDevice):
         real = isinstance(self.mode, EpicsSignalBase)  # not a fake of it, in somebody's test
         self._owner = Owner(self.pvs["Owner"] if real else None)
 
-    def destroy(self) -> None:
+    def disown(self) -> None:
+        """Let others have it, and hang up to the PV that named who has it."""
         self._owner.destroy()
+
+    def destroy(self) -> None:
+        self.disown()
         super().destroy()
 
     def check_free(self) -> None:

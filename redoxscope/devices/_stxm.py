@@ -85,6 +85,10 @@ class STXM(Device):
             self.shutter,
         )
 
+    def destroy(self) -> None:
+        self.shutter.disown()  # ophyd destroys the signals of a part, not the part
+        super().destroy()
+
     @property
     def line_detectors(self) -> list[LineCounter]:
         """Every counter that is gated by the scanner."""

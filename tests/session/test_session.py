@@ -68,14 +68,6 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     assert {"primary", "baseline"} <= set(run)
 
 
-def test_scan_numbers_go_on_from_session_to_session(tmp_path):
-    from redoxscope.session import _ScanNumbers
-
-    first = _ScanNumbers(tmp_path / "scan_id")
-    assert [first({}), first({})] == [1, 2]
-    assert _ScanNumbers(tmp_path / "scan_id")({}) == 3
-
-
 def test_namespace_has_what_the_shell_promises(session):
     names = session.namespace()
     assert {"RE", "cat", "bp", "bps", "bpp", "stxm", "energy_stack"} <= set(names)

@@ -1,0 +1,96 @@
+"""The session's baseline: optics and stages, read at the beginning and end of every run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+
+__all__ = ["Baseline"]
+
+log = logging.getLogger("redoxscope.session")
+
+NAME = "baseline"
+_BEFORE = ("monitor", "subscribe", "unsubscribe", "null")
+"""Messages that may come between a run's opening and its plan's own baseline."""
+
+MsgGenerator = Generator[Msg, Any, Any]
+
+
+class Baseline(bpp.SupplementalData):
+    """As bluesky's `SupplementalData`, but shares its stream with a plan that has a baseline too.
+
+    ``bpp.baseline_wrapper`` around a plan would declare the stream a second time; here its devices
+    and the session's are read into one event.
+    """
+
+    def __call__(self, plan: MsgGenerator) -> MsgGenerator:
+        plan = bpp.fly_during_wrapper(plan, self.flyers)
+        plan = bpp.monitor_during_wrapper(plan, self.monitors)
+        return (yield from _read_with(plan, list(self.baseline)))
+
+
+def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
+    if not devices:
+        return (yield from plan)
+    due: set[Any] = set()  # runs that have just been opened
+    shared: dict[Any, list[Any]] = {}  # what is added to the plan's own baseline, by run
+    reading: set[Any] = set()  # runs with an event of it open
+
+    def read(run: Any, *, first: bool) -> MsgGenerator:
+        def readings() -> MsgGenerator:
+            if first:
+                yield from bps.declare_stream(*devices, name=NAME)
+            yield from bps.trigger_and_read(devices, name=NAME)
+
+        yield from readings() if run is None else bpp.set_run_key_wrapper(readings(), run)
+
+    def begin(msg: Msg) -> MsgGenerator:
+        yield from read(msg.run, first=True)
+        if msg.command == "close_run":
+            return (yield from end(msg))
+        return (yield msg)
+
+    def end(msg: Msg) -> MsgGenerator:
+        early = msg.kwargs.get("exit_status") not in (None, "success")
+        try:
+            yield from read(msg.run, first=False)
+        except Exception as exc:
+            if not early:
+                raise
+            # What ended the run is what counts, and its stop document.
+            log.warning("no baseline at the end of the run: %s", exc.__cause__ or exc)
+        return (yield msg)
+
+    def saved(msg: Msg) -> MsgGenerator:
+        for device in shared[msg.run]:
+            yield Msg("read", device, run=msg.run)
+        return (yield msg)
+
+    def look(msg: Msg) -> tuple[MsgGenerator | None, None]:
+        name, run = msg.kwargs.get("name"), msg.run
+        if msg.command == "open_run":
+            due.add(run)
+            shared.pop(run, None)
+        elif run in due and msg.command == "declare_stream" and name == NAME:
+            due.discard(run)
+            taken = {key for device in msg.args for key in device.describe()}
+            shared[run] = [d for d in devices if taken.isdisjoint(d.describe())]
+            return bpp.single_gen(msg._replace(args=(*msg.args, *shared[run]))), None
+        elif run in due and msg.command not in _BEFORE:
+            due.discard(run)
+            return begin(msg), None
+        elif run in shared and msg.command == "create" and name == NAME:
+            reading.add(run)
+        elif run in reading and msg.command in ("save", "drop"):
+            reading.discard(run)
+            return (saved(msg) if msg.command == "save" else None), None
+        elif msg.command == "close_run" and run not in shared:
+            return end(msg), None
+        return None, None
+
+    return (yield from bpp.plan_mutator(plan, look))

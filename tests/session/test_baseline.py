@@ -1,0 +1,92 @@
+"""The session's baseline, alone and together with a plan's own."""
+
+from __future__ import annotations
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import pytest
+from ophyd.sim import SynAxis
+
+from redoxscope._baseline import Baseline
+
+
+@pytest.fixture
+def axes():
+    return [SynAxis(name=name) for name in ("a", "b", "c")]
+
+
+@pytest.fixture
+def run(RE, docs, axes):
+    """Run a plan with a and b as the session's baseline; keys of the two events."""
+    RE.preprocessors.append(Baseline(baseline=axes[:2]))
+
+    def start(plan):
+        RE(plan)
+        streams = {d["uid"]: d["name"] for d in docs["descriptor"]}
+        assert list(streams.values()).count("baseline") == 1
+        events = [d for d in docs["event"] if streams[d["descriptor"]] == "baseline"]
+        assert len(events) == 2
+        return [set(event["data"]) for event in events]
+
+    return start
+
+
+OWN = {"a", "a_setpoint", "b", "b_setpoint"}
+THIRD = {"c", "c_setpoint"}
+
+
+def test_alone(run, axes):
+    assert run(bp.count([axes[2]])) == [OWN, OWN]
+
+
+def test_with_the_plans_own(run, axes):
+    assert run(bpp.baseline_wrapper(bp.count([]), [axes[2]])) == [OWN | THIRD] * 2
+
+
+def test_with_the_same_device_in_the_plans_own(run, axes):
+    assert run(bpp.baseline_wrapper(bp.count([]), [axes[0], axes[2]])) == [OWN | THIRD] * 2
+
+
+def test_with_a_monitor_in_between(run, axes):
+    plan = bpp.baseline_wrapper(bp.count([]), [axes[2]])
+    assert run(bpp.monitor_during_wrapper(plan, [axes[1].readback])) == [OWN | THIRD] * 2
+
+
+def test_a_run_without_anything(run):
+    def empty():
+        yield from bps.open_run()
+        yield from bps.close_run()
+
+    assert run(empty()) == [OWN, OWN]
+
+
+def test_a_plan_that_fails_is_told_by_its_own_error(RE, docs, axes, caplog):
+    RE.preprocessors.append(Baseline(baseline=axes[:1]))
+    detector = SynAxis(name="det")
+
+    def broken(*_):
+        raise OSError("the IOC is gone")
+
+    def dies():
+        axes[0].read = broken
+        raise RuntimeError("the scanner failed")
+
+    detector.trigger = dies
+    with pytest.raises(RuntimeError, match="the scanner failed"):
+        RE(bp.count([detector]))
+    (stop,) = docs["stop"]
+    assert (stop["exit_status"], stop["reason"]) == ("fail", "the scanner failed")
+    assert "no baseline at the end of the run: the IOC is gone" in caplog.text
+
+
+@pytest.mark.slow
+def test_around_a_stack_of_a_session(tmp_path):
+    from redoxscope import start_session
+    from redoxscope.plans import energy_stack
+
+    with start_session(speed=50, data=tmp_path) as s:
+        plan = energy_stack(s.stxm, energies=[640, 641], pixels=4, size=1.0)
+        s.RE(bpp.baseline_wrapper(plan, [s.stxm.ring, s.stxm.zone_plate]))
+        data = s.cat[-1]["baseline"].read()
+        assert data["stxm_zone_plate_z"].shape == (2,) and data["stxm_osa_x"].shape == (2,)
