@@ -180,16 +180,18 @@ class StackReader:
         i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
         x = np.asarray(data.get("sample_x", self.x), dtype=np.float64)
         y = np.asarray(data.get("sample_y", self.y[line]), dtype=np.float64)
-        if x.shape == self.x.shape and np.isfinite(x).all():
+        status = int(data.get("line_status", LineStatus.OK))
+        taken = status in TAKEN
+        if not taken:  # whatever the scanner says of it: it is not to be believed
+            counts = np.full(self.shape[1], np.nan)
+            i0 = None if i0 is None else counts
+        elif x.shape == self.x.shape and np.isfinite(x).all():
             if x[0] > x[-1]:  # a line flown backwards
                 counts, x = counts[::-1], x[::-1]
                 i0 = None if i0 is None else i0[::-1]
             self.x = x
-        if np.isfinite(y).any():
+        if taken and np.isfinite(y).any():
             self.y[line] = np.nanmean(y)
-        status = int(data.get("line_status", LineStatus.OK))
-        if status not in TAKEN:  # whatever the scanner says of it: it is not to be believed
-            counts = np.full(self.shape[1], np.nan)
         self.fit.set_line(k, line, counts, i0)
         self.status[k, line] = min(max(status, 0), 127)
         self._newest = k

@@ -37,13 +37,15 @@ LINE_KEYS = ("line", "line_status", *UNITS)
 class LineStatus(IntEnum):
     """How a line came about.
 
-    ``OK`` at the first try, ``RETRIED`` after one failed try, ``MISSED`` not at all: the
-    counts of a missed line are NaN.
+    ``OK`` at the first try, ``RETRIED`` after one or more failed tries, ``MISSED`` not at all:
+    the counts of a missed line are NaN. ``DISTURBED``: flown, but something was not as asked for
+    (moved by somebody else, no beam); its counts are kept and must not be used.
     """
 
     OK = 0
     RETRIED = 1
     MISSED = 2
+    DISTURBED = 3
 
 
 def line_of(seq_num: int, ny: int) -> tuple[int, int]:
@@ -278,9 +280,10 @@ def _wrong_page(
                 missing = [math.isnan(v) for v in values]
                 if status == LineStatus.MISSED and not all(missing):
                     wrong.append(f"{where}{key} of a missed line is not all NaN")
-                if status != LineStatus.MISSED and any(missing) and not all(missing):
+                taken = status in (LineStatus.OK, LineStatus.RETRIED)
+                if taken and any(missing) and not all(missing):
                     wrong.append(f"{where}{key} holds NaN in a line that was taken")
-                if status != LineStatus.MISSED and all(missing) and key != "i0":
+                if taken and all(missing) and key != "i0":
                     wrong.append(f"{where}{key} is NaN in a line that was taken")
         if len({stamps[key][i] for key in keys}) != 1 or not stamps["line"][i] > 1e9:
             wrong.append(f"{where}time stamps are not one time in s since 1970")

@@ -26,6 +26,7 @@ __all__ = [
     "published",
     "put_now",
     "pv",
+    "settle",
     "suffixes",
     "then",
 ]
@@ -118,13 +119,15 @@ class Move(Status):
         limit = seconds(f"{what}: time limit", timeout)
         super().__init__()
         self.what = what
-        late = DeviceError(f"{what}: not done within {limit:.3g} s")
-        self._timer = call_later(limit, lambda: self.end(late))
+        self._timer = call_later(limit, lambda: self.end(self._late(limit)))
+
+    def _late(self, limit: float) -> DeviceError:
+        return DeviceError(f"{self.what}: not done within {limit:.3g} s")
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish it, or fail it with ``error``."""
         self._timer.cancel()
-        _settle(self, error)
+        settle(self, error)
 
     def attempt(self, step: Callable[[], None]) -> None:
         """Run a step of it from a callback thread, where nobody would see it fail."""
@@ -151,17 +154,17 @@ def then(first: Status, action: Callable[[], Status | None]) -> Status:
     whole = Status()
 
     def second_done(status: Status) -> None:
-        _settle(whole, status.exception(timeout=0))
+        settle(whole, status.exception(timeout=0))
 
     def first_done(status: Status) -> None:
         error = status.exception(timeout=0)
         if error is not None:
-            _settle(whole, error)
+            settle(whole, error)
             return
         try:
             second = action()
         except Exception as exc:  # it runs in a callback thread: the status carries it
-            _settle(whole, exc)
+            settle(whole, exc)
             return
         if second is None:
             whole.set_finished()
@@ -188,7 +191,7 @@ def both(*parts: Status) -> Status:
             last = left == 0
         error = status.exception(timeout=0)
         if error is not None or last:
-            _settle(whole, error)
+            settle(whole, error)
 
     for part in parts:
         part.add_callback(part_done)
@@ -256,7 +259,7 @@ def logged(log: logging.Logger, name: str, action: Callable[[], None]) -> None:
         log.error("%s: not halted: %s. CHECK IT BY HAND.", name, exc)
 
 
-def _settle(status: Status, error: BaseException | None) -> None:
+def settle(status: Status, error: BaseException | None) -> None:
     """Finish a status, or fail it; without effect on one that is finished or failed."""
     if isinstance(error, StatusTimeoutError) or not isinstance(error, Exception | None):
         error = DeviceError(str(error))  # ophyd keeps the former type for itself

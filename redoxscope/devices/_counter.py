@@ -9,6 +9,7 @@ from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
 from ._base import SETTLE_TIMEOUT, BeamlineDevice, pv
+from ._lines import LineArray
 
 __all__ = ["LineCounter", "RingCurrent"]
 
@@ -32,7 +33,7 @@ class LineCounter(BeamlineDevice):
         EpicsSignalRO, "Saturation", kind="config", auto_monitor=True, doc="rate limit, counts/s"
     )
     acquire = pv(EpicsSignal, "Acquire", kind="omitted", put_complete=True, doc="count a point")
-    line = pv(EpicsSignalRO, "Line", kind="omitted", auto_monitor=True, doc="counts per pixel")
+    line = pv(LineArray, "Line", kind="omitted", auto_monitor=True, doc="counts per pixel")
     index = pv(EpicsSignalRO, "Index", kind="omitted", auto_monitor=True, doc="lines finished")
 
     def __init__(

@@ -7,15 +7,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ophyd import Signal
+import numpy as np
+from ophyd import EpicsSignalRO, Signal
 
-from ._base import fail_when_lost
+from ._base import DeviceError, fail_when_lost
 
-__all__ = ["LineJoiner", "Parts"]
+__all__ = ["LineArray", "LineJoiner", "Parts"]
 
 Source = tuple[Signal, Mapping[str, Signal]]
 Parts = dict[str, dict[str, Any]]
 """Values of one line, by source and signal."""
+
+
+class LineArray(EpicsSignalRO):
+    """Array PV of a line; Channel Access hands out an array of one element as a scalar."""
+
+    def _fix_type(self, value: Any) -> Any:
+        value = super()._fix_type(value)
+        return value if value is None else np.atleast_1d(value)
+
+    def _read_changed(self, value: Any = None, **kwargs: Any) -> None:
+        super()._read_changed(value=None if value is None else np.atleast_1d(value), **kwargs)
 
 
 class LineJoiner:
@@ -34,6 +46,8 @@ class LineJoiner:
         when some were lost; ``time`` is the time stamp of the first source's index (s).
     on_error : callable
         ``on_error(exception)``, for what would else be lost in a callback thread.
+    on_lost : callable
+        ``on_lost(error)`` when one of the PVs disconnects; the error names it.
     """
 
     def __init__(
@@ -41,6 +55,7 @@ class LineJoiner:
         sources: Mapping[str, Source],
         on_line: Callable[[int, int, Parts | None, float], None],
         on_error: Callable[[Exception], None],
+        on_lost: Callable[[DeviceError], None],
     ):
         self._sources = dict(sources)
         self._first = next(iter(self._sources))
@@ -57,7 +72,12 @@ class LineJoiner:
             for key, signal in signals.items():
                 signal.subscribe(self._keep(name, key), run=False)
             index.subscribe(self._advance(name), run=False)
-            fail_when_lost((index, *signals.values()), on_error)
+            fail_when_lost((index, *signals.values()), on_lost)
+
+    @property
+    def signals(self) -> list[Signal]:
+        """Every signal that a line needs."""
+        return [sig for index, own in self._sources.values() for sig in (index, *own.values())]
 
     def origin(self, *, ask: bool) -> dict[str, int]:
         """Index of every source while the scanner is idle.

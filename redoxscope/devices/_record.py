@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ophyd import Signal
 
 from ..contract import LineStatus
-from ._counter import LineCounter
+from ._counter import LineCounter, RingCurrent
 
 __all__ = ["LineRecord", "Row"]
 
@@ -42,6 +43,33 @@ class LineRecord:
         self.detectors = tuple(detectors)
         self.scalars = dict(scalars)
         self._x, self._y, self._info = x, y, info
+        self._latest: dict[Signal, Any] = {}
+        for signal in self.scalars.values():
+            source = getattr(signal, "derived_from", signal)
+            source.subscribe(self._keep(source), run=False)
+
+    def _keep(self, source: Signal) -> Callable[..., None]:
+        def keep(*, value: Any, **_: Any) -> None:
+            self._latest[source] = value
+
+        return keep
+
+    def scalar(self, key: str) -> Any:
+        """Value of a scalar when the line came, in the order in which the monitors came.
+
+        What ``get()`` returns may be newer than the line: it does not wait for its turn.
+        """
+        signal = self.scalars[key]
+        source = getattr(signal, "derived_from", signal)
+        if source not in self._latest:
+            return _plain(signal.get())
+        value = self._latest[source]
+        return _plain(value if source is signal else signal.inverse(value))
+
+    def ring_current(self) -> float:
+        """Stored current (mA) when the line came; NaN where it is not recorded or no number."""
+        value = self.scalar(RingCurrent.field) if RingCurrent.field in self.scalars else None
+        return float(value) if isinstance(value, (int, float)) else math.nan
 
     def row(
         self,
@@ -67,7 +95,7 @@ class LineRecord:
         counts : mapping
             By the detectors' ``field``.
         """
-        row: dict[str, Any] = {key: _plain(sig.get()) for key, sig in self.scalars.items()}
+        row: dict[str, Any] = {key: self.scalar(key) for key in self.scalars}
         row["line"] = line
         row["line_status"] = int(status)
         row["sample_x"] = _fit(own.get("x"), nx)
@@ -110,6 +138,6 @@ def _fit(values: Any, nx: int) -> list[float]:
     """Plain list of ``nx`` floats; what is missing is NaN."""
     line = np.full(nx, np.nan)
     if values is not None:
-        got = np.asarray(values, float)[:nx]
+        got = np.atleast_1d(np.asarray(values, float))[:nx]
         line[: len(got)] = got
     return line.tolist()

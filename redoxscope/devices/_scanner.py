@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from bluesky.utils import NoReplayAllowed
@@ -14,21 +12,23 @@ from ophyd import Signal
 from ophyd.status import Status
 
 from ..contract import LineStatus, Raster
-from ._base import DeviceError, done, logged, put_now, then
+from ._asked import Asked, misplaced, wrong_lengths
+from ._base import DeviceError, done, logged, put_now, settle
+from ._beam import BEAM_POLL, Beam, BeamKeeper
 from ._counter import LineCounter
+from ._flight import ANSWER, Flight
 from ._lines import LineJoiner, Parts
 from ._owner import BeamlineBusyError
 from ._record import LineRecord, Row
-from ._scanner_pvs import ScannerPVs, ScannerState
+from ._scanner_pvs import ScannerState
 from ._shutter import Shutter
-from ._timers import Watchdog
 
 __all__ = ["RasterScanner", "ScannerState"]
 
 log = logging.getLogger("redoxscope.scanner")
 
 
-class RasterScanner(ScannerPVs):
+class RasterScanner(Flight):
     """Scanner that flies the lines of an image by itself and publishes each when it is done.
 
     As a bluesky flyer: ``prepare`` takes a `Raster`, ``kickoff`` flies all its lines,
@@ -36,7 +36,11 @@ class RasterScanner(ScannerPVs):
     lines that are, in order, and ``complete`` ends the image. A line that was missed, lost on
     the way or never ended is flown again from its start before any later line is handed
     out, ``retries`` times; after that it is handed out as missed, all NaN (never ended: the
-    status fails).
+    status fails). The same for a line during which something was not as asked for: its energy
+    and focus are set again, it is flown again, and after that it is handed out as disturbed;
+    what only its owner may move back ends the image. A line without beam is tried again for
+    ``beam_patience`` seconds. While the controller does not answer, nothing is lost for
+    ``outage`` seconds.
 
     It halts in ``pause``, ``stop`` and ``unstage`` (the RunEngine never calls ``stop`` on a
     flyer), and ``resume`` goes on with the first line not yet handed out. Because it does, it
@@ -47,31 +51,22 @@ class RasterScanner(ScannerPVs):
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
-        self._lock = threading.RLock()
         self._record: LineRecord | None = None
-        self._joiner: LineJoiner | None = None
-        self._shutter: Shutter | None = None
+        self._asked: Asked | None = None
         self._guard: Callable[[Raster], None] | None = None
-        self._raster: Raster | None = None
         self._ready: deque[Row] = deque()
-        self._waiter: Status | None = None
-        self._error: Exception | None = None
-        self._next = 0
+        self._origin: tuple[float, float] | None = None
         self._tried: dict[int, int] = {}
-        self._image_open = False  # between kickoff and complete
-        self._mine = False  # this client had it fly, and has not seen it at rest since
-        self._flight = 0  # counts interruptions: what belongs to an earlier one is void
-        self._armed = False  # lines that arrive now belong to the image
-        self._clean = False  # every line flown so far has arrived
-        self._watchdog = Watchdog(self._late)
+        self._beam = BeamKeeper(name)
 
     def attach(
         self,
         detectors: Sequence[LineCounter],
         scalars: Mapping[str, Signal],
         shutter: Shutter | None = None,
+        asked: Asked | None = None,
     ) -> None:
-        """Name what is recorded with every line, and what lets the beam in.
+        """Name what is recorded with every line, what lets the beam in, and what must hold.
 
         Parameters
         ----------
@@ -81,17 +76,22 @@ class RasterScanner(ScannerPVs):
             Monitored signals, one value per line, by data key.
         shutter : Shutter, optional
             Made to follow the scanner before every flight (a pause closes it).
+        asked : Asked, optional
+            What must stay where it was asked to be while lines are flown.
         """
         if self._joiner is not None:
             raise RuntimeError(f"{self.name}: detectors are attached already")
         self._record = LineRecord(detectors, scalars, x=self.x, y=self.y, info=self.info)
         self._shutter = shutter
+        self._asked = asked
         own = {"x": self.x, "y": self.y, "info": self.info}
         sources = {self.name: (self.index, own)}
         for det in detectors:
             sources[det.field] = (det.index, {"line": det.line})
-        self._joiner = LineJoiner(sources, self._line_arrived, self._fail_image)
+        self._joiner = LineJoiner(sources, self._line_arrived, self._fail_image, self._lost)
         self.state.subscribe(self._state_changed, run=False)
+        if shutter is not None:
+            shutter.status.subscribe(self._blade_moved, run=False)
 
     def guard(self, check: Callable[[Raster], None]) -> None:
         """Have ``check(raster)`` refuse a raster by raising; used by the interlock."""
@@ -100,23 +100,32 @@ class RasterScanner(ScannerPVs):
     # -- bluesky's verbs ------------------------------------------------------------------
 
     def prepare(self, raster: Raster) -> Status:
-        """Write the raster's parameters that differ from the present ones, and read them back."""
+        """Write the raster's parameters that differ from the present ones, and read them back.
+
+        Where the stage and the optics stand now is where they have to stay.
+        """
         if self._record is None:
             raise RuntimeError(f"{self.name}: attach detectors before prepare")
         if self._guard is not None:
             self._guard(raster)
-        with self._lock:
+        with self._locked():
             self._raster = raster
             self._forget()
+            self._beam.begin()
+        if self._asked is not None:
+            self._origin = self._asked.pin(raster)
         return self._write(raster)
 
     def kickoff(self) -> Status:
         """Fly every line of the prepared raster; done when the controller was told to."""
         if self._raster is None:
             raise RuntimeError(f"{self.name}: kickoff before prepare")
-        with self._lock:
+        held = self._conditions([] if self._asked is None else self._asked.held())
+        with self._locked():
             self._forget()
-            self._tried = {}
+            self._held = held
+            self._tried, self._outages = {}, {}
+            self._beam.begin_image()
             self._error = None
             self._next = 0
             self._image_open = True
@@ -125,31 +134,41 @@ class RasterScanner(ScannerPVs):
     def trigger(self) -> Status:
         """Status that is done when a line is ready to collect, or the image is finished.
 
-        It fails with `DeviceError` when a line never ends, the controller reports an error,
-        or a PV disconnects.
+        It fails with `DeviceError` when a line never ends, the controller reports an error or
+        does not come back, something was moved that only its owner may move back, or, whatever
+        happens, when there is no line for far too long. A pause stops the clock.
+
+        Raises
+        ------
+        DeviceError
+            No image is being flown.
         """
-        with self._lock:
+        with self._locked():
+            if not (self._image_open or self._error or self._has_news()):
+                raise DeviceError(f"{self.name}: trigger, but no image is being flown")
             if self._waiter is None or self._waiter.done:
                 self._waiter = Status()
             waiter = self._waiter
+            if self._image_open:
+                self._patience.feed(self._longest_wait())
             self._notify()
         return waiter
 
     @property
     def flown(self) -> bool:
         """Whether every line of the image is ready to collect, or was collected."""
-        with self._lock:
+        with self._locked():
             return self._raster is None or self._next >= self._raster.ny
 
     @property
     def finished(self) -> bool:
         """Whether every line of the image was handed out."""
-        with self._lock:
+        with self._locked():
             return self._raster is None or (self._next >= self._raster.ny and not self._ready)
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         """One event page with the lines that are ready, in order; none when none is."""
-        with self._lock:
+        with self._locked():
             rows = list(self._ready)
             self._ready.clear()
         if rows:
@@ -166,16 +185,19 @@ class RasterScanner(ScannerPVs):
 
     def complete(self) -> Status:
         """End the image."""
-        with self._lock:
-            self._image_open = False
-            self._disarm()
+        with self._locked():
+            self._close_image()
         return done()
 
     def pause(self) -> None:
         """Halt at once; the line being flown is flown again after ``resume``."""
-        with self._lock:
+        with self._locked():
             flying = self._image_open
             self._disarm()
+            self._patience.rest()
+            self._watch.rest()
+            self._beam.interrupted()
+        self._halt_restoring()
         try:
             put_now(self.abort, 1)
         except Exception as exc:  # raised here it would end the plan without its clean-up
@@ -185,7 +207,7 @@ class RasterScanner(ScannerPVs):
 
     def resume(self) -> None:
         """Go on with the first line that was not finished before ``pause``."""
-        with self._lock:
+        with self._locked():
             line = self._next
             todo = self._raster is not None and line < self._raster.ny
             again = todo and self._image_open and self._error is None
@@ -224,14 +246,14 @@ class RasterScanner(ScannerPVs):
 
     def stop(self, *, success: bool = False) -> None:
         """Halt at once. An image that was open has ended, whoever waits for it."""
-        with self._lock:
+        with self._locked():
             if self._image_open:
                 self._error = self._error or DeviceError(f"{self.name}: was stopped")
-            self._image_open = False
-            self._disarm()
+            self._close_image()
             waiter = self._waiter
-            if waiter is not None and not waiter.done:
-                waiter.set_finished()
+            if waiter is not None:
+                self._due.append(lambda: settle(waiter, None))
+        self._halt_restoring()
         if self._mine or int(self.state.get()) != ScannerState.FLYING:
             put_now(self.abort, 1)
         else:
@@ -260,119 +282,116 @@ class RasterScanner(ScannerPVs):
         return keys
 
     def _forget(self) -> None:
-        with self._lock:
+        with self._locked():
             self._ready.clear()
 
-    # -- flying ---------------------------------------------------------------------------
+    def _close_image(self) -> None:
+        self._image_open = False
+        self._disarm()
+        self._patience.rest()
+        self._watch.rest()
 
-    def line_timeout(self) -> float:
-        """Longest time (s) between two finished lines before the later one counts as hung."""
-        assert self._raster is not None
-        return 2 * (self._raster.line_time + self.flyback.get()) + self.margin.get()
+    def _has_news(self) -> bool:
+        return bool(self._ready) or (self._raster is not None and self._next >= self._raster.ny)
 
-    def _fly_from(self, line: int, *, halt: bool) -> Status:
-        """Bring the controller to rest, let the shutter follow, fly on from ``line``.
-
-        Whatever interrupts the image meanwhile makes the steps that are left void. The
-        status returned is done then too; a step that fails, fails it and the image.
-        """
-        with self._lock:
-            self._disarm()
-            flight = self._flight
-        timeout = self.line_timeout()
-        rest = self._halt if halt else partial(self._until_idle, timeout)
-        steps = [rest, self._let_follow]
-
-        def next_step() -> Status | None:
-            with self._lock:
-                if flight != self._flight:
-                    return None
-            if not steps:
-                self._launch(line, flight)
-                return None
-            status = steps.pop(0)()
-            return next_step() if status is None else then(status, next_step)
-
-        try:
-            status = next_step() or done()
-        except Exception as exc:
-            self._fail_image(exc)
-            status = Status()
-            status.set_exception(exc)
-            return status
-
-        def report(status: Status) -> None:
-            error = status.exception(timeout=0)
-            if error is not None:
-                self._fail_image(error)
-
-        status.add_callback(report)
-        return status
-
-    def _let_follow(self) -> Status | None:
-        if self._shutter is None or self._shutter.follows:
-            return None
-        return self._shutter.set("follow")
-
-    def _launch(self, line: int, flight: int) -> None:
-        """Fly from ``line`` on; the controller is idle."""
-        assert self._joiner is not None
-        # After an interruption, monitors of lines that do not count may still be on
-        # their way: ask for the indices instead of believing the last monitor.
-        origin = self._joiner.origin(ask=not self._clean)
-        with self._lock:
-            if flight != self._flight or not self._image_open:
-                return
-            self._joiner.start(flight, line, origin)
-            self._clean = False
-            self._armed = True
-            self._watchdog.feed(self.line_timeout())
-            self._mine = True
-            self.go.put(line, wait=False)  # under the lock: no halt may overtake it
-
-    def _disarm(self) -> None:
-        self._flight += 1
-        self._armed = False
-        self._watchdog.rest()
+    # -- a line has come --------------------------------------------------------------------
 
     def _line_arrived(self, flight: int, line: int, parts: Parts | None, when: float) -> None:
         """Callback of the joiner: a line is whole, or (``parts`` None) was lost on the way."""
-        with self._lock:
+        with self._locked():
             if flight != self._flight or not self._armed or self._raster is None:
                 return
+            assert self._record is not None
             own = {} if parts is None else parts[self.name]
             _, number, trouble = (0, line, 1) if parts is None else own["info"]
             if int(number) != line or line != self._next:
                 raise DeviceError(
                     f"{self.name}: {self.info.pvname} says line {number} where {self._next} is due"
                 )
-            failed = int(trouble) != 0
-            tried = self._tried.get(line, 0)
-            again = failed and tried < self._raster.retries
-            if again:
-                self._tried[line] = tried + 1
-                self._disarm()
-            else:
-                status = LineStatus.RETRIED if tried else LineStatus.OK
-                self._hand_out(line, LineStatus.MISSED if failed else status, when, own, parts)
-        if again:
-            log.warning("%s: line %d was missed, flown again", self.name, line)
-            self._fly_from(line, halt=True)
+            counts = {}
+            if parts is not None:
+                counts = {det.field: parts[det.field]["line"] for det in self._record.detectors}
+            wrong = self._watch.taken()
+            self._no_remedy()
+            if int(trouble) != 0 or parts is None:
+                self._take_or_repeat(LineStatus.MISSED, "was missed", when, own, {})
+                return
+            wrong += self._trouble_with(own, counts)
+            if wrong:
+                text = f"was disturbed: {'; '.join(wrong)}"
+                self._take_or_repeat(LineStatus.DISTURBED, text, when, own, counts)
+                return
+            ring, patience = self._record.ring_current(), self.beam_patience.get()
+            shut = self._shutter_trouble()
+            beam = self._beam.look(line, counts, ring, trouble=shut, patience=patience)
+            if beam is Beam.OFF:
+                self._fly_again(line, wait=min(BEAM_POLL, patience))
+                return
+            again = beam is Beam.BACK or self._tried.get(line) or self._outages.get(line)
+            status = LineStatus.RETRIED if again else LineStatus.OK
+            self._hand_out(
+                LineStatus.DISTURBED if beam is Beam.GIVEN_UP else status, when, own, counts
+            )
+
+    def _no_remedy(self) -> None:
+        """Fail where something was moved, and stays so, that only its owner may move back."""
+        for held, text in self._watch.off():
+            if held.restore is not None or not held.signal.connected:
+                continue
+            if self._shutter is not None and held.signal is self._shutter.mode:
+                text += (
+                    "; it was taken out of following the scanner by somebody else; the scan ends "
+                    "rather than open it again"
+                )
+            raise DeviceError(f"{self.name}, line {self._next}: {text}")
+
+    def _take_or_repeat(
+        self,
+        status: LineStatus,
+        text: str,
+        when: float,
+        own: dict[str, Any],
+        counts: dict[str, Any],
+    ) -> None:
+        """Fly a line again that did not come as asked for; hand it out when tried enough."""
+        assert self._raster is not None
+        line = self._next
+        tried = self._tried.get(line, 0)
+        if tried < self._raster.retries:
+            self._tried[line] = tried + 1
+            log.warning("%s: line %d %s; flown again", self.name, line, text)
+            self._fly_again(line)
+            return
+        log.error("%s: line %d %s; stored as %s", self.name, line, text, status.name)
+        self._hand_out(status, when, own, counts)
+        if self._armed and self._watch.off():
+            self._fly_again(self._next)  # what is away is asked for again
+
+    def _trouble_with(self, own: dict[str, Any], counts: dict[str, Any]) -> list[str]:
+        """What says that a line was not flown where, or with as many pixels as, it should."""
+        assert self._raster is not None
+        arrays = {self.x.pvname: own["x"], self.y.pvname: own["y"], **counts}
+        wrong = wrong_lengths(arrays, self._raster.nx)
+        if wrong or self._origin is None:
+            return wrong
+        measured = {self.x.pvname: own["x"], self.y.pvname: own["y"]}
+        tolerance = self.position_tolerance.get()
+        return misplaced(measured, self._raster, self._next, self._origin, tolerance)
 
     def _hand_out(
-        self, line: int, status: LineStatus, when: float, own: dict[str, Any], parts: Parts | None
+        self, status: LineStatus, when: float, own: dict[str, Any], counts: dict[str, Any]
     ) -> None:
         assert self._raster is not None and self._record is not None
-        counts: dict[str, Any] = {}
-        if parts is not None and status is not LineStatus.MISSED:
-            counts = {det.field: parts[det.field]["line"] for det in self._record.detectors}
-        self._ready.append(self._record.row(line, status, when, self._raster.nx, own, counts))
+        self._ready.append(self._record.row(self._next, status, when, self._raster.nx, own, counts))
         self._next += 1
         if self._next < self._raster.ny:
             self._watchdog.feed(self.line_timeout())
+            self._patience.feed(self._longest_wait())
         else:
             self._clean = True
             self._disarm()
+            self._patience.rest()
+            self._watch.rest()
         self._notify()
 
     def _state_changed(self, *, value: Any, **_: Any) -> None:
@@ -383,44 +402,27 @@ class RasterScanner(ScannerPVs):
         except Exception as exc:
             self._fail_image(exc)
 
-    def _fail_image(self, error: BaseException) -> None:
-        """End the open image with an error; without effect when none is open."""
-        with self._lock:
-            if not self._image_open or self._error is not None:
-                return
-            if not isinstance(error, DeviceError):
-                error = DeviceError(f"{self.name}, line {self._next}: {error!r}")
-            self._error = error
-            self._disarm()
-            self._notify()
-
-    def _notify(self) -> None:
-        """Finish the waiting status if there is anything to tell."""
-        waiter = self._waiter
-        if waiter is None or waiter.done:
-            return
-        if self._ready or (self._raster is not None and self._next >= self._raster.ny):
-            waiter.set_finished()
-        elif self._error is not None:
-            waiter.set_exception(self._error)
-
     def _late(self) -> None:
         """Callback of the watchdog: a line should have ended by now."""
-        with self._lock:
+        with self._locked():
             if not self._armed or not self._watchdog.late or self._raster is None:
                 return
-            line = self._next
-            retry = self._tried.get(line, 0) < self._raster.retries
-            self._tried[line] = self._tried.get(line, 0) + 1
+            line, retries = self._next, self._raster.retries
             text = (
                 f"{self.name}: line {line} did not end within {self.line_timeout():.3g} s "
                 f"(its live time is {self._raster.line_time:.3g} s); "
                 f"no new value of {self.index.pvname}"
             )
-            self._disarm()
-        if retry:
-            log.warning("%s; flown again", text)
-            self._fly_from(line, halt=True)
-            return
-        self._fail_image(DeviceError(text))
-        logged(log, self.name, lambda: put_now(self.abort, 1))
+
+            def verdict(seconds: float) -> None:
+                if seconds > ANSWER:  # it was not this line: nothing was answered
+                    self._count_outage(line, f"no answer for {seconds:.1f} s")
+                    return
+                with self._locked():
+                    tried = self._tried.get(line, 0)
+                    self._tried[line] = tried + 1
+                if tried >= retries:
+                    raise DeviceError(text)
+                log.warning("%s; flown again", text)
+
+            self._fly_again(line, verdict=verdict)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -10,11 +13,26 @@ from ophyd.status import Status
 
 from ..contract import Raster
 from ._base import BeamlineDevice, DeviceError, Move, done, pv
+from ._lines import LineArray
+from ._timers import call_later
 
-__all__ = ["ScannerPVs", "ScannerState"]
+__all__ = ["PARAMETERS", "ScannerPVs", "ScannerState"]
+
+log = logging.getLogger("redoxscope.scanner")
 
 HALT_TIMEOUT = 5.0
-"""Longest time (s) between an abort and the controller reporting that it is idle."""
+"""Time (s) within which the controller reports that it is idle after an abort."""
+
+PARAMETERS = {
+    "x_start": "µm",
+    "x_stop": "µm",
+    "nx": "",
+    "y_start": "µm",
+    "y_stop": "µm",
+    "ny": "",
+    "dwell": "s",
+}
+"""Fields of a raster that are PVs, and their units."""
 
 
 class ScannerState:
@@ -41,9 +59,9 @@ class ScannerPVs(BeamlineDevice):
     abort = pv(EpicsSignal, "Abort", kind="omitted", put_complete=True, doc="completes when idle")
     state = pv(EpicsSignalRO, "State", kind="omitted", auto_monitor=True, doc="idle flying error")
     message = pv(EpicsSignalRO, "Message", kind="omitted", auto_monitor=True, string=True)
-    x = pv(EpicsSignalRO, "X", kind="omitted", auto_monitor=True, doc="measured x (µm), a line")
-    y = pv(EpicsSignalRO, "Y", kind="omitted", auto_monitor=True, doc="measured y (µm), a line")
-    info = pv(EpicsSignalRO, "Info", kind="omitted", auto_monitor=True, doc="index, line, status")
+    x = pv(LineArray, "X", kind="omitted", auto_monitor=True, doc="measured x (µm), a line")
+    y = pv(LineArray, "Y", kind="omitted", auto_monitor=True, doc="measured y (µm), a line")
+    info = pv(LineArray, "Info", kind="omitted", auto_monitor=True, doc="index, line, status")
     index = pv(EpicsSignalRO, "Index", kind="omitted", auto_monitor=True, doc="lines finished")
     flyback = pv(EpicsSignalRO, "Flyback", kind="config", auto_monitor=True, doc="s per line")
     run_up = pv(EpicsSignalRO, "RunUp", kind="config", auto_monitor=True, doc="µm beyond a line")
@@ -51,13 +69,15 @@ class ScannerPVs(BeamlineDevice):
     max_dwell = pv(EpicsSignalRO, "MaxDwell", kind="config", auto_monitor=True, doc="s")
     max_points = pv(EpicsSignalRO, "MaxPoints", kind="config", auto_monitor=True, doc="per line")
     margin = Cpt(Signal, value=2.0, kind="config", doc="s a line may be late after twice its time")
+    outage = Cpt(Signal, value=60.0, kind="config", doc="s without an answer an image survives")
+    beam_patience = Cpt(Signal, value=60.0, kind="config", doc="s to try for beam, line by line")
+    position_tolerance = Cpt(
+        Signal, value=0.2, kind="config", doc="µm a line may be off, beyond half a pixel"
+    )
 
     def _write(self, raster: Raster) -> Status:
         """Write what differs from the present values; done when read back."""
-        wanted = {
-            getattr(self, name): getattr(raster, name)
-            for name in ("x_start", "x_stop", "nx", "y_start", "y_stop", "ny", "dwell")
-        }
+        wanted = {getattr(self, name): getattr(raster, name) for name in PARAMETERS}
         changed = {signal: value for signal, value in wanted.items() if signal.get() != value}
         if not changed:
             return done()
@@ -80,11 +100,58 @@ class ScannerPVs(BeamlineDevice):
         last.put(changed[last], use_complete=True, callback=taken)
         return move
 
-    def _halt(self) -> Status:
-        if not self.abort.connected:
-            raise DeviceError(f"{self.name}: PV {self.abort.pvname} is disconnected")
-        halted = Move(f"{self.name} ({self.abort.pvname}) halting", HALT_TIMEOUT)
-        self.abort.put(1, use_complete=True, callback=lambda **_: halted.end())
+    def _halt(self, needed: Sequence[Signal], patience: float) -> Status:
+        """Halt, however long it takes until the controller and all PVs that are needed answer.
+
+        Asked again after a disconnection, which is where an order gets lost.
+        """
+        halted = Move(f"{self.name} ({self.abort.pvname}) halting", patience)
+        lock, asked = threading.Lock(), False
+        signals = list(dict.fromkeys([self.abort, self.go, self.state, *needed]))
+
+        def ask(**_: Any) -> None:
+            halted.attempt(look)
+
+        def look() -> None:
+            nonlocal asked
+            with lock:
+                missing = [sig.pvname for sig in signals if not sig.connected]
+                if missing:
+                    asked = False
+                    halted.what = (
+                        f"{self.name}: PV {missing[0]} is disconnected, it did not come back"
+                    )
+                if missing or asked or halted.done:
+                    return
+                asked = True
+                halted.what = f"{self.name} ({self.abort.pvname}) halting"
+                self.abort.put(1, use_complete=True, callback=answered)
+
+        def answered(**_: Any) -> None:
+            # Channel Access completes an order that a disconnection has lost as well.
+            if self.abort.connected:
+                halted.end()
+            else:
+                halted.attempt(look)
+
+        def tell() -> None:
+            log.warning(
+                "%s: the controller does not answer; waiting for it, at most %g s",
+                self.name,
+                patience,
+            )
+
+        slow = call_later(HALT_TIMEOUT, tell)
+        for signal in signals:
+            signal.subscribe(ask, event_type=signal.SUB_META, run=False)
+
+        def clear(_: Status) -> None:
+            slow.cancel()
+            for signal in signals:
+                signal.clear_sub(ask, event_type=signal.SUB_META)
+
+        halted.add_callback(clear)
+        ask()
         return halted
 
     def _until_idle(self, timeout: float) -> Status | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from enum import IntEnum
 from typing import Any
 
@@ -64,6 +65,7 @@ class Shutter(BeamlineDevice):
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
+        self._orders = threading.Lock()
         real = isinstance(self.mode, EpicsSignalBase)  # not a fake of it, in somebody's test
         self._owner = Owner(self.pvs["Owner"] if real else None)
 
@@ -159,23 +161,25 @@ class Shutter(BeamlineDevice):
 
         signal.subscribe(look, run=False)
         move.add_callback(lambda _: signal.clear_sub(look))
-        self._following = False
-        if value != "closed":
-            self._ours = True
-        else:
+        if value == "closed":
             move.add_callback(self._shut)
-        try:
-            if not self.command.connected:
-                raise DeviceError(f"PV {self.command.pvname} is disconnected")
-            if follow:
-                self.mode.put(goal, use_complete=True, callback=command_taken)
-            else:
-                self.mode.put(int(MODES[value]), wait=False)
-                self.command.put(goal, use_complete=True, callback=command_taken)
-        except Exception as exc:
-            move.end(DeviceError(f"{text}: {exc}"))
-        else:
-            self._following = follow
+        error: DeviceError | None = None
+        with self._orders:  # what is noted and what is written must not be in another order
+            self._following = False
+            self._ours = self._ours or value != "closed"
+            try:
+                if not self.command.connected:
+                    raise DeviceError(f"PV {self.command.pvname} is disconnected")
+                if follow:
+                    self.mode.put(goal, use_complete=True, callback=command_taken)
+                else:
+                    self.mode.put(int(MODES[value]), wait=False)
+                    self.command.put(goal, use_complete=True, callback=command_taken)
+                self._following = follow
+            except Exception as exc:
+                error = DeviceError(f"{text}: {exc}")
+        if error is not None:
+            move.end(error)
         return move
 
     def _shut(self, move: Status) -> None:
@@ -218,12 +222,13 @@ class Shutter(BeamlineDevice):
 
     def stop(self, *, success: bool = False) -> None:
         """Close, without waiting."""
-        self._following = False
-        try:
-            put_now(self.mode, int(ShutterMode.MANUAL))
-        finally:  # either of the two alone closes it
-            put_now(self.command, 0)
-        self._ours = False
+        with self._orders:
+            self._following = False
+            try:
+                put_now(self.mode, int(ShutterMode.MANUAL))
+            finally:  # either of the two alone closes it
+                put_now(self.command, 0)
+            self._ours = False
 
     def unstage(self) -> list[object]:
         """Close what this client opened, and let others have it.

@@ -12,6 +12,7 @@ from ophyd import Device
 
 from ..contract import Raster, Region
 from ..optics import ZonePlateGeometry
+from ._asked import Asked
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
@@ -83,6 +84,13 @@ class STXM(Device):
             self.line_detectors,
             {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
             self.shutter,
+            Asked(
+                self.monochromator,
+                self.zone_plate.z,
+                self.sample_stage.x,
+                self.sample_stage.y,
+                [self.sample_stage.z, self.osa.x, self.osa.y, self.osa.z],
+            ),
         )
 
     def destroy(self) -> None:

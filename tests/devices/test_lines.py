@@ -25,7 +25,7 @@ class Source:
 def world():
     class World:
         a, b = Source("a"), Source("b")
-        lines, errors = [], []
+        lines, errors, lost = [], [], []
 
         def __init__(self):
             self.joiner = LineJoiner(
@@ -35,6 +35,7 @@ def world():
                 },
                 lambda *line: self.lines.append(line),
                 self.errors.append,
+                self.lost.append,
             )
             self.start(0)
 

@@ -91,11 +91,11 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
     fault("missed_trigger 1")
     relaunch = stxm.scanner._fly_from
 
-    def pause_first(line, *, halt):
+    def pause_first(line, *, halt, **options):
         if halt and stxm.scanner._image_open:
             stxm.scanner._fly_from = relaunch
             threading.Thread(target=RE.request_pause).start()
-        return relaunch(line, halt=halt)
+        return relaunch(line, halt=halt, **options)
 
     stxm.scanner._fly_from = pause_first
     with pytest.raises(RunEngineInterrupted):
@@ -141,13 +141,68 @@ def test_energy_not_reached(RE, stack, record, fault, safe, stxm, what):
     safe()
 
 
-def test_beam_dump(RE, stack, record, fault, safe):
-    """No beam gives true zeros, with the ring current to tell why; nothing is made up."""
+@pytest.fixture
+def patience(stxm):
+    """Time (s) for which a dark line is tried again."""
+    before = stxm.scanner.beam_patience.get()
+    yield stxm.scanner.beam_patience.put
+    stxm.scanner.beam_patience.put(before)
+
+
+def test_no_beam_at_all(patience, RE, stack, record, fault, safe, caplog):
+    """From the first line on: tried again, then flagged, with the ring current to tell why."""
+    patience(0.1)
     fault("beam_dump")
     RE(stack())
     data = check_stack(record, dark=True)
     assert np.all(np.array(data["transmission"]) == 0) and np.all(np.array(data["i0"]) == 0)
-    assert set(data["line_status"]) == {LineStatus.OK}
+    assert set(data["line_status"]) == {LineStatus.DISTURBED}
+    assert "line 0 had no beam" in caplog.text and "still has no beam after 0.1 s" in caplog.text
+    safe()
+
+
+@pytest.mark.parametrize("image", [1, 2])
+def test_dark_lines_are_flown_again_when_the_beam_is_back(
+    RE, stack, record, fault, safe, caplog, image
+):
+    """Without a suspender, and long before the ring current tells."""
+
+    def hook(msg):
+        hook.lines += msg.command == "trigger"
+        hook.images += msg.command == "kickoff"
+        if hook.images == image and hook.lines >= 5 and not hook.dumped:
+            hook.dumped = True
+            fault("beam_dump")
+            threading.Timer(0.5, fault, ("beam_back",)).start()
+
+    hook.lines, hook.images, hook.dumped = 0, 0, False
+    RE.msg_hook = hook
+    RE(stack(pixels=(4, 20)))
+    data = check_stack(record, pixels=(4, 20))
+    assert LineStatus.RETRIED in data["line_status"]
+    assert "had no beam" in caplog.text and "has beam again" in caplog.text
+    safe()
+
+
+def test_a_beam_dump_with_a_suspender(RE, stack, record, fault, safe, stxm):
+    """The suspender trips up to a second after the dump: no line of that time is kept."""
+    from bluesky.suspenders import SuspendFloor
+
+    RE.install_suspender(SuspendFloor(stxm.ring.current, 100.0, resume_thresh=200.0))
+
+    def hook(name, doc):
+        if name == "event_page" and not hook.dumped:
+            hook.dumped = True
+            fault("beam_dump")
+            threading.Timer(2.5, fault, ("beam_back",)).start()
+
+    hook.dumped = False
+    RE.subscribe(hook)
+    try:
+        RE(stack(energies=[640.0], pixels=(4, 60), dwell=0.1))
+    finally:
+        RE.clear_suspenders()
+    check_stack(record, energies=[640.0], pixels=(4, 60))
     safe()
 
 
@@ -207,6 +262,7 @@ def test_the_ioc_dies(place):
     with Simulation(speed=5, seed=1) as simulation:
         stxm = make_stxm(simulated_beamline(simulation.prefix))
         stxm.wait_for_connection(timeout=20)
+        stxm.scanner.outage.put(2.0)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
         killed = []
