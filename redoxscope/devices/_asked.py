@@ -67,7 +67,7 @@ class Asked:
         }
         for motor in self._others:
             self._pinned[motor] = (float(motor.position), _tolerance(motor))
-        self._mono.asked = self._focus.asked = None
+        self._mono.sent_to = self._focus.sent_to = None
         self._energy, self._z = self._mono.position, float(self._focus.position)
         return self._pinned[self._stage[0]][0], self._pinned[self._stage[1]][0]
 
@@ -75,9 +75,9 @@ class Asked:
         """What has to hold in the image that begins now."""
         mono, focus = self._mono, self._focus
         offset = float(mono.offset.get())
-        energy = self._energy if mono.asked is None else mono.asked
+        energy = self._energy if mono.sent_to is None else mono.sent_to
         target = energy - offset
-        again = None if mono.asked is None else partial(mono.set, energy)
+        again = None if mono.sent_to is None else partial(mono.set, energy)
         stop = partial(mono.stop, success=True)
         held = [
             Held(mono.name, signal, target, tolerance, "eV", again, stop)
@@ -89,8 +89,8 @@ class Asked:
             )
         ]
         held.append(Held(mono.name, mono.offset, offset, 0.0, "eV"))
-        z = self._z if focus.asked is None else focus.asked
-        again = None if focus.asked is None else partial(focus.set, z)
+        z = self._z if focus.sent_to is None else focus.sent_to
+        again = None if focus.sent_to is None else partial(focus.set, z)
         held += _axis(focus, z, _tolerance(focus), again)
         for motor, (position, tolerance) in self._pinned.items():
             held += _axis(motor, position, tolerance, None)

@@ -132,7 +132,7 @@ class Monochromator(Positioner, BeamlineDevice):
         self.backlash.put(backlash)
         self.tolerance, self.epu_tolerance = positive(tolerance), positive(epu_tolerance)
         self._move: Move | None = None
-        self.asked: float | None = None  # true energy (eV) to which this client sent it last
+        self.sent_to: float | None = None  # true energy (eV) to which this client sent it last
         fail_when_lost(
             (self.setpoint, self.readback, self.epu_setpoint, self.epu_readback), self._end_move
         )
@@ -203,7 +203,7 @@ class Monochromator(Positioner, BeamlineDevice):
         """
         energy = number(f"{self.name}.energy", energy, "eV")
         self.check_value(energy)
-        self.asked = energy
+        self.sent_to = energy
         target = energy - self.offset.get()
         approach = self.backlash.get()
         first = target - approach

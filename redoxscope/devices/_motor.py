@@ -40,7 +40,7 @@ class Motor(Positioner, EpicsMotor):
         self.tolerance = tolerance
         self._guard: Callable[[float], None] | None = None
         self._move: Move | None = None
-        self.asked: float | None = None  # where this client sent it last
+        self.sent_to: float | None = None  # where this client sent it last
         super().__init__(prefix, name=name, **kwargs)
         self.user_readback.name = self.name
         survive_outages(self)
@@ -121,7 +121,7 @@ class Motor(Positioner, EpicsMotor):
         """
         position = number(self.name, position, self.unit)
         self.check_value(position)
-        self.asked = position
+        self.sent_to = position
         if timeout is None:
             timeout = 2 * abs(position - self.position) / self._speed() + SETTLE_TIMEOUT
         goal = f"{position:.6g} {self.unit}"
