@@ -117,7 +117,10 @@ def test_what_the_scan_must_not_move_back_ends_it(
 
 def test_there_and_back_within_a_line(image, elsewhere, record, stxm, caplog):
     """At the end of the line all is as it should be; the line is not."""
-    image(lambda: (elsewhere("ZP:Z", -5165.0), elsewhere("ZP:Z", stxm.energy.focus(640.0))))
+    image(
+        lambda: (elsewhere("ZP:Z", -5165.0), elsewhere("ZP:Z", stxm.energy.focus(640.0))),
+        retries=20,
+    )
     data = taken_where_asked(record)
     assert LineStatus.RETRIED in data["line_status"]
     assert "was disturbed: stxm_zone_plate_z" in caplog.text
