@@ -13,6 +13,9 @@ __all__ = ["START_ENERGY", "BeamHistory", "BeamState"]
 START_ENERGY = 640.0
 """Until told otherwise (eV)."""
 
+LIMITS = {"energy": (1e-3, 1e5), "flux": (0.0, 1000.0)}
+"""Of what falls on the sample (eV; relative)."""
+
 
 @dataclass(frozen=True)
 class BeamState:
@@ -49,11 +52,11 @@ class BeamState:
             A value that is no number, out of range, or an unknown sample.
         """
         new: dict[str, Any] = {}
-        for name, low in (("energy", 1e-3), ("flux", 0.0)):
+        for name, (low, high) in LIMITS.items():
             if name in message:
                 value = float(message[name])
-                if not (math.isfinite(value) and value >= low):
-                    raise ValueError(f"beam {name} = {value} must be a number of at least {low}")
+                if not (math.isfinite(value) and low <= value <= high):
+                    raise ValueError(f"beam {name} = {value} must be a number, {low} to {high}")
                 new[name] = value
         if "open" in message:
             new["open"] = bool(message["open"])

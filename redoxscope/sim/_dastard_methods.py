@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..formats import FormatError, decode_matrix
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ._dastard_server import DastardServer
 
 __all__ = ["Methods"]
+
+LARGEST_MAP = 1 << 20
+"""Bytes."""
 
 _KNOWN = ("SIMPULSE", "TRIANGLE", "LANCERO", "ROACH", "ERRORING")
 """Sources of every version, besides the one that was renamed."""
@@ -90,11 +94,7 @@ class Methods:
         with self._server.lock:
             self._map = None
             if filename is not None:
-                try:
-                    with open(convert(filename, "string")) as file:
-                        self._map = file.read()
-                except OSError as exc:
-                    raise GoError(f"open {filename}: {go_os_error(exc)}") from exc
+                self._map = _read_map(convert(filename, "string"))
             self._server.status.send("TESMAPFILE", filename or "no map file")
             return True
 
@@ -282,3 +282,16 @@ class Methods:
     def _do_Multiply(self, arg: Any) -> int:  # noqa: N802
         factors = fill(arg, "FactorArgs", {"A": "int", "B": "int"})
         return int(factors["A"] * factors["B"])
+
+
+def _read_map(name: str) -> str:
+    """A map of pixels; whatever cannot be one is refused, a device or pipe among them."""
+    try:
+        path = Path(name)
+        if not path.is_file() or path.stat().st_size > LARGEST_MAP:
+            raise GoError(f"open {name}: no such file, or none that is a map")
+        return path.read_text()
+    except OSError as exc:
+        raise GoError(f"open {name}: {go_os_error(exc)}") from exc
+    except ValueError as exc:
+        raise GoError(f"open {name!a}: {exc}") from exc

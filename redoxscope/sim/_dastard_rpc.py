@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["GoError", "RpcServer", "fill"]
+__all__ = ["LONGEST", "GoError", "RpcServer", "fill", "unfinished"]
+
+log = logging.getLogger("redoxscope.sim.dastard")
+
+LONGEST = 64 << 20
+"""Characters of a request at most."""
 
 _RANGES = {
     "int": (-(1 << 63), (1 << 63) - 1),
@@ -16,6 +25,11 @@ _RANGES = {
     "uint16": (0, (1 << 16) - 1),
 }
 _ZEROS = {"bool": False, "string": "", "float64": 0.0}
+
+
+_WORDS = ("true", "false", "null")
+_CUT_NUMBER = re.compile(r"-|\.|[eE][+-]?")
+_CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}(\\(u[0-9a-fA-F]{0,4})?)?")
 
 
 class GoError(Exception):
@@ -120,40 +134,37 @@ class RpcServer:
             ).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        decoder, text, raw = json.JSONDecoder(), "", b""
-        with connection:
-            while True:
+        decoder, text = json.JSONDecoder(parse_constant=_no_json), ""
+        characters = codecs.getincrementaldecoder("utf-8")()
+        with connection, suppress(OSError):  # the client is gone
+            while data := connection.recv(1 << 18):
                 try:
-                    data = connection.recv(1 << 18)
-                    if not data:
-                        return
-                    raw += data
-                    text, raw = text + raw.decode(), b""
-                except UnicodeDecodeError:
-                    continue  # the rest of a character is on its way
-                except OSError:
-                    return
-                while text := text.lstrip():
-                    try:
-                        request, end = decoder.raw_decode(text)
-                    except json.JSONDecodeError as exc:
-                        if not _unfinished(exc):
-                            return  # as Go's codec does with what is no JSON
-                        break
-                    text = text[end:]
-                    try:
+                    text += characters.decode(data)
+                    if len(text) > LONGEST:
+                        raise ValueError(f"a request of more than {LONGEST} characters")
+                    while text := text.lstrip():
+                        try:
+                            request, end = decoder.raw_decode(text)
+                        except json.JSONDecodeError as exc:
+                            if not unfinished(exc):
+                                raise
+                            break
+                        text = text[end:]
                         connection.sendall(self._answer(request))
-                    except OSError:
-                        return
+                except (ValueError, RecursionError) as exc:
+                    # Where the next request begins cannot be known.
+                    connection.sendall(_reply(None, None, f"json: {exc}"))
+                    return
 
     def _answer(self, request: Any) -> bytes:
         number = request.get("id") if isinstance(request, dict) else None
         try:
-            result, error = self._result(request), None
+            return _reply(number, self._result(request), None)
         except GoError as exc:
-            result, error = None, str(exc)
-        reply = {"id": number, "result": result, "error": error}
-        return json.dumps(reply, separators=(",", ":")).encode() + b"\n"
+            return _reply(number, None, str(exc))
+        except Exception as exc:  # one request, whatever it is, must not end the server
+            log.exception("a request failed")
+            return _reply(number, None, f"internal error: {type(exc).__name__}: {exc}")
 
     def _result(self, request: Any) -> Any:
         if not isinstance(request, dict):
@@ -161,7 +172,13 @@ class RpcServer:
                 f"json: cannot unmarshal {_kind(request)} into Go value of type "
                 "jsonrpc.serverRequest"
             )
-        method, params = request.get("method", ""), request.get("params")
+        method, params = request.get("method"), request.get("params")
+        if not isinstance(method, str | None):
+            raise GoError(
+                f"json: cannot unmarshal {_kind(method)} into Go struct field "
+                "serverRequest.method of type string"
+            )
+        method = method or ""
         if method.count(".") != 1:
             raise GoError(f"rpc: service/method request ill-formed: {method}")
         if params is None:
@@ -171,7 +188,20 @@ class RpcServer:
         return self._call(method, params[0])
 
 
-def _unfinished(error: json.JSONDecodeError) -> bool:
+def _reply(number: Any, result: Any, error: str | None) -> bytes:
+    reply = {"id": number, "result": result, "error": error}
+    return json.dumps(reply, separators=(",", ":")).encode() + b"\n"
+
+
+def _no_json(text: str) -> Any:
+    raise ValueError(f"invalid literal {text}")
+
+
+def unfinished(error: json.JSONDecodeError) -> bool:
     """Whether more text could still make it valid."""
-    cut_word = len("false")  # or an escape: reported where it begins
-    return error.msg.startswith("Unterminated") or error.pos >= len(error.doc) - cut_word
+    rest = error.doc[error.pos :]
+    if error.msg.startswith("Unterminated") or not rest:
+        return True
+    if "escape" in error.msg:  # reported where it begins
+        return _CUT_ESCAPE.fullmatch(rest) is not None
+    return any(word.startswith(rest) for word in _WORDS) or _CUT_NUMBER.fullmatch(rest) is not None

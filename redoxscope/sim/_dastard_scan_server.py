@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dastard_rpc import GoError
+from ._dastard_rpc import LONGEST, GoError, unfinished
 from ._dastard_scans import ScanLog, ScanState, TransitionError
 from ._dastard_server import DastardServer
 from ._rixs_emission import FWHM
 
 __all__ = ["ScanServer"]
+
+log = logging.getLogger("redoxscope.sim.dastard")
 
 RESOLUTION_EV = 1.4
 COUNT_TIMEOUT_S = 10.0
@@ -59,33 +63,49 @@ class ScanServer:
         threading.Thread(target=self._serve, daemon=True, name="scan-server").start()
 
     def _serve(self) -> None:
-        decoder = json.JSONDecoder()
         while True:
             connection, _ = self._listener.accept()
-            text = ""
-            with connection:
-                while data := _receive(connection):
-                    text += data.decode(errors="replace")
-                    while text := text.lstrip():
-                        try:
-                            request, end = decoder.raw_decode(text)
-                        except json.JSONDecodeError:
-                            break
-                        text = text[end:]
-                        connection.sendall(json.dumps(self._answer(request)).encode())
+            with connection, suppress(OSError):  # the client is gone
+                self._talk(connection)
 
-    def _answer(self, request: Any) -> dict[str, Any]:
+    def _talk(self, connection: socket.socket) -> None:
+        """Answer a client until it hangs up, or sends what is no JSON."""
+        decoder, text = json.JSONDecoder(), ""
+        while data := connection.recv(1 << 12):
+            text += data.decode(errors="replace")
+            while text := text.lstrip():
+                try:
+                    request, end = decoder.raw_decode(text)
+                except json.JSONDecodeError as exc:
+                    if unfinished(exc) and len(text) < LONGEST:
+                        break  # the rest is on its way
+                    connection.sendall(_refusal(exc))
+                    return
+                except (ValueError, RecursionError) as exc:
+                    connection.sendall(_refusal(exc))
+                    return
+                text = text[end:]
+                connection.sendall(self._answer(request))
+
+    def _answer(self, request: Any) -> bytes:
         try:
-            name = request["method"]
-            if name in _ATTRIBUTES:
-                return {"response": self._attribute(name), "success": True}
-            method: Callable[..., Any] | None = getattr(self, f"_do_{name}", None)
-            if method is None:
-                raise TransitionError(f"AttributeError: no method {name}")
-            response = method(*request.get("params", []), **request.get("kwargs", {}))
+            return json.dumps({"response": self._response(request), "success": True}).encode()
         except (TransitionError, GoError, OSError, TypeError, KeyError, ValueError) as exc:
-            return {"response": f"Exception: {exc}", "success": False}
-        return {"response": response, "success": True}
+            return _refusal(exc)
+        except Exception as exc:  # one request, whatever it is, must not end the server
+            log.exception("a request failed")
+            return _refusal(exc)
+
+    def _response(self, request: Any) -> Any:
+        if not isinstance(request, dict):
+            raise TypeError(f"a request is an object, not {str(request)[:60]!r}")
+        name = request["method"]
+        if name in _ATTRIBUTES:
+            return self._attribute(name)
+        method: Callable[..., Any] | None = getattr(self, f"_do_{name}", None)
+        if method is None:
+            raise TransitionError(f"AttributeError: no method {name}")
+        return method(*request.get("params", []), **request.get("kwargs", {}))
 
     def _attribute(self, name: str) -> Any:
         return {
@@ -287,8 +307,5 @@ def _header(
     }
 
 
-def _receive(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(1 << 12)
-    except OSError:
-        return b""  # the client is gone
+def _refusal(error: Exception) -> bytes:
+    return json.dumps({"response": f"Exception: {error}", "success": False}).encode()

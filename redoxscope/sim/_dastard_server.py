@@ -44,6 +44,9 @@ SECOND_NS = 1_000_000_000
 LOST_NS = 50_000_000
 """How much a loss of data takes."""
 
+FUTURE_NS = 60_000_000_000
+"""By so much (server's clock) may a change of the beam be told ahead."""
+
 DOSE_STEPS = 100
 """In how many steps the damage grows to 1/e."""
 
@@ -263,14 +266,18 @@ class DastardServer:
             try:
                 message = json.loads(text)
                 self._obey(message)
-            except (ValueError, TypeError, AttributeError) as exc:
-                log.warning("control message %r: %s", text, exc)
+            except Exception as exc:  # whoever told nonsense, the server serves the others
+                log.warning("control message %r: %s", text[:200], exc)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _obey(self, message: Any) -> None:
+        if not isinstance(message, dict):
+            raise TypeError("it is no object")
         if "fault" in message:
             self.faults.request(message["fault"])
             self.status.silent = self.faults.quiet
         when = self.clock.of_real(message["time"]) if "time" in message else self.clock.now_ns()
+        if when > self.clock.now_ns() + FUTURE_NS:  # nothing told later would ever be true
+            raise ValueError(f"time {message['time']} s is in the future")
         beam = self._history.latest.changed(message, self.model.samples)
         with self.lock:
             if beam != self._history.latest:

@@ -15,6 +15,9 @@ __all__ = ["SOURCES", "TRIGGER_FIELDS", "Source", "default_trigger"]
 SOURCES = {"RESONATOR": "Resonator", "ABACO": "Abaco", "LANCERO": "Lancero"}
 """Hardware that a server can have: name in calls (before SOURCE) and in its status."""
 
+LONGEST_RECORD = 1 << 17
+"""Samples."""
+
 TRIGGER_FIELDS = {
     "AutoTrigger": "bool",
     "AutoDelay": "int",
@@ -176,7 +179,7 @@ class Source:
     @staticmethod
     def check_lengths(nsamp: int, npre: int) -> None:
         """Raise GoError for lengths that make no record."""
-        if npre < 3 or nsamp < npre + 1:
+        if npre < 3 or nsamp < npre + 1 or nsamp > LONGEST_RECORD:
             raise GoError(f"ConfigurePulseLengths nsamp {nsamp}, npre {npre} are invalid")
 
     def set_lengths(self, nsamp: int, npre: int) -> None:

@@ -231,6 +231,8 @@ def _make_folder(base: str) -> str:
     """A new folder of the day; the pattern for the names of its files."""
     if not base:
         raise GoError("could not make directory: BasePath is the empty string")
+    if ".." in Path(base).parts or not base.isprintable():
+        raise GoError(f"could not make directory: {base!a} leads elsewhere than it says")
     day = time.strftime("%Y%m%d")
     for number in range(10_000):
         folder = Path(base) / day / f"{number:04d}"

@@ -84,6 +84,7 @@ def test_a_request_may_come_in_pieces_and_two_at_once(client):
 
 def test_what_is_no_json_ends_the_connection(client):
     client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert client.reply()["error"].startswith("json: Expecting value")
     with pytest.raises(ConnectionError):
         client.reply()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from redoxscope.sim._dastard_beam import BeamHistory, BeamState
 from redoxscope.sim._dastard_clock import ServerClock, rfc3339
 from redoxscope.sim._dastard_faults import SERVER_FAULTS, ServerFaults
 from redoxscope.sim._dastard_rates import TriggerRates
-from redoxscope.sim._dastard_rpc import GoError, fill
+from redoxscope.sim._dastard_rpc import GoError, fill, unfinished
 from redoxscope.sim._dastard_scans import ScanState, TransitionError
 from redoxscope.sim._dastard_source import TRIGGER_FIELDS, Source, default_trigger
 
@@ -44,6 +46,20 @@ def test_structs_are_filled_as_go_fills_them():
     for wrong in ({"Count": 1.5}, {"Count": 1 << 31}, {"On": 1}, {"All": 3}, {"All": ["a"]}, [1]):
         with pytest.raises(GoError, match="json: cannot unmarshal"):
             fill(wrong, "S", fields)
+
+
+def test_a_request_may_be_cut_anywhere_and_nonsense_is_seen_at_once():
+    text = (
+        '{"id":-1.5e+3,"method":"a\\u00e9\\ud83d\\ude00b\\n","params":[true,false,null,{"a":[]}]}'
+    )
+    for end in range(1, len(text)):
+        with pytest.raises(json.JSONDecodeError) as caught:
+            json.JSONDecoder().raw_decode(text[:end])
+        assert unfinished(caught.value), text[:end]
+    for nonsense in ("hello", "\0\1", "}{", "GET /", '{"a" 5', '{"a":tru3', "[1 2]", '{"a":"\\x"}'):
+        with pytest.raises(json.JSONDecodeError) as caught:
+            json.JSONDecoder().raw_decode(nonsense)
+        assert not unfinished(caught.value), nonsense
 
 
 def test_beam_changes_take_effect_when_they_happened():
