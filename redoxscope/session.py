@@ -100,7 +100,6 @@ class Session:
         self.windows = WindowStore(data / "windows.yml")
         try:
             connect(self.stxm, timeout)
-            data.mkdir(parents=True, exist_ok=True)
             if tes:
                 self._tes = connect_tes(
                     config,
@@ -328,8 +327,9 @@ def start_session(
     seed : int
         Of the simulated sample and noise.
     data : path, optional
-        Directory for logs and embedded catalog; by default ``$REDOXSCOPE_DATA``, else the
-        user's data directory. An embedded catalog that exists keeps its place.
+        Data folder, made on first use; by default ``$REDOXSCOPE_DATA``, else the user's data
+        directory. Logs and photon lists go there, and the catalog lies in it unless the profile is
+        a facility's.
     tes : bool, optional
         With the spectrometer. By default, when the beamline file has one; the simulated beamline
         that is started without a file has it only when asked.
@@ -348,6 +348,9 @@ def start_session(
         The beamline file is wrong.
     PVConnectionError
         Lists the PVs that do not answer. Nothing has moved.
+    redoxscope.catalog.CatalogError
+        The data folder held runs before and is gone (a disk that is not mounted), or cannot be
+        written.
     redoxscope.sim.SimulationError
         The simulated beamline does not start (a wrong sample file, say).
 
@@ -385,12 +388,12 @@ def start_session(
             else:
                 config = config.model_copy(update={"prefix": simulation.prefix})
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
-        from .catalog import data_directory
+        from .catalog import data_folder
 
         if simulation is not None:
             simulation.wait_ready()
             config = _with_simulated_tes(config, simulation)
-        folder = data_directory(data)
+        folder = data_folder(data)
         return Session(
             config,
             simulation=simulation,
@@ -407,10 +410,10 @@ def start_session(
 
 def _simulated_tes(data: str | Path | None) -> dict[str, Any]:
     """Options of the simulated Dastard: where it writes."""
-    from .catalog import data_directory
+    from .catalog import data_folder
 
-    folder = data_directory(data) / "dastard"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = data_folder(data) / "dastard"
+    folder.mkdir(exist_ok=True)
     return {"data": folder}
 
 

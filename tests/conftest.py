@@ -19,6 +19,7 @@ _USER_FOLDERS = {
     "XDG_DATA_HOME": "share",
     "XDG_CONFIG_HOME": "config",
     "XDG_CACHE_HOME": "cache",
+    "XDG_STATE_HOME": "state",
     "IPYTHONDIR": "ipython",
     "MPLCONFIGDIR": "mpl",
 }

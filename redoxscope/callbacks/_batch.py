@@ -7,7 +7,7 @@ from typing import Any
 
 from ..contract import STREAM
 from ..data import References
-from ._documents import table_rows
+from ._documents import stream_rows
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
 
@@ -40,10 +40,11 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
         If there is no energy stack in it, or the references do not suit its energies.
     """
     chosen = MapOptions(references, **options)
-    if hasattr(source, "documents"):
-        reader = _from_documents(source.documents(), chosen)
-    elif hasattr(source, "metadata"):
+    # A run's own documents() needs an exporter, which a stock server does not have.
+    if hasattr(source, "metadata"):
         reader = _from_catalog(source, chosen)
+    elif hasattr(source, "documents"):
+        reader = _from_documents(source.documents(), chosen)
     else:
         reader = _from_documents(source, chosen)
     if reader.refusal is not None:
@@ -75,8 +76,8 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)
-    stream = run[STREAM]
-    reader.configure(stream.metadata.get("configuration", {}))
-    for seq_num, data in table_rows(stream.read(), COLUMNS):
+    rows = stream_rows(run, STREAM, COLUMNS)
+    reader.configure(run[STREAM].metadata.get("configuration", {}))
+    for seq_num, data in rows:
         reader.line(seq_num, data)
     return reader

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Doc", "configured", "rows_of", "table_rows"]
+__all__ = ["Doc", "configured", "rows_of", "stream_rows"]
 
 Doc = Mapping[str, Any]
 
@@ -34,20 +34,44 @@ def configured(configuration: Any, key: str) -> float | None:
     return None
 
 
-def table_rows(table: Any, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield seq_num and data of each row of an xarray Dataset, in the order written.
+def stream_rows(run: Any, stream: str, names: tuple[str, ...]) -> Iterator[tuple[int, dict]]:
+    """Seq_num and data of each event of a stream in a catalog, in the order written.
+
+    An event that was emitted again, as a resumed run does, comes again.
+
+    Parameters
+    ----------
+    run : BlueskyRun
+        Of any Tiled catalog, whoever wrote it.
+    stream : str
+    names : tuple of str
+        Keys; the first must be there.
 
     Raises
     ------
     ValueError
-        If the first name, the one that must be there, is not.
+        The run has no such stream, or it has no first name.
     """
-    columns = {name: np.asarray(table[name]) for name in names if name in table}
-    if names[0] not in columns:
-        raise ValueError(f"the table has no {names[0]}, only {sorted(map(str, table))}")
-    if "seq_num" in table:
-        numbers = np.asarray(table["seq_num"]).astype(int)
-    else:
+    if stream not in set(run):
+        raise ValueError(f"run {run.metadata['start'].get('uid')} has no stream {stream!r}")
+    source = run[stream]
+    keys = set(source)
+    if names[0] not in keys:
+        raise ValueError(f"the stream {stream!r} has no {names[0]}, only {sorted(keys)}")
+    wanted = [name for name in (*names, "seq_num") if name in keys]
+    table = source.read(wanted)
+    columns = {}
+    for name in wanted:
+        values = np.asarray(table[name])
+        if values.dtype.kind in "OSU":
+            # A stock TiledWriter puts arrays of up to 16 numbers into a table, which is read as
+            # text; the column alone is read as numbers.
+            values = np.asarray(source[name].read())
+        columns[name] = values
+    numbers = columns.pop("seq_num", None)
+    if numbers is None:
         numbers = np.arange(1, len(columns[names[0]]) + 1)
-    for i, seq_num in enumerate(numbers):
-        yield int(seq_num), {name: values[i] for name, values in columns.items()}
+    return (
+        (int(seq_num), {name: values[i] for name, values in columns.items()})
+        for i, seq_num in enumerate(numbers)
+    )

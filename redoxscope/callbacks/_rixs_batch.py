@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.rixs import bin_points
-from ..contract import PHOTON_KEYS, POINT_KEYS, STREAM, TOTAL_KEYS, TOTALS_STREAM, Window
-from ..formats import PhotonList, read_photon_list
-from ._documents import Doc, rows_of, table_rows
+from ..contract import (
+    PHOTON_KEYS,
+    PHOTON_STREAM,
+    POINT_KEYS,
+    STREAM,
+    TOTAL_KEYS,
+    TOTALS_STREAM,
+    Window,
+)
+from ..formats import PhotonList, path_of_uri, read_photon_list
+from ._documents import Doc, rows_of, stream_rows
 from ._rixs_reader import RixsOptions, RixsReader, is_rixs
 from ._rixs_snapshot import RixsSnapshot
 
@@ -112,13 +119,21 @@ def photons_of_run(source: Any) -> PhotonList:
     OSError, redoxscope.formats.FormatError
         If the file cannot be read.
     """
+    for uri in _photon_uris(source):
+        return read_photon_list(path_of_uri(uri))
+    raise ValueError("the run announces no photon list")
+
+
+def _photon_uris(source: Any) -> Iterator[str]:
+    if hasattr(source, "metadata"):
+        photons = source[PHOTON_STREAM] if PHOTON_STREAM in set(source) else {}
+        for key in PHOTON_KEYS:
+            if key in set(photons):
+                yield photons[key].include_data_sources().data_sources()[0].assets[0].data_uri
+        return
     for name, doc in source.documents() if hasattr(source, "documents") else source:
         if name == "stream_resource" and doc.get("data_key") in PHOTON_KEYS:
-            address = urlsplit(doc["uri"])
-            if address.scheme != "file":
-                raise ValueError(f"the photon list is no local file: {doc['uri']}")
-            return read_photon_list(unquote(address.path))
-    raise ValueError("the run announces no photon list")
+            yield doc["uri"]
 
 
 def _options(
@@ -195,10 +210,11 @@ Change = Callable[[RixsReader, Doc], "Doc | None"]
 
 
 def _read(source: Any, options: RixsOptions, change: Change | None = None) -> RixsReader:
-    if hasattr(source, "documents"):
-        return _from_documents(source.documents(), options, change)
+    # A run's own documents() needs an exporter, which a stock server does not have.
     if hasattr(source, "metadata"):
         return _from_catalog(source, options, change)
+    if hasattr(source, "documents"):
+        return _from_documents(source.documents(), options, change)
     return _from_documents(source, options, change)
 
 
@@ -230,12 +246,12 @@ def _from_catalog(run: Any, options: RixsOptions, change: Change | None) -> Rixs
     if not is_rixs(start):
         raise ValueError(f"run {start.get('uid')} is not a RIXS run (plan_name rixs_map or xes)")
     reader = RixsReader(start, options)
-    stream = run[STREAM]
-    reader.configure(stream.metadata.get("configuration", {}))
-    for seq_num, data in table_rows(stream.read(), COLUMNS):
+    rows = stream_rows(run, STREAM, COLUMNS)
+    reader.configure(run[STREAM].metadata.get("configuration", {}))
+    for seq_num, data in rows:
         _point(reader, seq_num, data, change)
     if TOTALS_STREAM in run:
-        for _, data in table_rows(run[TOTALS_STREAM].read(), TOTAL_KEYS):
+        for _, data in stream_rows(run, TOTALS_STREAM, TOTAL_KEYS):
             reader.totals(data)
     return reader
 

@@ -8,8 +8,9 @@ a catalog is opened.
 
 from __future__ import annotations
 
+from ._folder import CatalogError, data_directory, data_folder
 from ._ingest import ingest
-from ._profile import CatalogError, data_directory, open_catalog
+from ._profile import open_catalog, opening_lines
 from ._read import run_documents
 from ._store import CatalogWriter, RecoveryReport, recover
 
@@ -18,8 +19,10 @@ __all__ = [
     "CatalogWriter",
     "RecoveryReport",
     "data_directory",
+    "data_folder",
     "ingest",
     "open_catalog",
+    "opening_lines",
     "recover",
     "run_documents",
 ]

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from redoxscope.callbacks._document_log import decode, scan_log
 from redoxscope.formats import unannounced_photons
 
-from ._profile import writing
+from ._embedded import writing
 
 __all__ = ["ingest", "LogIndex", "stored_run"]
 

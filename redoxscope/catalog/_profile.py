@@ -1,57 +1,29 @@
-"""Opening the catalog, and making the embedded one on first use."""
+"""Opening the catalog: a facility's profile, or the one embedded in the data folder."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
-import subprocess
-import sys
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-__all__ = ["CatalogError", "data_directory", "open_catalog"]
+from ._embedded import make_embedded, service
+from ._folder import CatalogError, data_directory
+
+__all__ = ["DEFAULT_PROFILE", "facility_profile", "open_catalog", "opening_lines"]
+
+log = logging.getLogger("redoxscope.catalog")
 
 DEFAULT_PROFILE = "redoxscope"
-_SPEC = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
-_WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
-# As Tiled does for catalog.db: readers do not block the writer, nor it them. In a process of its
-# own because this one may have the file open through ADBC, which carries its own copy of SQLite:
-# POSIX locks know only processes, and closing a file in one copy drops the locks of the other.
-_SET_WAL = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')"
-_INIT_TIMEOUT = 120.0  # s; a cold import of tiled from a network disk takes tens of seconds
-
-
-class CatalogError(RuntimeError):
-    """The catalog cannot be opened or written; the message names profile and reason."""
-
-
-def data_directory(directory: str | os.PathLike[str] | None = None) -> Path:
-    """Where the embedded catalog and the document logs live.
-
-    Parameters
-    ----------
-    directory : str or Path, optional
-        Taken as it is when given.
-
-    Returns
-    -------
-    Path
-        ``directory``, else ``$REDOXSCOPE_DATA``, else the user's data directory of the
-        platform (Linux: ``~/.local/share/redoxscope``). Absolute; not created.
-    """
-    import platformdirs
-
-    chosen = (
-        directory or os.environ.get("REDOXSCOPE_DATA") or platformdirs.user_data_dir("redoxscope")
-    )
-    return Path(chosen).expanduser().absolute()
+_HEADER = """\
+# Embedded redoxscope catalog, made on first use. Replace this file by a profile with the uri of a
+# Tiled server to use that instead; it is never overwritten.
+"""
+Found = tuple[Path, Mapping[str, Any]]
 
 
 def open_catalog(
@@ -59,24 +31,23 @@ def open_catalog(
 ) -> Any:
     """Open the catalog of runs, making an embedded one on first use.
 
-    The catalog is a Tiled *profile*, found where Tiled looks for profiles
-    (``tiled profile paths``; ``$TILED_PROFILES`` replaces the user's folder). A profile that
-    exists is used as it is, so a facility points the name at its own server. Otherwise, for
-    the default name or where a directory is given, an embedded catalog is made: no server
-    process and no port, just SQLite and files below ``directory``. From then on
-    ``databroker.catalog[profile]`` opens the same catalog in any process.
+    A Tiled *profile* of that name that somebody else made (``tiled profile list``) is used as it
+    is: a facility points the name at its own server. Otherwise the catalog is embedded in the
+    data folder: no server process and no port, just SQLite and files. A profile that opens it is
+    made on first use: ``databroker.catalog["redoxscope"]`` opens the catalog of
+    ``$REDOXSCOPE_DATA``, else of the user's data directory, in any process.
 
     Parameters
     ----------
     profile : str
         Name of the Tiled profile.
     directory : str or Path, optional
-        Where a new embedded catalog keeps its data; default :func:`data_directory`.
+        Data folder of an embedded catalog; default :func:`data_directory`.
 
     Returns
     -------
     bluesky_tiled_plugins.clients.catalog_of_bluesky_runs.CatalogOfBlueskyRuns
-        ``catalog[-1]`` is the latest run, ``catalog[uid]`` a (partial) uid,
+        ``catalog[-1]`` is the run that started last, ``catalog[uid]`` a (partial) uid,
         ``catalog[scan_id]`` a positive integer.
 
     Raises
@@ -91,22 +62,58 @@ def open_catalog(
     The first call of a process takes several seconds (imports) and is not for the inside of a
     scan. Several processes may have the catalog open, reading and writing.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", profile):
-        raise ValueError(f"profile {profile!r}: letters, digits, '_', '.' and '-' only")
+    _check_name(profile)
     with _quiet_tiled():
         found = _find_profile(profile)
+        if found is not None and not _is_ours(found):
+            return _runs_container(profile, _connect(profile, found))
+        if found is None and profile != DEFAULT_PROFILE and directory is None:
+            raise ValueError(
+                f"profile {profile!r} is unknown to Tiled (it knows {_known_profiles()}); "
+                "give a directory to make an embedded catalog under that name"
+            )
+        folder = make_embedded(directory or (found and _folder_of(found)))
         if found is None:
-            if profile != DEFAULT_PROFILE and directory is None:
-                raise ValueError(
-                    f"profile {profile!r} is unknown to Tiled (it knows {_known_profiles()}); "
-                    "give a directory to make an embedded catalog under that name"
-                )
-            found = _create_profile(profile, data_directory(directory))
-        _check_embedded(profile, found, directory)
-        return _runs_container(profile, _connect(profile))
+            _offer(profile, None if profile == DEFAULT_PROFILE else folder)
+        elif data_directory(_folder_of(found)) != folder:
+            warnings.warn(
+                f"the catalog is that of {folder}; databroker.catalog[{profile!r}] opens that of "
+                f"{data_directory(_folder_of(found))}. For this one set REDOXSCOPE_DATA, or use "
+                "redoxscope.catalog.open_catalog(directory=...)",
+                stacklevel=2,
+            )
+        return _runs_container(profile, _open_embedded(folder))
 
 
-def _connect(profile: str) -> Any:
+def facility_profile(profile: str) -> Path | None:
+    """File of a profile that somebody else made; None where runs go into the data folder."""
+    _check_name(profile)
+    with _quiet_tiled(server=False):
+        found = _find_profile(profile)
+    return None if found is None or _is_ours(found) else found[0]
+
+
+def opening_lines(
+    profile: str = DEFAULT_PROFILE, directory: str | os.PathLike[str] | None = None
+) -> list[str]:
+    """Lines of Python that open, in a new process, the catalog that `open_catalog` opens here."""
+    with _quiet_tiled(server=False):
+        found = _find_profile(profile)
+    folder = data_directory(directory)
+    if found is not None and (not _is_ours(found) or data_directory(_folder_of(found)) == folder):
+        return ["from databroker import catalog", f'catalog = catalog["{profile}"]']
+    return [
+        "from redoxscope.catalog import open_catalog",
+        f'catalog = open_catalog("{profile}", "{folder}")',
+    ]
+
+
+def _check_name(profile: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", profile):
+        raise ValueError(f"profile {profile!r}: letters, digits, '_', '.' and '-' only")
+
+
+def _connect(profile: str, found: Found) -> Any:
     from tiled.client import from_profile
 
     try:
@@ -114,29 +121,42 @@ def _connect(profile: str) -> Any:
     except Exception as exc:
         # Whatever is wrong (server down, file missing, token refused), the user needs the
         # profile's name and the reason, not a stack of ASGI frames.
-        source = _find_profile(profile)
         raise CatalogError(
-            f"catalog profile {profile!r} ({source[0] if source else 'not found'}) cannot be "
-            f"opened: {type(exc).__name__}: {exc}"
+            f"catalog profile {profile!r} ({found[0]}) cannot be opened: "
+            f"{type(exc).__name__}: {exc}"
+        ) from exc
+
+
+def _open_embedded(folder: Path) -> Any:
+    from tiled.client.constructors import from_context
+    from tiled.client.context import Context
+    from tiled.server.app import build_app_from_config
+
+    try:
+        return from_context(Context.from_app(build_app_from_config(service(folder))))
+    except CatalogError:
+        raise
+    except Exception as exc:  # as in _connect
+        raise CatalogError(
+            f"catalog in {folder} cannot be opened: {type(exc).__name__}: {exc}"
         ) from exc
 
 
 def _runs_container(profile: str, client: Any) -> Any:
     from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
 
-    if isinstance(client, CatalogOfBlueskyRuns):
-        return client
-    # A facility's profile may point at the server's root.
-    raw = client["raw"] if "raw" in client else None
-    if isinstance(raw, CatalogOfBlueskyRuns):
-        return raw
+    runs = client
+    if not isinstance(runs, CatalogOfBlueskyRuns) and "raw" in client:
+        runs = client["raw"]  # a facility's profile may point at the server's root
+    if isinstance(runs, CatalogOfBlueskyRuns):
+        return runs.sort(("start.time", 1))  # a run that is recovered later is not the latest
     raise CatalogError(
         f"catalog profile {profile!r} opens {type(client).__name__} {client.uri}, which is neither "
         "a CatalogOfBlueskyRuns nor holds one named 'raw'"
     )
 
 
-def _find_profile(profile: str) -> tuple[Path, Mapping[str, Any]] | None:
+def _find_profile(profile: str) -> Found | None:
     from tiled.profiles import load_profiles
 
     load_profiles.cache_clear()  # another process, or we, may have made it since
@@ -149,176 +169,59 @@ def _known_profiles() -> list[str]:
     return sorted(load_profiles())
 
 
-def _embedded_directory(content: Mapping[str, Any]) -> Path | None:
-    """Data directory of a profile made here, None of any other."""
-    for tree in content.get("direct", {}).get("trees", ()):
-        metadata = tree.get("args", {}).get("metadata") or {}
-        if metadata.get("application") == "redoxscope":
-            return Path(metadata["directory"])
-    return None
+def _is_ours(found: Found) -> bool:
+    trees = found[1].get("direct", {}).get("trees", ())
+    return [tree.get("tree") for tree in trees] == [service(None)["trees"][0]["tree"]]
 
 
-def _check_embedded(
-    profile: str, found: tuple[Path, Mapping[str, Any]], wanted: str | os.PathLike[str] | None
-) -> None:
-    source, content = found
-    actual = _embedded_directory(content)
-    if actual is None:
-        return
-    asked = data_directory(wanted)
-    if (wanted or os.environ.get("REDOXSCOPE_DATA")) and asked != actual:
-        warnings.warn(
-            f"catalog profile {profile!r} exists and keeps its data in {actual}, not in {asked}; "
-            f"to move it, remove {source}",
-            stacklevel=3,
-        )
-    if not (actual / "catalog.db").exists():  # the data were removed, the profile left
-        _initialise(actual)
+def _folder_of(found: Found) -> str | None:
+    """Data folder that a profile of ours names."""
+    directory: str | None = found[1]["direct"]["trees"][0].get("args", {}).get("directory")
+    return directory
 
 
-def _create_profile(profile: str, directory: Path) -> tuple[Path, Mapping[str, Any]]:
+def _offer(profile: str, folder: Path | None) -> None:
+    """Make a profile by which databroker finds the embedded catalog.
+
+    The catalog does not need it, so what goes wrong is said and no more.
+    """
     import tiled.profiles
     import yaml
 
-    _initialise(directory)
-    content = {profile: _embedded_profile(directory)}
+    text = _HEADER + yaml.safe_dump({profile: {"direct": service(folder)}}, sort_keys=False)
     path = tiled.profiles.paths[-1] / f"{profile}.yml"
-    header = (
-        "# Embedded redoxscope catalog, made on first use. Replace this file by a profile with\n"
-        "# the uri of a Tiled server to use that instead; it is never overwritten.\n"
-    )
+    reason = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and linked, so that no other process reads half a profile; a name
         # without .yml, so that Tiled does not read it before.
         temporary = path.with_name(f".{profile}.{os.getpid()}")
-        temporary.write_text(header + yaml.safe_dump(content, sort_keys=False))
+        temporary.write_text(text)
         try:
-            with contextlib.suppress(FileExistsError):  # another process was first: use its own
-                os.link(temporary, path)
+            os.link(temporary, path)
+        except FileExistsError:  # another process was first, or it is no profile
+            reason = f"{path} exists and holds none"
         finally:
             temporary.unlink()
     except OSError as exc:
-        raise CatalogError(f"catalog profile {path} cannot be written: {exc.strerror}") from exc
-    found = _find_profile(profile)
-    if found is None:
-        raise CatalogError(f"catalog profile {path} was written but Tiled does not find it")
-    return found
-
-
-def _embedded_profile(directory: Path) -> dict[str, Any]:
-    """Tiled service configuration: one root container of runs, tables in SQLite."""
-    return {
-        "direct": {
-            # In-process: whoever can read the files can read the data.
-            "authentication": {"allow_anonymous_access": True},
-            "trees": [
-                {
-                    "path": "/",
-                    "tree": "catalog",
-                    "args": {
-                        "uri": f"sqlite:///{directory / 'catalog.db'}",
-                        "specs": [_SPEC],
-                        "metadata": {"application": "redoxscope", "directory": str(directory)},
-                        "writable_storage": [
-                            str(directory / "files"),
-                            f"sqlite:///{directory / 'tables.db'}",
-                        ],
-                        # Detector files announced by stream_resource documents.
-                        "readable_storage": [str(directory)],
-                    },
-                }
-            ],
-            "media_types": {
-                "BlueskyRun": {
-                    "application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"
-                }
-            },
-        }
-    }
-
-
-def _initialise(directory: Path) -> None:
-    """Make the databases, once: ``init_if_not_exists`` would cost seconds at every opening."""
-    try:
-        (directory / "files").mkdir(parents=True, exist_ok=True)
-        with (directory / ".initialise.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two first sessions at once: the second waits
-            catalog = f"sqlite:///{directory / 'catalog.db'}"
-            _python("-m", "tiled", "catalog", "init", "--if-not-exists", catalog)
-            _python("-c", _SET_WAL, str(directory / "tables.db"))
-    except OSError as exc:
-        raise CatalogError(f"catalog in {directory} cannot be made: {exc.strerror}") from exc
-    except subprocess.CalledProcessError as exc:
-        reason = exc.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise CatalogError(f"catalog in {directory} cannot be made: {reason[0]}") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise CatalogError(f"catalog in {directory} cannot be made: {exc}") from exc
-
-
-def _python(*arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_INIT_TIMEOUT,
-    )
+        reason = f"{path} cannot be written: {exc.strerror}"
+    if _find_profile(profile) is None:
+        log.warning(
+            "there is no Tiled profile %r (%s): databroker.catalog does not find this catalog; "
+            "redoxscope.catalog.open_catalog() does",
+            profile,
+            reason or f"{path} was written, but another file of that folder has the same name",
+        )
 
 
 @contextlib.contextmanager
-def writing(catalog: Any, timeout: float = _WRITE_TIMEOUT) -> Iterator[None]:
-    """Hold the right to write to an embedded catalog; no more than that for a server's.
-
-    Tiled's SQLite tables have no busy time-out: of two processes that write at once, one fails.
-
-    Parameters
-    ----------
-    catalog : CatalogOfBlueskyRuns
-        The catalog.
-    timeout : float
-        How long to wait for another process, in s.
-
-    Raises
-    ------
-    CatalogError
-        Another process has been writing all that time; the message names it.
-    """
-    metadata = catalog.metadata
-    if metadata.get("application") != "redoxscope":
-        yield
-        return
-    path = Path(metadata["directory"]) / ".write.lock"
-    with path.open("a+") as lock:
-        _wait_for(lock, timeout)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _wait_for(lock: TextIO, timeout: float) -> None:
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                lock.seek(0)
-                raise CatalogError(
-                    f"catalog locked: process {lock.read() or '?'} has been writing to it for "
-                    f"{timeout:g} s ({lock.name})"
-                ) from None
-            # flock cannot wait for a limited time; there is nothing else to be woken by.
-            threading.Event().wait(0.05)
-
-
-@contextlib.contextmanager
-def _quiet_tiled() -> Iterator[None]:
+def _quiet_tiled(server: bool = True) -> Iterator[None]:
     """Keep Tiled's import warning and start-up line off the user's screen."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*httpx.*starlette.testclient.*")
+        if not server:
+            yield
+            return
         import tiled.server.app  # noqa: F401  (sets its logger's level when imported)
 
         logger = logging.getLogger("tiled.server.app")

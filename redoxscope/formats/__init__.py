@@ -31,8 +31,12 @@ from ._state import (
     read_external_triggers,
 )
 from ._tes_log import Pass, TesLog, read_tes_log
+from ._uri import file_uri, path_of_uri, plain_path
 
 __all__ = [
+    "file_uri",
+    "path_of_uri",
+    "plain_path",
     "PhotonAsset",
     "photon_data_keys",
     "POINT_DTYPE",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
 
 from ._errors import FormatError
 from ._photon_list import CHUNK, COLUMNS, PhotonList, PhotonListWriter, read_photon_list
+from ._uri import file_uri, path_of_uri
 
 __all__ = ["PhotonAsset", "photon_data_keys", "unannounced_photons"]
 
@@ -49,13 +48,6 @@ def photon_data_keys(source: str) -> dict[str, dict[str, Any]]:
     return keys
 
 
-def _uri(path: Path) -> str:
-    # Tiled takes the path out of a URI as it is, blanks and all: "%20" would be its name.
-    if path.drive or set("#?;") & set(str(path)):
-        raise ValueError(f"photon list {path}: a path with '#', '?' or ';' cannot be announced")
-    return f"file://localhost{path}"
-
-
 class PhotonAsset:
     """What bluesky asks of an object whose data are in a file (``WritesStreamAssets``).
 
@@ -71,12 +63,12 @@ class PhotonAsset:
     Raises
     ------
     ValueError
-        The file's path cannot be announced: it holds "#", "?" or ";".
+        The name of the file holds "#" or "?", which cannot be announced.
     """
 
     def __init__(self, writer: PhotonListWriter, source: str | None = None) -> None:
         self._writer = writer
-        self._uri = _uri(writer.path)
+        self._uri = file_uri(writer.path)
         self._source = source or self._uri
         self._resources: dict[str, str] = {}  # data key -> uid
         self._announced = 0
@@ -163,7 +155,7 @@ def unannounced_photons(
                 path = path or str(device.get("data", {}).get("tes_photon_list", ""))
         elif name == "stream_resource" and doc.get("data_key") in COLUMNS:
             resources[doc["data_key"]] = doc["uid"]
-            path = unquote(urlsplit(doc["uri"]).path)
+            path = str(path_of_uri(doc["uri"]))
         elif name == "stream_datum":
             uid = doc["stream_resource"]
             announced[uid] = max(announced.get(uid, 0), doc["indices"]["stop"])
@@ -179,7 +171,7 @@ def unannounced_photons(
         uid = resources.get(key)
         if uid is None and stop:
             uid = str(uuid.uuid5(_RECOVERED, f"{run}/{key}"))
-            found.append(("stream_resource", _resource(key, uid, _uri(Path(path))) | _of(run)))
+            found.append(("stream_resource", _resource(key, uid, file_uri(path)) | _of(run)))
         if uid is not None and announced.get(uid, 0) < stop:
             found.append(("stream_datum", _datum(uid, announced.get(uid, 0), stop, descriptor)))
     return found, ""

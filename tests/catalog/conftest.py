@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv("XDG_DATA_HOME", str(folder / "share"))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         patch.setenv("TILED_PROFILES", str(folder / "profiles"))
         patch.setenv("REDOXSCOPE_DATA", str(folder / "data"))
         # Tiled reads the environment when it is imported, which may have been before.
@@ -41,6 +44,24 @@ def embedded(home: Path) -> Any:
     from redoxscope.catalog import open_catalog
 
     return open_catalog()
+
+
+@pytest.fixture(scope="session")
+def fresh(home: Path) -> Callable[[Path], Any]:
+    """Open a new embedded catalog in a folder: a copy, as making one takes seconds."""
+    from redoxscope.catalog import open_catalog
+    from redoxscope.catalog._embedded import make_embedded
+
+    template = home / "template"
+    make_embedded(template)
+
+    def make(folder: Path) -> Any:
+        shutil.copytree(template, folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that databroker opens another
+            return open_catalog(directory=folder)
+
+    return make
 
 
 @pytest.fixture

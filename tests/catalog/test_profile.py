@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogError, data_directory, ingest, open_catalog, recover
-from redoxscope.catalog._profile import writing
+from redoxscope.catalog import (
+    CatalogError,
+    data_directory,
+    ingest,
+    open_catalog,
+    opening_lines,
+    recover,
+)
+from redoxscope.catalog._embedded import writing
 
 from .conftest import stack_documents
 
@@ -52,10 +63,91 @@ def test_opening_is_quiet_and_again_the_same(
     assert capfd.readouterr() == ("", "")
 
 
-def test_another_directory_than_the_profiles_is_pointed_out(embedded: Any, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="keeps its data in .* not in .*elsewhere"):
-        open_catalog(directory=tmp_path / "elsewhere")
-    assert not (tmp_path / "elsewhere").exists()
+def test_the_catalog_lies_in_the_data_folder(
+    embedded: Any, fresh: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    """A folder that is named wins, whatever catalog was made before."""
+    fresh(tmp_path / "elsewhere")
+    with pytest.warns(UserWarning, match=r"that of .*elsewhere; databroker.* opens that of .*data"):
+        other = open_catalog(directory=tmp_path / "elsewhere")
+    assert other.metadata["directory"] == str(tmp_path / "elsewhere")
+    assert len(other) == 0
+
+
+_WHERE = """
+import databroker
+print(databroker.catalog["redoxscope"].metadata["directory"])
+"""
+
+
+@pytest.mark.slow
+def test_databroker_follows_the_data_folder(
+    embedded: Any,
+    fresh: Callable[[Path], Any],
+    tmp_path: Path,
+    python: Callable[..., subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "other"))
+    assert "no catalog in" in python(_WHERE).stderr
+    fresh(tmp_path / "other")
+    assert opening_lines() == ["from databroker import catalog", 'catalog = catalog["redoxscope"]']
+    done = python(_WHERE)
+    assert done.stdout.strip() == str(tmp_path / "other"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["run #5? 100%20% a;b&c Grün/µm $HOME [x]", "what?"])
+def test_names_of_folders(fresh: Callable[[Path], Any], tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    catalog = fresh(folder)
+    log = _stack_log(folder / "documents")
+    ingest(log, catalog)
+    data = catalog[-1]["primary"].read()
+    assert data["transmission"].shape == (10, 20) and data["energy"].dtype == float
+    assert list(tmp_path.iterdir()) == [tmp_path / Path(name).parts[0]]
+    assert list((folder / "files").iterdir())
+
+
+@pytest.mark.parametrize("way", ["moved", "copied", "to a name with #"])
+def test_a_folder_that_was_moved_or_copied(
+    fresh: Callable[[Path], Any], tmp_path: Path, way: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / ("new #1" if "#" in way else "new")
+    catalog = fresh(old)
+    log = _stack_log(old / "documents")
+    ingest(log, catalog)
+    if way == "copied":
+        shutil.copytree(old, new)
+    else:
+        old.rename(new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            moved = open_catalog(directory=new)
+            assert moved[log.stem]["primary"].read()["transmission"].shape == (10, 20)
+    ingest(_stack_log(new / "documents"), moved)
+    assert moved[-1]["primary"].read()["i0"].shape == (10, 20)
+    with contextlib.closing(sqlite3.connect(new / "catalog.db")) as database:
+        kept = [uri for (uri,) in database.execute("SELECT data_uri FROM assets")]
+    assert kept and not [uri for uri in kept if str(old) in uri]
+    if way == "copied":  # the first one is what it was
+        assert catalog[log.stem]["primary"].read()["transmission"].shape == (10, 20)
+        assert len(catalog) == 1
+
+
+def test_the_run_that_started_last_is_the_last(
+    fresh: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    """Whatever is recovered afterwards."""
+    catalog = fresh(tmp_path / "data")
+    documents = [stack_documents() for _ in range(3)]
+    for number, (run, time) in enumerate(zip(documents, (2000.0, 3000.0, 1000.0), strict=True)):
+        run[0] = ("start", {**run[0][1], "time": time, "scan_id": 5})
+        log = DocumentLog(tmp_path / str(number))
+        for name, doc in run:
+            log(name, doc)
+        ingest(log.path(run[0][1]["uid"]), catalog)
+    assert [catalog[n].start["time"] for n in (-1, -2, -3, 5)] == [3000.0, 2000.0, 1000.0, 3000.0]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", ".x"])
@@ -123,7 +215,7 @@ def test_a_profile_whose_database_is_gone_names_itself(profiles: Path, tmp_path:
 
 def test_a_data_directory_that_cannot_be_made(profiles: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CatalogError, match="file/data cannot be made: Not a directory"):
+    with pytest.raises(CatalogError, match="file/data: a file, not a folder"):
         open_catalog(directory=tmp_path / "file" / "data")
     assert not profiles.exists()
 
