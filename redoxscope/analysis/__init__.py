@@ -3,6 +3,8 @@
 from ._blank import Blank, find_blank
 from ._counts import dead_time_corrected, log_variance
 from ._frames import Detector
+from ._i0_given import I0Error, I0Spectrum
+from ._noise import LACK, Noise
 from ._region import default_region
 from ._result import OxidationResult, PixelFlag, RegionSpectrum
 from ._stack import StackFit, checked_mask
@@ -10,6 +12,10 @@ from ._stack import StackFit, checked_mask
 __all__ = [
     "Blank",
     "Detector",
+    "I0Error",
+    "I0Spectrum",
+    "LACK",
+    "Noise",
     "OxidationResult",
     "PixelFlag",
     "RegionSpectrum",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ._blank import Blank, find_blank
 from ._frames import Frames
+from ._i0_given import I0Spectrum
+from ._noise import EXCESS, NO_BEAM, Noise, scatter, step_of, unit_of
 from ._sums import RunningSums
 
 __all__ = ["I0", "BlankSums"]
@@ -18,6 +22,11 @@ REFIND_GROWTH = 1.3
 """The blank is looked for again once there are this many times more lines than last time."""
 MIN_BLANK_PIXELS = 4
 """Blank pixels an energy needs before its I0 is used."""
+
+
+LEAST_OD, MOST_OD = -0.7, 5.0
+"""Optical density of the brightest pixels with a given I0 outside which its unit is wrong: no
+pixel is twice as bright as the beam, and a hundredth of it is no image."""
 
 
 class BlankSums:
@@ -76,11 +85,12 @@ class BlankSums:
             self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
             self._true[i, k, lines] = np.bincount(bins, f.true(kept), minlength=size)
 
-    def ln_i0(self, monitored: bool) -> tuple[Array, Array]:
+    def ln_i0(self, monitored: bool, units: tuple[float, float, float]) -> tuple[Array, Array]:
         """Return ln I0 and its variance at each energy; NaN where too few blank pixels were seen.
 
         The ratio of sums, not the mean of logarithms: the latter is biased by 1/(2N) per
-        pixel. The variance is ``1/sum(N)``, plus ``1/sum(M)`` for a monitor.
+        pixel. The variance is ``1/sum(N)``, plus ``1/sum(M)`` for a monitor, each times its
+        unit, and each pixel's share of noise beyond counting.
         """
         enough = self._pixels.sum(axis=1) >= MIN_BLANK_PIXELS
         true, observed = self._true.sum(axis=2), self._observed.sum(axis=2)
@@ -93,7 +103,9 @@ class BlankSums:
             value[enough] -= np.log(true[1, enough])
         else:
             value[enough] -= np.log(self._pixels.sum(axis=1)[enough])
-        variance[enough] = (1.0 / observed[which][:, enough]).sum(axis=0)
+        scale = np.array(units[:2])[which, None]
+        variance[enough] = (scale / observed[which][:, enough]).sum(axis=0)
+        variance[enough] += units[2] / self._pixels.sum(axis=1)[enough]
         return value, variance
 
 
@@ -110,6 +122,10 @@ class I0:
         Transmission per monitor count, used without a blank.
     given : numpy.ndarray of bool [ny, nx] or None
         The blank area, if it is known.
+    spectrum : I0Spectrum or None
+        An I0 measured elsewhere, which is used instead.
+    energies : numpy.ndarray [nE]
+        eV, to look it up.
     """
 
     def __init__(
@@ -118,6 +134,8 @@ class I0:
         from_blank: bool,
         scale: Array,
         given: NDArray[np.bool_] | None,
+        spectrum: I0Spectrum | None,
+        energies: Array,
     ) -> None:
         self._sums = sums
         self._from_blank = from_blank
@@ -129,6 +147,32 @@ class I0:
         self.variance = np.full(len(scale), np.nan)
         self._blank_sums: BlankSums | None = None
         self._looked_at = -1
+        self.noise = Noise()
+        self.refusal = ""
+        self.brightest = np.nan
+        self._energies = energies
+        self._elsewhere: tuple[Array, Array] | None = None
+        self.spectrum: I0Spectrum | None = None
+        self.use(spectrum)
+
+    def use(self, spectrum: I0Spectrum | None) -> None:
+        """Take I0 from a spectrum; None: from the stack itself.
+
+        Raises
+        ------
+        ValueError
+            It does not cover the energies.
+        """
+        elsewhere = None if spectrum is None else spectrum.at(self._energies, self._sums.dwell)
+        self.spectrum, self._elsewhere = spectrum, elsewhere
+        self.blank = None
+        self.restart()
+        self._all_pending()
+
+    def set_blank(self, mask: NDArray[np.bool_]) -> None:
+        """Take I0 from these pixels."""
+        self._given = mask
+        self.use(None)
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -149,8 +193,11 @@ class I0:
         """Bring `ln_i0` and `variance` up to date; ``force`` looks for the blank anew."""
         if self._sums.settle():
             self._all_pending()
-        self._find_blank(force)
         n_energies = len(self._scale)
+        if self._elsewhere is not None:
+            self._from_elsewhere(force)
+            return
+        self._find_blank(force)
         if self._blank_sums is None:
             known = bool(self._sums.monitored)
             self.ln_i0 = np.log(self._scale) if known else np.full(n_energies, np.nan)
@@ -161,7 +208,100 @@ class I0:
         for k, lines in self._pending.items():
             self._blank_sums.update(k, lines, sums.present[k], frames)
         self._pending.clear()
-        self.ln_i0, self.variance = self._blank_sums.ln_i0(bool(self._sums.monitored))
+        self.ln_i0, self.variance = self._blank_sums.ln_i0(bool(sums.monitored), sums.units)
+
+    def _from_elsewhere(self, force: bool) -> None:
+        """Take the spectrum, once it is known to be of the stack's kind and size."""
+        assert self._elsewhere is not None and self.spectrum is not None
+        seen = int(self._sums.present.sum())
+        if seen and (force or seen >= REFIND_GROWTH * self._looked_at):
+            self._judge_steps()
+            self.refusal = self._unlike()
+            self._looked_at = seen
+        if self.refusal:
+            self.ln_i0 = np.full(len(self._scale), np.nan)
+            self.variance = np.zeros(len(self._scale))
+        else:
+            self.ln_i0, self.variance = self._elsewhere
+
+    def _unlike(self) -> str:
+        """Why the spectrum cannot be this stack's I0; empty if it can."""
+        assert self._elsewhere is not None and self.spectrum is not None
+        ratio, monitored = self.spectrum.ratio, bool(self._sums.monitored)
+        if ratio is not None and ratio != monitored:
+            kinds = {True: "transmission per monitor count", False: "counts without a monitor"}
+            return f"i0 is {kinds[ratio]}, but the stack needs {kinds[monitored]}"
+        energies = self._complete()
+        found = []
+        for k in energies[:: max(1, len(energies) // 8)]:
+            lines = np.flatnonzero(self._sums.present[k])
+            od = self._sums.y(np.array([k]), lines) + self._elsewhere[0][k]
+            od = od[np.isfinite(od)]
+            if od.size:
+                found.append(float(np.percentile(od, 1)))
+        if not found:
+            return ""
+        self.brightest = float(np.median(found))
+        if LEAST_OD <= self.brightest <= MOST_OD:
+            return ""
+        times = float(np.exp(abs(self.brightest)))
+        which = "brighter" if self.brightest < 0 else "darker"
+        return (
+            f"the stack's brightest pixels are {times:.3g} times {which} than i0: it must be in "
+            "counts per pixel at the stack's dwell (not a rate), or per monitor count where "
+            "there is a monitor"
+        )
+
+    def _complete(self) -> NDArray[np.intp]:
+        """Energies that have all lines that any has; if none, the fullest."""
+        present = self._sums.present
+        lines = present.any(axis=0)
+        complete = np.flatnonzero(present[:, lines].all(axis=1))
+        if complete.size:
+            return complete
+        return np.array([int(present.sum(axis=1).argmax())])
+
+    def uniform(self) -> bool:
+        """Whether all pixels measured transmit the same, to their noise and 2 %."""
+        sums = self._sums
+        complete = self._complete()
+        lines = np.flatnonzero(sums.present[complete].all(axis=0))
+        if not lines.size:
+            return False
+        mean = np.mean([sums.y(np.array([k]), lines)[0] for k in complete], axis=0)
+        variance = np.mean([sums.variance(np.array([k]), lines)[0] for k in complete], axis=0)
+        with np.errstate(invalid="ignore"):
+            noise = float(np.median(np.sqrt(variance / len(complete))))
+        low, high = np.percentile(mean, [5, 95])  # 3.3 standard deviations apart
+        return bool(high - low <= 0.02 + 4.0 * noise)
+
+    def _judge_steps(self) -> None:
+        """Judge from the values' steps what one count is."""
+        sums, k = self._sums, self._complete()[0]
+        lines = np.flatnonzero(sums.present[k])
+        unit, whole = step_of(sums.counts.raw[k, lines], sums.dwell)
+        other = 1.0
+        if sums.monitor is not None:
+            other, _ = step_of(sums.monitor.raw[k, lines], sums.dwell)
+        known = np.isfinite(unit)
+        noise = Noise(
+            unit if known else 1.0,
+            other if np.isfinite(other) else 1.0,
+            why="steps" if known and unit != 1.0 else "",
+            whole=whole,
+        )
+        self._take(noise)
+
+    def _judge_scatter(self, blank: Blank) -> None:
+        """Judge from the scatter of the blank area what counting does not explain."""
+        noise, sums = self.noise, self._sums
+        excess, expected = scatter(sums, blank.mask)
+        if excess > EXCESS and not noise.why and (not noise.whole or excess > NO_BEAM):
+            unit, why = unit_of(excess, sums.dwell)
+            noise = replace(noise, unit=unit, why=why)
+            excess, expected = excess / unit, expected * unit
+        extra = (excess - 1.0) * expected if excess > EXCESS else 0.0
+        self._take(replace(noise, excess=excess, relative=extra))
 
     def pixel_noise(self) -> Array:
         """Standard deviation of one bright pixel's logarithm at each energy."""
@@ -169,6 +309,10 @@ class I0:
             return np.full(len(self._scale), np.inf)
         n_blank = max(int(self._blank_sums.mask.sum()), 1)
         return np.sqrt(np.nan_to_num(self.variance, nan=0.0) * n_blank)
+
+    def _take(self, noise: Noise) -> None:
+        self.noise = noise
+        self._sums.units = (noise.unit, noise.monitor_unit, noise.relative)
 
     def _all_pending(self) -> None:
         whole = slice(0, self._sums.shape[0])
@@ -178,13 +322,18 @@ class I0:
         seen = int(self._sums.present.sum())
         if not self._from_blank or seen == 0:
             return
-        if self._given is not None:
-            new = Blank(self._given, np.nan, np.nan)
-        elif force or self._looked_at < 0 or seen >= REFIND_GROWTH * self._looked_at:
-            new = self._look()
-        else:
+        if not (force or self._looked_at < 0 or seen >= REFIND_GROWTH * self._looked_at):
             return
+        before = self.noise
+        self._judge_steps()
+        new = self._look() if self._given is None else Blank(self._given, np.nan, np.nan)
+        if not new.found and not self.noise.whole and not self.noise.why:
+            new = self._look_for_rates(new)
         self._looked_at = seen
+        if new.found:
+            self._judge_scatter(new)
+        elif not force and self.mask is not None:
+            self._take(before)
         if not force and not new.found and self.mask is not None:
             return  # live, an area once found is kept until a better one is
         old = self._blank_sums
@@ -193,15 +342,28 @@ class I0:
             self._all_pending()
         self.blank = new
 
+    def _look_for_rates(self, none: Blank) -> Blank:
+        """Look again for the blank, with the noise that counts per second would have.
+
+        What is found must then scatter as such rates do: noise that is allowed too much finds a
+        blank anywhere.
+        """
+        sums = self._sums
+        if not sums.dwell:
+            return none
+        self._take(replace(self.noise, unit=1.0 / float(sums.dwell)))
+        found = self._look()
+        self._take(replace(self.noise, unit=1.0))
+        if found.found:
+            excess, _ = scatter(sums, found.mask)
+            if excess > EXCESS and unit_of(excess, sums.dwell)[1] == "rate":
+                return found
+        return none
+
     def _look(self) -> Blank:
         """Look for the blank in the mean of all complete images, or of the first's lines."""
-        present = self._sums.present
-        lines = present.any(axis=0)
-        complete = np.flatnonzero(present[:, lines].all(axis=1))
-        if not complete.size:  # some line was missed at every energy: use the fullest image
-            complete = np.array([int(present.sum(axis=1).argmax())])
-            lines = present[complete[0]]
-        where = np.flatnonzero(lines)
+        complete = self._complete()  # a line missed at every energy: the fullest image alone
+        where = np.flatnonzero(self._sums.present[complete].all(axis=0))
         shape = self._sums.shape
         image = np.full(shape, np.nan)
         step = max(1, CHUNK // (len(complete) * shape[1]))

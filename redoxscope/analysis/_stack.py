@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ._blank import Blank
 from ._frames import Detector
 from ._i0 import I0
+from ._i0_given import I0Spectrum
+from ._noise import Noise
 from ._result import OxidationResult, PixelFlag, RegionSpectrum
 from ._solve import HIGH_OD, MAX_CONDITION, Solver, flags_of, scaled_condition
 from ._sums import RunningSums
@@ -56,6 +58,8 @@ class StackFit:
         The blank area, if it is known. By default it is found (see `find_blank`).
     energies : array_like [nE], optional
         Photon energies in eV, for what is said of them (`RegionSpectrum.energies`).
+    i0 : I0Spectrum, optional
+        An I0 measured elsewhere; needs ``energies``.
     dtype : dtype
         float64 makes the map equal to a least-squares fit of the whole stack to 1e-7; float32
         halves the time and memory and is good to about 1e-5.
@@ -82,6 +86,7 @@ class StackFit:
         max_od: float | None = None,
         blank: ArrayLike | None = None,
         energies: ArrayLike | None = None,
+        i0: I0Spectrum | None = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
         a = np.array(design, dtype=np.float64)
@@ -112,7 +117,8 @@ class StackFit:
             raise ValueError(
                 f"energies has shape {self.energies.shape}, but design has {len(a)} energies"
             )
-        self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given)
+        self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given, i0, self.energies)
+        self._units_used = self._sums.units
         self._dirty = np.zeros(self.shape[0], dtype=bool)
         self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
         self._maps = self._empty_maps()
@@ -179,6 +185,42 @@ class StackFit:
         return self._i0.blank
 
     @property
+    def noise(self) -> Noise:
+        """Whether the values look like counts."""
+        return self._i0.noise
+
+    @property
+    def given_i0(self) -> I0Spectrum | None:
+        """The I0 measured elsewhere that is in use."""
+        return self._i0.spectrum
+
+    @property
+    def i0_refusal(self) -> str:
+        """Why a given I0 cannot be this stack's; empty if it can."""
+        return self._i0.refusal
+
+    @property
+    def brightest_od(self) -> float:
+        """Optical density of the brightest pixels with a given I0; NaN without."""
+        return self._i0.brightest
+
+    def set_i0(self, i0: I0Spectrum | None) -> None:
+        """Take I0 from a spectrum measured elsewhere; None: from the stack itself again.
+
+        Raises
+        ------
+        ValueError
+            It does not cover the energies.
+        """
+        self._i0.use(i0)
+        self._dirty[:] = True
+
+    def set_blank(self, mask: ArrayLike) -> None:
+        """Take I0 from these pixels [ny, nx]."""
+        self._i0.set_blank(checked_mask(mask, self.shape, "blank"))
+        self._dirty[:] = True
+
+    @property
     def frames(self) -> NDArray[np.float32]:
         """Raw counts [nE, ny, nx]; only lines in ``lines_present`` hold data."""
         return self._sums.counts.raw
@@ -203,6 +245,10 @@ class StackFit:
         od[~np.isfinite(od)] = np.nan
         return counts, od
 
+    def uniform(self) -> bool:
+        """Whether all pixels transmit the same, to their noise and 2 %: an empty image."""
+        return self._i0.uniform()
+
     def determined(self, energies: ArrayLike) -> bool:
         """Whether some energies (a mask [nE], or indices) tell the species apart."""
         return scaled_condition(self.design[np.asarray(energies)]) < MAX_CONDITION
@@ -219,6 +265,9 @@ class StackFit:
             bright pixel's standard deviation since they were solved.
         """
         self._i0.update()
+        if self._sums.units != self._units_used:  # sigma of every line has changed
+            self._units_used = self._sums.units
+            self._dirty[:] = True
         used = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
         now = np.where(used, self._i0.ln_i0[:, None], np.nan).T
         before = self._i0_of_line

@@ -53,6 +53,7 @@ class RunningSums:
         self.dtype = np.dtype(dtype)
         self._axpy = blas.saxpy if self.dtype == np.float32 else blas.daxpy
         self.monitored = monitored
+        self.dwell = dwell
         n_energies = len(design)
         self.counts = Frames((n_energies, *shape), transmission, dwell)
         self._kept_monitor: Frames | None = None
@@ -64,6 +65,8 @@ class RunningSums:
         self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
         self.present = self.measured
         self.variance_scale = np.ones(n_energies)
+        # Variance of N and of M relative to counts, and that of the logarithm beyond counting.
+        self.units = (1.0, 1.0, 0.0)
         self.rhs = np.zeros((design.shape[1], *shape), dtype=self.dtype)
         self._shifts: Array | None = None
         self._unaligned: set[int] = set()
@@ -201,12 +204,17 @@ class RunningSums:
         )
 
     def variance(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
-        """Counting variance ``1/N + 1/M`` of y [n, lines, nx], observed counts."""
+        """Counting variance ``1/N + 1/M``, with `units`, of y [n, lines, nx], observed counts."""
         which = np.ix_(energies, lines)
         with np.errstate(divide="ignore"):
             v = np.reciprocal(self.counts.aligned[which], dtype=self.dtype)
+            if self.units[0] != 1.0:
+                v *= self.units[0]
             if self.monitor:
-                v += np.reciprocal(self.monitor.aligned[which], dtype=self.dtype)
+                m = np.reciprocal(self.monitor.aligned[which], dtype=self.dtype)
+                v += m if self.units[1] == 1.0 else m * self.units[1]
+        if self.units[2]:
+            v += self.units[2]
         v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
         return v
 

@@ -1,6 +1,6 @@
 """Callbacks: documents in, maps and files out."""
 
-from ._batch import oxidation_map
+from ._batch import i0_of_run, oxidation_map
 from ._document_log import CorruptLog, DocumentLog, DocumentLogError, read_log
 from ._draw import draw
 from ._draw_rixs import draw_rixs
@@ -28,6 +28,7 @@ __all__ = [
     "Snapshot",
     "draw",
     "draw_rixs",
+    "i0_of_run",
     "oxidation_map",
     "photons_of_run",
     "read_log",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from ..analysis import I0Spectrum
 from ..contract import STREAM
 from ..data import References
 from ._documents import stream_rows
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
 
-__all__ = ["oxidation_map"]
+__all__ = ["as_i0", "i0_of_run", "oxidation_map"]
 
 COLUMNS = ("transmission", "i0", "line", "line_status", "sample_x", "sample_y")
 
@@ -26,7 +29,7 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
     references : References, optional
         By default those of the run's edge.
     **options
-        ``i0, min_thickness, max_od, blank, region`` as for `OxidationMap`.
+        ``i0, min_thickness, max_od, blank, region, counts_per_unit`` as for `OxidationMap`.
 
     Returns
     -------
@@ -39,17 +42,92 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
     ValueError
         If there is no energy stack in it, or the references do not suit its energies.
     """
-    chosen = MapOptions(references, **options)
-    # A run's own documents() needs an exporter, which a stock server does not have.
-    if hasattr(source, "metadata"):
-        reader = _from_catalog(source, chosen)
-    elif hasattr(source, "documents"):
-        reader = _from_documents(source.documents(), chosen)
-    else:
-        reader = _from_documents(source, chosen)
+    reader = _read(source, MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))}))
+    snapshot = reader.snapshot(final=True)
     if reader.refusal is not None:
         raise reader.refusal
-    return reader.snapshot(final=True)
+    return snapshot
+
+
+def as_i0(i0: Any) -> Any:
+    """What a user gives for I0: a mode's name, a spectrum, or a run of the empty beam.
+
+    Raises
+    ------
+    ValueError
+        Neither; or see `i0_of_run`.
+    """
+    if i0 is None:
+        return "auto"
+    if isinstance(i0, (str, I0Spectrum)):
+        return i0
+    if isinstance(i0, Snapshot):
+        raise ValueError("i0 is a snapshot; give the run itself, or (energies, counts, sigma)")
+    if hasattr(i0, "documents") or hasattr(i0, "metadata"):
+        return i0_of_run(i0)
+    try:
+        parts = list(i0)
+    except TypeError:
+        raise ValueError(
+            f"i0 is {i0!r:.80}, but must be 'auto', 'blank', 'monitor', a spectrum (energies, "
+            "counts[, sigma]) or a run"
+        ) from None
+    if parts and isinstance(parts[0], tuple) and isinstance(parts[0][0], str):
+        return i0_of_run(parts)
+    return I0Spectrum.of(parts)
+
+
+def i0_of_run(source: Any) -> I0Spectrum:
+    """I0 of a run: of its blank area, or of the whole image where all of it is blank.
+
+    Parameters
+    ----------
+    source : run or iterable of (name, document)
+        An energy stack, as for `oxidation_map`.
+
+    Returns
+    -------
+    I0Spectrum
+        With its sigma from counting and the run's dwell; per monitor count where the run has a
+        monitor. Energies without data are left out.
+
+    Raises
+    ------
+    ValueError
+        No energy stack, no data, or neither a blank area nor an empty image.
+    """
+    reader = _read(source, MapOptions())
+    fit, uid = reader.fit, str(reader.start.get("uid", ""))[:8]
+    result = fit.solve()
+    if result.blank is None:
+        if not fit.uniform():
+            why = "nothing was taken" if fit.blank is None else fit.blank.reason
+            raise ValueError(
+                f"run {uid} gives no I0: it has no blank area ({why}) and is not empty all over"
+            )
+        fit.set_blank(np.ones(reader.shape, dtype=bool))
+        result = fit.solve()
+    known = np.isfinite(result.ln_i0)
+    if not known.any():
+        raise ValueError(f"run {uid} gives no I0: no energy has enough lines")
+    values = np.exp(result.ln_i0[known])
+    return I0Spectrum(
+        reader.energies[known],
+        values,
+        values * result.ln_i0_sigma[known],
+        dwell=reader.start.get("dwell"),
+        ratio=fit.monitored,
+        source=f"run {uid}",
+    )
+
+
+def _read(source: Any, options: MapOptions) -> StackReader:
+    # A run's own documents() needs an exporter, which a stock server does not have.
+    if hasattr(source, "metadata"):
+        return _from_catalog(source, options)
+    if hasattr(source, "documents"):
+        return _from_documents(source.documents(), options)
+    return _from_documents(source, options)
 
 
 def _from_documents(
@@ -77,7 +155,8 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)
     rows = stream_rows(run, STREAM, COLUMNS)
-    reader.configure(run[STREAM].metadata.get("configuration", {}))
+    metadata = run[STREAM].metadata
+    reader.configure(metadata.get("configuration", {}), metadata.get("data_keys", {}))
     for seq_num, data in rows:
         reader.line(seq_num, data)
     return reader

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import OxidationResult, PixelFlag, RegionSpectrum, StackFit
+from ..analysis import LACK, OxidationResult, PixelFlag, RegionSpectrum, StackFit
 from ..contract import LineStatus
 from ._snapshot import Doubt
 
@@ -22,6 +22,8 @@ CHANCE = 5.0
 PIXEL_CHI2 = 2.0
 """The same for the median of the pixels, which hardly scatters."""
 RESIDUAL_SIGMA = 5.0
+BELOW = -0.1
+"""Optical density of the brightest pixels below which a given I0 is doubted."""
 BEYOND_SHARE = 0.05
 """Share of the pixels that may lie below 0 or above 1 by more than three sigma."""
 
@@ -61,6 +63,7 @@ def doubts_of(
     """
     present = fit.lines_present
     yield from _gaps(present, status, energies, final)
+    yield from _noise(fit)
     yield from _i0(fit, result, present, energies, final and bool(names))
     if not names:
         return
@@ -131,6 +134,19 @@ def _i0(
     energies: NDArray[np.float64],
     mapped: bool,
 ) -> Iterator[Doubt]:
+    given = fit.given_i0
+    if given is not None:
+        if given.sigma is None:
+            yield Doubt("i0", 0, "I0 was given without its σ: it is taken as exact.")
+        if fit.brightest_od < BELOW:
+            more = 100 * (np.exp(-fit.brightest_od) - 1)
+            yield Doubt(
+                "i0",
+                fit.brightest_od,
+                f"The brightest pixels are {more:.0f} % brighter than the I0 given "
+                f"({given.source}): beam, dwell or detector were others.",
+            )
+        return
     blank = fit.blank
     if blank is not None and not blank.found:
         if fit.monitored:
@@ -157,6 +173,52 @@ def _i0(
             f"I0 is not known at {several(n, 'energy', 'energies')} "
             f"({_listed(energies[unknown])}): too few lines of the blank area were taken there, "
             "and they are left out.",
+        )
+
+
+def _noise(fit: StackFit) -> Iterator[Doubt]:
+    """Values that are not counts."""
+    noise = fit.noise
+    give = f"counts_per_unit={1.0 / noise.unit:.4g}"
+    if noise.why == "steps":
+        yield Doubt(
+            "counts",
+            noise.unit,
+            f"The transmission is not in counts: its values are multiples of {noise.unit:.6g}. "
+            f"One such step is taken as one count for σ and χ²; to say so, give {give}.",
+        )
+    elif noise.why:
+        like = ", as counts per second or ms would" if noise.why == "rate" else ""
+        yield Doubt(
+            "counts",
+            noise.unit,
+            f"The transmission is not in counts: neighbours in the blank area scatter "
+            f"{noise.unit * noise.excess:.3g} times as much (variance) as counts do{like}. For σ "
+            f"and χ² {noise.unit:.4g} is taken as one count; if you know better, give "
+            f"counts_per_unit= (the dwell in s for counts per second; here {give[16:]}).",
+        )
+    if noise.monitor_unit != 1.0:
+        yield Doubt(
+            "counts",
+            noise.monitor_unit,
+            "The monitor is not in counts: its values are multiples of "
+            f"{noise.monitor_unit:.6g}, and one such step is taken as one count.",
+        )
+    if noise.beyond:
+        yield Doubt(
+            "noise",
+            noise.excess,
+            f"Neighbours in the blank area scatter {noise.excess:.3g} times as much (variance) as "
+            "counting explains: the beam or the detector adds noise, or the values are not counts "
+            "(then give counts_per_unit=). σ and χ² are computed with this noise.",
+        )
+    elif noise.excess < LACK:
+        yield Doubt(
+            "noise",
+            noise.excess,
+            f"Neighbours in the blank area scatter {noise.excess:.2g} times as much (variance) as "
+            "counting alone would make them: the values are smoothed, or scaled down. σ is too "
+            "large by then, and χ² too small; give counts_per_unit= (1000 for thousands).",
         )
 
 

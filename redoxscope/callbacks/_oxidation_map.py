@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..analysis import OxidationResult, StackFit
+from ..analysis import I0Spectrum, OxidationResult, StackFit
 from ..data import References
-from ._live import LiveCallback
+from ._batch import as_i0
+from ._live import LiveCallback, Message
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
 
@@ -35,8 +37,11 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     ----------
     references : References, optional
         Reference spectra; by default those of the run's edge.
-    i0 : {"auto", "blank", "monitor"}
-        Where I0 comes from (see ``redoxscope.analysis.StackFit``).
+    i0 : {"auto", "blank", "monitor"}, I0Spectrum, tuple or run
+        Where I0 comes from (see ``redoxscope.analysis.StackFit``); or an I0 measured elsewhere:
+        ``(energies, counts)`` or ``(energies, counts, sigma)`` in eV and counts per pixel at the
+        stack's dwell (per monitor count where the stack has a monitor), or a run of the empty
+        beam or with a blank area (see `i0_of_run`).
     min_thickness : float, optional
         Thinner pixels are masked, in µm (or end-member thicknesses); default: the references'.
     max_od : float, optional
@@ -45,6 +50,9 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         The blank area, if it should not be found automatically.
     region : array_like of bool [ny, nx], optional
         Pixels whose spectrum is shown; by default a small square that is well measured.
+    counts_per_unit : float, optional
+        Counts that one unit of the transmission stands for, where it is not in counts: the dwell
+        (s) for counts per second. Taken from the unit in the documents, where that is a rate.
     on_update : callable, optional
         Called with a `Snapshot` from the worker thread, at most ``rate`` times a second and at
         the end. It should not block; what it raises is logged and it is not called again.
@@ -66,19 +74,20 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         self,
         references: References | None = None,
         *,
-        i0: Literal["auto", "blank", "monitor"] = "auto",
+        i0: Any = "auto",
         min_thickness: float | None = None,
         max_od: float | None = None,
         blank: ArrayLike | None = None,
         region: ArrayLike | None = None,
+        counts_per_unit: float | None = None,
         on_update: Callable[[Snapshot], object] | None = None,
         rate: float = 2.0,
         drain_timeout: float = 60.0,
     ) -> None:
-        if i0 not in ("auto", "blank", "monitor"):
-            raise ValueError(f"i0 is {i0!r}, but must be 'auto', 'blank' or 'monitor'")
         super().__init__(on_update=on_update, rate=rate, drain_timeout=drain_timeout)
-        self.options = MapOptions(references, i0, min_thickness, max_od, blank, region)
+        self.options = MapOptions(
+            references, as_i0(i0), min_thickness, max_od, blank, region, counts_per_unit
+        )
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
 
     @property
@@ -86,6 +95,38 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         """The maps published last."""
         snapshot = self.snapshot
         return None if snapshot is None else snapshot.result
+
+    def set_i0(self, i0: Any) -> None:
+        """Take I0 from elsewhere, in the run that goes on or was last, and in those that follow.
+
+        Parameters
+        ----------
+        i0 : I0Spectrum, tuple, run, or {"auto", "blank", "monitor"}
+            As for the class. A name holds from the next run on; the run at hand goes back to
+            the I0 of its own.
+
+        Raises
+        ------
+        ValueError
+            It makes no sense, or does not cover the energies of the run at hand.
+        """
+        new = as_i0(i0)
+        reader = self._reader
+        if reader is not None and isinstance(new, I0Spectrum):
+            new.at(reader.energies, reader.start.get("dwell"))
+        self.options = replace(self.options, i0=new)
+        self._ask("i0", None if isinstance(new, str) else new)
+
+    def _other(self, message: Message) -> Iterable[float]:
+        name, content = message
+        if name == "i0" and self._reader is not None and self._error is None:
+            self._reader.set_i0(content)
+            shown = self._snapshot
+            if shown is not None:
+                final = shown.finished
+                self._snapshot = self._reader.snapshot(final=final)
+                self._show(self._snapshot)
+        return ()
 
     @property
     def fit(self) -> StackFit | None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..analysis import Detector, RegionSpectrum, StackFit, checked_mask, default_region
-from ..contract import STREAM, LineStatus, line_of
+from ..analysis import (
+    Detector,
+    I0Error,
+    I0Spectrum,
+    RegionSpectrum,
+    StackFit,
+    checked_mask,
+    default_region,
+)
+from ..contract import STREAM, LineStatus, as_number, line_of
 from ..data import References, UndeterminedError, get_edge, load_references
 from ._documents import Doc, configured, rows_of
 from ._doubts import TAKEN, doubts_of
@@ -20,16 +28,31 @@ from ._snapshot import Doubt, Frame, Snapshot
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 
 
+RATES = ("hz", "1/s", "s^-1", "counts/s", "cps")
+"""Units in which a counter gives a rate, so that the counts are this times the dwell."""
+
+
 @dataclass(frozen=True)
 class MapOptions:
     """Choices a user makes for a map; see `OxidationMap`."""
 
     references: References | None = None
-    i0: Literal["auto", "blank", "monitor"] = "auto"
+    i0: Literal["auto", "blank", "monitor"] | I0Spectrum = "auto"
     min_thickness: float | None = None
     max_od: float | None = None
     blank: ArrayLike | None = None
     region: ArrayLike | None = None
+    counts_per_unit: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.i0, str) and self.i0 not in ("auto", "blank", "monitor"):
+            raise ValueError(
+                f"i0 is {self.i0!r}, but must be 'auto', 'blank', 'monitor', a spectrum "
+                "(energies, counts[, sigma]) or a run"
+            )
+        if self.counts_per_unit is not None:
+            value = as_number("counts_per_unit", self.counts_per_unit, above=0)
+            object.__setattr__(self, "counts_per_unit", value)
 
 
 def is_stack(start: Doc) -> bool:
@@ -79,11 +102,6 @@ class StackReader:
     options : MapOptions
         Choices of the user.
 
-    Attributes
-    ----------
-    refusal : ValueError or None
-        Why there is no map, where one was asked for: the images are shown all the same.
-
     Raises
     ------
     ValueError, KeyError
@@ -100,12 +118,12 @@ class StackReader:
                 f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
             )
         self.shape = (ny, nx)
-        self.refusal: ValueError | None = None
+        self._refusal: ValueError | None = None
         self.references: References | None = None
         try:
             self.references = references_for(start, self.energies, options)
         except ValueError as exc:
-            self.refusal = exc
+            self._refusal = exc
         self.names = () if self.references is None else tuple(self.references.names)
         self._design = (
             np.empty((n_energies, 0))
@@ -114,12 +132,24 @@ class StackReader:
         )
         given = options.region
         self._shown = None if given is None else checked_mask(given, self.shape, "region")
-        self.fit = self._new_fit({})
+        self._per_unit = options.counts_per_unit or 1.0
+        try:
+            self.fit = self._new_fit({})
+        except I0Error as exc:
+            self._refusal = self._refusal or exc
+            self.options = options = replace(options, i0="auto")
+            self.fit = self._new_fit({})
         self.status = np.full((n_energies, ny), -1, dtype=np.int8)
         self._newest = 0
         self.x, self.y = _nominal(start, ny, nx)
         self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def refusal(self) -> ValueError | None:
+        """Why there is no map, where one was asked for: the images are shown all the same."""
+        said = self.fit.i0_refusal
+        return ValueError(said) if said and self._refusal is None else self._refusal
 
     def _new_fit(self, configuration: Any) -> StackFit:
         def detector(name: str) -> Detector:
@@ -128,6 +158,7 @@ class StackReader:
                 saturation=configured(configuration, f"{name}_saturation") or 0.0,
             )
 
+        i0 = self.options.i0
         least = self.options.min_thickness
         if least is None:
             least = 0.0 if self.references is None else self.references.min_thickness or 0.0
@@ -135,7 +166,8 @@ class StackReader:
             self._design,
             len(self.names),
             self.shape,
-            mode=self.options.i0,
+            mode=i0 if isinstance(i0, str) else "auto",
+            i0=None if isinstance(i0, str) else i0,
             dwell=self.start.get("dwell"),
             transmission=detector("transmission"),
             monitor=detector("i0"),
@@ -145,17 +177,21 @@ class StackReader:
             energies=self.energies,
         )
 
-    def configure(self, configuration: Any) -> None:
-        """Take dead times and saturations from a descriptor's configuration."""
+    def configure(self, configuration: Any, data_keys: Any) -> None:
+        """Take dead times, saturations and units from a descriptor."""
         if (self.status >= 0).any():
             return  # a second descriptor of the same stream: the counters have not changed
+        unit = str(dict(data_keys.get("transmission") or {}).get("units") or "").lower()
+        dwell = self.start.get("dwell")
+        if unit in RATES and dwell and self.options.counts_per_unit is None:
+            self._per_unit = float(dwell)
         self.fit = self._new_fit(configuration)
 
     def describe(self, descriptor: Doc) -> bool:
         """Take a descriptor; whether its events are lines."""
         if not is_primary(descriptor):
             return False
-        self.configure(descriptor.get("configuration", {}))
+        self.configure(descriptor.get("configuration", {}), descriptor.get("data_keys", {}))
         return True
 
     def take(self, name: str, doc: Doc) -> list[float]:
@@ -175,7 +211,7 @@ class StackReader:
             raise ValueError(
                 f"seq_num {seq_num} means line {line}, but the event says {data['line']}"
             )
-        counts = np.asarray(data["transmission"], dtype=np.float64)
+        counts = np.asarray(data["transmission"], dtype=np.float64) * self._per_unit
         monitor = data.get("i0")
         i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
         x = np.asarray(data.get("sample_x", self.x), dtype=np.float64)
@@ -195,6 +231,16 @@ class StackReader:
         self.fit.set_line(k, line, counts, i0)
         self.status[k, line] = min(max(status, 0), 127)
         self._newest = k
+
+    def set_i0(self, i0: I0Spectrum | None) -> None:
+        """Take I0 from a spectrum; None: from the stack itself.
+
+        Raises
+        ------
+        ValueError
+            It does not cover the energies.
+        """
+        self.fit.set_i0(i0)
 
     @property
     def line_counts(self) -> dict[str, int]:
@@ -237,7 +283,8 @@ class StackReader:
     def _remarks(self) -> list[Doubt]:
         """Why there is no map, or another one than was asked for."""
         if self.refusal is not None:
-            return [Doubt("references", 0, f"No map: {self.refusal}.")]
+            kind = "references" if self._refusal is not None else "i0"
+            return [Doubt(kind, self.fit.brightest_od, f"No map: {self.refusal}.")]
         if self.references is None:
             n, edge = len(self.energies), self.start.get("edge")
             why = (

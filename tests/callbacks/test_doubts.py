@@ -9,6 +9,7 @@ import pytest
 
 from redoxscope.analysis import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.contract import LineStatus
 from redoxscope.data import References
 
 from .conftest import make
@@ -34,7 +35,7 @@ def test_nothing_to_doubt():
     assert snapshot.doubts == () and snapshot.message == ""
 
 
-@pytest.mark.parametrize("how", ["nan", "aborted", "missed", "dark", "status", "unknown status"])
+@pytest.mark.parametrize("how", ["nan", "aborted", "missed", "dark", "disturbed", "unknown status"])
 def test_energies_without_data(how):
     """A third of the energies is lacking: said with its number, and no longer counted."""
     stack, references = make()
@@ -49,9 +50,9 @@ def test_energies_without_data(how):
             doc["data"]["transmission"] = [[float("nan")] * 30]
         elif how == "dark":
             doc["data"]["transmission"] = [[0.0] * 30]
-        elif how == "status":  # counts are there, but the scanner does not stand by them
+        elif how == "disturbed":  # counts are there, but the scanner does not stand by them
             doc["data"]["transmission"] = [[1.0] * 30]
-            doc["data"]["line_status"] = [2]
+            doc["data"]["line_status"] = [int(LineStatus.DISTURBED)]
         elif how == "unknown status":
             doc["data"]["transmission"] = [[1.0] * 30]
             doc["data"]["line_status"] = [77]
@@ -80,12 +81,19 @@ def test_lines_that_are_lacking_are_counted_by_their_kind():
     documents[2 + 30] = stack.line(1, 6, missed=True)
     documents[2 + 60][1]["data"]["transmission"] = [[0.0] * 30]
     documents[2 + 61][1]["data"]["line_status"] = [77]
+    documents[2 + 62][1]["data"]["line_status"] = [int(LineStatus.DISTURBED)]
     snapshot = oxidation_map(documents, references)
-    assert kinds(snapshot) == {"lines": 3}
-    for words in ("3 lines of 2 images", "1 missed", "1 dark", "1 of a status not known"):
+    assert kinds(snapshot) == {"lines": 4}
+    for words in (
+        "4 lines of 2 images",
+        "1 missed",
+        "1 disturbed",
+        "1 dark",
+        "1 of a status not known",
+    ):
         assert words in snapshot.message
-    assert snapshot.lines_done == 285
-    assert (snapshot.result.flags[[6, 12, 13]] & PixelFlag.MISSED).all()
+    assert snapshot.lines_done == 284
+    assert (snapshot.result.flags[[6, 12, 13, 14]] & PixelFlag.MISSED).all()
     during = list(stack.documents(lines=100))[:-1]
     during[2 + 30] = documents[2 + 30]
     live = played(during, references, rate=1e6)

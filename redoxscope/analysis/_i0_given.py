@@ -1,0 +1,136 @@
+"""An I0 that was measured elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["I0Error", "I0Spectrum"]
+
+Array = NDArray[np.float64]
+TOLERANCE = 1e-3
+"""eV that an energy may lie outside the spectrum."""
+
+
+class I0Error(ValueError):
+    """An I0 that does not suit a stack."""
+
+
+@dataclass(frozen=True, eq=False)
+class I0Spectrum:
+    """Counts without a sample in the beam, measured elsewhere.
+
+    Attributes
+    ----------
+    energies : numpy.ndarray [n]
+        eV, increasing.
+    values : numpy.ndarray [n]
+        Transmission counts per pixel, or per monitor count, without a sample.
+    sigma : numpy.ndarray [n] or None
+        Standard deviation of the values; None: taken as exact.
+    dwell : float or None
+        Counting time of the values per pixel, s; None: that of the stack.
+    ratio : bool or None
+        Whether the values are per monitor count; None: as the stack needs them.
+    source : str
+        Where it comes from, for messages.
+
+    Raises
+    ------
+    ValueError
+        Shapes differ, an energy is not finite or there twice, a value is not a positive number,
+        a sigma is negative.
+    """
+
+    energies: Array
+    values: Array
+    sigma: Array | None = None
+    dwell: float | None = None
+    ratio: bool | None = None
+    source: str = "given"
+
+    def __post_init__(self) -> None:
+        energies = _numbers("energies", self.energies, "eV")
+        values = _numbers("values", self.values, "counts per pixel")
+        if energies.ndim != 1 or values.shape != energies.shape or not energies.size:
+            raise ValueError(
+                f"i0 has energies of shape {energies.shape} and values of shape {values.shape}; "
+                "expected [n] both: (energies in eV, counts per pixel[, sigma])"
+            )
+        order = np.argsort(energies, kind="stable")
+        energies, values = energies[order], values[order]
+        twice = np.flatnonzero(np.diff(energies) == 0)
+        if twice.size:
+            raise ValueError(f"i0 has the energy {energies[twice[0]]:g} eV twice")
+        if not (values > 0).all():
+            bad = int(np.argmin(values > 0))
+            raise ValueError(
+                f"i0 = {values[bad]:g} at {energies[bad]:g} eV must be greater than 0 counts"
+            )
+        sigma = None
+        if self.sigma is not None:
+            sigma = _numbers("sigma", self.sigma, "counts per pixel")
+            if sigma.shape != values.shape:
+                raise ValueError(f"i0 has sigma of shape {sigma.shape}, but {values.shape} values")
+            sigma = sigma[order]
+            if not (sigma >= 0).all():
+                raise ValueError(f"i0 has a sigma of {sigma.min():g} counts; it must be >= 0")
+        if self.dwell is not None and not (np.isfinite(self.dwell) and self.dwell > 0):
+            raise ValueError(f"i0 has dwell = {self.dwell} s, but must be greater than 0 s")
+        for name, value in (("energies", energies), ("values", values), ("sigma", sigma)):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, value: Any) -> I0Spectrum:
+        """A spectrum from itself, or from (energies, values) or (energies, values, sigma)."""
+        if isinstance(value, cls):
+            return value
+        parts = tuple(value)
+        if len(parts) not in (2, 3):
+            raise ValueError(
+                f"i0 has {len(parts)} parts; expected (energies in eV, counts per pixel) or "
+                "(energies, counts, sigma)"
+            )
+        return cls(*parts)
+
+    def at(self, energies: ArrayLike, dwell: float | None) -> tuple[Array, Array]:
+        """Ln I0 and its variance at a stack's energies (eV) and dwell (s).
+
+        Interpolated linearly, never extrapolated; sigma is interpolated as the values are, since
+        neighbours of a smooth spectrum err together.
+
+        Raises
+        ------
+        I0Error
+            It does not cover the energies, or its dwell is known and the stack's is not.
+        """
+        wanted = np.asarray(energies, dtype=np.float64)
+        low, high = float(self.energies[0]), float(self.energies[-1])
+        outside = (wanted < low - TOLERANCE) | (wanted > high + TOLERANCE)
+        if outside.any():
+            raise I0Error(
+                f"i0 covers {low:g} to {high:g} eV, but the stack goes from {wanted.min():g} to "
+                f"{wanted.max():g} eV ({int(outside.sum())} energies are not covered)"
+            )
+        values = np.interp(wanted, self.energies, self.values)
+        relative = np.zeros_like(values)
+        if self.sigma is not None:
+            relative = np.interp(wanted, self.energies, self.sigma) / values
+        if self.dwell is not None and not self.ratio:
+            if dwell is None:
+                raise I0Error("i0 has a dwell, but the stack has none to compare it with")
+            values = values * (dwell / self.dwell)
+        return np.log(values), relative**2
+
+
+def _numbers(name: str, values: ArrayLike, unit: str) -> Array:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"i0 has {name} that are not numbers ({unit}): {values!r:.80}") from None
+    if not np.isfinite(array).all():
+        raise ValueError(f"i0 has {name} that are not finite ({unit})")
+    return array
