@@ -42,7 +42,7 @@ def test_live_equals_batch(page, monitored):
     snapshot = callback.snapshot
     assert snapshot.finished
     assert snapshot.lines_done == snapshot.lines_total == 12 * 24
-    assert callback.lines == {"OK": 288, "RETRIED": 0, "MISSED": 0}
+    assert callback.lines == dict.fromkeys(callback.lines, 0) | {"OK": 288}
     assert callback.fit.monitored == monitored
     batch = oxidation_map(stack.documents(page=not page), references)
     same(snapshot.result, batch.result)
@@ -84,7 +84,7 @@ def test_missed_line_then_retried(stack, live):
     everything = list(documents.documents())
     everything[2 + 30] = documents.line(1, 6, missed=True)
     play(live, everything)
-    assert live.lines == {"OK": 287, "RETRIED": 0, "MISSED": 1}
+    assert live.lines == dict.fromkeys(live.lines, 0) | {"OK": 287, "MISSED": 1}
     assert (live.result.flags[6] & PixelFlag.MISSED).all()
     assert live.result.n_energies[6] == 11
     assert np.isfinite(live.result.fraction[6, 15])
@@ -276,8 +276,11 @@ class _Stream:
     def __init__(self, table, metadata):
         self.table, self.metadata = table, metadata
 
-    def read(self):
-        return self.table
+    def __iter__(self):
+        return iter(self.table)
+
+    def read(self, names):
+        return self.table[names]
 
 
 class _Run(dict):
