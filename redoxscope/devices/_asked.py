@@ -88,7 +88,8 @@ class Asked:
                 (mono.epu_setpoint, mono.epu_tolerance),
             )
         ]
-        held.append(Held(mono.name, mono.offset, offset, 0.0, "eV"))
+        own = float(mono.user_offset.get())
+        held.append(Held(mono.name, mono.user_offset, own, 0.0, "eV"))
         z = self._z if focus.sent_to is None else focus.sent_to
         again = None if focus.sent_to is None else partial(focus.set, z)
         held += _axis(focus, z, _tolerance(focus), again)

@@ -32,6 +32,9 @@ OUTAGES = 3
 ANSWER = 0.5
 """Time (s) for a halt of a controller that answers; beyond it there was an outage."""
 
+PAUSE_TIMEOUT = 2.0
+"""Time (s) within which the RunEngine pauses the scanner after it has stopped the shutter."""
+
 
 class Flight(ScannerPVs):
     """What happens before and between the lines: halt, shutter, what must hold, go.
@@ -277,6 +280,19 @@ class Flight(ScannerPVs):
             if not self._opened:
                 return f"{self._shutter.name} ({status.pvname}) says that it is closed"
         return ""
+
+    def _shut_by_us(self) -> None:
+        """The shutter was closed from here: a pause comes next, or the image ends."""
+        self._disarm()
+        flight = self._flight
+
+        def no_pause_came() -> None:
+            if flight == self._flight and self._shutter is not None:
+                name = self._shutter.name
+                text = f"{self.name}, line {self._next}: {name} was closed within the image"
+                self._fail_image(DeviceError(text))
+
+        call_later(PAUSE_TIMEOUT, no_pause_came)
 
     # -- what goes wrong --------------------------------------------------------------------
 

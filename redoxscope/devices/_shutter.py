@@ -201,6 +201,11 @@ class Shutter(BeamlineDevice):
             )
 
     @property
+    def told_to_follow(self) -> bool:
+        """Whether following the scanner is what this client asked for last."""
+        return self._following
+
+    @property
     def follows(self) -> bool:
         """Whether it was last told to follow the scanner, and says that it does.
 
