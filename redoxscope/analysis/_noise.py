@@ -90,11 +90,13 @@ def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool]:
     distinct = np.unique(sample)
     whole = bool((distinct == np.round(distinct)).all())
     for unit in _rates(dwell):
+        if whole and unit <= 1.0:
+            continue  # whole numbers are multiples of 0.5, too
         n = distinct / unit
         near = np.round(n)
         # Values have come as float32: their seventh digit is not known.
         fits = bool((np.abs(n - near) < 0.02 + 3e-7 * n).all()) and n.max(initial=0.0) < 1e5
-        if fits and unit != 1.0 and len(np.unique(near)) >= LEAST_DISTINCT:
+        if fits and len(np.unique(near)) >= LEAST_DISTINCT:
             return unit, False
     if not whole:
         return float("nan"), False

@@ -185,6 +185,11 @@ class StackFit:
         return self._i0.blank
 
     @property
+    def dwell(self) -> float | None:
+        """Counting time per pixel, s."""
+        return self._sums.dwell
+
+    @property
     def noise(self) -> Noise:
         """Whether the values look like counts."""
         return self._i0.noise

@@ -11,11 +11,14 @@ from ..analysis import I0Spectrum
 from ..contract import STREAM
 from ..data import References
 from ._documents import stream_rows
+from ._memory import available_bytes, gigabytes
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
 
 __all__ = ["as_i0", "i0_of_run", "oxidation_map"]
 
+ARRAYS = ("transmission", "i0", "sample_x", "sample_y")
+"""Columns with a value for each pixel, 8 bytes each."""
 COLUMNS = ("transmission", "i0", "line", "line_status", "sample_x", "sample_y")
 
 
@@ -105,7 +108,7 @@ def i0_of_run(source: Any) -> I0Spectrum:
             raise ValueError(
                 f"run {uid} gives no I0: it has no blank area ({why}) and is not empty all over"
             )
-        fit.set_blank(np.ones(reader.shape, dtype=bool))
+        fit.set_blank(np.ones(fit.shape, dtype=bool))
         result = fit.solve()
     known = np.isfinite(result.ln_i0)
     if not known.any():
@@ -115,7 +118,7 @@ def i0_of_run(source: Any) -> I0Spectrum:
         reader.energies[known],
         values,
         values * result.ln_i0_sigma[known],
-        dwell=reader.start.get("dwell"),
+        dwell=fit.dwell,
         ratio=fit.monitored,
         source=f"run {uid}",
     )
@@ -154,6 +157,13 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)
+    values = int(np.prod([float(n) for n in start["shape"]]))
+    needed, available = 8 * values * len(ARRAYS), available_bytes()
+    if needed > available:
+        raise ValueError(
+            f"run {start.get('uid')} has {values:.3g} pixels: reading it needs "
+            f"{gigabytes(needed)}, and {gigabytes(available)} are available"
+        )
     rows = stream_rows(run, STREAM, COLUMNS)
     metadata = run[STREAM].metadata
     reader.configure(metadata.get("configuration", {}), metadata.get("data_keys", {}))

@@ -23,6 +23,7 @@ from ..contract import STREAM, LineStatus, as_number, line_of
 from ..data import References, UndeterminedError, get_edge, load_references
 from ._documents import Doc, configured, rows_of
 from ._doubts import TAKEN, doubts_of
+from ._memory import Binning, available_bytes, binning_for, gigabytes, map_bytes
 from ._snapshot import Doubt, Frame, Snapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
@@ -117,7 +118,7 @@ class StackReader:
             raise ValueError(
                 f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
             )
-        self.shape = (ny, nx)
+        self.size = (ny, nx)
         self._refusal: ValueError | None = None
         self.references: References | None = None
         try:
@@ -130,8 +131,9 @@ class StackReader:
             if self.references is None
             else self.references.design(self.energies)
         )
+        self._fit_into_memory((n_energies, ny, nx))
         given = options.region
-        self._shown = None if given is None else checked_mask(given, self.shape, "region")
+        self._shown = None if given is None else self._mask(given, "region")
         self._per_unit = options.counts_per_unit or 1.0
         try:
             self.fit = self._new_fit({})
@@ -144,6 +146,19 @@ class StackReader:
         self.x, self.y = _nominal(start, ny, nx)
         self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
+
+    def _fit_into_memory(self, shape: tuple[int, int, int]) -> None:
+        """Choose how many pixels are taken together, before anything is allocated."""
+        monitored = "i0" in self.start.get("detectors", ("i0",)) and self.options.i0 != "blank"
+        columns, available = self._design.shape[1], available_bytes()
+        factor = binning_for(shape, columns, monitored, available)
+        self._binning = Binning(factor, shape, monitored) if factor > 1 else None
+        self.shape = self.size if self._binning is None else self._binning.shape
+        self._room = (map_bytes(shape, columns, monitored), available)
+
+    def _mask(self, mask: ArrayLike, name: str) -> NDArray[np.bool_]:
+        found = checked_mask(mask, self.size, name)
+        return found if self._binning is None else self._binning.mask(found)
 
     @property
     def refusal(self) -> ValueError | None:
@@ -159,6 +174,12 @@ class StackReader:
             )
 
         i0 = self.options.i0
+        dwell, pixels = self.start.get("dwell"), 1
+        found = (detector("transmission"), detector("i0"))
+        if self._binning is not None:
+            pixels = self._binning.factor**2
+            self._binning.limits = (found[0].limit(dwell), found[1].limit(dwell))
+        blank = self.options.blank
         least = self.options.min_thickness
         if least is None:
             least = 0.0 if self.references is None else self.references.min_thickness or 0.0
@@ -167,13 +188,13 @@ class StackReader:
             len(self.names),
             self.shape,
             mode=i0 if isinstance(i0, str) else "auto",
-            i0=None if isinstance(i0, str) else i0,
-            dwell=self.start.get("dwell"),
-            transmission=detector("transmission"),
-            monitor=detector("i0"),
+            i0=None if isinstance(i0, str) else self._scaled(i0),
+            dwell=None if dwell is None else pixels * dwell,
+            transmission=found[0],
+            monitor=found[1],
             min_thickness=least,
             max_od=self.options.max_od,
-            blank=self.options.blank,
+            blank=None if blank is None else self._mask(blank, "blank"),
             energies=self.energies,
         )
 
@@ -204,7 +225,7 @@ class StackReader:
 
     def line(self, seq_num: int, data: Doc) -> None:
         """Take one line; a ``seq_num`` seen before replaces what it brought then."""
-        k, line = line_of(int(seq_num), self.shape[0])
+        k, line = line_of(int(seq_num), self.size[0])
         if not 0 <= k < len(self.energies):
             raise ValueError(f"seq_num {seq_num} is outside a stack of shape {self.start['shape']}")
         if "line" in data and int(data["line"]) != line:
@@ -219,7 +240,7 @@ class StackReader:
         status = int(data.get("line_status", LineStatus.OK))
         taken = status in TAKEN
         if not taken:  # whatever the scanner says of it: it is not to be believed
-            counts = np.full(self.shape[1], np.nan)
+            counts = np.full(self.size[1], np.nan)
             i0 = None if i0 is None else counts
         elif x.shape == self.x.shape and np.isfinite(x).all():
             if x[0] > x[-1]:  # a line flown backwards
@@ -228,7 +249,12 @@ class StackReader:
             self.x = x
         if taken and np.isfinite(y).any():
             self.y[line] = np.nanmean(y)
-        self.fit.set_line(k, line, counts, i0)
+        if self._binning is None:
+            self.fit.set_line(k, line, counts, i0)
+        else:
+            whole = self._binning.line(k, line, counts, i0)
+            if whole is not None:
+                self.fit.set_line(k, *whole)
         self.status[k, line] = min(max(status, 0), 127)
         self._newest = k
 
@@ -240,7 +266,16 @@ class StackReader:
         ValueError
             It does not cover the energies.
         """
-        self.fit.set_i0(i0)
+        self.fit.set_i0(None if i0 is None else self._scaled(i0))
+
+    def _scaled(self, i0: I0Spectrum) -> I0Spectrum:
+        """The same for pixels that are taken together, where its dwell does not say it."""
+        per_monitor = i0.ratio or (i0.ratio is None and "i0" in self.start.get("detectors", ()))
+        if self._binning is None or i0.dwell is not None or per_monitor:
+            return i0
+        n = self._binning.factor**2
+        sigma = None if i0.sigma is None else n * i0.sigma
+        return replace(i0, values=n * i0.values, sigma=sigma)
 
     @property
     def line_counts(self) -> dict[str, int]:
@@ -250,27 +285,31 @@ class StackReader:
     def snapshot(self, *, final: bool = False, full: bool = True, message: str = "") -> Snapshot:
         """Solve what has changed (all, if final) and return it; in full with the spectrum."""
         result = self.fit.solve(None if final else self.fit.refresh())
+        together = self._binning
         if full:
             self._spectrum = self._region(result)
             self._doubts = (
                 *self._remarks(),
                 *doubts_of(
-                    self.fit, result, self._spectrum[1], self.status, self.energies, self.names,
-                    final=final,
+                    self.fit, result, self._spectrum[1],
+                    self.status if together is None else together.status(self.status),
+                    self.energies, self.names, final=final,
                 ),
             )  # fmt: skip
-        taken = int((np.isin(self.status, TAKEN) & self.fit.lines_present).sum())
+        done = np.isin(self.status, TAKEN)
+        if self._binning is None:
+            done &= self.fit.lines_present
         return Snapshot(
             uid=str(self.start.get("uid", "")),
             result=result,
             energies=self.energies,
             names=self.names,
             unit="" if self.references is None else self.references.unit,
-            x=self.x.copy(),
-            y=self.y.copy(),
+            x=self.x.copy() if together is None else together.axis(self.x),
+            y=self.y.copy() if together is None else together.axis(self.y),
             region=self._spectrum[0],
             spectrum=self._spectrum[1],
-            lines_done=taken,
+            lines_done=int(done.sum()),
             lines_total=self.status.size,
             lines=self.line_counts,
             message=" ".join(filter(None, [message, *(d.text for d in self._doubts)])),
@@ -282,9 +321,22 @@ class StackReader:
 
     def _remarks(self) -> list[Doubt]:
         """Why there is no map, or another one than was asked for."""
+        said = []
+        if self._binning is not None:
+            b, (needed, available) = self._binning.factor, self._room
+            said.append(
+                Doubt(
+                    "binned",
+                    b,
+                    f"{b} × {b} pixels are taken together: at full size ({self.size[0]} × "
+                    f"{self.size[1]} × {len(self.energies)}) the map needs {gigabytes(needed)}, "
+                    f"and {gigabytes(available)} are available, of which it may take half.",
+                )
+            )
         if self.refusal is not None:
             kind = "references" if self._refusal is not None else "i0"
-            return [Doubt(kind, self.fit.brightest_od, f"No map: {self.refusal}.")]
+            said.append(Doubt(kind, self.fit.brightest_od, f"No map: {self.refusal}."))
+            return said
         if self.references is None:
             n, edge = len(self.energies), self.start.get("edge")
             why = (
@@ -293,8 +345,8 @@ class StackReader:
                 if edge and get_edge(edge).species
                 else "the run names no reference spectra"
             )
-            return [Doubt("references", n, f"Images only, no map: {why}.")]
-        return []
+            said.append(Doubt("references", n, f"Images only, no map: {why}."))
+        return said
 
     def _frame(self) -> Frame:
         """The image that the last line belongs to."""

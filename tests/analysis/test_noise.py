@@ -60,6 +60,15 @@ def test_rates_without_steps_are_known_by_their_scatter(counted, dwell):
     assert np.median(result.chi2[result.mask]) == pytest.approx(1.0, abs=0.25)
 
 
+@pytest.mark.parametrize("dwell", [1e-3, 2e-3, 4e-3, 0.01, 0.1, 0.5, 1.0, 2.0, 3.0])
+def test_counts_are_counts_at_any_dwell(counted, dwell):
+    """At 4 ms counts per ms are multiples of 0.25, and so is any whole number."""
+    stack, counts, expected = counted
+    fit, result = solved(stack.design, counts, dwell)
+    assert fit.noise.unit == 1.0 and fit.noise.why == ""
+    np.testing.assert_array_equal(result.sigma, expected.sigma)
+
+
 def test_noise_beyond_counting_is_in_sigma(counted):
     stack, counts, expected = counted
     rng = np.random.default_rng(1)
