@@ -1,13 +1,14 @@
 """Analysis on plain arrays: counts in, maps with their uncertainty out."""
 
 from ._blank import Blank, find_blank
+from ._checks import checked_mask
 from ._counts import dead_time_corrected, log_variance
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._noise import LACK, Noise
 from ._region import default_region
 from ._result import OxidationResult, PixelFlag, RegionSpectrum
-from ._stack import StackFit, checked_mask
+from ._stack import StackFit
 
 __all__ = [
     "Blank",

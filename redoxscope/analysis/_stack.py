@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._blank import Blank
+from ._checks import check_design, checked_mask
 from ._frames import Detector
 from ._i0 import I0
 from ._i0_given import I0Spectrum
+from ._maps import Maps
 from ._noise import Noise
-from ._result import OxidationResult, PixelFlag, RegionSpectrum
-from ._solve import HIGH_OD, MAX_CONDITION, Solver, flags_of, scaled_condition
+from ._result import OxidationResult, RegionSpectrum
+from ._solve import MAX_CONDITION, scaled_condition
 from ._sums import RunningSums
 
 __all__ = ["StackFit"]
 
 Array = NDArray[np.float64]
-CHUNK = 1 << 20
-"""Values (energies x pixels) solved at a time."""
 I0_TOLERANCE = 0.1
 """Shift of ln I0, in standard deviations of one bright pixel, that makes lines stale."""
 
@@ -90,7 +90,7 @@ class StackFit:
         dtype: DTypeLike = np.float64,
     ) -> None:
         a = np.array(design, dtype=np.float64)
-        _check_design(a, species)
+        check_design(a, species)
         if len(shape) != 2 or min(shape) < 1:
             raise ValueError(f"shape is {shape}, but must be (ny, nx), both >= 1")
         if mode not in ("auto", "blank", "monitor"):
@@ -121,7 +121,7 @@ class StackFit:
         self._units_used = self._sums.units
         self._dirty = np.zeros(self.shape[0], dtype=bool)
         self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
-        self._maps = self._empty_maps()
+        self._maps = Maps(self._sums, self._i0, self.species, self.min_thickness, max_od)
 
     # -- arrival ---------------------------------------------------------------------------
 
@@ -304,95 +304,10 @@ class StackFit:
             if chosen.size and not 0 <= chosen[0] <= chosen[-1] < self.shape[0]:
                 raise IndexError(f"lines must be in 0..{self.shape[0] - 1}, not {lines}")
         usable = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
-        patterns, which = np.unique(usable[:, chosen], axis=1, return_inverse=True)
-        for index in range(patterns.shape[1]):
-            self._solve_alike(patterns[:, index], chosen[which.reshape(-1) == index])
+        self._maps.solve(usable, chosen)
         self._dirty[chosen] = False
         self._i0_of_line[chosen] = np.where(usable, self._i0.ln_i0[:, None], np.nan).T[chosen]
-        return self._result()
-
-    def _solve_alike(self, pattern: NDArray[np.bool_], lines: NDArray[np.intp]) -> None:
-        energies = np.flatnonzero(pattern)
-        lost = self._sums.missed[:, lines].any(axis=0)
-        missed = np.where(lost, np.uint8(PixelFlag.MISSED), np.uint8(0))
-        self._maps["n_energies"][lines] = len(energies)
-        self._maps["flags"][lines] = missed[:, None] | np.uint8(PixelFlag.INCOMPLETE)
-        if not self.species:
-            return
-        solver = Solver(self.design[energies], self.species, self._i0.variance[energies])
-        if not len(energies) or not solver.solvable:
-            self._blank_out(lines)
-            return
-        step = max(1, CHUNK // (len(energies) * self.shape[1]))
-        for start in range(0, len(lines), step):
-            part = lines[start : start + step]
-            self._solve_chunk(solver, energies, part, missed[start : start + step])
-
-    def _solve_chunk(
-        self,
-        solver: Solver,
-        energies: NDArray[np.intp],
-        lines: NDArray[np.intp],
-        missed: NDArray[np.uint8],
-    ) -> None:
-        sums, n = self._sums, len(energies)
-        where = np.ix_(energies, lines)
-        counts = sums.counts.aligned[where].reshape(n, -1)
-        monitor = sums.monitor.aligned[where].reshape(n, -1) if sums.monitor else None
-        limit = sums.monitor.limit if sums.monitor else np.inf
-        flags = flags_of(counts, monitor, sums.counts.limit, limit)
-        bad = flags != 0
-        ln_i0 = self._i0.ln_i0[energies]
-        od = sums.y(energies, lines).reshape(n, -1)
-        od += ln_i0.astype(od.dtype)[:, None]
-        variance = sums.variance(energies, lines).reshape(n, -1)
-        if (sums.present[:, lines].sum(axis=0) == n).all():
-            rhs = sums.rhs[:, lines]
-        else:  # lines with an energy whose I0 is not known yet
-            rhs = sums.partial(energies, lines)
-        rhs = rhs.reshape(len(rhs), -1).astype(np.float64)
-        rhs += (solver.design.T @ ln_i0)[:, None]
-        maps = solver.maps(rhs, od, variance, bad)
-        high = maps.pop("high")
-        flags[high > HIGH_OD] |= np.uint8(PixelFlag.HIGH_OD)
-        with np.errstate(invalid="ignore"):
-            floor = np.fmax(5.0 * maps["thickness_sigma"], self.min_thickness)
-            mask = np.isfinite(maps["fraction"]) & (maps["thickness"] > floor)
-            if self.max_od is not None:
-                mask &= ~(high > self.max_od)
-        size = (len(lines), self.shape[1])
-        for name, values in maps.items():
-            self._maps[name][..., lines, :] = values.reshape(*values.shape[:-1], *size)
-        self._maps["mask"][lines] = mask.reshape(size)
-        self._maps["flags"][lines] = flags.reshape(size) | missed[:, None]
-
-    def _blank_out(self, lines: NDArray[np.intp]) -> None:
-        for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2"):
-            self._maps[name][lines] = np.nan
-        self._maps["coefficients"][:, lines] = np.nan
-        self._maps["mask"][lines] = False
-
-    def _empty_maps(self) -> dict[str, NDArray]:
-        maps: dict[str, NDArray] = {
-            name: np.full(self.shape, np.nan)
-            for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2")
-        }
-        maps["coefficients"] = np.full((self.design.shape[1], *self.shape), np.nan)
-        maps["flags"] = np.full(self.shape, PixelFlag.INCOMPLETE, dtype=np.uint8)
-        maps["mask"] = np.zeros(self.shape, dtype=bool)
-        maps["n_energies"] = np.zeros(self.shape[0], dtype=np.intp)
-        return maps
-
-    def _result(self) -> OxidationResult:
-        maps = {name: values.copy() for name, values in self._maps.items()}
-        for name in ("fraction", "sigma"):  # noise divided by noise is not a fraction
-            maps[name][~maps["mask"]] = np.nan
-        return OxidationResult(
-            **maps,
-            ln_i0=self._i0.ln_i0.copy(),
-            ln_i0_sigma=np.sqrt(self._i0.variance),
-            blank=self._i0.mask,
-        )
+        return self._maps.result()
 
     # -- regions ---------------------------------------------------------------------------
 
@@ -418,7 +333,7 @@ class StackFit:
         region = checked_mask(mask, self.shape, "mask")
         return region_spectrum(
             self._sums, self.design, self.species, self._i0.ln_i0, self._i0.variance,
-            region & np.isfinite(self._maps["thickness"]), self.energies,
+            region & self._maps.fitted, self.energies,
         )  # fmt: skip
 
     def _check_index(self, k: int, line: int) -> None:
@@ -427,41 +342,3 @@ class StackFit:
                 f"energy {k}, line {line} is outside a stack of {len(self.design)} energies "
                 f"and {self.shape[0]} lines"
             )
-
-
-def checked_mask(mask: ArrayLike, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
-    """A mask as booleans.
-
-    Raises
-    ------
-    ValueError
-        It has another shape than the image, holds other than true and false, or is empty.
-    """
-    array = np.asarray(mask)
-    if array.shape != shape:
-        raise ValueError(
-            f"{name} has shape {array.shape}, but the image has {shape} [ny, nx] pixels"
-        )
-    if array.dtype != bool and not np.isin(array, (0, 1)).all():
-        raise ValueError(f"{name} must be a mask: true (1) or false (0) for each pixel")
-    if not array.any():
-        raise ValueError(f"{name} is true nowhere, but must have at least one pixel")
-    return array.astype(bool)
-
-
-def _check_design(design: Array, species: int) -> None:
-    if design.ndim != 2 or not np.isfinite(design).all():
-        raise ValueError("design must be a finite matrix [nE, K+1]")
-    n, columns = design.shape
-    if species == columns == 0:
-        return
-    if not 1 < species <= columns:
-        raise ValueError(f"species is {species}, but must be 2..{columns}, columns of design")
-    if n < columns:
-        raise ValueError(f"{n} energies cannot determine {columns} coefficients")
-    condition = scaled_condition(design)
-    if condition > MAX_CONDITION:
-        raise ValueError(
-            f"references are collinear at these energies: condition number {condition:.3g}, "
-            f"limit {MAX_CONDITION:.3g}"
-        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +23,7 @@ from ._documents import Doc, configured, rows_of
 from ._doubts import TAKEN, doubts_of
 from ._memory import Binning, available_bytes, binning_for, gigabytes, map_bytes
 from ._snapshot import Doubt, Frame, Snapshot
+from ._stack_start import nominal_positions, title_of
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 
@@ -143,7 +142,7 @@ class StackReader:
             self.fit = self._new_fit({})
         self.status = np.full((n_energies, ny), -1, dtype=np.int8)
         self._newest = 0
-        self.x, self.y = _nominal(start, ny, nx)
+        self.x, self.y = nominal_positions(start, ny, nx)
         self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
 
@@ -315,7 +314,7 @@ class StackReader:
             message=" ".join(filter(None, [message, *(d.text for d in self._doubts)])),
             doubts=self._doubts,
             finished=final,
-            title=_title(self.start),
+            title=title_of(self.start),
             frame=self._frame(),
         )
 
@@ -369,36 +368,6 @@ class StackReader:
             return region, self.fit.region_spectrum(region)
         except ValueError:  # its lines have no common set of energies yet
             return region, None
-
-
-def _title(start: Doc) -> str:
-    """Heading of a stack: what, of what, when, and how it is found again."""
-    sample = start.get("sample") or ""
-    if isinstance(sample, Mapping):
-        sample = sample.get("name") or ""
-    begun = start.get("time")
-    parts = [
-        f"{start.get('edge') or ''} energy stack".strip(),
-        str(sample),
-        "" if begun is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)),
-        f"scan {start['scan_id']}" if "scan_id" in start else "",
-        str(start.get("uid", ""))[:8],
-    ]
-    return " · ".join(filter(None, parts))
-
-
-def _nominal(start: Doc, ny: int, nx: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixel positions asked for, µm, until they are measured; indices where not even that."""
-    region = start.get("region") or {}
-    try:
-        (cx, cy), (w, h) = region["center"], region["size"]
-    except (KeyError, TypeError, ValueError):
-        return np.arange(nx, dtype=np.float64), np.arange(ny, dtype=np.float64)
-    step_x, step_y = w / nx, h / ny
-    return (
-        cx + step_x * (np.arange(nx) - (nx - 1) / 2),
-        cy + step_y * (np.arange(ny) - (ny - 1) / 2),
-    )
 
 
 def is_primary(descriptor: Doc) -> bool:

@@ -1,0 +1,51 @@
+"""Checks of what a fit is given."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._solve import MAX_CONDITION, scaled_condition
+
+__all__ = ["check_design", "checked_mask"]
+
+Array = NDArray[np.float64]
+
+
+def checked_mask(mask: ArrayLike, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
+    """A mask as booleans.
+
+    Raises
+    ------
+    ValueError
+        It has another shape than the image, holds other than true and false, or is empty.
+    """
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but the image has {shape} [ny, nx] pixels"
+        )
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise ValueError(f"{name} must be a mask: true (1) or false (0) for each pixel")
+    if not array.any():
+        raise ValueError(f"{name} is true nowhere, but must have at least one pixel")
+    return array.astype(bool)
+
+
+def check_design(design: Array, species: int) -> None:
+    """Refuse a design matrix that cannot be fitted (ValueError)."""
+    if design.ndim != 2 or not np.isfinite(design).all():
+        raise ValueError("design must be a finite matrix [nE, K+1]")
+    n, columns = design.shape
+    if species == columns == 0:
+        return
+    if not 1 < species <= columns:
+        raise ValueError(f"species is {species}, but must be 2..{columns}, columns of design")
+    if n < columns:
+        raise ValueError(f"{n} energies cannot determine {columns} coefficients")
+    condition = scaled_condition(design)
+    if condition > MAX_CONDITION:
+        raise ValueError(
+            f"references are collinear at these energies: condition number {condition:.3g}, "
+            f"limit {MAX_CONDITION:.3g}"
+        )
