@@ -1,0 +1,237 @@
+"""The documentation says what is: links resolve, code compiles, tables are complete."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from bluesky import Msg
+from bluesky.utils import RunEngineInterrupted
+from ophyd.sim import NullStatus
+
+from redoxscope.cli import app
+from redoxscope.cli._commands import _banner
+from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
+from redoxscope.data import EDGES, rixs_edges
+from redoxscope.sim._dastard_faults import SERVER_FAULTS
+from redoxscope.sim._faults import FAULTS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def outside_code(text):
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M))
+
+
+def anchors(page):
+    """Anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ +(.*)$", outside_code(page.read_text("utf-8")), flags=re.M)
+    heads += re.findall(r"^#+ +(.*)$", page.read_text("utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_resolve(page):
+    text = outside_code(page.read_text("utf-8"))
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_page_is_in_the_index():
+    index = (DOCS / "index.md").read_text("utf-8")
+    pages = [p for p in DOCS.rglob("*.md") if p.parent.name != "decisions" and p.name != "index.md"]
+    assert len(pages) > 10
+    missing = [str(p.relative_to(DOCS)) for p in pages if str(p.relative_to(DOCS)) not in index]
+    assert missing == []
+
+
+def test_decisions_are_numbered_once():
+    numbers = [path.name[:3] for path in (DOCS / "decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers)) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_code_compiles(page):
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.S | re.M):
+        lines = block.splitlines()
+        if block.startswith("In ["):
+            lines = [
+                re.sub(r"^In \[\d+\]: ", "", line) for line in lines if line.startswith("In [")
+            ]
+        elif block.startswith(">>>"):
+            lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
+        assert lines
+        ast.parse("\n".join(lines))
+
+
+def test_names_that_the_code_imports_exist():
+    wanted = set()
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        wanted |= set(re.findall(r"^(?:>>> )?(from redoxscope[\w.]* import [\w, ]+)$", text, re.M))
+    assert len(wanted) > 8
+    for line in sorted(wanted):
+        exec(line, {})
+
+
+def commands(group=None, path=()):
+    group = typer.main.get_command(app) if group is None else group
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def test_every_option_is_in_the_reference():
+    text = (DOCS / "reference" / "commands.md").read_text("utf-8")
+    sections = re.split(r"^## ", text, flags=re.M)
+    found = dict(commands())
+    assert len(found) >= 7
+    missing = []
+    for name, command in found.items():
+        section = [s for s in sections if s.startswith(f"`redoxscope {name}")]
+        assert section, f"no section on redoxscope {name}"
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("--") and option != "--help" and option not in section[0]:
+                    missing.append(f"{name} {option}")
+        assert command.help, name
+    assert missing == []
+
+
+def test_every_command_is_in_the_readme():
+    text = (ROOT / "README.md").read_text("utf-8")
+    for name, _ in commands():
+        assert f"`redoxscope {name}" in text
+
+
+def test_the_banner_is_the_tutorials():
+    devices = (
+        "stxm energy mono tes holder monochromator zone_plate osa sample_stage scanner "
+        "transmission i0 ring shutter"
+    )
+    session = SimpleNamespace(
+        config=SimpleNamespace(name="simulated"), devices=dict.fromkeys(devices.split())
+    )
+    text = (DOCS / "tutorial" / "first-map.md").read_text("utf-8")
+    assert _banner(session).strip() in text
+
+
+def test_every_fault_is_in_the_table():
+    text = (DOCS / "how-to" / "faults-and-dry-runs.md").read_text("utf-8")
+    for name in FAULTS:
+        assert re.search(rf"\| .*`(dastard )?{name}[ `]", text), name
+    for name in SERVER_FAULTS:
+        assert re.search(rf"^\| `dastard {name}[ `]", text, re.M), name
+
+
+def code(page, number=0):
+    text = (DOCS / page).read_text("utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.S | re.M)[number]
+
+
+class Blade:
+    """A shutter that remembers, and can be stuck."""
+
+    name, parent = "shutter", None
+
+    def __init__(self):
+        self.told, self.stuck = [], False
+
+    def set(self, value):
+        self.told.append(value)
+        if self.stuck:
+            raise RuntimeError("shutter is not confirmed closed. CHECK IT BY HAND")
+        return NullStatus()
+
+    def stop(self, *, success=False):
+        pass
+
+
+@pytest.fixture
+def night():
+    """What the page on night scripts says, with scans that are noted down."""
+    names = {}
+    exec(code("how-to/night-script.md"), names)
+    blade, done, failed = Blade(), [], {}
+
+    def scan(name, error=None, pauses=False):
+        yield Msg("null")
+        if pauses:
+            yield Msg("pause")
+        if error is not None:
+            raise error
+        done.append(name)
+
+    def make(**scans):
+        made = {name: scan(name, **how) for name, how in scans.items()}
+        return names["night"](made, blade, failed)
+
+    return SimpleNamespace(make=make, blade=blade, done=done, failed=failed)
+
+
+def test_a_night_goes_on_after_an_error(RE, night):
+    RE(night.make(a={}, b={"error": ValueError("no beam")}, c={}))
+    assert night.done == ["a", "c"] and list(night.failed) == ["b"]
+    assert night.blade.told == ["closed"]
+
+
+def test_a_night_ends_with_a_shutter_that_is_stuck(RE, night):
+    night.blade.stuck = True
+    with pytest.raises(RuntimeError, match="CHECK IT BY HAND"):
+        RE(night.make(a={"error": ValueError("no beam")}, b={}))
+    assert night.done == []
+
+
+@pytest.mark.parametrize("end", ["abort", "stop", "halt"])
+def test_a_night_ends_where_somebody_wants_it(RE, night, end):
+    with pytest.raises(RunEngineInterrupted):
+        RE(night.make(a={"pauses": True}, b={}))
+    getattr(RE, end)()
+    assert night.done == [] and night.failed == {}
+
+
+def test_pieces_of_a_profile(simulation, tmp_path, monkeypatch):
+    """The page's code, against the simulated beamline, up to the catalog."""
+    prefix = f'prefix: "{simulation.prefix}"'
+    text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
+    (tmp_path / "beamline.yml").write_text(text.replace('prefix: ""', prefix, 1), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "data"))
+    names = {}
+    exec(code("how-to/startup-files.md"), names)
+    try:
+        assert names["stxm"].connected and names["RE"].state == "idle"
+        assert callable(names["energy_stack"])
+    finally:
+        names["omap"].close()
+        names["log"].close()
+        names["stxm"].destroy()
+
+
+def test_edges_reserved_keys_and_statuses_are_in_the_documents():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for edge in (*EDGES, *rixs_edges()):
+        assert edge in readme
+    stack = (DOCS / "reference" / "documents.md").read_text("utf-8")
+    rixs = (DOCS / "reference" / "rixs-documents.md").read_text("utf-8")
+    for key in {*STACK_RESERVED, *RIXS_RESERVED} - {"uid", "time"}:
+        assert f"`{key}`" in (stack if key in STACK_RESERVED else rixs), key
+    for status in LineStatus:
+        assert re.search(rf"`line_status`.*\b{status.value}\b", stack), status.name
