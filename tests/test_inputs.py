@@ -28,13 +28,16 @@ NUMBERS = [
     6,
     6.0,
     np.array(6),
+    np.array([6.0], "f4"),
+    np.array([[6]]),
     xarray.DataArray(6.0),
     Fraction(6),
     Decimal(6),
     *(np.dtype(kind).type(6) for kind in "bBhHiIlLqQefdg"),
 ]
 NO_NUMBERS = [
-    True, np.True_, None, "6", b"6", np.str_("6"), 6j, np.complex64(6), [6], (6,), np.array([6.0]),
+    True, np.True_, None, "6", b"6", np.str_("6"), 6j, np.complex64(6), [6], (6,),
+    np.array([6.0, 6.0]), np.array([True]),
     {6}, NA, np.ma.masked, np.timedelta64(6, "s"), np.datetime64("2026"), object(), float,
 ]  # fmt: skip
 

@@ -1,8 +1,8 @@
 """What users may write where a number, a pair, a list or a name is needed: one rule for all.
 
-A number is any of Python's or numpy's, of whatever width; a truth value, text, a complex number
-and a quantity that carries a unit of its own are none. What is refused is named with its value
-and unit.
+A number is any of Python's or numpy's, of whatever width, or an array of one; a truth value,
+text, a complex number and a quantity that carries a unit of its own are none. What is refused is
+named with its value and unit.
 """
 
 from __future__ import annotations
@@ -232,8 +232,9 @@ def _plain(value: Any) -> float | None:
         if np.ma.is_masked(value):
             return None
         value = np.asarray(value)  # one value of a dataset, too
-        if value.ndim or value.dtype.kind not in "iuf":
+        if value.size != 1 or value.dtype.kind not in "iuf":
             return None
+        value = value.item()
     elif not isinstance(value, (Real, Decimal)):
         return None
     try:

@@ -90,7 +90,7 @@ BAD = {
     "negative-pixels": ({"pixels": np.int8(-4)}, ["nx = -4", ">= 1"]),
     "many-lines": ({"pixels": (4, 10**12)}, ["ny = 1000000000000", "65536"]),
     "true-dwell": ({"dwell": True}, ["dwell = True must be one number in s"]),
-    "listed-dwell": ({"dwell": np.array([1e-3])}, ["dwell = array([0.001])"]),
+    "listed-dwell": ({"dwell": [1e-3]}, ["dwell = [0.001] must be one number in s"]),
     "text-energy": ({"energies": ["640"]}, ["energies[0] = '640'", "eV"]),
     "energies-in-words": ({"energies": "640"}, ["energies = '640' must be a list"]),
     "set-of-energies": ({"energies": {640.0, 641.0}}, ["must be a list of energies in eV"]),
