@@ -79,6 +79,8 @@ class BeamJudge:
             return Dark(f"the ring current is {ring:.4g} mA where it was {self._ring:.4g} mA", True)
         monitor = _finite(counts.get("i0"))
         others = [_finite(values) for name, values in counts.items() if name != "i0"]
+        if not monitor.size and not any(values.size for values in others):
+            return None  # no numbers at all: nothing can tell
         total = float(sum(values.sum() for values in others))
         if monitor.size and total == 0 and monitor.sum() == 0:
             return Dark("no counts at all, of the monitor and behind the sample", True)
@@ -93,8 +95,9 @@ class BeamJudge:
             self._rate = float(monitor.mean())
         if math.isfinite(ring) and ring > 0:
             self._ring = ring
-        others = (_finite(values) for name, values in counts.items() if name != "i0")
-        self._total = self._totals[line] = float(sum(values.sum() for values in others))
+        others = [_finite(values) for name, values in counts.items() if name != "i0"]
+        if any(values.size for values in others):
+            self._total = self._totals[line] = float(sum(values.sum() for values in others))
 
     def _judge_monitor(self, monitor: NDArray[np.float64]) -> Dark | None:
         mean, text = (
