@@ -61,10 +61,14 @@ class LineTable:
     version : str
     lines : tuple of Line
         Energies rising.
+    expected : bool
+        They are those of a sample, which should show the strong ones; False for a table of all
+        that there might be.
     """
 
     version: str
     lines: tuple[Line, ...]
+    expected: bool = True
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -124,7 +128,7 @@ class LineTable:
             return Line(line.name, value, line.uncertainty_ev, source, line.form, line.alternatives)
 
         lines = sorted(map(other, self.lines), key=lambda line: line.energy_ev)
-        return LineTable(f"{self.version}+{source}", tuple(lines))
+        return LineTable(f"{self.version}+{source}", tuple(lines), self.expected)
 
 
 def _line(name: str, raw: dict[str, Any], sources: Mapping[str, str]) -> Line:
@@ -150,7 +154,8 @@ def _load() -> tuple[LineTable, dict[str, list[str]]]:
     text = resources.files(__package__).joinpath("emission_lines.yaml").read_text(encoding="utf-8")
     raw = yaml.safe_load(text)
     lines = [_line(name, line, raw["sources"]) for name, line in raw["lines"].items()]
-    table = LineTable(raw["version"], tuple(sorted(lines, key=lambda line: line.energy_ev)))
+    ordered = tuple(sorted(lines, key=lambda line: line.energy_ev))
+    table = LineTable(raw["version"], ordered, expected=False)
     return table, raw["mixtures"]
 
 

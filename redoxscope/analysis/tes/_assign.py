@@ -15,6 +15,9 @@ __all__ = ["Candidate", "Target", "candidates", "rate"]
 GAIN_RATIO = (0.85, 1.7)
 """Energy per pulse height at the upper line over that at the lower one: detectors of this kind
 saturate, they never do the opposite by much."""
+BENDS = (1, 3)
+"""Powers of the pulse height with which the gain of two terms may bend: evenly over the range, or
+at its upper end, where a detector saturates."""
 COARSE_EV = 8.0
 """How far from its line (eV) a peak may be with a gain of two terms: real ones leave 10 eV."""
 FINE_EV = 3.5
@@ -36,12 +39,15 @@ class Target:
         Standard uncertainty (eV).
     principal : bool
         Strong enough that a spectrum without it is suspect; the others may explain a peak.
+    expected : bool
+        The sample is known to have it: where no pixel shows it, the list is not the sample's.
     """
 
     name: str
     energy_ev: float
     sigma_ev: float
     principal: bool = True
+    expected: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,16 @@ def candidates(peaks: Peaks, targets: list[Target], kept: int = KEPT) -> list[Ca
     # Two-term gain through two points, for every pair of peaks [p, 1] and of lines [1, q].
     h1, h2 = h[i][:, None], h[j][:, None]
     k1, k2 = main[a] / h1, main[b] / h2
-    g1 = (k2 - k1) / (h2 - h1)
-    g0 = k1 - g1 * h1
     ratio = k2 / k1
     good = (ratio > GAIN_RATIO[0]) & (ratio < GAIN_RATIO[1])
-    gains = np.stack([g0[good], g1[good]], 1)
-    if not len(gains):
+    if not good.any():
         return []
-    energy = h * (gains[:, :1] + gains[:, 1:] * h)
+    starts = []
+    for power in BENDS:
+        g1 = (k2 - k1) / (h2**power - h1**power)
+        g0 = k1 - g1 * h1**power
+        starts.append(h * (g0[good][:, None] + g1[good][:, None] * h**power))
+    energy = np.concatenate(starts)
     order = np.argsort(_score(energy, weight, lines, principal, COARSE_EV))[::-1][:REFINED]
     tried: set[tuple[tuple[int, int], ...]] = set()
     refined = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +60,8 @@ class LinesLike(Protocol):
     def version(self) -> str: ...
     @property
     def hash(self) -> str: ...
+    @property
+    def expected(self) -> bool: ...
     def __iter__(self) -> Iterator[LineLike]: ...
 
 
@@ -78,8 +81,8 @@ def calibrate(
     photons : Photons
         Of a reference sample; filtered pulse heights and pretrigger means are used.
     lines : LineTable
-        Lines of that sample. Ones that are not in the spectrum do little harm, missing ones
-        more.
+        Lines of that sample: a pixel that shows a strong peak without a line is refused, and, for
+        lines that are expected (see `LineTable`), one without a strong line.
     elastic_ev : float, optional
         Energy of the monochromator (eV), where the elastic line is in the spectrum.
     pixels : iterable of int, optional
@@ -106,7 +109,7 @@ def calibrate(
     lines near the other peaks the rest; (3) of those the one which makes the pixel look like the
     others; (4) positions of the lines, a gain curve through them, the slope again from the
     photons of the lines; what all pixels leave over at a line shifts the line, within its
-    uncertainty; (5) the verdict.
+    uncertainty; (5) the verdict, on the pixel and on the list of lines.
     """
     targets = _targets(lines, elastic_ev)
     if not len(photons):
@@ -139,10 +142,16 @@ def calibrate(
 def _targets(lines: LinesLike, elastic_ev: float | None) -> list[Target]:
     if elastic_ev is not None and not (np.isfinite(elastic_ev) and elastic_ev > 0):
         raise ValueError(f"elastic_ev = {elastic_ev} eV is not a positive energy")
-    targets = [Target(x.name, x.energy_ev, x.uncertainty_ev, x.principal) for x in lines]
+    targets = [
+        Target(x.name, x.energy_ev, x.uncertainty_ev, x.principal, lines.expected) for x in lines
+    ]
     if elastic_ev is not None:
         # A line above the energy of the beam cannot be excited.
         targets = [t for t in targets if t.energy_ev < elastic_ev - 3]
+        # Its absorption edge lies up to a dozen eV above it.
+        targets = [
+            t if t.energy_ev < elastic_ev - 12 else replace(t, expected=False) for t in targets
+        ]
         targets.append(Target("elastic", float(elastic_ev), ELASTIC_EV))
     targets.sort(key=lambda t: t.energy_ev)
     strong = [t.name for t in targets if t.principal]

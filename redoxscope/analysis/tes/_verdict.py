@@ -13,12 +13,22 @@ from scipy.ndimage import gaussian_filter1d
 
 from ._assign import Target
 from ._calibration import LineFit, PixelCalibration
+from ._doubts import (
+    lines_disagree,
+    missing_line,
+    strong_share,
+    unexplained_peak,
+    weak_line_off,
+)
 from ._gain import ORDER, energy_of, rises
 from ._peaks import width_at_half
 from ._pixel import PixelPhotons
 from ._refine import Fit
 
 __all__ = ["Limits", "judge", "step_between"]
+
+MOST_UNFIT = 0.75
+"""Where more of the pixels than this do not fit the list of lines, the rest do by chance."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,32 @@ def judge(
     measured = [_measure(s, targets, lines, elastic) for s in states]
     widths = [m.elastic_fwhm_ev for m in measured if math.isfinite(m.elastic_fwhm_ev)]
     usual = float(np.median(widths)) if widths else math.nan
+    own = [
+        _problem(s, m, likeness.get(s.channel, math.nan), usual, elastic, limits)
+        for s, m in zip(states, measured, strict=True)
+    ]
+    sound = [
+        s.fit
+        for s, fault in zip(states, own, strict=True)
+        if fault is None and s.fit is not None and s.fit.use.sum() >= limits.lines
+    ]
+    wrong = lines_disagree(sound, targets) or weak_line_off(sound, targets, lines)
+    share = strong_share(sound, len(targets))
+    of_list = [
+        _list_problem(s, m, targets, lines, share, elastic, limits) or wrong
+        for s, m in zip(states, measured, strict=True)
+    ]
+    alive = [s.problem is None for s in states]
+    unfit = sum(o is not None for o, a in zip(of_list, alive, strict=True) if a)
+    rest = None
+    if unfit > MOST_UNFIT * sum(alive):
+        rest = (
+            f"{unfit} of {sum(alive)} pixels do not fit the list of lines; that this one does "
+            "proves nothing"
+        )
     out = []
-    for s, m in zip(states, measured, strict=True):
-        reason = _problem(s, m, likeness.get(s.channel, math.nan), usual, elastic, limits)
+    for s, m, fault, listed in zip(states, measured, own, of_list, strict=True):
+        reason = fault or listed or rest
         ok = reason is None
         if reason is None:
             reason = f"{sum(not x.left_out for x in m.lines)} lines, rms {m.rms_ev:.2f} eV"
@@ -158,33 +191,24 @@ def _problem(
     elastic: int | None,
     limits: Limits,
 ) -> str | None:
-    """Why the pixel is not good enough, or None."""
+    """What is wrong with the pixel itself, or None."""
     if s.problem is not None:
         return s.problem
     if s.fit is None or not m.calibrated:
-        return "no assignment of its peaks to the lines fits"
+        return None
     step = step_between(s, s.fit, limits.step_ev)
     if step is not None:
         return step
-    used = [x for x in m.lines if not x.left_out]
     if likeness < limits.likeness:
         return (
             f"its spectrum is not like that of the other pixels: correlation {likeness:.2f}, "
             f"limit {limits.likeness:.2f}"
         )
+    used = [x for x in m.lines if not x.left_out]
     if len(used) < limits.lines:
-        return f"only {len(used)} lines found; at least {limits.lines} are needed"
+        return None
     if not rises(m.gain, min(x.position for x in used), max(x.position for x in used)):
         return "its energy does not rise with the pulse height everywhere"
-    if elastic is not None:
-        line = next((x for x in used if x.name == "elastic"), None)
-        if line is None:
-            return "the elastic line was not found"
-        if abs(line.residual_ev) > limits.elastic_ev:
-            return (
-                f"elastic line at {m.elastic_ev:.1f} eV instead of {line.energy_ev:.1f} eV; "
-                f"limit {limits.elastic_ev:g} eV"
-            )
     if m.rms_ev > limits.rms_ev:
         return f"lines fit to {m.rms_ev:.2f} eV rms only; limit {limits.rms_ev:g} eV"
     residual = np.array([x.residual_ev for x in used])
@@ -203,6 +227,36 @@ def _problem(
             f"median of {usual:.1f} eV"
         )
     return None
+
+
+def _list_problem(
+    s: PixelPhotons,
+    m: PixelCalibration,
+    targets: Sequence[Target],
+    lines: NDArray[np.float64],
+    share: NDArray[np.float64],
+    elastic: int | None,
+    limits: Limits,
+) -> str | None:
+    """Why the pixel's spectrum is not that of the lines, or None."""
+    if s.problem is not None:
+        return None
+    if s.fit is None or not m.calibrated:
+        return "no assignment of its peaks to the lines fits"
+    used = [x for x in m.lines if not x.left_out]
+    if len(used) < limits.lines:
+        names = ", ".join(x.name for x in used) or "none"
+        return f"only {len(used)} lines found ({names}); at least {limits.lines} are needed"
+    if elastic is not None:
+        line = next((x for x in used if x.name == "elastic"), None)
+        if line is None:
+            return f"the elastic line was not found at {lines[elastic]:.1f} eV"
+        if abs(line.residual_ev) > limits.elastic_ev:
+            return (
+                f"elastic line at {m.elastic_ev:.1f} eV instead of {line.energy_ev:.1f} eV; "
+                f"limit {limits.elastic_ev:g} eV"
+            )
+    return unexplained_peak(s, s.fit, lines) or missing_line(s.fit, targets, lines, share)
 
 
 def step_between(s: PixelPhotons, fit: Fit, limit_ev: float) -> str | None:
