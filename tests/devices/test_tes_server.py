@@ -10,10 +10,11 @@ from bluesky.utils import FailedStatus
 
 from redoxscope.devices import DeviceError
 from redoxscope.devices.tes import DastardError
+from redoxscope.devices.tes._rpc import JsonRpc
 from redoxscope.formats import read_photon_list
 from redoxscope.sim import SimulatedDastard
 
-from .tes_parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals
+from .tes_parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals, truth
 
 
 def start(folder, **kwargs):
@@ -149,6 +150,29 @@ def test_projectors_that_were_given_are_sent(tmp_path):
         tes.destroy()
 
 
+@pytest.mark.parametrize("call", ["Stop", "ConfigureTriggers", "ConfigurePulseLengths"])
+def test_another_client_that_changes_the_server_ends_the_run(server, tes, call):
+    """Started again it would be without its triggers: no photons, which is no damage either."""
+    tes.dwell.put(50.0)
+    tes.stage().wait(WAIT)
+    other = JsonRpc("127.0.0.1", server.base)
+    arguments = {
+        "Stop": "",
+        "ConfigureTriggers": {"ChannelIndices": [3], "AutoTrigger": True},
+        "ConfigurePulseLengths": {"Nsamp": 512, "Npre": 100},
+    }
+    if call == "ConfigurePulseLengths":
+        other.call("WriteControl", {"Request": "Stop"})
+    point = tes.trigger()
+    other.call(call, arguments[call])
+    with pytest.raises(DastardError, match=r"changed within the run: .* Another client\?"):
+        point.wait(WAIT)
+    with pytest.raises(DastardError, match="changed within the run"):
+        tes.trigger()
+    other.close()
+    tes.unstage().wait(WAIT)
+
+
 def test_two_clients_see_the_same(server, tes, tmp_path):
     """Another display may listen while a run goes on, without touching it."""
     tes.stage().wait(WAIT)
@@ -182,12 +206,22 @@ def test_a_wrong_time_scale_is_refused(server, tes):
 
 @pytest.mark.slow
 def test_a_calibration_from_its_own_photons(tmp_path):
-    """Of a reference sample: the pixels that are bad are found, and spectra are right after it."""
+    """Of a reference sample: the pixels that are bad are found, and spectra are right after it.
+
+    With so many pixels as a server can draw on a busy machine at this speed.
+    """
+    n = 40
     with SimulatedDastard(
-        speed=50.0, seed=1, data=tmp_path / "dastard", sample="reference"
+        speed=30.0,
+        seed=1,
+        data=tmp_path / "dastard",
+        sample="reference",
+        options={"pixels": n},
     ) as server:
         server.beam(energy=1000.0, open=True)
         tes = make_tes(server, tmp_path)
+        tes.set_calibration(truth(1, n))
+        tes.time_limit.put(100.0)
         truly = {p.channel for p in tes.calibration.pixels if p.ok}
         tes.set_calibration(None)
         tes.calibrating.put(True)
@@ -201,9 +235,9 @@ def test_a_calibration_from_its_own_photons(tmp_path):
         assert made["tes_calibration_uid"] == tes.calibration.uid == tes.calibration_uid.get()
         assert made["tes_pixels_ok"] == sum(made["tes_pixel_ok"]) == len(tes.calibration.usable)
         assert set(tes.calibration.usable) <= truly
-        assert len(tes.calibration.usable) > 0.95 * len(truly)
+        assert len(tes.calibration.usable) >= 0.9 * len(truly)
         for key, description in tes.calibrator.describe().items():
-            assert description["shape"] == ([240] if "pixel_" in key else [])
+            assert description["shape"] == ([n] if "pixel_" in key else [])
         tes.unstage().wait(WAIT)
 
         tes.calibrating.put(False)

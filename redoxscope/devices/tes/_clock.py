@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,11 @@ def parse_rfc3339(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is no time of the form 2026-01-31T12:00:00.123456789Z")
     *date, fraction, sign, hours, minutes = match.groups()
-    seconds = calendar.timegm(tuple(int(part) for part in date))
+    year, month, day, hour, minute, second = (int(part) for part in date)
+    if not 1969 <= year < 2200:  # ns since 1970 must fit into 64 bits
+        raise ValueError(f"{text!r} is not of this time")
+    datetime(year, month, day, hour, minute, min(second, 59))  # a leap second is none to it
+    seconds = calendar.timegm((year, month, day, hour, minute, second))
     if sign is not None:
         offset = 3600 * int(hours) + 60 * int(minutes)
         seconds += offset if sign == "-" else -offset

@@ -23,6 +23,7 @@ from ._conditions import PointConditions
 from ._connected import ConnectedTES
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
+from ._server_watch import ServerWatch
 
 __all__ = ["TES"]
 
@@ -279,7 +280,7 @@ class TES(ConnectedTES):
         windows = yield_windows(self.windows.get(), bins)
         self._told, self._reading = (0, 0), None
         self.run = Run(acquisition, PhotonAsset(writer, self.source), path, bins, windows)
-        receiver.hand_to(acquisition)
+        receiver.hand_to(acquisition, ServerWatch(client.status.last, files.label))
 
     def _tell_pixels(self, counted: set[int]) -> None:
         """Say for each pixel whether it counts, and why not."""

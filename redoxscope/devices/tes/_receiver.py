@@ -15,6 +15,7 @@ from ...photons import LiveBatch
 from ._acquisition import Acquisition
 from ._clock import ServerClock, parse_rfc3339
 from ._errors import DastardError
+from ._server_watch import ServerWatch
 
 __all__ = ["Receiver"]
 
@@ -46,6 +47,7 @@ class Receiver:
         self.clock = ServerClock()
         self._lock = threading.RLock()
         self._acquisition: Acquisition | None = None
+        self._watch: ServerWatch | None = None
         self._recent: deque[tuple[float, NDArray[np.uint16], NDArray[np.int64]]] = deque()
         self._clock_told = threading.Event()
         self._dropped: Any = None
@@ -54,13 +56,20 @@ class Receiver:
         self._last: tuple[int, float] | None = None
         self._subscribers: list[Callable[[LiveBatch], None]] = []
 
-    def hand_to(self, acquisition: Acquisition | None) -> None:
-        """Everything goes to this run from now on."""
+    def hand_to(self, acquisition: Acquisition | None, watch: ServerWatch | None = None) -> None:
+        """Everything goes to this run from now on; ``watch`` says what must not change in it."""
         with self._lock:
+            self._watch = watch
             if acquisition is not None:
                 for _, index, time_ns in self._recent:
                     acquisition.came_before(index, time_ns)
             self._acquisition = acquisition
+        if acquisition is not None and watch is not None:
+            self._judge(acquisition, watch.now())
+
+    def _judge(self, acquisition: Acquisition, reason: str) -> None:
+        if reason:
+            acquisition.fail(DastardError(f"{self.where}: {reason}"))
 
     def complete_since(self, linked_for: float) -> int:
         """Server's time (ns) since which every photon is remembered.
@@ -142,13 +151,15 @@ class Receiver:
 
     def status(self, tag: str, content: Any, at: float) -> None:
         """A status message came."""
+        acquisition, watch = self._acquisition, self._watch
+        if acquisition is not None and watch is not None:
+            self._judge(acquisition, watch.changed(tag, content))
         if tag == "TRIGGERRATE":
             end = parse_rfc3339(content["HiTime"])
             self.clock.heard(end, at)
             self._clock_told.set()
             self._note_speed(end, at)
             counts = np.asarray(content["CountsSeen"], np.int64)
-            acquisition = self._acquisition
             if acquisition is not None:
                 acquisition.rates(end - int(content["Duration"]), end, counts, at)
         elif tag == "DATADROP" and content != self._dropped:

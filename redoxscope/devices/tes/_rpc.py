@@ -45,7 +45,7 @@ class JsonStream:
         self._text += piece
         if "}" not in piece:
             self._check()
-            return
+            return  # nothing is whole yet
         while True:
             self._text = self._text.lstrip()
             if not self._text:
@@ -55,6 +55,8 @@ class JsonStream:
             except json.JSONDecodeError:
                 self._check()
                 return
+            except RecursionError as exc:
+                raise ValueError("what came is nested too deeply") from exc
             self._text = self._text[end:]
             yield value
 

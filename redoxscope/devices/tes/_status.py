@@ -22,6 +22,31 @@ POLL_MS = 100
 _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 
+# What others rely on in a message: fields and their types.
+_FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "STATUS": {"Running": bool},
+    "WRITING": {"Active": bool},
+    "TRIGGERRATE": {"HiTime": str, "Duration": (int, float), "CountsSeen": list},
+    "DATADROP": {},
+}
+
+
+def _check(tag: str, content: Any) -> None:
+    """Refuse a message that is not what its tag says; those that nobody reads may be anything."""
+    if tag == "CHANNELNAMES":
+        if not (isinstance(content, list) and all(isinstance(name, str) for name in content)):
+            raise ValueError("channel names must be a list of texts")
+        return
+    wanted = _FIELDS.get(tag)
+    if wanted is None:
+        return
+    if not isinstance(content, dict):
+        raise ValueError("expected an object")
+    for name, kind in wanted.items():
+        if not isinstance(content.get(name), kind):
+            raise ValueError(f"{name} is {str(content.get(name))[:40]!r}")
+
+
 class StatusFeed:
     """Follows the status port in a thread of its own.
 
@@ -188,8 +213,11 @@ class StatusFeed:
             at = time.monotonic()
             try:
                 tag, content = frames[0].decode(), json.loads(frames[1])
-            except (ValueError, IndexError) as exc:
-                log.error("%s: a status message makes no sense: %s", self.address, exc)
+                _check(tag, content)
+            except (ValueError, IndexError, RecursionError) as exc:
+                log.error(
+                    "%s: a status message makes no sense: %.80r: %s", self.address, frames[0], exc
+                )
                 continue
             with self._changed:
                 self._count += 1

@@ -98,12 +98,27 @@ class PhotonStream:
                 return _known([decode_summaries(b"".join(frames), tails[0] // 8)])
             return _known(decode_frames(list(zip(frames[0::2], frames[1::2], strict=True))))
         except (FormatError, ValueError) as exc:
-            self.malformed += len(heads)
-            log.error(
-                "Dastard %s:%d: a batch of %d messages is left out, one makes no sense: %s",
-                self.host, self.port, len(heads), exc,
-            )  # fmt: skip
-            return []
+            return self._sorted_out(frames[0::2], frames[1::2], exc)
+
+    def _sorted_out(
+        self, heads: list[bytes], tails: list[bytes], error: Exception
+    ) -> list[Summaries]:
+        """What can be taken of a batch in which a message makes no sense."""
+        good: list[tuple[bytes, bytes]] = []
+        for pair in zip(heads, tails, strict=False):
+            try:
+                _known(decode_frames([pair]))
+            except (FormatError, ValueError) as exc:
+                error = exc
+            else:
+                good.append(pair)
+        left_out = len(heads) - len(good)
+        self.malformed += left_out
+        log.error(
+            "Dastard %s:%d: %d of %d messages are left out, they make no sense: %s",
+            self.host, self.port, left_out, len(heads), error,
+        )  # fmt: skip
+        return decode_frames(good) if good else []
 
 
 def _drain(sock: zmq.Socket[bytes]) -> tuple[list[bytes], bool]:
