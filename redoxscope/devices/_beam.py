@@ -191,7 +191,6 @@ class BeamKeeper:
             back = self._since is not None or self._given_up
             if back:
                 log.warning("%s: line %d has beam again", self._name, line)
-            tried = self._since is not None
             self.interrupted()
             return Beam.BACK if tried else Beam.ON
         if self._given_up:

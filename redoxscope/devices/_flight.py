@@ -14,7 +14,7 @@ from ophyd import Signal
 from ophyd.status import Status
 
 from ..contract import Raster
-from ._base import DeviceError, done, logged, settle
+from ._base import DeviceError, Move, done, logged, settle
 from ._lines import LineJoiner
 from ._scanner_pvs import PARAMETERS, ScannerPVs
 from ._shutter import Shutter, ShutterMode
@@ -54,6 +54,7 @@ class Flight(ScannerPVs):
         self._held: list[Held] = []
         self._watch = Watch()
         self._restoring: list[Held] = []
+        self._halting: Move | None = None
         self._waiter: Status | None = None
         self._error: Exception | None = None
         self._next = 0
@@ -184,7 +185,8 @@ class Flight(ScannerPVs):
     def _halt_for_good(self) -> Status:
         needed: list[Signal] = [] if self._joiner is None else list(self._joiner.signals)
         needed += [one.signal for one in self._held if hasattr(one.signal, "pvname")]
-        return self._halt(needed, self.outage.get())
+        self._halting = self._halt(needed, self.outage.get())
+        return self._halting
 
     def _let_follow(self) -> Status | None:
         if self._shutter is None or self._shutter.follows:
@@ -238,6 +240,9 @@ class Flight(ScannerPVs):
 
     def _disarm(self) -> None:
         self._flight += 1
+        if self._halting is not None:  # it must not halt what is flown later
+            self._due.append(self._halting.end)
+            self._halting = None
         self._armed = False
         self._watchdog.rest()
 

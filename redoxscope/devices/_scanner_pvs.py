@@ -100,13 +100,13 @@ class ScannerPVs(BeamlineDevice):
         last.put(changed[last], use_complete=True, callback=taken)
         return move
 
-    def _halt(self, needed: Sequence[Signal], patience: float) -> Status:
+    def _halt(self, needed: Sequence[Signal], patience: float) -> Move:
         """Halt, however long it takes until the controller and all PVs that are needed answer.
 
         Asked again after a disconnection, which is where an order gets lost.
         """
         halted = Move(f"{self.name} ({self.abort.pvname}) halting", patience)
-        lock, asked = threading.Lock(), False
+        lock, asked = threading.RLock(), False
         signals = list(dict.fromkeys([self.abort, self.go, self.state, *needed]))
 
         def ask(**_: Any) -> None:

@@ -29,6 +29,29 @@ def stack(stxm):
 
 
 @pytest.fixture
+def one_by_one(stxm, monkeypatch):
+    """Lines are ready one at a time, however they come: the plan's messages are always the same."""
+    scanner = type(stxm.scanner)
+
+    def first_page(self):
+        with self._locked():
+            later = list(self._ready)[1:]
+            while len(self._ready) > 1:
+                self._ready.pop()
+            pages = list(collect_pages(self))
+            self._ready.extend(later)
+        return iter(pages)
+
+    def flown(self):
+        with self._locked():
+            return self._next >= self._raster.ny and len(self._ready) <= 1
+
+    collect_pages = scanner.collect_pages
+    monkeypatch.setattr(scanner, "collect_pages", first_page)
+    monkeypatch.setattr(scanner, "flown", property(flown))
+
+
+@pytest.fixture
 def record(RE):
     """Documents in order, as (name, document)."""
     documents = []

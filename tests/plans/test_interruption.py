@@ -17,10 +17,23 @@ from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
 
-from .conftest import check_stack, pages
+from .conftest import PIXELS, check_stack, pages
+from .fake_microscope import labels
 
-MESSAGES = 51
-"""Up to the close of the run, of the small stack's plan when each line comes by itself."""
+LABELS = labels(PIXELS[1])
+"""Every message of the small stack's plan when its lines come one by one."""
+
+
+def moments(*, first="checkpoint", last="close_run", step=1):
+    """Numbers of messages, from the first to the last of these (left out), as parameters."""
+    commands = [label.split()[1] for label in LABELS]
+    numbers = range(commands.index(first), commands.index(last), step)
+    return [pytest.param(n, id=LABELS[n].replace(" ", "-")) for n in numbers]
+
+
+def number_of(label, n=0):
+    """Number of the n-th message like "collect scanner"."""
+    return [i for i, text in enumerate(LABELS) if text.split(" ", 1)[1] == label][n]
 
 
 def after(plan, number, *inserted):
@@ -73,11 +86,18 @@ def settled(stxm):
     stxm.scanner.abort.set(1).wait(timeout=5)
 
 
-@pytest.mark.parametrize("number", range(2, MESSAGES))
-def test_pause_after_any_message(stxm, RE, stack, record, safe, number):
-    """From the plan's first checkpoint on; the first two messages are stage and open_run."""
-    if not run(RE, after(stack(), number, Msg("pause"))):
-        return  # lines came together, so the plan had less messages
+def test_the_messages_are_those_of_the_fakes(stxm, RE, stack, one_by_one):
+    """Else the moments below would be others than they say."""
+    sent = []
+    RE.msg_hook = lambda msg: sent.append(msg.command)
+    RE(stack())
+    assert sent == [label.split()[1] for label in LABELS]
+
+
+@pytest.mark.parametrize("number", moments())
+def test_pause_after_any_message(stxm, RE, stack, record, safe, one_by_one, number):
+    """From the plan's first checkpoint on."""
+    assert run(RE, after(stack(), number, Msg("pause")))
     settled(stxm)
     assert stxm.shutter.status.get(use_monitor=False) == 0
     assert stxm.scanner.state.get(use_monitor=False) == 0
@@ -89,16 +109,17 @@ def test_pause_after_any_message(stxm, RE, stack, record, safe, number):
 
 @pytest.mark.parametrize("delay", [0.0005, 0.001, 0.002, 0.004, 0.008])
 def test_pause_within_a_line(RE, stack, record, safe, delay):
-    """A line takes 40 ms / 50 here."""
+    """A line takes 2 s / 50 here, and there are three more to come."""
     RE.msg_hook = Interrupt("trigger", "stxm_scanner", 2, RE.request_pause, delay)
-    if run(RE, stack(dwell=0.1)):
-        RE.resume()
+    assert run(RE, stack(dwell=0.5))
+    RE.resume()
     check_stack(record)
     safe()
 
 
-def test_deferred_pause(RE, stack, record, safe):
-    assert run(RE, after(stack(), 20, Msg("pause", defer=True)))
+def test_deferred_pause(RE, stack, record, safe, one_by_one):
+    number = number_of("collect scanner")
+    assert run(RE, after(stack(), number, Msg("pause", defer=True)))
     assert len(pages(record)["seq_num"]) >= 1
     RE.resume()
     check_stack(record)
@@ -116,15 +137,12 @@ def test_pause_twice_at_one_line(RE, stack, record, safe):
     safe()
 
 
-@pytest.mark.parametrize("number", range(2, MESSAGES - 7, 5))
+@pytest.mark.parametrize("number", moments(step=5))
 @pytest.mark.parametrize(
     ("how", "status"), [("abort", "abort"), ("stop", "success"), ("halt", "abort")]
 )
-def test_end_while_paused(stxm, RE, stack, record, safe, number, how, status):
-    if not run(RE, after(stack(), number, Msg("pause"))):
-        return
-    if record[-1][0] == "stop":
-        status = "success"  # lines came together: it was after the end of the run
+def test_end_while_paused(stxm, RE, stack, record, safe, one_by_one, number, how, status):
+    assert run(RE, after(stack(), number, Msg("pause")))
     getattr(RE, how)()
     assert RE.state == "idle"
     stops = [doc for name, doc in record if name == "stop"]
@@ -137,7 +155,7 @@ def test_end_while_paused(stxm, RE, stack, record, safe, number, how, status):
 @pytest.mark.parametrize("how", ["abort", "stop", "halt"])
 def test_end_while_flying(stxm, RE, stack, record, safe, how):
     RE.msg_hook = Interrupt("trigger", "stxm_scanner", 3, getattr(RE, how), 0.001)
-    run(RE, stack(dwell=0.1))
+    run(RE, stack(dwell=0.5))  # a stop does not count as an interruption
     stops = [doc for name, doc in record if name == "stop"]
     assert len(stops) == 1
     settled(stxm)
@@ -145,7 +163,7 @@ def test_end_while_flying(stxm, RE, stack, record, safe, how):
 
 
 def test_reason_of_an_abort_is_in_the_stop_document(RE, stack, record):
-    assert run(RE, after(stack(), 22, Msg("pause")))
+    assert run(RE, after(stack(), number_of("kickoff scanner"), Msg("pause")))
     RE.abort("wrong sample")
     assert record[-1][1]["exit_status"] == "abort"
     assert record[-1][1]["reason"] == "wrong sample"
@@ -158,8 +176,8 @@ def test_reason_of_an_abort_while_flying(RE, stack, record):
     assert record[-1][1]["reason"] == "wrong sample"
 
 
-def test_lines_finished_before_an_abort_are_kept(RE, stack, record):
-    assert run(RE, after(stack(), 22, Msg("pause")))
+def test_lines_finished_before_an_abort_are_kept(RE, stack, record, one_by_one):
+    assert run(RE, after(stack(), number_of("collect scanner"), Msg("pause")))
     RE.abort()
     assert len(pages(record)["seq_num"]) >= 1
     assert record[-1][1]["exit_status"] == "abort"
