@@ -100,6 +100,38 @@ def test_measured_stack_gives_the_figures_of_its_readme(toner, tmp_path):
         assert doubt["text"] in summary["message"]
 
 
+def test_sample_file_of_an_aborted_stack(tmp_path):
+    """The rest of its energies is NaN: said with its number, at the prompt and in the summary."""
+    import h5py
+
+    energies = np.linspace(700.0, 716.0, 9)
+    ends = np.stack([np.exp(-0.5 * ((energies - e) / 2.0) ** 2) for e in (704.0, 707.0)])
+    thick = np.zeros((12, 12))
+    thick[:, 5:] = 1.0
+    counts = (
+        np.random.default_rng(0)
+        .poisson(1e4 * np.exp(-ends.mean(axis=0)[:, None, None] * thick))
+        .astype(float)
+    )
+    counts[6:] = np.nan
+    path = tmp_path / "aborted.h5"
+    with h5py.File(path, "w") as f:
+        f["counts"], f["energy"], f["dwell"] = counts, energies, 1.0
+        f["x"] = f["y"] = 0.1 * np.arange(12)
+        for name, spectrum in zip(("oxidized", "reduced"), ends, strict=True):
+            f[name] = np.column_stack([energies, spectrum])
+    done = redoxscope(
+        "demo", "stack", "--sample", path, "--speed", 100, "--no-window", "--out", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    missing = [doubt for doubt in summary["doubts"] if doubt["kind"] == "missing"]
+    assert len(missing) == 1 and missing[0]["value"] == 3
+    assert "3 of 9 energies have no data" in missing[0]["text"]
+    assert missing[0]["text"] in done.stdout
+    assert summary["fraction_mean"] == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
