@@ -8,6 +8,7 @@ import os
 import sys
 
 from ._child import end_with_parent
+from ._ports import check_free
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     from ._server import serve
 
     try:
+        check_free(args.port)
         model = build_model(
             args.sample, seed=args.seed, a1_error=args.a1_error, drift_um_per_h=args.drift
         )
@@ -90,6 +92,9 @@ def main(argv: list[str] | None = None) -> int:
         serve(pvdb, interface="127.0.0.1", ready=ready)
     except KeyboardInterrupt:
         return 0
+    except OSError as exc:
+        print(f"error: {exc}", file=sys.stderr, flush=True)
+        return 2
     return 0
 
 

@@ -25,7 +25,9 @@ def end_with_parent() -> None:
     """Leave when the parent is gone, however it went: its end of the pipe closes."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not by way of sys.stdin: an interpreter that ends for another reason, while a thread holds
+        # the lock of that, dies of a fatal error.
+        while os.read(0, 1024):
             pass
         os._exit(0)
 

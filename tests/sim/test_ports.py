@@ -1,0 +1,54 @@
+"""A port that is taken is refused in a line."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from redoxscope.sim._ports import check_free, free_port
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_taken_port(kind):
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} on 127.0.0.1: Address already in use"):
+            check_free(port)
+    check_free(free_port())
+
+
+def test_no_port():
+    with pytest.raises(OSError, match="port 70000"):
+        check_free(70000)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("redoxscope.sim", "--port"),
+        ("redoxscope.sim.dastard", "--port-base"),
+        ("redoxscope.cli", "sim", "--port"),
+    ],
+)
+def test_the_commands_say_it_in_a_line(command):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        start = ["-m", *command, port]
+        if command[0] == "redoxscope.cli":
+            start = ["-c", "from redoxscope.cli import main; main()", *command[1:], port]
+        done = subprocess.run(
+            [sys.executable, *start], capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr and "Fatal" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert port in line and "in use" in line
