@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ from ._connection import (
     missing_pvs,
     walk_pvs,
 )
-from .sim import Simulation
+from ._shared_catalog import Lazily, shared_catalog
+from .sim import Simulation, SimulationError
 
 if TYPE_CHECKING:
     from .analysis.rixs import DamageVerdict
@@ -135,7 +137,7 @@ class Session:
         if self._tes is not None:
             self._tes.subscribe_batches(self.rixs.photons)
             self.RE.subscribe(self._calibrations.keeper(self._tes))
-        self.RE.subscribe(CatalogWriter(_Lazily(lambda: self.cat), self.log))
+        self.RE.subscribe(CatalogWriter(Lazily(lambda: self.cat), self.log))
         _signals.watch(self)
         atexit.register(self.close)
 
@@ -184,9 +186,9 @@ class Session:
     @cached_property
     def cat(self) -> Any:
         """The catalog of runs (see `redoxscope.catalog.open_catalog`)."""
-        from .catalog import open_catalog
-
-        return open_catalog(self.config.catalog.profile, directory=self._catalog_directory)
+        there = self.data.stat()
+        key = (there.st_dev, there.st_ino, os.environ.get("TILED_PROFILES"))
+        return shared_catalog(self.config.catalog.profile, self._catalog_directory, key)
 
     @property
     def devices(self) -> dict[str, Any]:
@@ -199,25 +201,9 @@ class Session:
 
     def namespace(self) -> dict[str, Any]:
         """Names that an interactive session starts with."""
-        import bluesky.plan_stubs as bps
-        import bluesky.plans as bp
-        import bluesky.preprocessors as bpp
+        from ._namespace import namespace
 
-        from . import callbacks, data, plans
-
-        names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
-        helpers = {
-            "OxidationMap": callbacks.OxidationMap,
-            "MapView": callbacks.MapView,
-            "oxidation_map": callbacks.oxidation_map,
-            "RixsMap": callbacks.RixsMap,
-            "rixs_from_run": callbacks.rixs_from_run,
-            "load_references": data.load_references,
-            "references_from_csv": data.references_from_csv,
-        }
-        maps = {"omap": self.map, "rmap": self.rixs, "windows": self.windows}
-        session = {"s": self, "RE": self.RE, "cat": self.cat, "bp": bp, "bps": bps, "bpp": bpp}
-        return {**self.devices, **names, **helpers, **maps, **session}
+        return namespace(self)
 
     def end_run(self, reason: str) -> bool:
         """Abort what is being measured, if anything is, and wait for the end of its clean-up.
@@ -240,6 +226,35 @@ class Session:
         if not ended or self.RE.state == "panicked":
             stop_now(self.stxm.scanner, self.stxm.shutter)
         return ended
+
+    def _say_what_is_safe(self) -> None:
+        shutter = self.stxm.shutter
+        try:
+            blade = int(shutter.status.get(use_monitor=False, timeout=2))
+        except Exception as exc:
+            log.error("%s does not say where it is (%s). CHECK IT BY HAND.", shutter.name, exc)
+            return
+        if blade:
+            log.error("the run has ended, but %s is OPEN. CHECK IT BY HAND.", shutter.name)
+        else:
+            log.warning("the run was aborted: scanner halted, shutter closed, lines taken are kept")
+
+    def cause_of(self, failure: Exception) -> Exception:
+        """What made a run fail: where the simulated beamline ended, that and not what it showed as.
+
+        Parameters
+        ----------
+        failure : Exception
+            As the RunEngine raised it.
+        """
+        simulation = self.simulation
+        if simulation is None or simulation.alive:
+            return failure
+        return SimulationError(
+            f"the simulated beamline ended during the run (exit status {simulation.exit_status}), "
+            "and its shutter and scanner with it; what was taken until then is kept. "
+            f"It was noticed as: {failure}"
+        )
 
     def close(self) -> None:
         """End what the session started: run, live maps, log, connections, simulated beamline.
@@ -267,10 +282,13 @@ class Session:
                 steps.callback(disconnect_tes, self._tes)
             for part in (self.log, self.rixs, self.map):
                 steps.callback(part.close)
-            if self.RE.state != "idle":
+            during_a_run = self.RE.state != "idle"
+            if during_a_run:
                 log.warning("the session is closed during a run: aborting it")
             if self.end_run("session closed"):
                 close_engine(self.RE)
+            if during_a_run:
+                self._say_what_is_safe()
 
     def __enter__(self) -> Session:
         return self
@@ -284,22 +302,6 @@ class Session:
         self.close()
         if self.ended_by is not None:
             raise SystemExit(128 + self.ended_by)
-
-
-class _Lazily:
-    """Stands for the catalog until it is used: opening it takes seconds."""
-
-    def __init__(self, get: Any):
-        self._get = get
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._get(), name)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._get()[key]
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self._get()
 
 
 def start_session(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from .. import __version__
 from ._commands import check, recover, shell, sim
+from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._tes import tes_app
 
@@ -24,6 +26,24 @@ app = typer.Typer(
 )
 app.add_typer(demo_app, name="demo")
 app.add_typer(tes_app, name="tes")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"redoxscope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Say which, and end."),
+    ] = False,
+) -> None:
+    pass
+
+
 for command in (sim, check, shell, recover):
     app.command()(command)
 
@@ -43,6 +63,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 
 def main(run: Callable[[], Any] = app) -> None:
     """Entry point: explains errors in a line; ``REDOXSCOPE_DEBUG=1`` shows where they arose."""
+    speak_any_encoding()
     try:
         run()
     except Exception as exc:

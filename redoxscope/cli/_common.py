@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import logging
+import sys
 from typing import Annotated, Any, Optional
 
 import typer
 
-__all__ = ["Faults", "TESFaults", "Sample", "Seed", "Speed", "echo", "progress_bar"]
+__all__ = [
+    "Faults",
+    "TESFaults",
+    "Sample",
+    "Seed",
+    "Speed",
+    "echo",
+    "progress_bar",
+    "speak_any_encoding",
+]
 
 Sample = Annotated[str, typer.Option(help='"lmr", or an HDF5 file with a measured stack.')]
 Speed = Annotated[float, typer.Option(help="Simulated seconds per real second.")]
@@ -20,6 +32,25 @@ Faults = Annotated[
     Optional[list[str]],  # noqa: UP007, UP045  typer reads it
     typer.Option("--fault", help='A fault to simulate, e.g. "missed_trigger 12"; repeatable.'),
 ]
+
+
+PLAIN = {"…": "...", "→": "->", "σ": "sigma", "µ": "u", "χ": "chi", "²": "2", "±": "+-", "×": "x"}
+"""What a terminal that knows no more than Latin letters is told instead."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter, "?") for letter in bad), error.end
+
+
+def speak_any_encoding() -> None:
+    """Have no print fail because the output cannot show a letter (Latin-1, ASCII)."""
+    codecs.register_error("redoxscope.plainly", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="redoxscope.plainly")
 
 
 def echo(text: str) -> None:

@@ -145,7 +145,7 @@ def run_rixs(
     from ..data import rixs_preset
     from ..plans import CALIBRATION_POINT, rixs_map, tes_calibrate
     from ..session import start_session
-    from ..sim import RIXS_SAMPLES
+    from ..sim import RIXS_SAMPLES, SimulationError
 
     if sample not in RIXS_SAMPLES:
         raise ValueError(f"sample = {sample!r} is none of {', '.join(RIXS_SAMPLES)}")
@@ -182,9 +182,11 @@ def run_rixs(
                     session.end_run("interrupted at the keyboard")
                     interrupted = True
                 except Exception as exc:  # what was taken is still worth a picture and a summary
-                    failure = exc
+                    failure = session.cause_of(exc)
                 if failure is not None or interrupted:
                     break
+        if isinstance(failure, SimulationError):
+            raise failure  # there is nobody left to ask
         snapshot = live.snapshot
         failure = failure or live.error
         if failure is not None and timing.start.get("plan_name") != "rixs_map":

@@ -160,6 +160,7 @@ def run_stack(
     """
     from ..callbacks import MapView, draw
     from ..session import start_session
+    from ..sim import SimulationError
 
     writable_folder(out)
     scan = _scan_of(sample, seed, edge, pixels)
@@ -184,7 +185,9 @@ def run_stack(
             except RunEngineInterrupted:
                 session.end_run("interrupted at the keyboard")
             except Exception as exc:  # what was taken is still worth a picture and a summary
-                failure = exc
+                failure = session.cause_of(exc)
+        if isinstance(failure, SimulationError):
+            raise failure  # there is nobody left to ask
         snapshot = session.map.snapshot
         failure = failure or session.map.error
         if failure is not None and not timing.start:

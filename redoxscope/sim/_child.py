@@ -66,7 +66,8 @@ class Child:
         )
         self._output: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._follow_output, daemon=True).start()
+        self._stdout_reader = threading.Thread(target=self._follow_output, daemon=True)
+        self._stdout_reader.start()
         self._stderr_reader = threading.Thread(target=self._follow_errors, daemon=True)
         self._stderr_reader.start()
 
@@ -77,6 +78,11 @@ class Child:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """Of the process; None while it is there, minus the signal that ended it."""
+        return self._process.poll()
 
     @property
     def output(self) -> str:
@@ -134,6 +140,13 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for reader, pipe in (
+            (self._stdout_reader, self._process.stdout),
+            (self._stderr_reader, self._process.stderr),
+        ):
+            reader.join(timeout=2)
+            if pipe is not None and not reader.is_alive():
+                pipe.close()
 
     def kill(self) -> None:
         """End the process at once, as a crash would."""

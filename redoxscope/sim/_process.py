@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,44 @@ def client_environment(ports: Sequence[int]) -> dict[str, str]:
     }
 
 
+def _with_the_users(ours: dict[str, str]) -> dict[str, str]:
+    """Beside the simulation, the servers that the user's environment names are found as before."""
+    theirs = os.environ.get("EPICS_CA_ADDR_LIST", "").split()
+    mine = ours["EPICS_CA_ADDR_LIST"].split()
+    both = {**ours, "EPICS_CA_ADDR_LIST": " ".join(mine + [a for a in theirs if a not in mine])}
+    for name in ("EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_MAX_ARRAY_BYTES"):
+        if theirs and name in os.environ:
+            both[name] = os.environ[name]
+    return both
+
+
+def _check_unused() -> None:
+    """Refuse where libca has read its environment already: it would not find the simulation.
+
+    Raises
+    ------
+    SimulationError
+    """
+    ca = sys.modules.get("epics.ca")
+    used = [name for names in getattr(ca, "_cache", {}).values() for name in names]
+    if used:
+        raise SimulationError(
+            f"EPICS is in use in this process already ({used[0]}), and its client reads where to "
+            "look for PVs only once: it would not find the simulated beamline. Start the session "
+            "first, or in a new process; or run `redoxscope sim` beside it, and set what that says "
+            "before Python is started"
+        )
+
+
 def _take_port() -> int:
     """Next port of this process; the first call points libca at all of them."""
     if not _ports:
+        _check_unused()
         while len(_ports) < _PORTS_PER_PROCESS:
             port = free_port()
             if port not in _ports:
                 _ports.append(port)
-        os.environ.update(client_environment(_ports))
+        os.environ.update(_with_the_users(client_environment(_ports)))
         os.environ["EPICS_CA_REPEATER_PORT"] = str(answer_repeater_requests())
     for port in _ports:
         if port not in _running:

@@ -1,0 +1,36 @@
+"""The catalog of a process's sessions."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Lazily", "shared_catalog"]
+
+
+@cache
+def shared_catalog(profile: str, directory: Path | None, key: Any) -> Any:
+    """One for all sessions of the process: each that is opened has threads and files of its own.
+
+    It is not closed with the session, so that runs that were read from it can still be used.
+    """
+    from .catalog import open_catalog
+
+    return open_catalog(profile, directory=directory)
+
+
+class Lazily:
+    """Stands for the catalog until it is used: opening it takes seconds."""
+
+    def __init__(self, get: Any):
+        self._get = get
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._get(), name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._get()[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._get()
