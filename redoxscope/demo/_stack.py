@@ -208,7 +208,7 @@ def run_stack(
         "shape": list(timing.start["shape"]),
         "energies": list(timing.start["energies"]),
         **_map_summary(snapshot, scan),
-        "lines_missed": int((timing.status == LineStatus.MISSED).sum()),
+        "lines_missed": int((timing.status >= LineStatus.MISSED).sum()),
         "lines_retried": int((timing.status == LineStatus.RETRIED).sum()),
         **times,
         "map_latency_ms_p95": float(np.percentile(latencies, 95)) if latencies else None,
