@@ -10,6 +10,7 @@ from ophyd.status import Status
 
 from ._base import SETTLE_TIMEOUT, BeamlineDevice, pv
 from ._lines import LineArray
+from ._positioner import FreshSignalRO
 
 __all__ = ["LineCounter", "RingCurrent"]
 
@@ -26,7 +27,7 @@ class LineCounter(BeamlineDevice):
         Data key of the counts in documents; the attribute name by default.
     """
 
-    counts = pv(EpicsSignalRO, "Counts", kind="hinted", auto_monitor=True, doc="counts of a point")
+    counts = pv(FreshSignalRO, "Counts", kind="hinted", auto_monitor=True, doc="counts of a point")
     dwell = pv(EpicsSignal, "Dwell", kind="config", auto_monitor=True, doc="dwell of a point (s)")
     dead_time = pv(EpicsSignalRO, "DeadTime", kind="config", auto_monitor=True, doc="per count, s")
     saturation = pv(
@@ -61,7 +62,7 @@ class RingCurrent(BeamlineDevice):
     """Stored current of the ring (mA), read for every line."""
 
     field = "ring_current"
-    current = pv(EpicsSignalRO, "Current", kind="hinted", auto_monitor=True, doc="mA")
+    current = pv(FreshSignalRO, "Current", kind="hinted", auto_monitor=True, doc="mA")
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)

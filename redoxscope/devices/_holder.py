@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import EpicsSignal, EpicsSignalRO
+from ophyd import EpicsSignal
 from ophyd.status import Status
 
 from ._base import BeamlineDevice, DeviceError, Move, pv
+from ._positioner import FreshSignalRO
 from ._setting import Setting
 
 __all__ = ["SampleHolder"]
@@ -25,7 +26,7 @@ class SampleHolder(BeamlineDevice):
         doc="sample to put into the beam",
     )  # fmt: skip
     readback = pv(
-        EpicsSignalRO, "Sample:RBV", kind="hinted", string=True, auto_monitor=True,
+        FreshSignalRO, "Sample:RBV", kind="hinted", string=True, auto_monitor=True,
         doc="sample in the beam",
     )  # fmt: skip
     time_limit = Cpt(Setting, value=60.0, kind="config", unit="s", doc="longest time for a change")
@@ -41,8 +42,8 @@ class SampleHolder(BeamlineDevice):
 
     @property
     def position(self) -> str:
-        """Sample in the beam."""
-        return str(self.readback.get())
+        """Sample in the beam, as the server says now."""
+        return str(self.readback.get(use_monitor=False))
 
     def check_value(self, sample: str) -> None:
         """Refuse a sample that the holder does not have.

@@ -91,11 +91,14 @@ class EnergyAxis(PVGroup):
         share = min((self._clock.now() - began) / duration, 1.0) if duration else 1.0
         return start + share * (target - start)
 
-    async def _move(self, axis: str, target: float, readback: Any) -> float:
-        """Go there, or to where a stop finds the axis; a new target ends an earlier move."""
+    def _check(self, target: float) -> float:
         low, high = self.setpoint.lower_ctrl_limit, self.setpoint.upper_ctrl_limit
         if not low <= target <= high:
             raise ValueError(f"energy {target} eV is outside {low} to {high} eV")
+        return float(target)
+
+    async def _move(self, axis: str, target: float, readback: Any) -> float:
+        """Go there, or to where a stop finds the axis; a new target ends an earlier move."""
         self._stops[axis].set()
         stop = self._stops[axis] = asyncio.Event()
         start = float(readback.value)
@@ -121,7 +124,8 @@ class EnergyAxis(PVGroup):
     async def setpoint(self, instance: Any, value: float) -> float:
         if self._faults.take("mono_stuck"):
             value = (self.readback.value + value) / 2
-        await instance.write(value, **FIELDS)  # at once, as a record does; caproto would wait
+        # At once, as a record does; caproto would wait.
+        await instance.write(self._check(value), **FIELDS)
         self._moved(value)
         return await self._move("mono", float(value), self.readback)
 
@@ -129,7 +133,7 @@ class EnergyAxis(PVGroup):
     async def epu(self, instance: Any, value: float) -> float:
         if self._faults.take("epu_stuck"):
             value = self.epu_readback.value
-        await instance.write(value, **FIELDS)
+        await instance.write(self._check(value), **FIELDS)
         return await self._move("epu", float(value), self.epu_readback)
 
     @halt.putter

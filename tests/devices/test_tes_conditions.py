@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ophyd.signal import EpicsSignalBase
 
 from redoxscope.contract import PointStatus
+from redoxscope.devices import LineCounter, Monochromator, RingCurrent, SampleHolder
+from redoxscope.devices._positioner import FreshSignalRO
 from redoxscope.devices.tes._beam import BeamMemory
 from redoxscope.devices.tes._conditions import PointConditions
 from redoxscope.devices.tes._watch import Watch
@@ -246,6 +249,22 @@ def test_a_point_under_way_has_no_verdict():
         conditions.read()
     conditions.release()
     assert not mono.readback.subs
+
+
+def test_what_belongs_to_a_point_is_asked_of_the_server_not_of_the_last_monitor():
+    """A put is complete before the monitors come: they would be those of the point before."""
+    devices = (
+        Monochromator("BL:Mono:", name="mono"),
+        LineCounter("BL:I0:", name="i0"),
+        RingCurrent("BL:Ring:", name="ring"),
+        SampleHolder("BL:Holder:", name="holder"),
+    )
+    for device in devices:
+        for attribute in device.read_attrs:
+            signal = getattr(device, attribute)
+            if isinstance(signal, EpicsSignalBase):
+                assert type(signal).read is FreshSignalRO.read, signal.name
+        device.destroy()
 
 
 # -- the beam -------------------------------------------------------------------------------

@@ -143,11 +143,11 @@ class Receiver:
             while self._recent and self._recent[0][0] < at - REMEMBERED:
                 self._recent.popleft()
             acquisition = self._acquisition
-            if acquisition is None:
-                return
-            for array in arrays:
-                acquisition.add(array)
-            acquisition.tick(drained=drained)
+        if acquisition is None:
+            return
+        for array in arrays:
+            acquisition.add(array)
+        acquisition.tick(drained=drained)
 
     def status(self, tag: str, content: Any, at: float) -> None:
         """A status message came."""
