@@ -143,7 +143,7 @@ def run_rixs(
 
     from ..callbacks import MapView, draw_rixs
     from ..data import rixs_preset
-    from ..plans import CALIBRATION_POINT, rixs_map, tes_calibrate
+    from ..plans import CALIBRATION_POINT, RixsScan, rixs_map, tes_calibrate
     from ..session import start_session
     from ..sim import RIXS_SAMPLES, SimulationError
 
@@ -152,8 +152,7 @@ def run_rixs(
     options: dict[str, Any] = {
         "edge": edge, "passes": passes, "energies": energies, "sample": sample,
     }  # fmt: skip
-    nothing: Any = None
-    rixs_map(nothing, nothing, **options)  # refuses bad input before anything starts
+    RixsScan.asked_for("rixs_map", **options)  # refuses bad input before anything starts
     writable_folder(out)
     timing = RixsTiming(on_point)
     failure: Exception | None = None

@@ -4,12 +4,14 @@ from ._energy_stack import energy_stack
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._rixs import CALIBRATION_POINT, rixs_map, tes_calibrate, xes
+from ._rixs_scan import RixsScan
 
 __all__ = [
     "CALIBRATION_POINT",
     "EnergyAxis",
     "LineScanner",
     "Microscope",
+    "RixsScan",
     "Spectrometer",
     "check_energies",
     "energy_stack",

@@ -27,7 +27,7 @@ from ._edge import at_edge
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, Spectrometer
 from ._rixs_point import DoubtCount, event, point
-from ._rixs_scan import RixsScan, check_devices, passes_of, rixs_scan
+from ._rixs_scan import RixsScan, check_devices, passes_of
 from ._run import in_run
 from ._safety import MsgGenerator, SafetyStep, close, explained, halt, made_safe, staged
 
@@ -114,7 +114,16 @@ def rixs_map(
     is; ``tes.dwell``, ``windows`` and ``pixel_limit`` stay those of the run.
     """
     check_devices(tes, mono)
-    scan = rixs_scan("rixs_map", edge, energies, passes, dwell, windows, pixels, sample)
+    scan = RixsScan.asked_for(
+        "rixs_map",
+        edge=edge,
+        energies=energies,
+        passes=passes,
+        dwell=dwell,
+        windows=windows,
+        pixels=pixels,
+        sample=sample,
+    )
     return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
 
 
@@ -165,7 +174,16 @@ def xes(
     passes = passes_of(time, dwell)
     if windows is None:
         windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
-    scan = rixs_scan("xes", edge, energies, passes, dwell, windows, pixels, sample)
+    scan = RixsScan.asked_for(
+        "xes",
+        edge=edge,
+        energies=energies,
+        passes=passes,
+        dwell=dwell,
+        windows=windows,
+        pixels=pixels,
+        sample=sample,
+    )
     return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
 
 
@@ -219,7 +237,15 @@ def tes_calibrate(
     energy = as_number("energy", energy, "eV", above=0)
     dwell = as_number("dwell", dwell, "s", above=0)
     passes = passes_of(time, dwell)
-    scan = rixs_scan("tes_calibrate", None, [energy], passes, dwell, (), 0, reference)
+    scan = RixsScan.asked_for(
+        "tes_calibrate",
+        energies=[energy],
+        passes=passes,
+        dwell=dwell,
+        windows=(),
+        pixels=0,
+        sample=reference,
+    )
     if isinstance(lines, str):
         raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
     if lines is not None and not isinstance(lines, Iterable):
