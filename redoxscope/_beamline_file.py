@@ -31,7 +31,14 @@ from .devices import (
 )
 from .optics import ZonePlateGeometry
 
-__all__ = ["DEVICE_CLASSES", "BeamlineConfig", "DeviceConfig", "known_keys", "problems"]
+__all__ = [
+    "DEVICE_CLASSES",
+    "BeamlineConfig",
+    "CounterConfig",
+    "DeviceConfig",
+    "known_keys",
+    "problems",
+]
 
 DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
     "monochromator": Monochromator,
@@ -127,6 +134,18 @@ class DeviceConfig(_Strict):
     pvs: dict[str, PV] = Field(default_factory=dict)
 
 
+class CounterConfig(DeviceConfig):
+    """Counter gated by the scanner."""
+
+    behind_shutter: Truth = Field(True, description="without light when the shutter is closed")
+
+
+class MonitorConfig(CounterConfig):
+    """Beam monitor."""
+
+    behind_shutter: Truth = Field(False, description="without light when the shutter is closed")
+
+
 class MonochromatorConfig(DeviceConfig):
     """Energy axis."""
 
@@ -198,9 +217,9 @@ class BeamlineConfig(_Strict):
     osa: DeviceConfig
     sample_stage: DeviceConfig
     scanner: DeviceConfig
-    transmission: DeviceConfig
-    i0: DeviceConfig | None = None
-    counters: dict[str, DeviceConfig] = Field(default_factory=dict)
+    transmission: CounterConfig
+    i0: MonitorConfig | None = None
+    counters: dict[str, CounterConfig] = Field(default_factory=dict)
     ring: DeviceConfig
     shutter: DeviceConfig
     tes: TESConfig | None = None
@@ -314,6 +333,7 @@ def known_keys(path: tuple[Any, ...]) -> list[str]:
         "zone_plate": ZonePlateConfig,
         "tes": TESConfig,
         "catalog": CatalogConfig,
+        **dict.fromkeys(("transmission", "i0", "counters"), CounterConfig),
     }
     if len(path) > 1:
         model = parts.get(str(path[0]), DeviceConfig)

@@ -12,7 +12,7 @@ from typing import Any
 from ophyd import Component as Cpt
 from pydantic import ValidationError
 
-from ._beamline_file import BeamlineConfig, DeviceConfig, known_keys, problems
+from ._beamline_file import BeamlineConfig, CounterConfig, DeviceConfig, known_keys, problems
 from .contract import suggestion
 from .data import FileError, YamlText, parse_yaml, read_text
 from .devices import (
@@ -144,6 +144,9 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
     def part(cls: type, device: DeviceConfig, kind: str = "normal", **kwargs: Any) -> Cpt:
         return Cpt(cls, device.prefix, pvs=device.pvs, kind=kind, **kwargs)
 
+    def counter(device: CounterConfig, kind: str = "normal") -> Cpt:
+        return part(LineCounter, device, kind, behind_shutter=device.behind_shutter)
+
     mono = config.monochromator
     parts: dict[str, Any] = {
         "monochromator": part(
@@ -157,12 +160,12 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
         "osa": part(OrderSortingAperture, config.osa),
         "sample_stage": part(SampleStage, config.sample_stage),
         "scanner": part(RasterScanner, config.scanner),
-        "transmission": part(LineCounter, config.transmission, "hinted"),
-        "i0": None if config.i0 is None else part(LineCounter, config.i0),
+        "transmission": counter(config.transmission, "hinted"),
+        "i0": None if config.i0 is None else counter(config.i0),
         "ring": part(RingCurrent, config.ring),
         "shutter": part(Shutter, config.shutter),
     }
-    parts |= {key: part(LineCounter, device) for key, device in config.counters.items()}
+    parts |= {key: counter(device) for key, device in config.counters.items()}
     return type("STXM", (STXM,), parts)(config.prefix, name=name)
 
 

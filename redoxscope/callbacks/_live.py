@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..contract import as_number
+
 __all__ = ["LiveCallback", "Reader"]
 
 logger = logging.getLogger(__name__)
@@ -80,10 +82,12 @@ class LiveCallback(Generic[R, S]):
         rate: float = 2.0,
         drain_timeout: float = 60.0,
     ) -> None:
-        if not rate > 0:
-            raise ValueError(f"rate is {rate!r} Hz, but must be > 0")
+        rate = as_number("rate", rate, "Hz", above=0)
         self.on_update = on_update
-        self.drain_timeout = drain_timeout
+        # What a lock cannot wait for would fail the plan at its stop document.
+        self.drain_timeout = as_number(
+            "drain_timeout", drain_timeout, "s", at_least=0, at_most=threading.TIMEOUT_MAX
+        )
         self.latencies_ms: deque[float] = deque(maxlen=100_000)
         self._period = 1.0 / rate
         self._due = 0.0

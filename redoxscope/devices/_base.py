@@ -19,6 +19,7 @@ __all__ = [
     "BeamlineDevice",
     "DeviceError",
     "Move",
+    "ask",
     "both",
     "done",
     "fail_when_lost",
@@ -33,6 +34,10 @@ __all__ = [
 
 SETTLE_TIMEOUT = 5.0
 """Margin (s) on top of the time that physics asks for, before a move counts as failed."""
+
+
+ANSWER_TIMEOUT = 10.0
+"""Longest time (s) to wait for what a server is asked; ophyd's 2 s a busy one exceeds."""
 
 
 class DeviceError(RuntimeError):
@@ -212,6 +217,17 @@ def fail_when_lost(signals: Iterable[Signal], lost: Callable[[DeviceError], None
 
     for signal in signals:
         watch(signal)
+
+
+def ask(signal: Any) -> Any:
+    """The value that a signal's server has now, whatever the last monitor said.
+
+    Raises
+    ------
+    TimeoutError
+        The server does not answer within 10 s; it may be busy.
+    """
+    return signal.get(use_monitor=False, timeout=ANSWER_TIMEOUT)
 
 
 def put_now(signal: Any, value: Any) -> None:

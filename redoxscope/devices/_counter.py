@@ -1,16 +1,20 @@
-"""Detectors that count while a line is flown, and the ring current."""
+"""Detectors that count while a line is flown, or at a point, and the ring current."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
-from ._base import SETTLE_TIMEOUT, BeamlineDevice, pv
+from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, ask, published, pv
 from ._lines import LineArray
+from ._numbers import flag
 from ._positioner import FreshSignalRO
+from ._setting import Setting
+from ._shutter import Shutter, ShutterMode
 
 __all__ = ["LineCounter", "RingCurrent"]
 
@@ -21,14 +25,23 @@ class LineCounter(BeamlineDevice):
     The PVs of a line are written before ``index`` is incremented (``docs/reference/pvs.md``),
     all with one time stamp, so a line is known to be whole.
 
+    A point (``trigger``) is counted with beam: behind a closed shutter it fails, rather than
+    return zeros. Set ``dark`` to count without.
+
     Parameters
     ----------
     field : str, optional
         Data key of the counts in documents; the attribute name by default.
+    behind_shutter : bool
+        Whether a shutter that is attached takes its light away; a beam monitor upstream of it
+        has light anyway.
     """
 
     counts = pv(FreshSignalRO, "Counts", kind="hinted", auto_monitor=True, doc="counts of a point")
     dwell = pv(EpicsSignal, "Dwell", kind="config", auto_monitor=True, doc="dwell of a point (s)")
+    dark = Cpt(
+        Setting, value=False, check=flag, kind="config", doc="count points behind a closed shutter"
+    )
     dead_time = pv(EpicsSignalRO, "DeadTime", kind="config", auto_monitor=True, doc="per count, s")
     saturation = pv(
         EpicsSignalRO, "Saturation", kind="config", auto_monitor=True, doc="rate limit, counts/s"
@@ -43,19 +56,102 @@ class LineCounter(BeamlineDevice):
         *,
         name: str,
         field: str | None = None,
+        behind_shutter: bool = True,
         pvs: Mapping[str, str] | None = None,
         **kwargs: Any,
     ):
+        kwargs.setdefault("labels", {"detectors"})
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         self.field = field or self.attr_name or name
         self.counts.name = self.field
         # The names under which the document contract has them.
         self.dead_time.name = f"{self.field}_dead_time"
         self.saturation.name = f"{self.field}_saturation"
+        self.behind_shutter = behind_shutter
+        self._shutter: Shutter | None = None
+        self._counting: Move | None = None
+
+    def attach(self, shutter: Shutter) -> None:
+        """Name the shutter of the beam that it counts."""
+        self._shutter = shutter if self.behind_shutter else None
 
     def trigger(self) -> Status:
-        """Count for ``dwell`` at the present position (a point of a step scan)."""
-        return self.acquire.set(1, timeout=self.dwell.get() + SETTLE_TIMEOUT)
+        """Count for ``dwell`` at the present position (a point of a step scan).
+
+        Returns
+        -------
+        ophyd.status.Status
+            Fails with `DeviceError` when the shutter moved meanwhile, or no counts come.
+
+        Raises
+        ------
+        DeviceError
+            The shutter is closed (with ``dark``: open), or ``dwell`` is none.
+        ValueError
+            The shutter's dead man would close it during the dwell.
+        """
+        dwell = published(self.dwell, "s")
+        self._check_beam(dwell)
+        what = f"{self.name} ({self.acquire.pvname}) counting for {dwell:g} s"
+        move = Move(what, dwell + SETTLE_TIMEOUT)
+        self._counting = move
+        shutter, wanted = self._shutter, int(not self.dark.get())
+        moved = False
+
+        def look(*, value: Any, **_: Any) -> None:
+            nonlocal moved
+            moved = moved or int(value) != wanted
+
+        def counted() -> None:
+            if shutter is not None and (moved or self._shutter_status(shutter) != wanted):
+                if not shutter.interrupted:  # a pause closed it: the point is measured again
+                    raise DeviceError(
+                        f"{shutter.name} ({shutter.status.pvname}) moved as it counted"
+                    )
+            move.end()
+
+        if shutter is not None:
+            shutter.status.subscribe(look, run=False)
+            move.add_callback(lambda _: shutter.status.clear_sub(look))
+        try:
+            self.acquire.put(1, use_complete=True, callback=lambda **_: move.attempt(counted))
+        except Exception as exc:
+            move.end(DeviceError(f"{what}: {exc}"))
+        return move
+
+    def pause(self) -> None:
+        """Abandon the point; the plan measures it again."""
+        if self._counting is not None:
+            self._counting.end()
+
+    def resume(self) -> None:
+        """Nothing: the plan triggers again."""
+
+    @staticmethod
+    def _shutter_status(shutter: Shutter) -> int:
+        return int(ask(shutter.status))
+
+    def _check_beam(self, dwell: float) -> None:
+        """Refuse to count zeros for a spectrum, or light for the dark."""
+        shutter = self._shutter
+        if shutter is None:
+            return
+        is_open = self._shutter_status(shutter) == 1
+        where = f"{shutter.name} ({shutter.status.pvname})"
+        if self.dark.get():
+            if is_open:
+                raise DeviceError(
+                    f"{self.name}: a dark count is asked for, but {where} is open: close it, or "
+                    f"set {self.name}.dark to False"
+                )
+        elif not is_open:
+            raise DeviceError(
+                f"{self.name}: {where} is closed, so it would count no light. Open it for the "
+                f"plan, RE(with_beam(plan, {shutter.name})), or set {self.name}.dark to True for "
+                "a dark count"
+            )
+        elif int(ask(shutter.mode)) == ShutterMode.HOLD:
+            shutter.check_open_time(dwell, f"a point of {self.name}")
 
 
 class RingCurrent(BeamlineDevice):

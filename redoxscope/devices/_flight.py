@@ -14,7 +14,7 @@ from ophyd import Signal
 from ophyd.status import Status
 
 from ..contract import Raster
-from ._base import DeviceError, Move, done, logged, settle
+from ._base import DeviceError, Move, done, logged, published, settle
 from ._lines import LineJoiner
 from ._scanner_pvs import PARAMETERS, ScannerPVs
 from ._shutter import Shutter, ShutterMode
@@ -86,7 +86,8 @@ class Flight(ScannerPVs):
     def line_timeout(self) -> float:
         """Longest time (s) between two finished lines before the later one counts as hung."""
         assert self._raster is not None
-        return 2 * (self._raster.line_time + self.flyback.get()) + self.margin.get()
+        flyback = published(self.flyback, "s", zero=True)
+        return 2 * (self._raster.line_time + flyback) + self.margin.get()
 
     def _longest_wait(self) -> float:
         """Time (s) after which something was forgotten: each step has a shorter limit itself."""

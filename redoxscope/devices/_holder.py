@@ -8,7 +8,8 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal
 from ophyd.status import Status
 
-from ._base import BeamlineDevice, DeviceError, Move, pv
+from ._base import BeamlineDevice, DeviceError, Move, ask, pv
+from ._numbers import positive
 from ._positioner import FreshSignalRO
 from ._setting import Setting
 
@@ -29,7 +30,10 @@ class SampleHolder(BeamlineDevice):
         FreshSignalRO, "Sample:RBV", kind="hinted", string=True, auto_monitor=True,
         doc="sample in the beam",
     )  # fmt: skip
-    time_limit = Cpt(Setting, value=60.0, kind="config", unit="s", doc="longest time for a change")
+    time_limit = Cpt(
+        Setting, value=60.0, check=positive, kind="config", unit="s",
+        doc="longest time for a change",
+    )  # fmt: skip
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
@@ -53,7 +57,7 @@ class SampleHolder(BeamlineDevice):
         ValueError
             Names those that it has.
         """
-        if sample not in self.samples:
+        if not isinstance(sample, str) or sample not in self.samples:
             raise ValueError(
                 f"{self.name} ({self.target.pvname}) has no sample {sample!r}; it has "
                 f"{', '.join(self.samples) or 'none'}"
@@ -73,18 +77,17 @@ class SampleHolder(BeamlineDevice):
             No such sample.
         """
         self.check_value(sample)
+        sample = str(sample)
         move = Move(f"{self.name} ({self.target.pvname}) going to {sample}", self.time_limit.get())
 
         def arrived() -> None:
-            here = self.readback.get(use_monitor=False, as_string=True)
+            here = ask(self.readback)
             if here != sample:
                 raise DeviceError(f"{self.readback.pvname} says {here}")
             move.end()
 
         try:
-            taken = self.target.set(sample, timeout=self.time_limit.get())
+            self.target.put(sample, use_complete=True, callback=lambda **_: move.attempt(arrived))
         except Exception as exc:
             move.end(DeviceError(f"{self.name} ({self.target.pvname}): {exc}"))
-        else:
-            taken.add_callback(lambda _: move.attempt(arrived))
         return move

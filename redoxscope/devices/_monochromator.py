@@ -17,6 +17,7 @@ from ._base import (
     BeamlineDevice,
     DeviceError,
     Move,
+    ask,
     fail_when_lost,
     published,
     put_now,
@@ -123,6 +124,7 @@ class Monochromator(Positioner, BeamlineDevice):
         epu_tolerance: float = 0.5,
         **kwargs: Any,
     ):
+        kwargs.setdefault("labels", {"motors"})
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         self.energy.name = "energy"
         self.edge_offsets = {
@@ -207,7 +209,7 @@ class Monochromator(Positioner, BeamlineDevice):
         target = energy - self.offset.get()
         approach = self.backlash.get()
         first = target - approach
-        here = float(self.readback.get(use_monitor=False))
+        here = float(ask(self.readback))
         seconds = self.move_time(here, first) + self.move_time(first, target)
         what = f"{self.name} ({self.setpoint.pvname}) going to {energy:.6g} eV"
         self._end_move(DeviceError(f"{what} instead"))
@@ -276,7 +278,7 @@ class Monochromator(Positioner, BeamlineDevice):
             (self.readback, self.tolerance),
             (self.epu_readback, self.epu_tolerance),
         ):
-            off = abs(readback.get(use_monitor=use_monitor) - target)
+            off = abs((readback.get() if use_monitor else ask(readback)) - target)
             if not off <= tolerance:
                 return DeviceError(
                     f"{self.name} ({readback.pvname}) is {off:.3g} eV from its target "

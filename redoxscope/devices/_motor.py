@@ -10,7 +10,7 @@ from ophyd import EpicsMotor
 from ophyd.device import required_for_connection
 from ophyd.status import Status
 
-from ._base import SETTLE_TIMEOUT, DeviceError, Move, fail_when_lost, published
+from ._base import SETTLE_TIMEOUT, DeviceError, Move, ask, fail_when_lost, published
 from ._numbers import number
 from ._outage import survive_outages
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits
@@ -41,6 +41,7 @@ class Motor(Positioner, EpicsMotor):
         self._guard: Callable[[float], None] | None = None
         self._move: Move | None = None
         self.sent_to: float | None = None  # where this client sent it last
+        kwargs.setdefault("labels", {"motors"})
         super().__init__(prefix, name=name, **kwargs)
         self.user_readback.name = self.name
         survive_outages(self)
@@ -57,7 +58,7 @@ class Motor(Positioner, EpicsMotor):
 
     def here(self) -> float:
         """Where it is, asked from the server now (motor units)."""
-        return float(self.user_readback.get(use_monitor=False))
+        return float(ask(self.user_readback))
 
     def guard(self, check: Callable[[float], None]) -> None:
         """Have ``check(position)`` refuse a move by raising; used by the interlock."""
@@ -143,6 +144,8 @@ class Motor(Positioner, EpicsMotor):
 
     def _arrived(self, move: Move, position: float) -> None:
         """Say how the move ended; ophyd's own verdict is not asked (see the class)."""
+        if move.done:  # a pause ended it, or it was sent elsewhere
+            return
         assert self.tolerance is not None
         here = self.here()  # "done" may overtake the readback's monitor
         off = abs(here - position)

@@ -174,6 +174,7 @@ class FocusedEnergy(Positioner, Device):
         sample_z: Motor | None = None,
         **kwargs: Any,
     ):
+        kwargs.setdefault("labels", {"motors"})
         super().__init__("", name=name, parent=monochromator.energy, **kwargs)
         self.monochromator = monochromator
         self.zone_plate = zone_plate
@@ -188,6 +189,11 @@ class FocusedEnergy(Positioner, Device):
     def egu(self) -> str:
         """Unit of the energy."""
         return "eV"
+
+    @property
+    def user_offset(self) -> Signal:
+        """Offset (eV) of the user, which is the monochromator's."""
+        return self.monochromator.user_offset
 
     @property
     def limits(self) -> tuple[float, float]:

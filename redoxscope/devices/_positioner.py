@@ -11,6 +11,7 @@ from ophyd.status import Status
 from ophyd.utils import LimitError, WaitTimeoutError
 
 from ..contract import is_number
+from ._base import ask
 
 __all__ = ["FreshSignal", "FreshSignalRO", "Positioner", "check_limits", "common_limits"]
 
@@ -34,7 +35,7 @@ class _Fresh:
         TimeoutError
             The server does not answer.
         """
-        value = self.get(use_monitor=False)
+        value = ask(self)
         return {self.name: {"value": value, "timestamp": self._read_pv.timestamp}}
 
 

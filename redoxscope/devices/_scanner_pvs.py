@@ -14,6 +14,8 @@ from ophyd.status import Status
 from ..contract import Raster
 from ._base import BeamlineDevice, DeviceError, Move, done, pv
 from ._lines import LineArray
+from ._numbers import zero_or_more
+from ._setting import Setting
 from ._timers import call_later
 
 __all__ = ["PARAMETERS", "ScannerPVs", "ScannerState"]
@@ -68,12 +70,22 @@ class ScannerPVs(BeamlineDevice):
     min_dwell = pv(EpicsSignalRO, "MinDwell", kind="config", auto_monitor=True, doc="s")
     max_dwell = pv(EpicsSignalRO, "MaxDwell", kind="config", auto_monitor=True, doc="s")
     max_points = pv(EpicsSignalRO, "MaxPoints", kind="config", auto_monitor=True, doc="per line")
-    margin = Cpt(Signal, value=2.0, kind="config", doc="s a line may be late after twice its time")
-    outage = Cpt(Signal, value=60.0, kind="config", doc="s without an answer an image survives")
-    beam_patience = Cpt(Signal, value=60.0, kind="config", doc="s to try for beam, line by line")
+    margin = Cpt(
+        Setting, value=2.0, check=zero_or_more, unit="s", kind="config",
+        doc="a line may be late by so much after twice its time",
+    )  # fmt: skip
+    outage = Cpt(
+        Setting, value=60.0, check=zero_or_more, unit="s", kind="config",
+        doc="without an answer an image survives so long",
+    )  # fmt: skip
+    beam_patience = Cpt(
+        Setting, value=60.0, check=zero_or_more, unit="s", kind="config",
+        doc="time to try for beam, line by line",
+    )  # fmt: skip
     position_tolerance = Cpt(
-        Signal, value=0.2, kind="config", doc="µm a line may be off, beyond half a pixel"
-    )
+        Setting, value=0.2, check=zero_or_more, unit="um", kind="config",
+        doc="a line may be off by so much, beyond half a pixel",
+    )  # fmt: skip
 
     def _write(self, raster: Raster) -> Status:
         """Write what differs from the present values; done when read back."""

@@ -8,12 +8,15 @@ from enum import IntEnum
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import EpicsSignal, EpicsSignalRO, Signal
+from ophyd import EpicsSignal
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import Status
 
-from ._base import BeamlineDevice, DeviceError, Move, logged, put_now, pv
+from ._base import BeamlineDevice, DeviceError, Move, ask, logged, published, put_now, pv
+from ._numbers import number, positive
 from ._owner import BeamlineBusyError, Owner, is_dead
+from ._positioner import FreshSignalRO
+from ._setting import Setting
 
 __all__ = ["Shutter", "ShutterMode"]
 
@@ -40,6 +43,29 @@ MODES = {
 }
 
 
+NUMBERS = {0.0: "closed", 1.0: "hold"}
+"""What a number means, as it is read. That it was open does not say for how long it may be."""
+
+
+def mode_of(name: str, value: Any) -> str:
+    """The word for what a shutter is to do, from a word or from what it reads as.
+
+    Raises
+    ------
+    ValueError
+        Neither.
+    """
+    if isinstance(value, str):
+        word = str(value) if value in MODES else None
+    else:
+        word = NUMBERS.get(number(name, value))
+    if word is None:
+        raise ValueError(
+            f"{name}: {value!r} is none of {', '.join(map(repr, MODES))}, 0 (closed), 1 (hold)"
+        )
+    return word
+
+
 class Shutter(BeamlineDevice):
     """Shutter that follows the scanner during a scan and is closed after it.
 
@@ -49,7 +75,7 @@ class Shutter(BeamlineDevice):
     ``dead_man`` seconds, and each repetition for as long again.
     """
 
-    status = pv(EpicsSignalRO, "Status", kind="hinted", auto_monitor=True, doc="0 closed, 1 open")
+    status = pv(FreshSignalRO, "Status", kind="hinted", auto_monitor=True, doc="0 closed, 1 open")
     command = pv(EpicsSignal, "Cmd", kind="omitted", auto_monitor=True, doc="0 close, 1 open")
     mode = pv(
         EpicsSignal, "Mode", kind="config", auto_monitor=True, doc="0 manual, 1 follow scan, 2 hold"
@@ -58,10 +84,15 @@ class Shutter(BeamlineDevice):
         EpicsSignal, "DeadMan", kind="config", auto_monitor=True, doc="longest time open, s"
     )
     optional = ("Owner",)  # PVs that a beamline need not have
-    time_limit = Cpt(Signal, value=5.0, kind="config", doc="longest time for the blade, s")
+    time_limit = Cpt(
+        Setting, value=5.0, check=positive, unit="s", kind="config",
+        doc="longest time for the blade",
+    )  # fmt: skip
 
     _following = False  # what this client asked for last; the monitor may lag behind it
     _ours = False  # this client let the beam in, and has not shut it out since
+    interrupted = False
+    """The RunEngine stopped it, in a pause, and it was not asked for anything since."""
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
@@ -86,7 +117,7 @@ class Shutter(BeamlineDevice):
             Names whom, where that can be known, and says how to go on where nobody measures.
         """
         other = self._owner.other(ask=True)
-        mode = int(self.mode.get(use_monitor=False))
+        mode = int(ask(self.mode))
         does = {ShutterMode.FOLLOW: "follows the scanner", ShutterMode.HOLD: "is held open"}.get(
             ShutterMode(mode) if mode in tuple(ShutterMode) else ShutterMode.MANUAL
         )
@@ -121,8 +152,14 @@ class Shutter(BeamlineDevice):
         self._owner.take()
         return super().stage()
 
-    def set(self, value: str) -> Status:
+    def set(self, value: str | int) -> Status:
         """Go to ``"open"``, ``"closed"``, ``"hold"`` open for a while, or ``"follow"`` the scanner.
+
+        Parameters
+        ----------
+        value : str or int
+            What ``status`` reads as is taken too: 0 means ``"closed"``, and 1 ``"hold"``, for
+            that it was open does not say that it may stay so.
 
         Returns
         -------
@@ -133,10 +170,13 @@ class Shutter(BeamlineDevice):
         Raises
         ------
         ValueError
-            For any other word.
+            For anything else.
+        DeviceError
+            ``"hold"`` where no dead man would end it.
         """
-        if value not in MODES:
-            raise ValueError(f"{self.name}: {value!r} is none of {', '.join(map(repr, MODES))}")
+        value = mode_of(self.name, value)
+        if value == "hold":
+            published(self.dead_man, "s")
         if value != "closed" and (other := self._owner.other(ask=False)):
             raise BeamlineBusyError(f"{self.name} is not opened: {other} measures")
         follow = value == "follow"
@@ -148,16 +188,20 @@ class Shutter(BeamlineDevice):
         move = Move(text, self.time_limit.get())
         taken = False
 
+        def confirm() -> None:
+            if int(ask(signal)) == goal:
+                move.end()
+
         def look(*, value: Any, **_: Any) -> None:
             if taken and int(value) == goal:
-                move.end()
+                move.attempt(confirm)  # the monitor may be of an earlier opening
 
         def command_taken(**_: Any) -> None:
             # Only now does what the PV says follow from the command. (The value that
             # ophyd caches of a PV that was written is the one that was asked for.)
             nonlocal taken
             taken = True
-            move.attempt(lambda: look(value=signal.get(use_monitor=False)))
+            move.attempt(confirm)
 
         signal.subscribe(look, run=False)
         move.add_callback(lambda _: signal.clear_sub(look))
@@ -165,7 +209,7 @@ class Shutter(BeamlineDevice):
             move.add_callback(self._shut)
         error: DeviceError | None = None
         with self._orders:  # what is noted and what is written must not be in another order
-            self._following = False
+            self._following = self.interrupted = False
             self._ours = self._ours or value != "closed"
             try:
                 if not self.command.connected:
@@ -193,7 +237,7 @@ class Shutter(BeamlineDevice):
         ------
         ValueError
         """
-        longest = self.dead_man.get()
+        longest = published(self.dead_man, "s")
         if not seconds < longest:
             raise ValueError(
                 f"{what} takes {seconds:g} s, longer than {self.name}.dead_man = {longest:g} s, "
@@ -223,12 +267,14 @@ class Shutter(BeamlineDevice):
 
     @property
     def is_open(self) -> bool:
-        return bool(self.status.get())
+        """Whether the blade is out of the beam, asked from the server now."""
+        return int(ask(self.status)) == 1
 
     def stop(self, *, success: bool = False) -> None:
-        """Close, without waiting."""
+        """Close, without waiting; ``success`` tells that the RunEngine does so, in a pause."""
         with self._orders:
             self._following = False
+            self.interrupted = success
             try:
                 put_now(self.mode, int(ShutterMode.MANUAL))
             finally:  # either of the two alone closes it

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import Device
+from ophyd.status import Status
 
 from ..contract import Raster, Region
 from ..optics import ZonePlateGeometry
 from ._asked import Asked
+from ._base import both, published
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
+from ._numbers import number
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
 from ._positioner import check_limits
 from ._scanner import RasterScanner
@@ -55,7 +57,7 @@ class STXM(Device):
     sample_stage = Cpt(SampleStage, "Sample:", kind="normal", doc="sample stage")
     scanner = Cpt(RasterScanner, "Scan:", kind="normal", doc="raster scanner")
     transmission = Cpt(LineCounter, "Trans:", kind="hinted", doc="transmitted photons")
-    i0 = Cpt(LineCounter, "I0:", kind="normal", doc="beam monitor")
+    i0 = Cpt(LineCounter, "I0:", kind="normal", behind_shutter=False, doc="beam monitor")
     ring = Cpt(RingCurrent, "Ring:", kind="normal", doc="stored current")
     shutter = Cpt(Shutter, "Shutter:", kind="normal", doc="beam shutter")
 
@@ -76,6 +78,8 @@ class STXM(Device):
             zone_plate=self.zone_plate,
             sample_z=self.sample_stage.z,
         )
+        for counter in self.line_detectors:
+            counter.attach(self.shutter)
         self.zone_plate.z.guard(self._check_zone_plate_z)
         self.osa.z.guard(self._check_osa_z)
         self.sample_stage.z.guard(self._check_sample_z)
@@ -102,6 +106,18 @@ class STXM(Device):
         """Every counter that is gated by the scanner."""
         parts = (getattr(self, name) for name in self.component_names)
         return [part for part in parts if isinstance(part, LineCounter)]
+
+    def trigger(self) -> Status:
+        """Count a point with every counter; see `LineCounter.trigger`."""
+        return both(*(counter.trigger() for counter in self.line_detectors))
+
+    def pause(self) -> None:
+        """Abandon the point; the plan measures it again."""
+        for counter in self.line_detectors:
+            counter.pause()
+
+    def resume(self) -> None:
+        """Nothing: the plan triggers again."""
 
     def _check_zone_plate_z(self, z_um: float) -> None:
         self.zone_plate.check_set()
@@ -171,12 +187,16 @@ class STXM(Device):
         Raises
         ------
         ValueError
+        DeviceError
+            The scanner does not say what it can fly.
         """
-        low, high = self.scanner.min_dwell.get(), self.scanner.max_dwell.get()
-        name = self.scanner.name
-        if not (math.isfinite(dwell) and low <= dwell <= high):
+        scanner = self.scanner
+        name, dwell = scanner.name, number(f"{scanner.name}.dwell", dwell, "s")
+        low, high = published(scanner.min_dwell, "s"), published(scanner.max_dwell, "s")
+        if not low <= dwell <= high:
             raise ValueError(f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s")
-        points = int(self.scanner.max_points.get())
+        published(scanner.flyback, "s", zero=True)
+        points = int(published(scanner.max_points, "pixels"))
         if nx > points:
             raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
         self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
@@ -196,6 +216,7 @@ class STXM(Device):
             motor = getattr(self.sample_stage, axis)
             fine = getattr(self.sample_stage, f"fine_{axis}")
             low, high = fine.limits
+            check_limits(fine.name, low, (low, high), "µm")  # that there are any
             here = motor.position
             if low <= first - here - beyond and last - here + beyond <= high:
                 coarse.append(None)

@@ -1,5 +1,6 @@
 """Bluesky plans."""
 
+from ._beam import with_beam, with_beam_decorator
 from ._energy_stack import energy_stack
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
@@ -17,5 +18,7 @@ __all__ = [
     "energy_stack",
     "rixs_map",
     "tes_calibrate",
+    "with_beam",
+    "with_beam_decorator",
     "xes",
 ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 
 import numpy as np
@@ -344,3 +345,12 @@ def test_memory_does_not_grow_with_lines_repeated(stack, n):
     assert callback._queue.empty()
     assert len(callback._reader.fit._i0._pending) <= 12
     callback.close()
+
+
+@pytest.mark.parametrize("option", ["rate", "drain_timeout"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, "2", None, True])
+def test_times_that_no_lock_can_wait_for_are_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option} = "):
+        OxidationMap(**{option: value})
+    with pytest.raises(ValueError, match=r"drain_timeout = 1e\+300 s must be .* at most"):
+        OxidationMap(drain_timeout=1e300)

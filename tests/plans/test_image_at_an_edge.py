@@ -31,7 +31,8 @@ class FakeSTXM(SimpleNamespace):
 def start_of(**options):
     """The start document's metadata, as the plan gives it to the RunEngine."""
     detector = SimpleNamespace(field="transmission")
-    parts = dict.fromkeys(("energy", "monochromator", "scanner", "shutter", "sample_stage"))
+    parts = dict.fromkeys(("energy", "scanner", "shutter", "sample_stage"))
+    parts["monochromator"] = SimpleNamespace(edge=SimpleNamespace(get=lambda: "", name="edge"))
     stxm = FakeSTXM(line_detectors=[detector], **parts)
     for msg in energy_stack(stxm, size=1.0, pixels=2, **options):
         if msg.command == "open_run":
