@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from ._shared_catalog import Later
+
 __all__ = ["namespace"]
+
+log = logging.getLogger("redoxscope.session")
 
 
 def namespace(session: Any) -> dict[str, Any]:
@@ -26,5 +31,25 @@ def namespace(session: Any) -> dict[str, Any]:
         "references_from_csv": data.references_from_csv,
     }
     maps = {"omap": session.map, "rmap": session.rixs, "windows": session.windows}
-    own = {"s": session, "RE": session.RE, "cat": session.cat, "bp": bp, "bps": bps, "bpp": bpp}
+    own = {
+        "s": session,
+        "RE": session.RE,
+        "cat": _catalog(session),
+        "bp": bp,
+        "bps": bps,
+        "bpp": bpp,
+    }
     return {**session.devices, **names, **helpers, **maps, **own}
+
+
+def _catalog(session: Any) -> Any:
+    """The catalog; a stand-in where it does not answer, which keeps nobody from measuring."""
+    from .catalog import CatalogError
+
+    if not session.stored.outage:
+        try:
+            return session.cat
+        except (CatalogError, ValueError) as exc:
+            session.stored.doubt(str(exc))
+            log.warning("%s", exc)
+    return Later(lambda: session.cat)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Lazily", "shared_catalog"]
+__all__ = ["Later", "shared_catalog"]
 
 
 @cache
@@ -20,10 +21,10 @@ def shared_catalog(profile: str, directory: Path | None, key: Any) -> Any:
     return open_catalog(profile, directory=directory)
 
 
-class Lazily:
-    """Stands for the catalog until it is used: opening it takes seconds."""
+class Later:
+    """Stands for a catalog that does not answer now; asks for it whenever it is used."""
 
-    def __init__(self, get: Any):
+    def __init__(self, get: Callable[[], Any]):
         self._get = get
 
     def __getattr__(self, name: str) -> Any:
@@ -31,6 +32,12 @@ class Lazily:
 
     def __getitem__(self, key: Any) -> Any:
         return self._get()[key]
+
+    def __len__(self) -> int:
+        return len(self._get())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._get())
 
     def __contains__(self, key: Any) -> bool:
         return key in self._get()

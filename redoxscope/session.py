@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from ._connection import (
     missing_pvs,
     walk_pvs,
 )
-from ._shared_catalog import Lazily, shared_catalog
+from ._shared_catalog import shared_catalog
 from .sim import Simulation, SimulationError
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ __all__ = [
 
 log = logging.getLogger("redoxscope.session")
 
+CATALOG_WAIT = 60.0
+"""Longest time (s) that the use of the catalog waits for a run that is being stored."""
 SWITCH_INTERVAL = 5e-4
 """Longest time (s) that one thread keeps the interpreter when others wait. A line passes three
 threads on its way to the map; Python's 5 ms would be the largest part of its latency."""
@@ -53,6 +54,8 @@ class Session:
     RE : bluesky.RunEngine
     cat : CatalogOfBlueskyRuns
         Opened when first used: ``cat[-1]``, ``cat[uid]``.
+    stored : redoxscope.catalog.CatalogWriter
+        Puts runs into the catalog; ``s.stored.waiting`` are those that are not there yet.
     stxm : redoxscope.devices.STXM
     map : redoxscope.callbacks.OxidationMap
         Live map of the stack that is being taken, or was last.
@@ -86,14 +89,14 @@ class Session:
         from ._engine import make_engine
         from ._metadata import Metadata, ScanNumbers
         from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
+        from ._stored import catalog_writer
         from .callbacks import DocumentLog, OxidationMap, RixsMap
-        from .catalog import CatalogWriter
         from .config import make_stxm
 
         self.config, self.simulation, self.data = config, simulation, data
+        self._catalog_directory = catalog_directory
         self.ended_by: int | None = None
         self.closing, self.closed = False, threading.Event()
-        self._catalog_directory = catalog_directory
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
         self.stxm = make_stxm(config)
@@ -137,7 +140,13 @@ class Session:
         if self._tes is not None:
             self._tes.subscribe_batches(self.rixs.photons)
             self.RE.subscribe(self._calibrations.keeper(self._tes))
-        self.RE.subscribe(CatalogWriter(Lazily(lambda: self.cat), self.log))
+        self.stored = catalog_writer(
+            config.catalog.profile,
+            self._open_catalog,
+            self.log,
+            None if self._tes is None else data / "photons",
+        )
+        self.RE.subscribe(self.stored)
         _signals.watch(self)
         atexit.register(self.close)
 
@@ -183,9 +192,16 @@ class Session:
         """The monochromator alone; `energy` of the microscope moves the zone plate with it."""
         return self.stxm.monochromator
 
-    @cached_property
+    @property
     def cat(self) -> Any:
-        """The catalog of runs (see `redoxscope.catalog.open_catalog`)."""
+        """The catalog of runs (see `redoxscope.catalog.open_catalog`).
+
+        Waits for a run that is being stored, but not for a server that does not answer.
+        """
+        self.stored.wait(CATALOG_WAIT)
+        return self.stored.catalog
+
+    def _open_catalog(self) -> Any:
         there = self.data.stat()
         key = (there.st_dev, there.st_ino, os.environ.get("TILED_PROFILES"))
         return shared_catalog(self.config.catalog.profile, self._catalog_directory, key)
@@ -280,6 +296,7 @@ class Session:
             steps.callback(self.stxm.destroy)
             if self._tes is not None:
                 steps.callback(disconnect_tes, self._tes)
+            steps.callback(self.stored.close)
             for part in (self.log, self.rixs, self.map):
                 steps.callback(part.close)
             during_a_run = self.RE.state != "idle"

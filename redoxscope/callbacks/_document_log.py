@@ -21,6 +21,7 @@ import numpy as np
 import orjson
 
 from ..formats import writable_folder
+from ._run_file import DocumentLogError, RunFile
 
 __all__ = [
     "CorruptLog",
@@ -36,10 +37,6 @@ SUFFIX = ".jsonl"
 _NUL = b"\0"
 # A uid becomes a file name: nothing in it may climb out of the directory.
 _SAFE_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-class DocumentLogError(RuntimeError):
-    """The log could not be written; the message names the file and the reason."""
 
 
 class CorruptLog(ValueError):  # noqa: N818  (says what it is)
@@ -80,10 +77,11 @@ class DocumentLog:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
-        self._files: dict[str, _RunFile] = {}
+        self._files: dict[str, RunFile] = {}
         # Documents name their run through other documents: descriptor, resource, stream
         # resource uid -> run uid.
         self._run_of: dict[str, str] = {}
+        self._rescued: dict[str, Path] = {}
         try:
             writable_folder(self.directory, "the document log")
         except OSError as exc:
@@ -111,9 +109,15 @@ class DocumentLog:
                 "not seen: subscribe the log before the run opens"
             )
         try:
-            file.write(_encode(name, doc, file.path))
+            line = _encode(name, doc, file.path)
+            # A line a time: a deleted file takes all that is written, and gives nothing back.
+            lost = None if file.is_there() else file.rescue()
+            file.write(line)
             if name in ("start", "stop"):
                 file.sync()
+            if lost is not None:
+                self._rescued[run] = file.path
+                raise lost
         finally:
             if name == "stop":
                 self._close(run)
@@ -129,7 +133,7 @@ class DocumentLog:
         Returns
         -------
         Path
-            ``<directory>/<uid>.jsonl``; it need not exist.
+            ``<directory>/<uid>.jsonl``, which need not exist, or where it was rescued to.
 
         Raises
         ------
@@ -138,7 +142,7 @@ class DocumentLog:
         """
         if not _SAFE_UID.fullmatch(uid):
             raise ValueError(f"uid {uid!r} cannot be a file name: letters, digits, '_', '.', '-'")
-        return self.directory / f"{uid}{SUFFIX}"
+        return self._rescued.get(uid, self.directory / f"{uid}{SUFFIX}")
 
     @property
     def open_runs(self) -> tuple[str, ...]:
@@ -152,7 +156,7 @@ class DocumentLog:
 
     def _open(self, doc: dict[str, Any]) -> None:
         uid = doc["uid"]
-        self._files[uid] = _RunFile(self.path(uid))
+        self._files[uid] = RunFile(self.path(uid))
 
     def _close(self, run: str) -> None:
         self._files.pop(run).close()
@@ -170,53 +174,6 @@ class DocumentLog:
         if name in ("descriptor", "resource", "stream_resource"):
             self._run_of[doc["uid"]] = run
         return run
-
-
-class _RunFile:
-    """One open log: whole lines or nothing, and the lock that says the run is alive."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._size = 0
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-            self._fd = os.open(path, flags, 0o644)
-        except OSError as exc:
-            raise self._error(exc) from exc
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(self._fd)
-            raise self._error(exc) from exc
-
-    def write(self, line: bytes) -> None:
-        view = memoryview(line)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as exc:
-            # Half a line in the middle would spoil the file for the stop document to come.
-            with contextlib.suppress(OSError):  # the write's own reason is the one to report
-                os.ftruncate(self._fd, self._size)
-            raise self._error(exc) from exc
-        self._size += len(line)
-
-    def sync(self) -> None:
-        try:
-            os.fsync(self._fd)
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as exc:
-            raise self._error(exc) from exc
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def _error(self, exc: OSError) -> DocumentLogError:
-        return DocumentLogError(f"document log {self.path} cannot be written: {exc.strerror}")
 
 
 def _encode(name: str, doc: dict[str, Any], path: Path) -> bytes:

@@ -8,15 +8,21 @@ a catalog is opened.
 
 from __future__ import annotations
 
+from ._check import catalog_doubts, catalog_problems
 from ._folder import CatalogError, data_directory, data_folder
 from ._ingest import ingest
-from ._profile import open_catalog, opening_lines
+from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
 from ._read import run_documents
-from ._store import CatalogWriter, RecoveryReport, recover
+from ._store import RecoveryReport, recover
+from ._writer import CatalogWriter
 
 __all__ = [
+    "DEFAULT_PROFILE",
     "CatalogError",
     "CatalogWriter",
+    "catalog_doubts",
+    "catalog_problems",
+    "facility_profile",
     "RecoveryReport",
     "data_directory",
     "data_folder",

@@ -101,7 +101,7 @@ def opening_lines(
         found = _find_profile(profile)
     folder = data_directory(directory)
     if found is not None and (not _is_ours(found) or data_directory(_folder_of(found)) == folder):
-        return ["from databroker import catalog", f'catalog = catalog["{profile}"]']
+        return ["import databroker", f'catalog = databroker.catalog["{profile}"]']
     return [
         "from redoxscope.catalog import open_catalog",
         f'catalog = open_catalog("{profile}", "{folder}")',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,53 +34,56 @@ def run_documents(
     name : str
         "start", "descriptor", "event_page" or "stop" (not there for a run being written).
     doc : dict
-        In an event page ``seq_num`` [m] and ``time`` [m] (s) are arrays, and so are the
-        columns of ``data``, [m] for numbers and [m, nx] for lines, and ``timestamps`` [m].
-        External data (detector files) are left out. Uids of events are not kept in the
-        catalog: they are made of the descriptor's and the seq_num.
+        In an event page ``seq_num`` [m] and ``time`` [m] (s) are lists, and so are the
+        columns of ``data``, [m] for numbers and [m, nx] for lines, and ``timestamps`` [m]: plain
+        Python, as every callback and JSON take it. External data (detector files) are left
+        out. Uids of events are not kept in the catalog: they are made of the descriptor's and the
+        seq_num.
 
     Raises
     ------
     KeyError
         The run has no such stream: it ended before the first event was due.
     """
-    yield "start", dict(run.metadata["start"])
+    yield "start", _plain(run.metadata["start"])
     source = run[stream]
     descriptors = source.descriptors
     for descriptor in descriptors:
-        yield "descriptor", descriptor
+        yield "descriptor", _plain(descriptor)
     uid = descriptors[0]["uid"]
     keys = [key for key, of in source.metadata["data_keys"].items() if "external" not in of]
     if "seq_num" in set(source):
         seq_nums = np.asarray(source["seq_num"].read())
         rows = _last_of_each(seq_nums)
         table = source.base["internal"].read()
-        arrays = {key: source[key] for key in keys if key not in table}
+        values = {key: _values(source, table, key) for key in keys}
+        times = table["time"].to_numpy()
+        stamps = {key: table[f"ts_{key}"].to_numpy() for key in keys if f"ts_{key}" in table}
         for first in range(0, len(rows), page_size):
             part = rows[first : first + page_size]
             yield (
                 "event_page",
                 {
                     "descriptor": uid,
-                    "seq_num": seq_nums[part],
-                    "time": table["time"].to_numpy()[part],
-                    "data": {
-                        key: _slice(arrays[key], part)
-                        if key in arrays
-                        else _column(table[key], part)
-                        for key in keys
-                    },
-                    "timestamps": {
-                        key: table[f"ts_{key}"].to_numpy()[part]
-                        for key in keys
-                        if f"ts_{key}" in table
-                    },
+                    "seq_num": seq_nums[part].tolist(),
+                    "time": times[part].tolist(),
+                    "data": {key: _slice(column, part) for key, column in values.items()},
+                    "timestamps": {key: column[part].tolist() for key, column in stamps.items()},
                     "filled": {},
                     "uid": [f"{uid}/{seq_num}" for seq_num in seq_nums[part]],
                 },
             )
     if run.metadata.get("stop"):
-        yield "stop", dict(run.metadata["stop"])
+        yield "stop", _plain(run.metadata["stop"])
+
+
+def _plain(value: Any) -> Any:
+    """Without Tiled's read-only views of dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _last_of_each(seq_nums: np.ndarray) -> np.ndarray:
@@ -89,14 +92,17 @@ def _last_of_each(seq_nums: np.ndarray) -> np.ndarray:
     return len(seq_nums) - 1 - from_end
 
 
-def _column(column: Any, rows: np.ndarray) -> np.ndarray:
-    values = column.to_numpy()[rows]
-    # Another writer may keep short arrays in the table: one object per event.
-    return (
-        np.stack(values) if values.dtype == object and isinstance(values[0], np.ndarray) else values
-    )
+def _values(source: Any, table: Any, key: str) -> Any:
+    """A column: of the table, in memory, or an array that is read a slice at a time."""
+    if key not in table:
+        return source[key]
+    if source.metadata["data_keys"][key].get("dtype") == "array":
+        # Another writer keeps short arrays in the table, which as a whole is read as text.
+        return np.asarray(source[key].read())
+    return table[key].to_numpy()
 
 
-def _slice(array: Any, rows: np.ndarray) -> np.ndarray:
+def _slice(array: Any, rows: np.ndarray) -> list[Any]:
     low, high = int(rows.min()), int(rows.max()) + 1
-    return np.asarray(array[low:high])[rows - low]
+    values: list[Any] = np.asarray(array[low:high])[rows - low].tolist()
+    return values

@@ -1,22 +1,20 @@
-"""From the log into the catalog: at the end of a run, and after a crash."""
+"""From the logs into the catalog after a crash."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from redoxscope.callbacks._document_log import SUFFIX, DocumentLog, lock_log
+from redoxscope.callbacks._document_log import SUFFIX, lock_log
 from redoxscope.contract import STREAM
 
 from ._ingest import LogIndex, ingest, stored_run
-from ._profile import open_catalog
 
-__all__ = ["CatalogWriter", "RecoveryReport", "recover"]
+__all__ = ["RecoveryReport", "locked", "recover", "set_aside"]
 
 STORED = "stored"  # sub-directory for logs whose run is in the catalog
 _REASON = "the client ended before the run did"
@@ -51,57 +49,6 @@ class RecoveryReport:
     path: Path
 
 
-class CatalogWriter:
-    """Put each run into the catalog at its stop document.
-
-    Subscribe it after the :class:`~redoxscope.callbacks.DocumentLog` whose files it reads.
-    It does nothing during the run. At the stop document the log is replayed into the catalog
-    (about 0.5 ms per line) and moved to ``<directory>/stored/``. A
-    failure does not fail the plan: the log stays and a warning names the command that tries
-    again.
-
-    Parameters
-    ----------
-    catalog_or_profile : CatalogOfBlueskyRuns or str
-        The catalog, or the name of its profile, opened when first needed.
-    log : DocumentLog
-        The log.
-    """
-
-    def __init__(self, catalog_or_profile: Any, log: DocumentLog) -> None:
-        self._catalog = None if isinstance(catalog_or_profile, str) else catalog_or_profile
-        self._profile = catalog_or_profile if isinstance(catalog_or_profile, str) else ""
-        self._log = log
-
-    @property
-    def catalog(self) -> Any:
-        """The catalog; opens it where only the profile was given (several seconds)."""
-        if self._catalog is None:
-            self._catalog = open_catalog(self._profile)
-        return self._catalog
-
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Store the run of a stop document; ignore every other document."""
-        if name != "stop":
-            return
-        uid = doc["run_start"]
-        if uid in self._log.open_runs:
-            raise RuntimeError("CatalogWriter: subscribe the DocumentLog before it, not after")
-        path = self._log.path(uid)
-        try:
-            with _locked(path) as free:
-                if free:
-                    ingest(path, self.catalog)
-                    _set_aside(path)
-        # Whatever goes wrong here (server, disk, database, network), the data are in the log.
-        except Exception as exc:
-            warnings.warn(
-                f"run {uid} is not in the catalog ({type(exc).__name__}: {exc}). Its data are safe "
-                f"in {path}; put them into the catalog with: redoxscope recover",
-                stacklevel=2,
-            )
-
-
 def recover(
     directory: str | os.PathLike[str], catalog: Any, *, stored: bool = False
 ) -> list[RecoveryReport]:
@@ -134,14 +81,14 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
     uid = path.name.removesuffix(SUFFIX)
     lines = 0
     try:
-        with _locked(path) as free:
+        with locked(path) as free:
             if not free:
                 return RecoveryReport(uid, 0, "running", "its client is alive", path)
             index = LogIndex(path)
             message = "; ".join([*index.losses, *filter(None, [index.photons[1]])])
             lines = index.num_events.get(STREAM, 0)
             if index.blank:
-                return RecoveryReport(uid, 0, "empty", message, _set_aside(path))
+                return RecoveryReport(uid, 0, "empty", message, set_aside(path))
             status: Literal["present", "stored", "recovered"]
             old = stored_run(catalog, uid) if index.start else None
             if old is not None and old.metadata.get("stop"):
@@ -149,13 +96,13 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
             else:
                 ingest(index, catalog, interrupted=_REASON)
                 status = "stored" if index.stop else "recovered"
-            return RecoveryReport(uid, lines, status, message, _set_aside(path))
+            return RecoveryReport(uid, lines, status, message, set_aside(path))
     except Exception as exc:  # one bad log, or one the server refuses, does not stop the others
         return RecoveryReport(uid, lines, "failed", f"{type(exc).__name__}: {exc}", path)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def locked(path: Path) -> Iterator[bool]:
     """Hold a log's lock; False where someone else does."""
     fd = lock_log(path)
     try:
@@ -165,7 +112,7 @@ def _locked(path: Path) -> Iterator[bool]:
             os.close(fd)
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path:
     """Move a log whose run is in the catalog out of recover's way."""
     if path.parent.name == STORED:
         return path

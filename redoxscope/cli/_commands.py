@@ -12,6 +12,9 @@ from ._common import Faults, Sample, Seed, Speed, echo
 
 __all__ = ["check", "recover", "shell", "sim"]
 
+CATALOG_TIMEOUT = 120.0
+"""Longest time (s) for the catalog to be opened, or made, and tried."""
+
 
 def sim(
     sample: Sample = "lmr",
@@ -78,7 +81,7 @@ def check(
     beamline: Annotated[Path, typer.Argument(help="Beamline file (YAML).")],
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the PVs.")] = 5.0,
 ) -> None:
-    """Connect to all that a beamline file names, list what is missing. Moves nothing."""
+    """Connect to all that a beamline file names, try the catalog. Moves nothing."""
     from ..config import load_beamline, make_holder, make_stxm, make_tes
     from ..devices import DeviceError
     from ..session import missing_pvs, walk_pvs
@@ -104,9 +107,30 @@ def check(
             echo(f"missing  {exc}")
         finally:
             tes.destroy()
+    wrong |= not _check_catalog(config)
     echo(f"{config.name}: {found} of {total} PVs answer. Nothing was moved.")
     if wrong:
         raise typer.Exit(1)
+
+
+def _check_catalog(config: Any) -> bool:
+    """Say where runs go, and whether they arrive there."""
+    from ..catalog import CatalogError, catalog_doubts, data_folder, facility_profile, open_catalog
+
+    profile = config.catalog.profile
+    try:
+        folder = data_folder()
+        echo(f"data folder  {folder}")
+        source = facility_profile(profile)
+        photons = folder / "photons" if source is not None and config.tes is not None else None
+        doubts = catalog_doubts(lambda: open_catalog(profile), photons, CATALOG_TIMEOUT)
+    except (CatalogError, ValueError) as exc:
+        source, doubts = None, [str(exc)]
+    for doubt in doubts:
+        echo(f"catalog      {doubt}")
+    if not doubts:
+        echo(f"catalog      profile {profile!r}: {source or 'in the data folder'}; takes runs")
+    return not doubts
 
 
 def shell(

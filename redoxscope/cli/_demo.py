@@ -96,13 +96,18 @@ def _echo_where(result: Any, out: Path) -> None:
         echo(f"picture   {result.picture}")
     echo(f"summary   {out / 'summary.json'}")
     if result.exit_status != "success":
-        echo(f"the run ended early ({result.exit_status}); what was taken is in the catalog")
-    echo(
-        "\nOpen the run, in .venv/bin/python or `redoxscope shell`:\n"
-        "  from databroker import catalog\n"
-        f'  run = catalog["redoxscope"]["{result.uid}"]\n'
-        '  run["primary"].read()'
-    )
+        echo(f"the run ended early ({result.exit_status}); what was taken is kept")
+    for path, problem in result.waiting.items():
+        echo(
+            f"run {path.stem} is NOT in the catalog ({problem or 'it takes long'}). Its documents "
+            f"are in {path}; try again: redoxscope recover"
+        )
+    if not result.waiting:
+        from ..catalog import opening_lines
+
+        lines = [*opening_lines(), f'run = catalog["{result.uid}"]', 'run["primary"].read()']
+        echo("\nOpen the run, in .venv/bin/python or `redoxscope shell`:")
+        echo("\n".join(f"  {line}" for line in lines))
     if result.exit_status != "success":
         raise typer.Exit(130)
 

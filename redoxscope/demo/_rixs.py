@@ -209,7 +209,9 @@ def run_rixs(
         figure.savefig(picture, dpi=120)
     if failure is not None:
         raise failure
-    return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))
+    return DemoResult(
+        summary["uid"], summary, picture, str(summary["exit_status"]), session.stored.waiting
+    )
 
 
 def _summary(timing: RixsTiming, snapshot: Any, sample: str, seed: int) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class DemoResult:
     summary: dict[str, Any]
     picture: Path
     exit_status: str
+    waiting: dict[Path, str] = field(default_factory=dict)
 
 
 def run_stack(
@@ -224,7 +225,9 @@ def run_stack(
         figure.savefig(picture, dpi=120)
     if failure is not None:
         raise failure
-    return DemoResult(summary["uid"], summary, picture, str(summary["exit_status"]))
+    return DemoResult(
+        summary["uid"], summary, picture, str(summary["exit_status"]), session.stored.waiting
+    )
 
 
 @dataclass(frozen=True)

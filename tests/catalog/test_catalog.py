@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+from event_model import unpack_event_page
 
 from redoxscope.callbacks._document_log import DocumentLog
 from redoxscope.catalog import CatalogWriter, ingest, run_documents
@@ -144,6 +147,24 @@ def test_a_run_without_events(tmp_path: Path, embedded: Any) -> None:
     assert [name for name, _ in run_documents(run)] == ["start", "descriptor", "stop"]
 
 
+def _is_plain(value: Any) -> None:
+    if isinstance(value, dict):
+        assert type(value) is dict
+        for item in value.values():
+            _is_plain(item)
+    elif isinstance(value, list):
+        for item in value:
+            _is_plain(item)
+    else:
+        assert type(value) in (str, int, float, bool, type(None))
+
+
+def _take_apart(documents: list) -> bool:
+    """Whether event-model's own tools take the pages apart, as other callbacks do."""
+    pages = [doc for name, doc in documents if name == "event_page"]
+    return sum(len(list(unpack_event_page(page))) for page in pages) == 10
+
+
 def test_run_documents_replay_what_was_seen(tmp_path: Path, embedded: Any) -> None:
     lines = stack_lines()
     documents = stack_documents(lines)
@@ -158,8 +179,32 @@ def test_run_documents_replay_what_was_seen(tmp_path: Path, embedded: Any) -> No
     for key in lines[0]:
         got = np.concatenate([page["data"][key] for page in pages])
         np.testing.assert_array_equal(got, [line[key] for line in lines])
+    assert json.loads(json.dumps(replay))[2][1]["seq_num"] == [1, 2, 3, 4]
+    for doc in (doc for _, doc in replay):
+        _is_plain(doc)
+    again = DocumentLog(tmp_path / "again")
+    for name, doc in replay:
+        again(name, doc)
+    assert _take_apart(replay)
     stamps = np.concatenate([page["timestamps"]["i0"] for page in pages])
     np.testing.assert_array_equal(stamps, 1e9 + np.arange(10))
+
+
+def test_a_run_is_exported_as_hdf5(tmp_path: Path, embedded: Any) -> None:
+    lines = stack_lines()
+    references = {"names": ["a", "b"], "spectra": np.ones((2, 20_000)).tolist()}
+    documents = stack_documents(lines, energies=[640.0, 641.0], references=references, nix=None)
+    uid = documents[0][1]["uid"]
+    ingest(_log(tmp_path, documents), embedded)
+    embedded[uid].export(str(tmp_path / "run.h5"))
+    embedded[uid]["primary"].export(str(tmp_path / "stream.h5"))
+    with h5py.File(tmp_path / "run.h5") as run, h5py.File(tmp_path / "stream.h5") as stream:
+        assert json.loads(run.attrs["start"])["references"] == references
+        assert json.loads(run.attrs["stop"])["exit_status"] == "success"
+        for group in (run["primary"], stream):
+            for key in lines[0]:
+                np.testing.assert_array_equal(group[key][()], [line[key] for line in lines])
+            assert group["seq_num"][()].tolist() == list(range(1, 11))
 
 
 _NEWCOMER = """

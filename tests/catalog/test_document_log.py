@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from enum import IntEnum
@@ -180,6 +181,66 @@ def test_disk_full_is_raised_with_path_and_reason_and_leaves_whole_lines(
     log(*documents[-1])
     names = [name for name, _ in read_log(log.path(documents[0][1]["uid"]))]
     assert names == ["start", "descriptor", "event_page", "stop"]
+
+
+@pytest.fixture
+def refuges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Where logs are rescued to; the first takes nothing."""
+    (tmp_path / "taken").write_text("")
+    folders = [tmp_path / "taken" / "rescued", tmp_path / "refuge"]
+    monkeypatch.setattr("redoxscope.callbacks._run_file._refuges", lambda: folders)
+    return folders
+
+
+def _delete(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _move(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def _replace(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("lose", [_delete, _move, _replace])
+@pytest.mark.parametrize("after", [1, 4, 12])
+def test_a_folder_lost_in_mid_run_ends_it_and_loses_nothing(
+    tmp_path: Path, refuges: list[Path], lose: Callable[[Path], None], after: int
+) -> None:
+    documents = stack_documents()
+    assert documents[12][0] == "stop" or after < 12
+    folder = tmp_path / "documents"
+    log = DocumentLog(folder)
+    _write(log, documents[:after])
+    lose(folder)
+    uid = documents[0][1]["uid"]
+    path = refuges[1] / f"{uid}.jsonl"
+    with pytest.raises(DocumentLogError, match=rf"{folder}.*the run ends here.*{path}.*recover"):
+        log(documents[after][0], documents[after][1])
+    if after < len(documents) - 1:
+        log(*documents[-1])
+    assert log.path(uid) == path and log.open_runs == ()
+    names = [name for name, _ in read_log(path)]
+    assert names == [name for name, _ in [*documents[: after + 1], *documents[-1:]]][: len(names)]
+    assert names[-1] == "stop" and len(names) >= after + 1
+
+
+def test_a_log_that_cannot_be_rescued_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setattr(
+        "redoxscope.callbacks._run_file._refuges", lambda: [tmp_path / "taken" / "x"]
+    )
+    documents = stack_documents()
+    log = DocumentLog(tmp_path / "documents")
+    _write(log, documents[:3])
+    shutil.rmtree(tmp_path / "documents")
+    with pytest.raises(DocumentLogError, match=r"deleted or moved .*cannot be rescued .*taken/x"):
+        log(*documents[3])
 
 
 def test_the_lock_is_held_while_the_run_is_open(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_databroker_follows_the_data_folder(
     monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "other"))
     assert "no catalog in" in python(_WHERE).stderr
     fresh(tmp_path / "other")
-    assert opening_lines() == ["from databroker import catalog", 'catalog = catalog["redoxscope"]']
+    assert opening_lines() == ["import databroker", 'catalog = databroker.catalog["redoxscope"]']
     done = python(_WHERE)
     assert done.stdout.strip() == str(tmp_path / "other"), done.stderr
 

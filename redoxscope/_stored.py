@@ -1,0 +1,49 @@
+"""How a session's runs get into the catalog."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .callbacks import DocumentLog
+from .catalog import DEFAULT_PROFILE, CatalogWriter, catalog_doubts, facility_profile
+
+__all__ = ["catalog_writer"]
+
+log = logging.getLogger("redoxscope.session")
+
+
+def catalog_writer(
+    profile: str, open_it: Callable[[], Any], documents: DocumentLog, photons: Path | None
+) -> CatalogWriter:
+    """The callback that stores runs; a facility's catalog is tried first.
+
+    What a server does not take is said now, not at the end of the first run.
+
+    Parameters
+    ----------
+    profile : str
+        Tiled profile.
+    open_it : callable
+        Opens the catalog.
+    documents : DocumentLog
+        The session's log.
+    photons : Path or None
+        Folder of photon lists, where the session has a spectrometer.
+    """
+    writer = CatalogWriter(open_it, documents)
+    if profile == DEFAULT_PROFILE and facility_profile(profile) is None:
+        return writer  # embedded: nothing that its first use would not make
+    doubts = catalog_doubts(lambda: writer.catalog, photons)
+    if doubts:
+        writer.doubt(doubts[0])
+        log.warning(
+            "catalog profile %r: %s. Runs are kept in %s; put them into the catalog with: "
+            "redoxscope recover",
+            profile,
+            "; ".join(doubts),
+            documents.directory,
+        )
+    return writer
