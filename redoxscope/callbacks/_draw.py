@@ -48,7 +48,7 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
     if not snapshot.has_map and snapshot.frame is not None:
         draw_frame(figure, snapshot)
         return
-    figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.06, hspace=0.05, wspace=0.03)
+    figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.06, hspace=0.05, wspace=0.03)
     r = snapshot.result
     rows = figure.add_gridspec(2, 1, height_ratios=[1.45, 1.0])
     maps = rows[0].subgridspec(1, 3)

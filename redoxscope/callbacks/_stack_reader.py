@@ -45,6 +45,16 @@ class MapOptions:
     counts_per_unit: float | None = None
 
     def __post_init__(self) -> None:
+        if self.references is not None and not isinstance(self.references, References):
+            raise ValueError(
+                f"references = {self.references!r:.80} must be References: see load_references, "
+                "references_from_csv"
+            )
+        if self.min_thickness is not None:
+            least = as_number("min_thickness", self.min_thickness, at_least=0)
+            object.__setattr__(self, "min_thickness", least)
+        if self.max_od is not None:
+            object.__setattr__(self, "max_od", as_number("max_od", self.max_od, above=0))
         if isinstance(self.i0, str) and self.i0 not in ("auto", "blank", "monitor"):
             raise ValueError(
                 f"i0 is {self.i0!r}, but must be 'auto', 'blank', 'monitor', a spectrum "
@@ -121,9 +131,13 @@ class StackReader:
         self._refusal: ValueError | None = None
         self.references: References | None = None
         try:
+            for name in ("blank", "region"):
+                if getattr(options, name) is not None:
+                    checked_mask(getattr(options, name), self.size, name)
             self.references = references_for(start, self.energies, options)
         except ValueError as exc:
             self._refusal = exc
+            self.options = options = replace(options, blank=None, region=None)
         self.names = () if self.references is None else tuple(self.references.names)
         self._design = (
             np.empty((n_energies, 0))

@@ -243,5 +243,26 @@ def test_masks_of_a_wrong_shape_are_named():
     for name in ("blank", "region"):
         with pytest.raises(ValueError, match=rf"{name} has shape \(4, 5\), .* \(24, 30\)"):
             oxidation_map(stack.documents(), references, **{name: np.ones((4, 5), bool)})
+        live = played(stack.documents(), references, **{name: np.ones((4, 5), bool)})
+        assert "(24, 30)" in str(live.error) and not live.snapshot.has_map
+        assert np.isfinite(live.snapshot.frame.od).all()  # the images are there all the same
         with pytest.raises(ValueError, match=f"{name} is true nowhere"):
             oxidation_map(stack.documents(), references, **{name: np.zeros((24, 30), bool)})
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"references": "Toner 2014"}, "references = 'Toner 2014'"),
+        ({"min_thickness": float("nan")}, "min_thickness = nan"),
+        ({"min_thickness": -0.1}, "min_thickness = -0.1 must be at least 0"),
+        ({"max_od": 0}, "max_od = 0 must be greater than 0"),
+        ({"max_od": True}, "max_od = True must be one number"),
+        ({"i0": "guess"}, "i0 is 'guess'"),
+    ],
+)
+def test_options_that_make_no_sense(option, words):
+    with pytest.raises(ValueError, match=words):
+        OxidationMap(**option)
+    with pytest.raises(ValueError, match=words):
+        oxidation_map(make()[0].documents(), **option)
