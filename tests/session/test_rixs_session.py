@@ -64,14 +64,16 @@ def test_a_session_without_spectrometer_says_how_to_get_one():
         assert "tes" not in s.devices
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path):
+def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
     from importlib import resources
 
     from redoxscope.config import load_beamline
-    from redoxscope.devices import DeviceError
+    from redoxscope.devices import TES, DeviceError
     from redoxscope.session import Session
     from redoxscope.sim import Simulation, free_port
 
+    connect = TES.connect  # the microscope may take its time, a missing server need not
+    monkeypatch.setattr(TES, "connect", lambda tes, timeout: connect(tes, 0.5))
     port = free_port()
     with Simulation(speed=50) as running:
         text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
@@ -80,7 +82,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path):
         file.write_text(text.replace("port: 5500", f"port: {port}", 1))
         with pytest.raises(DeviceError, match="127.0.0.1:.* not reachable"):
             Session(
-                load_beamline(file), simulation=None, data=tmp_path, tes=True, timeout=1.0
+                load_beamline(file), simulation=None, data=tmp_path, tes=True, timeout=60.0
             ).close()
 
 
