@@ -12,8 +12,8 @@ from redoxscope.devices import DeviceError
 from .conftest import check_documents, pages
 
 ENERGIES = [640.0, 641.0]
-LINES = 30
-"""Of 4 pixels x 0.1 s / 50: an image takes a quarter of a second."""
+LINES = 15
+"""Of 4 pixels x 0.6 s / 50: an image takes most of a second, so that the other one is in time."""
 
 
 @pytest.fixture
@@ -44,7 +44,12 @@ def image(RE, stack):
 
         run.meddled = False
         RE.subscribe(hook)
-        options = {"energies": ENERGIES, "pixels": (4, LINES), "dwell": 0.1} | options
+        options = {
+            "energies": ENERGIES,
+            "pixels": (4, LINES),
+            "dwell": 0.6,
+            "retries": 20,
+        } | options
         return RE(stack(**options))
 
     return run
@@ -119,7 +124,6 @@ def test_there_and_back_within_a_line(image, elsewhere, record, stxm, caplog):
     """At the end of the line all is as it should be; the line is not."""
     image(
         lambda: (elsewhere("ZP:Z", -5165.0), elsewhere("ZP:Z", stxm.energy.focus(640.0))),
-        retries=20,
     )
     data = taken_where_asked(record)
     assert LineStatus.RETRIED in data["line_status"]
@@ -154,7 +158,7 @@ def test_moved_between_images(RE, stack, elsewhere, record, safe, stxm):
 
     hook.images = 0
     RE.msg_hook = hook
-    RE(stack(energies=ENERGIES, pixels=(4, LINES), dwell=0.1))
+    RE(stack(energies=ENERGIES, pixels=(4, LINES), dwell=0.6))
     taken_where_asked(record)
     assert stxm.zone_plate.z.position == pytest.approx(stxm.energy.focus(641.0), abs=0.5)
     safe()
