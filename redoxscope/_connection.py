@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["CONNECT_TIMEOUT", "PVConnectionError", "connect", "missing_pvs", "walk_pvs"]
 
 CONNECT_TIMEOUT = 10.0
-"""Longest time (s) for the PVs of a device to answer."""
+"""Longest time (s) in which no further PV of a device answers."""
+LOOK_EVERY = 0.5
 
 
 class PVConnectionError(ConnectionError):
@@ -41,9 +43,25 @@ def connect(device: Any, timeout: float = CONNECT_TIMEOUT) -> None:
 
 
 def missing_pvs(device: Any, timeout: float = CONNECT_TIMEOUT) -> list[tuple[str, str]]:
-    """Attribute and PV name of everything that does not answer within ``timeout`` (s)."""
-    try:
-        device.wait_for_connection(timeout=timeout)
-    except TimeoutError:
-        return [(attr, pv) for attr, pv, connected in walk_pvs(device) if not connected]
-    return []
+    """Attribute and PV name of everything that does not answer.
+
+    Parameters
+    ----------
+    device : ophyd.Device
+    timeout : float
+        Given up when no further PV has answered for so long (s). Each takes some round trips of
+        its own, one after the other, so over a slow connection the whole takes longer.
+    """
+    left, since = -1, time.monotonic()
+    while True:
+        try:
+            device.wait_for_connection(timeout=min(timeout, LOOK_EVERY))
+        except TimeoutError:
+            missing = [(attr, pv) for attr, pv, connected in walk_pvs(device) if not connected]
+        else:
+            return []
+        now = time.monotonic()
+        if len(missing) != left:
+            left, since = len(missing), now
+        elif now - since >= timeout:
+            return missing
