@@ -353,7 +353,7 @@ def start_session(
         With the spectrometer. By default, when the beamline file has one; the simulated beamline
         that is started without a file has it only when asked.
     timeout : float
-        Longest time (s) for the PVs to answer.
+        Longest time (s) in which no further PV answers.
     simulation_options : mapping, optional
         Further options of ``python -m redoxscope.sim``.
 

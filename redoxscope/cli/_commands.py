@@ -172,7 +172,15 @@ redoxscope on {session.config.name}
 {rixs}  cat[-1]["primary"].read()    the last run
   Ctrl-C twice pauses; then RE.resume(), RE.stop() or RE.abort()
 names: {names}
-"""
+{_kept(session)}"""
+
+
+def _kept(session: Any) -> str:
+    """What goes into every run, from this session or an earlier one."""
+    from .._metadata import OF_THE_SESSION
+
+    kept = [f"{k}={v!r}" for k, v in session.RE.md.items() if k not in OF_THE_SESSION]
+    return f"in every run (RE.md): {', '.join(kept)}\n" if kept else ""
 
 
 def recover(

@@ -227,6 +227,36 @@ def test_shell_has_the_names(tmp_path):
     assert "NAMES idle stxm True False" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
+def test_leaving_the_shell_in_a_pause_says_that_the_run_is_safe():
+    pause = "lambda n, d: n == 'event_page' and threading.Thread(target=RE.request_pause).start()"
+    commands = f"""
+import threading
+RE.subscribe({pause})
+RE(energy_stack(stxm, energies=[640, 641], pixels=(10, 30), size=2.0, dwell=0.01))
+print("STATE", RE.state)
+exit
+"""
+    done = redoxscope("shell", "--speed", 5, timeout=600, input=commands)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "STATE paused" in said, said
+    end = said[said.index("STATE paused") :]
+    assert "the run was aborted: scanner halted, shutter closed" in end
+    assert "Traceback" not in end and "CHECK" not in end
+    assert len(end.splitlines()) < 15, end
+
+
+@pytest.mark.slow
+def test_simulation_that_ends_is_named_as_the_cause(tmp_path):
+    done = redoxscope(
+        "demo", "stack", "--no-window", "--pixels", 10, "--out", tmp_path / "out",
+        "--fault", "exit 3",
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "error: the simulated beamline ended during the run (exit status 3)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_interrupted_demo_keeps_what_was_taken(tmp_path):
     """Ctrl-C twice in a demonstration: run stored as aborted, map of what there is, exit 130."""
     out = tmp_path / "out"
