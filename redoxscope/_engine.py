@@ -13,7 +13,7 @@ from bluesky.utils import DefaultDuringTask, SigintHandler
 
 from . import _signals
 
-__all__ = ["END_TIMEOUT", "close_engine", "end_run", "make_engine", "stop_now"]
+__all__ = ["END_TIMEOUT", "close_engine", "end_run", "make_engine", "say_what_is_safe", "stop_now"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -141,3 +141,16 @@ def stop_now(*devices: Any) -> None:
             device.stop()
         except Exception as exc:
             log.error("%s: not halted: %s. CHECK IT BY HAND.", device.name, exc)
+
+
+def say_what_is_safe(shutter: Any) -> None:
+    """After a run that was ended early: where the shutter is, by its own reading."""
+    try:
+        blade = int(shutter.status.get(use_monitor=False, timeout=2))
+    except Exception as exc:
+        log.error("%s does not say where it is (%s). CHECK IT BY HAND.", shutter.name, exc)
+        return
+    if blade:
+        log.error("the run has ended, but %s is OPEN. CHECK IT BY HAND.", shutter.name)
+    else:
+        log.warning("the run was aborted: scanner halted, shutter closed, lines taken are kept")

@@ -22,7 +22,8 @@ from ._connection import (
     walk_pvs,
 )
 from ._shared_catalog import shared_catalog
-from .sim import Simulation, SimulationError
+from ._simulated import simulated_tes, with_simulated_tes
+from .sim import Simulation
 
 if TYPE_CHECKING:
     from .analysis.rixs import DamageVerdict
@@ -243,35 +244,6 @@ class Session:
             stop_now(self.stxm.scanner, self.stxm.shutter)
         return ended
 
-    def _say_what_is_safe(self) -> None:
-        shutter = self.stxm.shutter
-        try:
-            blade = int(shutter.status.get(use_monitor=False, timeout=2))
-        except Exception as exc:
-            log.error("%s does not say where it is (%s). CHECK IT BY HAND.", shutter.name, exc)
-            return
-        if blade:
-            log.error("the run has ended, but %s is OPEN. CHECK IT BY HAND.", shutter.name)
-        else:
-            log.warning("the run was aborted: scanner halted, shutter closed, lines taken are kept")
-
-    def cause_of(self, failure: Exception) -> Exception:
-        """What made a run fail: where the simulated beamline ended, that and not what it showed as.
-
-        Parameters
-        ----------
-        failure : Exception
-            As the RunEngine raised it.
-        """
-        simulation = self.simulation
-        if simulation is None or simulation.alive:
-            return failure
-        return SimulationError(
-            f"the simulated beamline ended during the run (exit status {simulation.exit_status}), "
-            "and its shutter and scanner with it; what was taken until then is kept. "
-            f"It was noticed as: {failure}"
-        )
-
     def close(self) -> None:
         """End what the session started: run, live maps, log, connections, simulated beamline.
 
@@ -279,7 +251,7 @@ class Session:
         """
         from epics.ca import poll
 
-        from ._engine import close_engine
+        from ._engine import close_engine, say_what_is_safe
         from ._spectrometer import disconnect_tes
 
         if self.closing:
@@ -305,7 +277,7 @@ class Session:
             if self.end_run("session closed"):
                 close_engine(self.RE)
             if during_a_run:
-                self._say_what_is_safe()
+                say_what_is_safe(self.stxm.shutter)
 
     def __enter__(self) -> Session:
         return self
@@ -397,7 +369,7 @@ def start_session(
                 speed=speed,
                 seed=seed,
                 options=simulation_options,
-                tes=_simulated_tes(data) if tes else False,
+                tes=simulated_tes(data) if tes else False,
                 wait=False,
             )
             if beamline is None:
@@ -411,7 +383,7 @@ def start_session(
 
         if simulation is not None:
             simulation.wait_ready()
-            config = _with_simulated_tes(config, simulation)
+            config = with_simulated_tes(config, simulation)
         folder = data_folder(data)
         return Session(
             config,
@@ -425,20 +397,3 @@ def start_session(
         if simulation is not None:
             simulation.close()
         raise
-
-
-def _simulated_tes(data: str | Path | None) -> dict[str, Any]:
-    """Options of the simulated Dastard: where it writes."""
-    from .catalog import data_folder
-
-    folder = data_folder(data) / "dastard"
-    folder.mkdir(exist_ok=True)
-    return {"data": folder}
-
-
-def _with_simulated_tes(config: Any, simulation: Simulation) -> Any:
-    """The beamline with the ports of the simulated Dastard, which take what is free."""
-    if config.tes is None or simulation.dastard is None:
-        return config
-    there = {"port": simulation.dastard.base, "time_scale": simulation.speed}
-    return config.model_copy(update={"tes": config.tes.model_copy(update=there)})

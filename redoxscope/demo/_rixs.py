@@ -141,6 +141,7 @@ def run_rixs(
     """
     from bluesky.utils import RunEngineInterrupted
 
+    from .._simulated import cause_of
     from ..callbacks import MapView, draw_rixs
     from ..data import rixs_preset
     from ..plans import CALIBRATION_POINT, RixsScan, rixs_map, tes_calibrate
@@ -181,7 +182,7 @@ def run_rixs(
                     session.end_run("interrupted at the keyboard")
                     interrupted = True
                 except Exception as exc:  # what was taken is still worth a picture and a summary
-                    failure = session.cause_of(exc)
+                    failure = cause_of(session.simulation, exc)
                 if failure is not None or interrupted:
                     break
         if isinstance(failure, SimulationError):

@@ -159,6 +159,7 @@ def run_stack(
     -------
     DemoResult
     """
+    from .._simulated import cause_of
     from ..callbacks import MapView, draw
     from ..session import start_session
     from ..sim import SimulationError
@@ -186,7 +187,7 @@ def run_stack(
             except RunEngineInterrupted:
                 session.end_run("interrupted at the keyboard")
             except Exception as exc:  # what was taken is still worth a picture and a summary
-                failure = session.cause_of(exc)
+                failure = cause_of(session.simulation, exc)
         if isinstance(failure, SimulationError):
             raise failure  # there is nobody left to ask
         snapshot = session.map.snapshot

@@ -1,0 +1,45 @@
+"""The simulated beamline of a session: its spectrometer, and its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .sim import Simulation, SimulationError
+
+__all__ = ["cause_of", "simulated_tes", "with_simulated_tes"]
+
+
+def simulated_tes(data: str | Path | None) -> dict[str, Any]:
+    """Options of the simulated Dastard: where it writes."""
+    from .catalog import data_folder
+
+    folder = data_folder(data) / "dastard"
+    folder.mkdir(exist_ok=True)
+    return {"data": folder}
+
+
+def with_simulated_tes(config: Any, simulation: Simulation) -> Any:
+    """The beamline with the ports of the simulated Dastard, which take what is free."""
+    if config.tes is None or simulation.dastard is None:
+        return config
+    there = {"port": simulation.dastard.base, "time_scale": simulation.speed}
+    return config.model_copy(update={"tes": config.tes.model_copy(update=there)})
+
+
+def cause_of(simulation: Simulation | None, failure: Exception) -> Exception:
+    """What made a run fail: where the simulation ended, that and not what it showed as.
+
+    Parameters
+    ----------
+    simulation : Simulation or None
+    failure : Exception
+        As the RunEngine raised it.
+    """
+    if simulation is None or simulation.alive:
+        return failure
+    return SimulationError(
+        f"the simulated beamline ended during the run (exit status {simulation.exit_status}), "
+        "and its shutter and scanner with it; what was taken until then is kept. "
+        f"It was noticed as: {failure}"
+    )
