@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from redoxscope.callbacks import OxidationMap
+from redoxscope.contract import LineStatus
 from redoxscope.plans import energy_stack
 
 ENERGIES = [635, 638, 640, 641.6, 642.4, 643.2, 644.4, 646, 650, 654]
@@ -29,9 +30,12 @@ def test_dark_images_do_not_erase_the_map(stxm, RE, fault):
         RE(energy_stack(stxm, edge="Mn L3", energies=ENERGIES, pixels=24, size=6))
     finally:
         stxm.scanner.beam_patience.put(patience)
-    result = live.result
+    result, taken = live.result, np.isin(live._reader.status, (LineStatus.OK, LineStatus.RETRIED))
     live.close()
     assert result.n_mask > 200
-    assert set(result.n_energies) == {len(ENERGIES) - 1}
+    assert not taken[3].any()
+    # The beam is back within the image after it, sooner or later: its first lines may be dark.
+    np.testing.assert_array_equal(result.n_energies, taken.sum(axis=0))
+    assert set(result.n_energies) <= {len(ENERGIES) - 1, len(ENERGIES) - 2}
     assert 0.7 < result.mean < 0.9
     assert np.isfinite(result.sigma[result.mask]).all()
