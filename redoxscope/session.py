@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,7 @@ class Session:
         from ._stored import catalog_writer
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .config import make_stxm
+        from .contract import check_session
 
         self.config, self.simulation, self.data = config, simulation, data
         self._catalog_directory = catalog_directory
@@ -121,12 +123,14 @@ class Session:
             self.stxm.destroy()
             sys.setswitchinterval(self._switch_interval)
             raise
+        own = {"beamline_id": config.name, "simulated": config.simulated}
         self.RE = make_engine(
-            Metadata(data / "metadata.json"), scan_id_source=ScanNumbers(data / "scan_id")
+            Metadata(data / "metadata.json"),
+            scan_id_source=ScanNumbers(data / "scan_id"),
+            md_validator=partial(check_session, own=own),
         )
         self.RE.preprocessors.append(self._unless_ending)
-        self.RE.md["beamline_id"] = config.name
-        self.RE.md["simulated"] = config.simulated
+        self.RE.md.update(own)
         stxm = self.stxm
         self.RE.preprocessors.append(
             Baseline(baseline=[stxm.zone_plate, stxm.osa, stxm.sample_stage])

@@ -39,7 +39,7 @@ from ._stack import (
     line_of,
     validate_run,
 )
-from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_start
+from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_session, check_start
 from ._window import WINDOW_KINDS, Window
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "as_whole",
     "axis_problem",
     "check_metadata",
+    "check_session",
     "check_start",
     "is_number",
     "line_of",

@@ -8,12 +8,22 @@ from typing import Any
 from ._rixs import START_KEYS as RIXS_START_KEYS
 from ._stack import START_KEYS as STACK_START_KEYS
 
-__all__ = ["RIXS_RESERVED", "STACK_RESERVED", "check_metadata", "check_start"]
+__all__ = [
+    "RIXS_RESERVED",
+    "SESSION_KEYS",
+    "STACK_RESERVED",
+    "check_metadata",
+    "check_session",
+    "check_start",
+]
 
 STACK_RESERVED = (*STACK_START_KEYS, "num_points", "references")
 """Keys of an energy stack's start document that only the plan may write."""
 RIXS_RESERVED = (*RIXS_START_KEYS, "num_points", "holder", "energy_tolerance")
 """The same for RIXS maps, emission spectra and calibrations."""
+
+SESSION_KEYS = ("beamline_id", "simulated")
+"""Keys that a session writes, from its beamline file."""
 
 _BY_THE_ENGINE = ("uid", "time")
 
@@ -34,6 +44,8 @@ def check_metadata(md: Any, reserved: Collection[str]) -> dict[str, Any]:
     for key in md:
         if not isinstance(key, str):
             raise ValueError(f"md has the key {key!r}; keys must be text")
+        if key in SESSION_KEYS:
+            raise ValueError(f"md has the key {key!r}, which the session takes from its file")
         if key in reserved:
             raise ValueError(
                 f"md has the key {key!r}, which the plan writes itself: {_listing(reserved)}"
@@ -76,6 +88,33 @@ def check_start(
             f"RE(…, {wrong[0].split(' ')[0]}=…), RE.md or what wraps the plan: "
             f"{_listing(reserved)}"
         )
+
+
+def check_session(md: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse metadata of a run that say something else than the session of its beamline.
+
+    Parameters
+    ----------
+    md : mapping
+        Of a run that is about to be opened, merged.
+    own : mapping
+        What the session says: `SESSION_KEYS`.
+
+    Raises
+    ------
+    ValueError
+        A key of the session has another value; or ``sample`` is neither text nor a mapping, as
+        bluesky demands.
+    """
+    for key, value in own.items():
+        if key not in md or md[key] != value:
+            raise ValueError(
+                f"metadata say {key} = {_shown(md.get(key))} instead of {value!r}, which is the "
+                "beamline file's. Nothing has moved."
+            )
+    sample = md.get("sample", "")
+    if not isinstance(sample, (str, Mapping)):
+        raise ValueError(f"sample = {_shown(sample)} must be text or a mapping")
 
 
 def _listing(reserved: Collection[str]) -> str:

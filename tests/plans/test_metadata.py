@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+from bluesky import RunEngine
 from bluesky import preprocessors as bpp
 from ophyd import Device, Signal, sim
 
-from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, check_start
+from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, check_session, check_start
 from redoxscope.plans import energy_stack, rixs_map, tes_calibrate, xes
 
 
@@ -201,6 +204,23 @@ def test_tuples_are_lists():
     check_start({"shape": (1, 2)}, {"shape": [1, 2]}, ["shape"])
     with pytest.raises(ValueError, match=r"shape = \(1, 3\) instead of \[1, 2\]"):
         check_start({"shape": (1, 3)}, {"shape": [1, 2]}, ["shape"])
+
+
+def test_the_sessions_keys_are_its_own(docs, plans):
+    """Simulated data cannot be called measured."""
+    own = {"beamline_id": "simulated", "simulated": True}
+    RE = RunEngine(dict(own), context_managers=[], md_validator=partial(check_session, own=own))
+    started = []
+    RE.subscribe(lambda name, doc: started.append(doc), "start")
+    for key, value in (("simulated", False), ("beamline_id", "XX"), ("sample", 5)):
+        with pytest.raises(ValueError, match=f"{key} = "):
+            RE(plans["energy_stack"](), **{key: value})
+    RE.md["simulated"] = False
+    with pytest.raises(ValueError, match="simulated = False instead of True"):
+        RE(plans["energy_stack"]())
+    assert started == []
+    with pytest.raises(ValueError, match="md has the key 'simulated'"):
+        plans["energy_stack"](md={"simulated": False})
 
 
 @pytest.mark.parametrize(
