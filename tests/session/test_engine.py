@@ -1,0 +1,111 @@
+"""A session's RunEngine: ended from whatever state, in whatever thread, and put away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from redoxscope._engine import close_engine, end_run, make_engine
+
+
+@pytest.fixture
+def engine():
+    made = make_engine({})
+    yield made
+    close_engine(made)
+
+
+class Plan:
+    """A plan that goes on for ever, with a clean-up."""
+
+    def __init__(self):
+        self.begun, self.cleaned = threading.Event(), threading.Event()
+
+    def __call__(self, *, pause=False):
+        def forever():
+            yield from bps.checkpoint()
+            self.begun.set()
+            if pause:
+                yield from bps.pause()
+            while True:
+                yield from bps.sleep(0.01)
+
+        def clean():
+            yield from bps.sleep(0.1)
+            self.cleaned.set()
+
+        return bpp.finalize_wrapper(forever(), clean)
+
+
+def in_thread(engine, plan):
+    def run():
+        with pytest.raises(RunEngineInterrupted):
+            engine(plan)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_ended_in_another_thread_and_waited_for(engine, pause):
+    plan = Plan()
+    thread = in_thread(engine, plan(pause=pause))
+    assert plan.begun.wait(30)
+    if pause:
+        thread.join()
+        assert engine.state == "paused"
+    assert end_run(engine, "session closed")
+    assert plan.cleaned.is_set() and engine.state == "idle"
+    thread.join()
+
+
+def test_nothing_to_end(engine):
+    assert end_run(engine, "session closed")
+
+
+def test_a_cleanup_that_hangs_is_not_waited_for_for_ever(engine):
+    begun, release = threading.Event(), threading.Event()
+
+    async def hang():
+        begun.set()
+        while not release.is_set():
+            await asyncio.sleep(0.01)
+
+    def plan():
+        return bpp.finalize_wrapper(bps.sleep(60), lambda: bps.wait_for([hang]))
+
+    thread = in_thread(engine, plan())
+    pause = threading.Event()
+    while engine.state != "running":
+        pause.wait(0.01)
+    assert not end_run(engine, "session closed", timeout=0.5)
+    assert begun.is_set()
+    release.set()
+    thread.join()
+
+
+def test_an_error_is_told_once(engine, caplog):
+    def fails():
+        yield from bps.null()
+        raise ValueError("told by the exception")
+
+    with pytest.raises(ValueError, match="told by the exception"):
+        engine(fails())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_put_away():
+    made = make_engine({})
+    made([])
+    names = [t.name for t in threading.enumerate()]
+    close_engine(made)
+    assert [t.name for t in threading.enumerate()].count("bluesky-run-engine") == (
+        names.count("bluesky-run-engine") - 1
+    )
+    close_engine(made)
