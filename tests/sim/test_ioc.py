@@ -239,5 +239,9 @@ def test_faults_are_used_up():
 
 
 def test_silence(simulation):
-    """Nothing went to standard error in all the tests before this one."""
-    assert simulation.output == ""
+    """Nothing went to standard error in all the tests before this one.
+
+    But for what caproto says where the machine has something else to do, too.
+    """
+    lines = [line for line in simulation.output.splitlines() if "High load" not in line]
+    assert lines == []
