@@ -221,6 +221,8 @@ def test_missing_log(tmp_path):
     photons_file(tmp_path)
     with pytest.raises(ValueError, match="log .*gone: no such file"):
         process(tmp_path, [tmp_path / "gone"], tmp_path / "out")
+    with pytest.raises(ValueError, match="not a file"):
+        process(tmp_path, [tmp_path], tmp_path / "out")
 
 
 def test_a_photon_file_is_no_log(tmp_path):
@@ -411,6 +413,26 @@ def test_a_scan_without_energies_is_refused_before_anything_heavy(tmp_path, give
     with pytest.raises(ValueError, match=match):
         process(tmp_path, paths, tmp_path / "out", energies=given)
     assert not (tmp_path / "out").exists()
+
+
+def test_points_that_overlap_are_refused_before_anything_heavy(tmp_path):
+    photons_file(tmp_path)
+    start = 1_582_151_030
+    times = {"epoch_time_start_s": [start, start + 1], "epoch_time_end_s": [start + 5, start + 6]}
+    paths = scan_server_logs(tmp_path, var_values=[780.0, 781.0], **times)
+    with pytest.raises(
+        ValueError, match=r"scan0003.json: pass 1, the point at 781 eV starts 4.000"
+    ):
+        process(tmp_path, paths, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_energies_outside_the_spectra_have_the_total_yield_only():
+    from redoxscope.process._scans import _windows
+
+    assert [w.kind for w in _windows(np.array([1500.0, 1510.0]))] == ["TFY"]
+    assert [w.kind for w in _windows(np.array([100.0, 120.0]))] == ["TFY"]
+    assert [w.kind for w in _windows(np.array([500.0, 520.0]))] == ["TFY", "PFY"]
 
 
 def test_energies_are_not_taken_for_scans_that_have_some(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from ..formats import Pass, TesLog
@@ -128,6 +129,13 @@ def _filled(log: TesLog, values: list[float] | None) -> TesLog:
 
 
 def _check(log: TesLog) -> None:
+    for number, each in enumerate(log.passes, start=1):
+        for (_, _, end), (energy, start, _) in pairwise(each.points if _scan(log) else []):
+            if start < end:
+                raise ValueError(
+                    f"log {log.path}: pass {number}, the point at {energy:g} eV starts "
+                    f"{(end - start) * 1e-9:.3f} s before the one before it ends"
+                )
     if not _scan(log):
         energies = [] if log.mono_ev is None else [log.mono_ev]
     else:

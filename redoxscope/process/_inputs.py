@@ -87,7 +87,8 @@ def read_logs(paths: Iterable[str | os.PathLike[str]]) -> list[TesLog]:
     logs = []
     for path in given:
         if not path.is_file():
-            raise ValueError(f"log {path}: no such file")
+            why = "not a file" if path.exists() else "no such file"
+            raise ValueError(f"log {path}: {why}")
         try:
             logs.append(read_tes_log(path))
         except FormatError as e:

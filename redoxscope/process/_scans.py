@@ -212,7 +212,8 @@ def _store(
 def _windows(energies: NDArray[np.float64]) -> tuple[Window, ...]:
     """Windows for energies that no preset is for: everything, and what is near the elastic line."""
     low, high = float(energies.min()) - 15.0, float(energies.max()) + 5.0
-    return (Window("TFY"), Window("PFY", max(low, BINS.low), min(high, BINS.high)))
+    low, high = max(low, BINS.low), min(high, BINS.high)
+    return (Window("TFY"), Window("PFY", low, high)) if low < high else (Window("TFY"),)
 
 
 def elastic_shift(
@@ -220,10 +221,12 @@ def elastic_shift(
 ) -> tuple[float, float] | None:
     """Where the elastic line is below the edge, less the monochromator's energy (eV), and σ.
 
-    A check that owes nothing to the calibration. ``top_ev`` is where the yield is largest; NaN
-    where it has no maximum: then all energies count. None where no line stands 5 σ above what is
-    beside it.
+    A check that owes nothing to the calibration. ``top_ev`` is where the yield is largest. None
+    where it has no maximum (NaN), so that it is not known what is below the edge, or where no
+    line stands 5 σ above what is beside it.
     """
+    if math.isnan(top_ev):
+        return None
     off: list[NDArray[np.float64]] = []
     for log in scan.logs:
         for each in log.passes:
@@ -233,7 +236,7 @@ def elastic_shift(
             )
             mono = np.append([p[0] for p in each.points], np.nan)[point]
             energy = used.calibration.energy(mine.pixel, mine.filtered, mine.pretrigger)
-            below = np.isfinite(mono) if math.isnan(top_ev) else mono < top_ev - 4.0
+            below = mono < top_ev - 4.0
             off.append((energy - mono)[below & np.isfinite(energy)])
     loss = np.concatenate(off) if off else np.empty(0)
     # Above the elastic line there is nothing but background, below it there are losses.
