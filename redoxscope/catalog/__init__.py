@@ -9,6 +9,7 @@ a catalog is opened.
 from __future__ import annotations
 
 from ._check import catalog_doubts, catalog_problems
+from ._export import hdf5_exporter
 from ._folder import CatalogError, data_directory, data_folder
 from ._ingest import ingest
 from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
@@ -26,6 +27,7 @@ __all__ = [
     "RecoveryReport",
     "data_directory",
     "data_folder",
+    "hdf5_exporter",
     "ingest",
     "open_catalog",
     "opening_lines",

@@ -113,7 +113,9 @@ def make_embedded(directory: str | os.PathLike[str] | None = None) -> Path:
             catalog = f"sqlite:///{base / 'catalog.db'}"
             _python("-m", "tiled", "catalog", "init", "--if-not-exists", catalog)
     except OSError as exc:
-        raise CatalogError(f"catalog in {folder} cannot be made: {exc.strerror}") from exc
+        raise CatalogError(
+            f"catalog in {folder} cannot be made: {exc.filename}: {exc.strerror}"
+        ) from exc
     except subprocess.CalledProcessError as exc:
         reason = exc.stderr.strip().splitlines()[-1:] or ["no message"]
         raise CatalogError(f"catalog in {folder} cannot be made: {reason[0]}") from exc

@@ -73,7 +73,9 @@ def open_catalog(
                 "give a directory to make an embedded catalog under that name"
             )
         folder = make_embedded(directory or (found and _folder_of(found)))
-        if found is None:
+        if found is None or _is_former(found):
+            if found is not None:
+                found[0].unlink()
             _offer(profile, None if profile == DEFAULT_PROFILE else folder)
         elif data_directory(_folder_of(found)) != folder:
             warnings.warn(
@@ -169,7 +171,16 @@ def _known_profiles() -> list[str]:
     return sorted(load_profiles())
 
 
+def _is_former(found: Found) -> bool:
+    """Whether it was made by an earlier version, which wrote a folder into it."""
+    trees = found[1].get("direct", {}).get("trees", ())
+    metadata = [(tree.get("args") or {}).get("metadata") or {} for tree in trees]
+    return [data.get("application") for data in metadata] == ["redoxscope"]
+
+
 def _is_ours(found: Found) -> bool:
+    if _is_former(found):
+        return True
     trees = found[1].get("direct", {}).get("trees", ())
     return [tree.get("tree") for tree in trees] == [service(None)["trees"][0]["tree"]]
 
@@ -177,7 +188,7 @@ def _is_ours(found: Found) -> bool:
 def _folder_of(found: Found) -> str | None:
     """Data folder that a profile of ours names."""
     directory: str | None = found[1]["direct"]["trees"][0].get("args", {}).get("directory")
-    return directory
+    return None if _is_former(found) else directory
 
 
 def _offer(profile: str, folder: Path | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from redoxscope.callbacks._document_log import DocumentLog
 from redoxscope.catalog import (
@@ -204,6 +205,40 @@ def test_an_existing_profile_is_used_as_it_is(profiles: Path, tmp_path: Path) ->
     assert path.read_bytes() == before
     assert list(profiles.iterdir()) == [path]
     assert not (tmp_path / "ours").exists()
+
+
+def test_a_home_that_takes_no_profile_is_said(
+    profiles: Path, fresh: Callable[[Path], Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    profiles.write_text("a file where a folder should be")
+    catalog = fresh(tmp_path / "data")
+    assert len(catalog) == 0
+    assert "there is no Tiled profile 'redoxscope'" in caplog.text
+    assert "cannot be written" in caplog.text
+    assert opening_lines(directory=tmp_path / "data")[-1] == (
+        f'catalog = open_catalog("redoxscope", "{tmp_path}/data")'
+    )
+
+
+def test_a_file_in_the_profiles_place_is_not_called_written(
+    profiles: Path, fresh: Callable[[Path], Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    profiles.mkdir()
+    (profiles / "redoxscope.yml").write_text("other:\n  uri: http://localhost:1\n")
+    fresh(tmp_path / "data")
+    assert f"{profiles}/redoxscope.yml exists and holds none" in caplog.text
+
+
+def test_a_profile_of_an_earlier_version_is_replaced(
+    profiles: Path, fresh: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    path = _facility(profiles, "[]", tmp_path / "old")
+    content = yaml.safe_load(path.read_text())
+    content["redoxscope"]["direct"]["trees"][0]["args"]["metadata"] = {"application": "redoxscope"}
+    path.write_text(yaml.safe_dump(content))
+    catalog = fresh(tmp_path / "data")
+    assert catalog.metadata["directory"] == str(tmp_path / "data")
+    assert list(profiles.iterdir()) == [profiles / "redoxscope.yml"]
 
 
 def test_a_profile_whose_database_is_gone_names_itself(profiles: Path, tmp_path: Path) -> None:
