@@ -7,15 +7,18 @@ from types import SimpleNamespace
 
 import numpy as np
 from ophyd import Signal
-from ophyd.sim import FakeEpicsSignalRO, fake_device_cache, make_fake_device
+from ophyd.sim import FakeEpicsSignal, FakeEpicsSignalRO, fake_device_cache, make_fake_device
 
 from redoxscope.contract import Raster
 from redoxscope.devices import LineCounter, RasterScanner
 from redoxscope.devices._base import done
 from redoxscope.devices._lines import LineArray
+from redoxscope.devices._positioner import FreshSignal, FreshSignalRO
 from redoxscope.devices._watch import Held
 
-fake_device_cache[LineArray] = FakeEpicsSignalRO
+fake_device_cache.update(
+    {LineArray: FakeEpicsSignalRO, FreshSignalRO: FakeEpicsSignalRO, FreshSignal: FakeEpicsSignal}
+)
 FakeScanner, FakeCounter = make_fake_device(RasterScanner), make_fake_device(LineCounter)
 
 RASTER = Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01)
