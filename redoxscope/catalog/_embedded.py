@@ -192,7 +192,10 @@ def writing(catalog: Any, timeout: float = _WRITE_TIMEOUT) -> Iterator[None]:
     if metadata.get("application") != "redoxscope":
         yield
         return
-    with _lock(Path(metadata["directory"]), timeout):
+    folder = Path(metadata["directory"])
+    if not (folder / "catalog.db").exists():  # an open database takes runs after it was deleted
+        raise CatalogError(f"the catalog in {folder} was deleted or moved, or its disk is gone")
+    with _lock(folder, timeout):
         yield
 
 

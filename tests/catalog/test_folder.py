@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from redoxscope.catalog import CatalogError, data_folder
+from redoxscope.catalog._embedded import writing
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +85,17 @@ def test_a_home_that_takes_nothing_is_said(
     state.parent.write_text("a file")
     assert data_folder(tmp_path / "data").is_dir()
     assert "cannot be remembered" in caplog.text
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_nothing_is_stored_into_a_catalog_that_is_gone(tmp_path: Path, left: bool) -> None:
+    """Its database is still open here, and would take it."""
+
+    class Open:
+        metadata = {"application": "redoxscope", "directory": str(tmp_path / "data")}
+
+    if left:
+        (tmp_path / "data").mkdir()
+    with pytest.raises(CatalogError, match="data was deleted or moved"), writing(Open()):
+        pytest.fail("it was written")
+    assert not (tmp_path / "data" / ".write.lock").exists()
