@@ -80,9 +80,7 @@ def data_folder(directory: str | os.PathLike[str] | None = None) -> Path:
                 f"mounted? If it is right: {_begin_anew(folder)}"
             )
     try:
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)  # what is in it is its owner's business
-        writable_folder(folder, "runs")
+        writable_folder(folder, "runs", mode=0o700)  # what is in it is its owner's business
         (folder / MARKER).touch()
     except OSError as exc:
         raise CatalogError(f"data folder {exc}") from exc

@@ -11,7 +11,7 @@ __all__ = ["writable_folder"]
 _PROBE = 1 << 16  # bytes; an empty file can be made on a disk that is full
 
 
-def writable_folder(path: str | os.PathLike[str], what: str = "results") -> Path:
+def writable_folder(path: str | os.PathLike[str], what: str = "results", mode: int = 0o777) -> Path:
     """Make a folder where there is none, and see that files can be written into it.
 
     Parameters
@@ -20,6 +20,8 @@ def writable_folder(path: str | os.PathLike[str], what: str = "results") -> Path
         The folder; those above are made, too.
     what : str
         What it is for, in the message.
+    mode : int
+        Permissions of a folder that is made, less what the umask takes.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def writable_folder(path: str | os.PathLike[str], what: str = "results") -> Path
                 raise NotADirectoryError(f"{folder}: a file, not a folder for {what}{above}")
             break
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * _PROBE)
     except OSError as exc:
