@@ -15,13 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _signals
-from ._connection import (
-    CONNECT_TIMEOUT,
-    PVConnectionError,
-    connect,
-    missing_pvs,
-    walk_pvs,
-)
+from ._connection import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
 from ._shared_catalog import shared_catalog
 from ._simulated import simulated_tes, with_simulated_tes
 from .sim import Simulation

@@ -4,8 +4,9 @@ from ._beam import with_beam, with_beam_decorator
 from ._energy_stack import energy_stack
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
-from ._rixs import CALIBRATION_POINT, rixs_map, tes_calibrate, xes
+from ._rixs import rixs_map, xes
 from ._rixs_scan import RixsScan
+from ._tes_calibrate import CALIBRATION_POINT, tes_calibrate
 
 __all__ = [
     "CALIBRATION_POINT",

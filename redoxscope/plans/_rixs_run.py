@@ -1,0 +1,166 @@
+"""What every run of the spectrometer does: checks, settings, shutter, sample, points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+
+from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM, TOTALS_STREAM
+from ._edge import at_edge
+from ._protocols import EnergyAxis, Spectrometer
+from ._rixs_point import DoubtCount, event, point
+from ._rixs_scan import RixsScan
+from ._run import in_run
+from ._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
+
+__all__ = [
+    "check_scan",
+    "counters_back",
+    "one_run",
+    "points_of",
+    "safety_steps",
+    "to_sample",
+]
+
+ANNOUNCED = 20
+"""Points between two announcements of photons: those of the last few a killed client can cost."""
+
+
+def check_scan(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
+    """Everything that can be wrong, before anything moves."""
+    offset = mono.offset_at(scan.edge)
+    for energy in scan.energies:
+        mono.check_value(energy, offset=offset)
+    if scan.sample is not None:
+        if tes.holder is None:
+            raise ValueError(
+                f"{tes.name} has no sample holder, so sample = {scan.sample!r} cannot be reached"
+            )
+        tes.holder.check_value(scan.sample)
+    if tes.shutter is not None:
+        tes.shutter.check_free()
+        tes.shutter.check_open_time(scan.dwell, f"a point of {tes.name}")
+    tes.check_scan(
+        dwell=scan.dwell,
+        windows=[str(window) for window in scan.windows],
+        pixels=scan.pixels,
+        calibrating=scan.plan_name == "tes_calibrate",
+    )
+
+
+def _settings(tes: Spectrometer, scan: RixsScan) -> MsgGenerator:
+    """Set what is asked for, and wait: a plan that ends at once sets some of it back."""
+    for signal, value in (
+        (tes.dwell, scan.dwell),
+        (tes.windows, [str(window) for window in scan.windows]),
+        (tes.pixel_limit, scan.pixels),
+        (tes.calibrating, scan.plan_name == "tes_calibrate"),
+        *((counter.dwell, scan.dwell) for counter in tes.counters),
+    ):
+        yield from bps.abs_set(signal, value, group="settings")
+    yield from bps.wait("settings")
+
+
+def to_sample(tes: Spectrometer, scan: RixsScan, plan: MsgGenerator) -> MsgGenerator:
+    """Move the holder, when the run is open and its start document proved right."""
+    if scan.sample is not None:
+        yield Msg("checkpoint")
+        yield from bps.abs_set(tes.holder, scan.sample, wait=True)
+    return (yield from plan)
+
+
+def safety_steps(tes: Spectrometer) -> list[Any]:
+    steps = [halt(tes)]
+    if tes.shutter is not None:
+        steps.append(close(tes.shutter))
+    return steps
+
+
+def _with_shutter(tes: Spectrometer, plan: MsgGenerator) -> MsgGenerator:
+    """Have the shutter, which nobody else may open meanwhile."""
+    if tes.shutter is None:
+        return plan
+    return bpp.stage_wrapper(plan, [tes.shutter])
+
+
+def one_run(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    scan: RixsScan,
+    points: Callable[[], MsgGenerator],
+    md: dict[str, Any],
+    back: list[SafetyStep],
+) -> MsgGenerator:
+    """Measure ``points`` as one run: at the edge's offset, staged, the shutter nobody else's.
+
+    ``back`` undoes what was set for it, whatever ends it.
+    """
+
+    def whole() -> MsgGenerator:
+        yield from _settings(tes, scan)
+        run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
+        return (yield from _with_shutter(tes, staged(tes, run)))
+
+    return (yield from made_safe(at_edge(mono, scan.edge, whole()), back))
+
+
+def counters_back(tes: Spectrometer) -> Generator[Msg, Any, list[SafetyStep]]:
+    """What gives the counters, which are everybody's, the dwell that they had."""
+    steps: list[SafetyStep] = []
+    for counter in tes.counters:
+        reading = yield Msg("read", counter.dwell)
+        if reading:
+            value = reading[counter.dwell.name]["value"]
+            what = f"set {counter.dwell.name} back to {value:g} s"
+            steps.append((what, partial(bps.abs_set, counter.dwell, value, wait=True)))
+    return steps
+
+
+def points_of(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    scan: RixsScan,
+    learn: Callable[[], MsgGenerator] | None = None,
+) -> MsgGenerator:
+    """All points of a scan, their photons announced; then ``learn``, within the same run."""
+    read = [tes, mono, *tes.counters]
+    if tes.ring is not None:
+        read.append(tes.ring)
+    read.append(tes.conditions)
+    here = None if tes.holder is None else scan.sample or tes.holder.position
+    asked = {"mono": mono, "sample": here, "dwell": scan.dwell}
+    doubts = DoubtCount()
+    yield Msg("checkpoint")
+    # Before the first point, so that a live map knows the bins while it is measured.
+    yield from bps.declare_stream(*read, name=STREAM)
+    yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
+    try:
+        for _ in range(scan.passes):
+            for k, energy in enumerate(scan.energies, start=1):
+                yield from point(tes, {**asked, "energy": energy}, read, doubts)
+                if k % ANNOUNCED == 0 or k == len(scan.energies):
+                    yield from _announce(tes)
+        doubts.tell(scan.passes * len(scan.energies))
+        yield from bps.trigger(tes.totals, wait=True)
+        yield from _announce(tes)
+        yield from event([tes.totals], TOTALS_STREAM)
+        if learn is not None:
+            yield from learn()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # Photons that were counted before it went wrong are data.
+        yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        raise
+
+
+def _announce(tes: Spectrometer) -> MsgGenerator:
+    """Announce the photons that came; between checkpoints, for a replay counts rows twice."""
+    yield Msg("checkpoint")
+    yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+    yield Msg("checkpoint")

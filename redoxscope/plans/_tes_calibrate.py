@@ -1,0 +1,127 @@
+"""Calibration of an energy-dispersive detector on a reference sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+
+from ..contract import RIXS_RESERVED, as_name, as_number, check_metadata
+from ..data import load_lines
+from ._protocols import EnergyAxis, Spectrometer
+from ._rixs_point import event
+from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
+from ._rixs_scan import RixsScan, check_devices, passes_of
+from ._safety import MsgGenerator, explained, made_safe
+
+__all__ = ["CALIBRATION_POINT", "tes_calibrate"]
+
+CALIBRATION_STREAM = "calibration"
+CALIBRATION_POINT = 10.0
+"""Dwell (s) of a point of a calibration: what a pause or a beam dump costs at most."""
+
+
+def tes_calibrate(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    *,
+    energy: float = 1000.0,
+    time: float = 300.0,
+    dwell: float = CALIBRATION_POINT,
+    reference: str | None = "reference",
+    lines: Sequence[str] | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator:
+    """Calibrate every pixel of the detector on a reference sample of known emission lines.
+
+    The holder goes to the reference and back. The elastic line at ``energy`` is the anchor of
+    the calibration, so the monochromator's own calibration goes into it.
+
+    Parameters
+    ----------
+    tes, mono
+        As for `rixs_map`.
+    energy : float
+        Excitation (eV), above the lines.
+    time : float
+        Live time (s); about 1000 photons in each pixel are wanted.
+    dwell : float
+        Live time of a point (s): what an interruption costs at most.
+    reference : str or None
+        Position of the sample holder; None where the reference is in the beam already.
+    lines : sequence of str, optional
+        Names of the lines in the reference (see `redoxscope.data.load_lines`).
+    md : mapping, optional
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    str
+        The run's uid. The stream ``calibration`` holds the verdict on each pixel.
+
+    Raises
+    ------
+    ValueError, ophyd.utils.LimitError
+        As `rixs_map`.
+    """
+    check_devices(tes, mono)
+    energy = as_number("energy", energy, "eV", above=0)
+    dwell = as_number("dwell", dwell, "s", above=0)
+    passes = passes_of(time, dwell)
+    scan = RixsScan.asked_for(
+        "tes_calibrate",
+        energies=[energy],
+        passes=passes,
+        dwell=dwell,
+        windows=(),
+        pixels=0,
+        sample=reference,
+    )
+    if isinstance(lines, str):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
+    if lines is not None and not isinstance(lines, Iterable):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as ['O K']")
+    names = [as_name("lines", name, "O K") for name in (() if lines is None else lines)]
+    load_lines(names or None)  # refuses unknown names before anything moves
+    user = check_metadata(md, RIXS_RESERVED)
+    return explained(_calibrate(tes, mono, scan, names, user))
+
+
+def _calibrate(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    scan: RixsScan,
+    lines: list[str],
+    md: dict[str, Any],
+) -> MsgGenerator:
+    check_scan(tes, mono, scan)
+    here = None if tes.holder is None or scan.sample is None else tes.holder.position
+    back = yield from counters_back(tes)
+    back.append(("end calibrating", partial(bps.abs_set, tes.calibrating, False)))
+    yield from bps.abs_set(tes.calibrator.lines, lines)
+    yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
+
+    def learn() -> MsgGenerator:
+        if tes.shutter is not None:
+            yield from bps.abs_set(tes.shutter, "closed", wait=True)
+        yield Msg("checkpoint")
+        yield from bps.trigger(tes.calibrator, wait=True)
+        yield from event([tes.calibrator], CALIBRATION_STREAM)
+
+    def points() -> MsgGenerator:
+        def go_back() -> MsgGenerator:
+            if here is not None:
+                yield from bps.abs_set(tes.holder, here, wait=True)
+
+        there = to_sample(tes, scan, points_of(tes, mono, scan, learn))
+        # Back when the beam is off.
+        return (yield from bpp.finalize_wrapper(made_safe(there, safety_steps(tes)), go_back))
+
+    return (yield from one_run(tes, mono, scan, points, md, back))
