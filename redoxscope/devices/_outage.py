@@ -27,6 +27,10 @@ GATHER = 1.0
 SHOWN = 3
 ANSWER_TIMEOUT = 5.0
 
+_asking = threading.Lock()
+"""Held while a channel is asked, and while one is hung up: libca ends the process when it is
+asked of a channel that is being cleared."""
+
 _watched: WeakSet[EpicsSignalBase] = WeakSet()
 _gone: set[str] = set()
 
@@ -81,12 +85,17 @@ def _ask_limits(names: list[str]) -> None:
     def ask() -> None:
         for signal in signals:
             try:
-                if signal.connected:
+                with _asking:
+                    if signal._destroyed or not signal.connected:  # noqa: SLF001
+                        continue
                     pv = signal._read_pv  # noqa: SLF001
                     values = pv.get_ctrlvars(timeout=ANSWER_TIMEOUT, warn=False)
-                    signal._metadata_changed(  # noqa: SLF001  as ophyd's own motor does
-                        signal.pvname, values or {}, from_monitor=False, update=True
-                    )
+                if values is None:  # silent again: all of it is asked again when it is back
+                    log.warning("%s: its limits and units were not read", signal.pvname)
+                    return
+                signal._metadata_changed(  # noqa: SLF001  as ophyd's own motor does
+                    signal.pvname, values, from_monitor=False, update=True
+                )
             except Exception as exc:  # lost again: then it is asked again
                 log.warning("%s: its limits and units were not read: %r", signal.pvname, exc)
 
@@ -112,7 +121,15 @@ def survive_outages(device: Any) -> None:
 
 def survive_outage(signal: EpicsSignalBase) -> None:
     """Let one signal that was lost and comes back be used as before."""
-    _watched.add(signal)
+    if signal not in _watched:
+        _watched.add(signal)
+        hang_up = signal.destroy
+
+        def destroy() -> None:
+            with _asking:
+                hang_up()
+
+        signal.destroy = destroy
     read = signal._read_pv  # noqa: SLF001
     for pv in (read, getattr(signal, "_write_pv", read)):
         if _connection_changed not in pv.connection_callbacks:

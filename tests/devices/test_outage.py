@@ -154,15 +154,72 @@ def test_limits_are_read_anew_and_the_log_says_it_once_for_all(channel, caplog, 
             one.tell(True)
         for tell in due:
             tell()
-    for thread in threading.enumerate():
-        if thread.name == "after-outage":
-            thread.join(10)
+    after_outage()
     assert [record.getMessage() for record in caplog.records] == [
         "2 PVs do not answer any more: Nowhere:Energy, Nowhere:EPU",
         "2 PVs answer again, and may be read and written as their server says: "
         "Nowhere:Energy, Nowhere:EPU",
     ]
     assert mono.setpoint.limits[1] == mono.epu_setpoint.limits[1] == 900.0
+
+
+def after_outage():
+    for thread in threading.enumerate():
+        if thread.name == "after-outage":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_no_channel_is_asked_while_it_is_hung_up(channel):
+    """libca ends the process when it is asked of a channel that is being cleared."""
+    signal = Motor("Nowhere:M", name="motor").user_setpoint
+    there = channel(signal)
+    happened = []
+    hung_up = threading.Thread(target=signal.destroy)
+
+    def asked(**_):
+        hung_up.start()
+        hung_up.join(0.3)  # as long as it takes where nothing keeps it
+        happened.append("answered")
+        return {}
+
+    there.pv.get_ctrlvars = asked
+    release = signal._read_pv_finalizer
+    signal._read_pv_finalizer = lambda: happened.append("hung up")
+    _outage._ask_limits([signal.pvname])
+    after_outage()
+    hung_up.join(10)
+    signal._read_pv_finalizer = release
+    assert happened == ["answered", "hung up"]
+
+
+def test_what_was_hung_up_is_asked_no_more(channel):
+    motor = Motor("Nowhere:M", name="motor")
+    there = [channel(motor.user_readback), channel(motor.user_setpoint)]
+    asked = []
+
+    def answer(**_):
+        asked.append(1)
+        motor.user_setpoint._destroyed = motor.user_readback._destroyed = True
+        return {}
+
+    for one in there:
+        one.pv.get_ctrlvars = answer
+    _outage._ask_limits([motor.user_readback.pvname, motor.user_setpoint.pvname])
+    after_outage()
+    assert asked == [1]
+
+
+def test_a_server_that_is_silent_again_is_asked_once(channel, caplog):
+    """Else each of its PVs would be waited for, and so would who closes the session."""
+    motor = Motor("Nowhere:M", name="motor")
+    there = [channel(motor.user_readback), channel(motor.user_setpoint)]
+    asked = []
+    for one in there:
+        one.pv.get_ctrlvars = lambda **_: asked.append(1)
+    _outage._ask_limits([motor.user_readback.pvname, motor.user_setpoint.pvname])
+    after_outage()
+    assert asked == [1] and "limits and units were not read" in caplog.text
 
 
 HELD = textwrap.dedent("""
