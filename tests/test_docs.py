@@ -127,7 +127,9 @@ def test_the_banner_is_the_tutorials():
         "transmission i0 ring shutter"
     )
     session = SimpleNamespace(
-        config=SimpleNamespace(name="simulated"), devices=dict.fromkeys(devices.split())
+        config=SimpleNamespace(name="simulated"),
+        devices=dict.fromkeys(devices.split()),
+        RE=SimpleNamespace(md={}),
     )
     text = (DOCS / "tutorial" / "first-map.md").read_text("utf-8")
     assert _banner(session).strip() in text

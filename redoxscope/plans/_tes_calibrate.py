@@ -11,7 +11,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
 from ..contract import RIXS_RESERVED, as_name, as_number, check_metadata
-from ..data import load_lines
+from ..data import load_lines, mixture_lines
 from ._protocols import EnergyAxis, Spectrometer
 from ._rixs_point import event
 from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
@@ -54,7 +54,9 @@ def tes_calibrate(
     reference : str or None
         Position of the sample holder; None where the reference is in the beam already.
     lines : sequence of str, optional
-        Names of the lines in the reference (see `redoxscope.data.load_lines`).
+        Names of the lines or elements in the reference (see `redoxscope.data.load_lines`); a pixel
+        that lacks a strong one is refused. By default those of the known mixture that is called
+        like ``reference`` (see `redoxscope.data.mixture_lines`).
     md : mapping, optional
 
     Yields
@@ -84,14 +86,26 @@ def tes_calibrate(
         pixels=0,
         sample=reference,
     )
-    if isinstance(lines, str):
-        raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
-    if lines is not None and not isinstance(lines, Iterable):
-        raise ValueError(f"lines = {lines!r} must be a list of names, as ['O K']")
-    names = [as_name("lines", name, "O K") for name in (() if lines is None else lines)]
-    load_lines(names or None)  # refuses unknown names before anything moves
+    names = _line_names(lines, reference)
     user = check_metadata(md, RIXS_RESERVED)
     return explained(_calibrate(tes, mono, scan, names, user))
+
+
+def _line_names(lines: Sequence[str] | None, reference: str | None) -> list[str]:
+    """Names of the lines that the sample has; what is no list of known ones is refused."""
+    if lines is None and reference is None:
+        raise ValueError("reference = None needs lines = [...], the lines of what is in the beam")
+    if lines is None:
+        return [line.name for line in mixture_lines(str(reference)).lines]
+    if isinstance(lines, str):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as [{lines!r}]")
+    if not isinstance(lines, Iterable):
+        raise ValueError(f"lines = {lines!r} must be a list of names, as ['O K']")
+    names = [as_name("lines", name, "O K") for name in lines]
+    if not names:
+        raise ValueError("lines is empty; name the lines or elements of the reference")
+    load_lines(names)  # refuses unknown ones
+    return names
 
 
 def _calibrate(

@@ -11,6 +11,7 @@ import pytest
 from ophyd.utils import LimitError
 
 from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, PointStatus
+from redoxscope.data import mixture_lines
 from redoxscope.devices import BeamlineBusyError
 from redoxscope.plans import rixs_map, tes_calibrate, xes
 from redoxscope.plans._rixs_point import REPEATS
@@ -367,8 +368,24 @@ def test_lines_are_checked_before_the_calibration(tes, mono, lines, says):
         tes_calibrate(tes, mono, lines=lines)
 
 
-def test_lines_of_one_calibration_are_not_those_of_the_next(tes, mono):
-    assert ("set", "lines", []) in told(tes_calibrate(tes, mono, time=30.0))
+def test_lines_are_those_of_the_reference_unless_given(tes, mono):
+    of_reference = [line.name for line in mixture_lines("reference").lines]
+    assert ("set", "lines", of_reference) in told(tes_calibrate(tes, mono, time=30.0))
+    given = tes_calibrate(tes, mono, time=30.0, lines=["O K", "Fe La"])
+    assert ("set", "lines", ["O K", "Fe La"]) in told(given)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"reference": "pristine"}, "Name its lines or elements instead"),
+        ({"reference": None}, "reference = None needs lines"),
+        ({"lines": []}, "lines is empty"),
+    ],
+)
+def test_a_reference_whose_lines_nobody_knows_is_refused(tes, mono, options, says):
+    with pytest.raises(ValueError, match=says):
+        tes_calibrate(tes, mono, time=30.0, **options)
 
 
 def test_what_is_no_device_is_named(tes, mono):
