@@ -14,7 +14,7 @@ from ._monochromator import Monochromator
 from ._motor import Motor
 from ._watch import Held
 
-__all__ = ["Asked", "misplaced", "wrong_lengths"]
+__all__ = ["Asked", "energy_held", "misplaced", "wrong_lengths"]
 
 ENCODER_NOISE = 0.05
 """Distance (µm) by which an axis at rest may seem to move."""
@@ -74,12 +74,32 @@ class Asked:
     def held(self) -> list[Held]:
         """What has to hold in the image that begins now."""
         mono, focus = self._mono, self._focus
-        offset = float(mono.offset.get())
         energy = self._energy if mono.sent_to is None else mono.sent_to
-        target = energy - offset
         again = None if mono.sent_to is None else partial(mono.set, energy)
-        stop = partial(mono.stop, success=True)
-        held = [
+        held = energy_held(mono, energy, again, partial(mono.stop, success=True))
+        z = self._z if focus.sent_to is None else focus.sent_to
+        again = None if focus.sent_to is None else partial(focus.set, z)
+        held += _axis(focus, z, _tolerance(focus), again)
+        for motor, (position, tolerance) in self._pinned.items():
+            held += _axis(motor, position, tolerance, None)
+        return held
+
+
+def energy_held(
+    mono: Monochromator,
+    energy: float,
+    again: Callable[[], Status] | None = None,
+    stop: Callable[[], None] | None = None,
+) -> list[Held]:
+    """Monochromator and undulator stand at ``energy`` (true, eV), and its offset stays.
+
+    Of each the readback and the set point: a move that was just begun shows there first.
+    """
+    target = energy - float(mono.offset.get())
+    return [
+        Held(mono.name, mono.edge, str(mono.edge.get())),
+        Held(mono.name, mono.user_offset, float(mono.user_offset.get()), 0.0, "eV"),
+        *(
             Held(mono.name, signal, target, tolerance, "eV", again, stop)
             for signal, tolerance in (
                 (mono.readback, mono.tolerance),
@@ -87,15 +107,8 @@ class Asked:
                 (mono.epu_readback, mono.epu_tolerance),
                 (mono.epu_setpoint, mono.epu_tolerance),
             )
-        ]
-        own = float(mono.user_offset.get())
-        held.append(Held(mono.name, mono.user_offset, own, 0.0, "eV"))
-        z = self._z if focus.sent_to is None else focus.sent_to
-        again = None if focus.sent_to is None else partial(focus.set, z)
-        held += _axis(focus, z, _tolerance(focus), again)
-        for motor, (position, tolerance) in self._pinned.items():
-            held += _axis(motor, position, tolerance, None)
-        return held
+        ),
+    ]
 
 
 def _tolerance(motor: Motor) -> float:

@@ -1,18 +1,21 @@
-"""What must hold while lines are flown, and whether it did."""
+"""What must hold while something is measured, a line or a point, and whether it did."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ophyd import Signal
 from ophyd.status import Status
 
-from ._base import DeviceError, fail_when_lost
+from ._base import DeviceError, ask, fail_when_lost
 
-__all__ = ["Held", "Watch"]
+__all__ = ["Expected", "Held", "Watch"]
+
+CATCH_UP = 1.0
+"""Time (s) for the monitor of a value to bring what the server says already."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +28,28 @@ class Held:
         The device, for messages.
     signal : Signal
         Monitored.
-    target, tolerance : float
-        In ``unit``; a value farther from ``target`` than ``tolerance``, or NaN, is off.
+    target : float or str or None
+        In ``unit``; None where any value will do: then all that came are kept, see `Watch.came`.
+    tolerance : float
+        In ``unit``; a number farther from ``target`` than this, or NaN, is off.
     unit : str
     restore : callable, optional
         Asks for it again; the same one for values that one move brings back. Without it nothing
         brings it back: what somebody else moved on purpose is not for a scan to move again.
+    halt : callable, optional
+        Stops what ``restore`` began.
+    meaning : str
+        Of the target, where the number alone says little.
     """
 
     name: str
     signal: Signal
-    target: float
-    tolerance: float
-    unit: str
+    target: float | str | None
+    tolerance: float = 0.0
+    unit: str = ""
     restore: Callable[[], Status] | None = None
     halt: Callable[[], None] | None = None
-    """Stops what ``restore`` began."""
+    meaning: str = ""
 
     @property
     def where(self) -> str:
@@ -49,6 +58,12 @@ class Held:
 
     def off(self, value: Any) -> str:
         """What is wrong with a value, in words; empty when nothing is."""
+        if self.target is None:
+            return ""
+        if isinstance(self.target, str):
+            if str(value) == self.target:
+                return ""
+            return f"{self.where} is {value} where {self.target} was asked for"
         try:
             if abs(float(value) - self.target) <= self.tolerance:
                 return ""
@@ -56,38 +71,51 @@ class Held:
             pass  # no number: then it is not the one that was asked for
         unit = f" {self.unit}" if self.unit else ""
         shown = f"{value:.7g}" if isinstance(value, float) else f"{value}"
-        return (
-            f"{self.where} is {shown}{unit} where {self.target:.7g}{unit} was asked for "
-            f"(tolerance {self.tolerance:.3g}{unit})"
-        )
+        more = self.meaning or f"tolerance {self.tolerance:.3g}{unit}"
+        return f"{self.where} is {shown}{unit} where {self.target:.7g}{unit} was asked for ({more})"
+
+
+Expected = Mapping[Signal, Held]
+"""What `Watch.hold` was told, by signal: void when something else has to hold."""
 
 
 class Watch:
     """Listens to values that must hold, and remembers those that did not.
 
-    A value that goes away and comes back is noticed too: every monitor is compared.
+    A value that goes away and comes back is noticed too: every monitor is compared. Lines come
+    too fast to ask the servers about each, so they rest on the monitors (`expect`, `taken`); a
+    point asks at both ends as well (`hold`, `ask`), so that what no monitor brought is found.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: dict[Signal, Held] = {}
+        self._changed = threading.Condition()
+        self._held: Expected = {}
         self._off: dict[Signal, str] = {}
         self._seen: dict[Signal, str] = {}
+        self._last: dict[Signal, Any] = {}
+        self._came: dict[Signal, list[Any]] = {}
         self._known: set[Signal] = set()
 
-    def expect(self, held: Sequence[Held]) -> list[Held]:
-        """From now on these must hold; return those that do not. What was seen is forgotten.
-
-        One that seems off is asked for anew: its monitor may still be on its way.
-        """
-        with self._lock:
-            self._held = {one.signal: one for one in held}
-            self._off, self._seen = {}, {}
+    def hold(self, held: Sequence[Held]) -> Expected:
+        """From now on these must hold; what was seen is forgotten. It waits for nobody."""
+        with self._changed:
             new = [one.signal for one in held if one.signal not in self._known]
             self._known.update(new)
         for signal in new:
-            signal.subscribe(self._changed(signal), run=False)
-            fail_when_lost([signal], self._lost(signal))
+            signal.subscribe(self._listener(signal), run=True)
+            fail_when_lost([signal], self._loser(signal))
+        with self._changed:
+            self._held = expected = {one.signal: one for one in held}
+            self._off, self._seen = {}, {}
+            self._came = {one.signal: [] for one in held if one.target is None}
+        return expected
+
+    def expect(self, held: Sequence[Held]) -> list[Held]:
+        """As `hold`; return those that do not hold now.
+
+        One that seems off is asked for anew: its monitor may still be on its way.
+        """
+        self.hold(held)
         wrong: list[Held] = []
         for one in held:
             text = f"{one.where} is disconnected" if not one.signal.connected else ""
@@ -96,46 +124,106 @@ class Watch:
                 text = one.off(one.signal.get(use_monitor=False))
             if text:
                 wrong.append(one)
-                with self._lock:
+                with self._changed:
                     self._off[one.signal] = text
         return wrong
 
+    def ask(self, expected: Expected, *, anew: bool = False) -> dict[Signal, str]:
+        """Ask the servers for every value; what was off since `hold`, in words.
+
+        It waits until the monitors have brought what the servers say, and what came before it.
+
+        Parameters
+        ----------
+        expected : mapping
+            What `hold` returned; when something else has to hold by now, nothing is done.
+        anew : bool
+            What was seen before counts no more, for instance what a monitor still brought from
+            the time before.
+        """
+        answers = {signal: _answer(held) for signal, held in expected.items()}
+        right = [held for signal, held in expected.items() if not answers[signal][1]]
+        with self._changed:
+            if self._held is not expected:
+                return {}
+            self._changed.wait_for(
+                lambda: self._held is not expected or self._caught_up(right, anew), CATCH_UP
+            )
+            if self._held is not expected:
+                return {}
+            if anew:
+                self._seen = {}
+                self._came = {signal: [] for signal in self._came}
+            for signal, (value, text) in answers.items():
+                if text:
+                    self._seen.setdefault(signal, text)
+                elif signal in self._came:
+                    self._came[signal].append(value)
+            return dict(self._seen)
+
+    def came(self, signal: Signal) -> list[Any]:
+        """Every value of a signal without target since `hold`, in the order in which it came."""
+        with self._changed:
+            return list(self._came.get(signal, ()))
+
     def rest(self) -> None:
         """Nothing must hold any more."""
-        with self._lock:
-            self._held, self._off, self._seen = {}, {}, {}
+        with self._changed:
+            self._held, self._off, self._seen, self._came = {}, {}, {}, {}
+            self._changed.notify_all()
 
     def taken(self) -> list[str]:
         """What was off at any time since this was asked last, in words."""
-        with self._lock:
+        with self._changed:
             seen, self._seen = {**self._off, **self._seen}, {}
         return list(seen.values())
 
     def off(self) -> list[tuple[Held, str]]:
         """What is off now, and how."""
-        with self._lock:
+        with self._changed:
             return [(self._held[sig], text) for sig, text in self._off.items() if sig in self._held]
 
-    def _lost(self, signal: Signal) -> Callable[[DeviceError], None]:
+    def _caught_up(self, right: Sequence[Held], anew: bool) -> bool:
+        """Whether monitors that are right by now have said so, or were noticed to be off."""
+        return all(
+            one.signal not in self._last
+            or not one.off(self._last[one.signal])
+            or (not anew and one.signal in self._seen)
+            for one in right
+        )
+
+    def _loser(self, signal: Signal) -> Callable[[DeviceError], None]:
         def lost(error: DeviceError) -> None:
-            with self._lock:
+            with self._changed:
                 if signal in self._held:
                     self._off[signal] = str(error)
                     self._seen.setdefault(signal, str(error))
 
         return lost
 
-    def _changed(self, signal: Signal) -> Callable[..., None]:
+    def _listener(self, signal: Signal) -> Callable[..., None]:
         def changed(*, value: Any, **_: Any) -> None:
-            with self._lock:
+            with self._changed:
+                self._last[signal] = value
                 held = self._held.get(signal)
-                if held is None:
-                    return
-                text = held.off(value)
-                if text:
-                    self._off[signal] = text
-                    self._seen.setdefault(signal, text)
-                else:
-                    self._off.pop(signal, None)
+                if signal in self._came:
+                    self._came[signal].append(value)
+                if held is not None:
+                    text = held.off(value)
+                    if text:
+                        self._off[signal] = text
+                        self._seen.setdefault(signal, text)
+                    else:
+                        self._off.pop(signal, None)
+                self._changed.notify_all()
 
         return changed
+
+
+def _answer(held: Held) -> tuple[Any, str]:
+    """A value as its server has it, and what is wrong with it."""
+    try:
+        value = ask(held.signal)
+        return value, held.off(value)
+    except Exception as exc:  # whatever keeps it from being known makes it doubtful
+        return None, f"{held.where} cannot be asked: {exc or type(exc).__name__}"

@@ -328,7 +328,7 @@ def test_a_point_in_which_another_client_meddles_is_measured_again(session, run,
 def test_a_shutter_that_another_client_takes_stays_closed(session, run, puts):
     end = another_client(session, *puts)
     try:
-        with pytest.raises(RuntimeError, match="Shutter:.* was 0.*somebody else.*rather than open"):
+        with pytest.raises(RuntimeError, match="Shutter:.* is 0.*somebody else.*rather than open"):
             run(**LONG)
     finally:
         end()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ophyd.status import Status
 
 from ...contract import PointStatus
-from .._base import DeviceError, Move
+from .._asked import energy_held
+from .._base import DeviceError, Move, ask
 from .._shutter import ShutterMode
+from .._watch import Expected, Held, Watch
 from ._beam import BeamMemory
-from ._watch import Watch
 
 if TYPE_CHECKING:
     from ._device import TES
@@ -58,8 +58,8 @@ class PointConditions:
     def __init__(self, tes: TES):
         self._tes = tes
         self.name = f"{tes.name}_conditions"
-        self._watches: list[tuple[PointStatus, Watch]] = []
-        self._asked: Mapping[str, Any] = {}
+        self._watch = Watch()
+        self._point = _Point({}, (), {})
         self._beam = BeamMemory()
         self._verdict: Verdict | None = None
         self._at = 0.0
@@ -72,10 +72,8 @@ class PointConditions:
         self._beam = BeamMemory()
 
     def release(self) -> None:
-        """Watch nothing any more."""
-        watches, self._watches = self._watches, []
-        for _, watch in watches:
-            watch.release()
+        """Nothing must hold any more."""
+        self._watch.rest()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -95,15 +93,13 @@ class PointConditions:
         ophyd.status.Status
             Done when every value was asked for once.
         """
-        self.release()
-        self._verdict, self._asked = None, dict(asked)
-        watches = self._watches = list(self._wanted(asked))
-
-        def begin() -> None:
-            for _, watch in watches:
-                watch.begin()
-
-        return self._in_thread("asking what holds before a point", begin)
+        self._verdict = None
+        wanted = tuple(self._wanted(asked))
+        expected = self._watch.hold([held for _, held in wanted])
+        self._point = _Point(dict(asked), wanted, expected)
+        return self._in_thread(
+            "asking what holds before a point", lambda: self._watch.ask(expected, anew=True)
+        )
 
     def trigger(self) -> Status:
         """Judge the point that is over.
@@ -113,13 +109,13 @@ class PointConditions:
         ophyd.status.Status
             Done when every value was asked for again.
         """
-        watches, asked = self._watches, self._asked
+        point = self._point
 
         def judge() -> None:
-            verdict = self._judged(watches, asked)
-            if self._watches is watches:  # else it was begun anew meanwhile
-                self._watches = []
-                self._verdict, self._at = verdict, time.time()
+            seen = self._watch.ask(point.expected)
+            if self._point is point:  # else another was begun meanwhile
+                self._verdict, self._at = self._judged(point, seen), time.time()
+                self._watch.rest()
 
         return self._in_thread("asking what held during a point", judge)
 
@@ -138,56 +134,45 @@ class PointConditions:
 
     # -- what is wanted -------------------------------------------------------------------
 
-    def _wanted(self, asked: Mapping[str, Any]) -> list[tuple[PointStatus, Watch]]:
+    def _wanted(self, asked: Mapping[str, Any]) -> Iterator[tuple[PointStatus, Held]]:
         tes = self._tes
-        watches: list[tuple[PointStatus, Watch]] = []
-
-        def add(flag: PointStatus, signal: Any, wrong: Callable[[Any], str]) -> None:
-            watches.append((flag, Watch(signal, wrong)))
-
-        mono, energy = asked["mono"], float(asked["energy"])
-        offset = float(mono.offset.get())
-        add(PointStatus.ENERGY, mono.offset, _near(offset, 1e-9, "eV"))
-        for signal, tolerance in (
-            (mono.readback, mono.tolerance),
-            (mono.setpoint, mono.tolerance),
-            (mono.epu_readback, mono.epu_tolerance),
-            (mono.epu_setpoint, mono.epu_tolerance),
-        ):
-            add(PointStatus.ENERGY, signal, _near(energy - offset, tolerance, "eV"))
+        for held in energy_held(asked["mono"], float(asked["energy"])):
+            yield PointStatus.ENERGY, held
         if tes.holder is not None and asked["sample"] is not None:
             for signal in (tes.holder.readback, tes.holder.target):
-                add(PointStatus.SAMPLE, signal, _same(asked["sample"]))
+                yield PointStatus.SAMPLE, Held(tes.holder.name, signal, str(asked["sample"]))
         if tes.shutter is not None:
-            add(PointStatus.SHUTTER, tes.shutter.status, _number(1, "open"))
-            mode = int(ShutterMode.HOLD)
-            add(PointStatus.SHUTTER, tes.shutter.mode, _number(mode, "held open for this scan"))
+            wanted = [
+                (tes.shutter.status, 1, "open"),
+                (tes.shutter.mode, int(ShutterMode.HOLD), "held open for this scan"),
+            ]
             if tes.shutter.command.get() == 1:  # it may be one that goes back to 0 by itself
-                add(PointStatus.SHUTTER, tes.shutter.command, _number(1, "to open"))
+                wanted.append((tes.shutter.command, 1, "to open"))
+            for signal, value, meaning in wanted:
+                held = Held(tes.shutter.name, signal, value, meaning=meaning)
+                yield PointStatus.SHUTTER, held
         for counter in tes.counters:
             dwell = float(asked["dwell"])
-            add(PointStatus.COUNTER, counter.dwell, _near(dwell, 1e-5 * dwell, "s"))
+            yield PointStatus.COUNTER, Held(counter.name, counter.dwell, dwell, 1e-5 * dwell, "s")
         if tes.ring is not None:
-            add(PointStatus.BEAM, tes.ring.current, lambda _: "")
-        return watches
+            yield PointStatus.BEAM, Held(tes.ring.name, tes.ring.current, None)
 
     # -- what was -------------------------------------------------------------------------
 
-    def _judged(
-        self, watches: list[tuple[PointStatus, Watch]], asked: Mapping[str, Any]
-    ) -> Verdict:
+    def _judged(self, point: _Point, seen: Mapping[Any, str]) -> Verdict:
         tes, status, reasons, taken = self._tes, PointStatus.OK, [], ""
-        shutter, current = tes.shutter, None
-        for flag, watch in watches:
-            found = watch.end()
-            if flag is PointStatus.BEAM:
-                current = watch
-            if found:
+        for flag, held in point.wanted:
+            if found := seen.get(held.signal):
                 status |= flag
                 reasons.append(found)
-                if shutter is not None and watch.signal in (shutter.mode, shutter.command):
+                if tes.shutter is not None and held.signal in (
+                    tes.shutter.mode,
+                    tes.shutter.command,
+                ):
                     taken = taken or found
-        beam = [] if current is None else [self._beam.current(current.values)]
+        asked, beam = point.asked, []
+        if tes.ring is not None and tes.ring.current not in seen:
+            beam.append(self._beam.current(self._watch.came(tes.ring.current)))
         if tes.i0 is not None and not status & (PointStatus.COUNTER | PointStatus.ENERGY):
             beam.append(self._monitor(float(asked["energy"]), float(asked["dwell"])))
         for found in filter(None, beam):
@@ -201,7 +186,7 @@ class PointConditions:
     def _monitor(self, energy: float, dwell: float) -> str:
         counter = self._tes.i0.counts
         try:
-            counts = float(counter.get(use_monitor=False))
+            counts = float(ask(counter))
         except Exception as exc:  # whatever keeps it from being known makes the point doubtful
             return f"{counter.name} cannot be asked: {exc or type(exc).__name__}"
         return self._beam.monitor(energy, counts, dwell)
@@ -231,20 +216,9 @@ class PointConditions:
         return {}
 
 
-def _near(target: float, tolerance: float, unit: str) -> Callable[[Any], str]:
-    def wrong(value: Any) -> str:
-        if math.isfinite(value) and abs(value - target) <= tolerance:
-            return ""
-        return f"was {value:.7g} {unit}, asked for was {target:.7g} {unit}"
+class _Point(NamedTuple):
+    """What was asked for one point."""
 
-    return wrong
-
-
-def _same(sample: str) -> Callable[[Any], str]:
-    return lambda value: "" if str(value) == sample else f"was {value}, asked for was {sample}"
-
-
-def _number(wanted: int, meaning: str) -> Callable[[Any], str]:
-    return lambda value: (
-        "" if int(value) == wanted else f"was {int(value)}, not {wanted} ({meaning})"
-    )
+    asked: Mapping[str, Any]
+    wanted: Sequence[tuple[PointStatus, Held]]
+    expected: Expected
