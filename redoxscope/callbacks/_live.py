@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
@@ -51,7 +52,7 @@ class Reader(Protocol[S_co]):
 R = TypeVar("R", bound=Reader)
 
 
-class LiveCallback(Generic[R, S]):
+class LiveCallback(ABC, Generic[R, S]):
     """Reads runs on a thread of its own; a subclass says which runs and with what reader.
 
     On the RunEngine's thread a document is only put into a queue. A worker thread takes what
@@ -106,13 +107,13 @@ class LiveCallback(Generic[R, S]):
 
     # -- for the subclass ----------------------------------------------------------------------
 
+    @abstractmethod
     def _accepts(self, start: Doc) -> bool:
         """Whether a start document opens a run to be read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _open(self, start: Doc) -> R | None:
         """Make the reader of a run; None if there is nothing to be made of it."""
-        raise NotImplementedError
 
     def _other(self, message: Message) -> Iterable[float]:
         """Take what is in the queue and is no document of a run being read; times as in take."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from ophyd.status import Status
 from ..contract import Raster
 from ._base import DeviceError, Move, done, logged, published, settle
 from ._lines import LineJoiner
+from ._record import Row
 from ._scanner_pvs import PARAMETERS, ScannerPVs
 from ._shutter import Shutter, ShutterMode
 from ._steps import Steps, run_steps
@@ -31,9 +33,6 @@ OUTAGES = 3
 
 ANSWER = 0.5
 """Time (s) for a halt of a controller that answers; beyond it there was an outage."""
-
-PAUSE_TIMEOUT = 2.0
-"""Time (s) within which the RunEngine pauses the scanner after it has stopped the shutter."""
 
 
 class Flight(ScannerPVs):
@@ -58,6 +57,8 @@ class Flight(ScannerPVs):
         self._waiter: Status | None = None
         self._error: Exception | None = None
         self._next = 0
+        self._ready: deque[Row] = deque()
+        self._tried: dict[int, int] = {}
         self._outages: dict[int, int] = {}
         self._image_open = False  # between kickoff and complete
         self._mine = False  # this client had it fly, and has not seen it at rest since
@@ -261,45 +262,6 @@ class Flight(ScannerPVs):
             own.append(Held(self._shutter.name, self._shutter.mode, mode, 0.0, ""))
         return [*held, *own]
 
-    # -- the shutter, as it reports itself --------------------------------------------------
-
-    def _blade_moved(self, *, value: Any, **_: Any) -> None:
-        with self._locked():
-            if not self._armed:
-                return
-            self._closed = self._closed or (self._opened and not value)
-            self._opened = self._opened or bool(value)
-
-    def _shutter_trouble(self) -> str:
-        """Why a line that was just flown had no light, as far as the shutter says so."""
-        if self._shutter is None:
-            return ""
-        status, last = (
-            self._shutter.status,
-            self._raster is None or self._next == self._raster.ny - 1,
-        )
-        if self._closed and not last:  # after the last line it closes
-            self._closed = False
-            return f"{self._shutter.name} ({status.pvname}) was closed within it"
-        if not self._opened and not last:
-            self._opened = bool(status.get()) or bool(status.get(use_monitor=False))
-            if not self._opened:
-                return f"{self._shutter.name} ({status.pvname}) says that it is closed"
-        return ""
-
-    def _shut_by_us(self) -> None:
-        """The shutter was closed from here: a pause comes next, or the image ends."""
-        self._disarm()
-        flight = self._flight
-
-        def no_pause_came() -> None:
-            if flight == self._flight and self._shutter is not None:
-                name = self._shutter.name
-                text = f"{self.name}, line {self._next}: {name} was closed within the image"
-                self._fail_image(DeviceError(text))
-
-        call_later(PAUSE_TIMEOUT, no_pause_came)
-
     # -- what goes wrong --------------------------------------------------------------------
 
     def _lost(self, error: DeviceError) -> None:
@@ -353,10 +315,33 @@ class Flight(ScannerPVs):
             self._due.append(lambda: settle(waiter, error))
 
     def _has_news(self) -> bool:
-        raise NotImplementedError
+        """Whether a line is ready, or none is left to come."""
+        return bool(self._ready) or (self._raster is not None and self._next >= self._raster.ny)
 
     def _late(self) -> None:
-        raise NotImplementedError
+        """Callback of the watchdog: a line should have ended by now."""
+        with self._locked():
+            if not self._armed or not self._watchdog.late or self._raster is None:
+                return
+            line, retries = self._next, self._raster.retries
+            text = (
+                f"{self.name}: line {line} did not end within {self.line_timeout():.3g} s "
+                f"(its live time is {self._raster.line_time:.3g} s); "
+                f"no new value of {self.index.pvname}"
+            )
+
+            def verdict(seconds: float) -> None:
+                if seconds > ANSWER:  # it was not this line: nothing was answered
+                    self._count_outage(line, f"no answer for {seconds:.1f} s")
+                    return
+                with self._locked():
+                    tried = self._tried.get(line, 0)
+                    self._tried[line] = tried + 1
+                if tried >= retries:
+                    raise DeviceError(text)
+                log.warning("%s; flown again", text)
+
+            self._fly_again(line, verdict=verdict)
 
     def _stuck(self) -> None:
         """Callback of the last watchdog: neither a line nor an error, for far too long."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import Any
 
 from ..contract import LineStatus
 from ._asked import misplaced, wrong_lengths
 from ._base import DeviceError
 from ._beam import BEAM_POLL, Beam, BeamKeeper
-from ._flight import ANSWER, Flight
+from ._flight import Flight
 from ._lines import Parts
-from ._record import LineRecord, Row
+from ._record import LineRecord
 from ._scanner_pvs import ScannerState
+from ._timers import call_later
 
 __all__ = ["JudgedFlight"]
 
 log = logging.getLogger("redoxscope.scanner")
+
+PAUSE_TIMEOUT = 2.0
+"""Time (s) within which the RunEngine pauses the scanner after it has stopped the shutter."""
 
 
 class JudgedFlight(Flight):
@@ -26,9 +29,7 @@ class JudgedFlight(Flight):
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
         self._record: LineRecord | None = None
-        self._ready: deque[Row] = deque()
         self._origin: tuple[float, float] | None = None
-        self._tried: dict[int, int] = {}
         self._beam = BeamKeeper(name)
 
     # -- a line has come --------------------------------------------------------------------
@@ -142,27 +143,41 @@ class JudgedFlight(Flight):
         except Exception as exc:
             self._fail_image(exc)
 
-    def _late(self) -> None:
-        """Callback of the watchdog: a line should have ended by now."""
+    # -- the shutter, as it reports itself --------------------------------------------------
+
+    def _blade_moved(self, *, value: Any, **_: Any) -> None:
         with self._locked():
-            if not self._armed or not self._watchdog.late or self._raster is None:
+            if not self._armed:
                 return
-            line, retries = self._next, self._raster.retries
-            text = (
-                f"{self.name}: line {line} did not end within {self.line_timeout():.3g} s "
-                f"(its live time is {self._raster.line_time:.3g} s); "
-                f"no new value of {self.index.pvname}"
-            )
+            self._closed = self._closed or (self._opened and not value)
+            self._opened = self._opened or bool(value)
 
-            def verdict(seconds: float) -> None:
-                if seconds > ANSWER:  # it was not this line: nothing was answered
-                    self._count_outage(line, f"no answer for {seconds:.1f} s")
-                    return
-                with self._locked():
-                    tried = self._tried.get(line, 0)
-                    self._tried[line] = tried + 1
-                if tried >= retries:
-                    raise DeviceError(text)
-                log.warning("%s; flown again", text)
+    def _shutter_trouble(self) -> str:
+        """Why a line that was just flown had no light, as far as the shutter says so."""
+        if self._shutter is None:
+            return ""
+        status, last = (
+            self._shutter.status,
+            self._raster is None or self._next == self._raster.ny - 1,
+        )
+        if self._closed and not last:  # after the last line it closes
+            self._closed = False
+            return f"{self._shutter.name} ({status.pvname}) was closed within it"
+        if not self._opened and not last:
+            self._opened = bool(status.get()) or bool(status.get(use_monitor=False))
+            if not self._opened:
+                return f"{self._shutter.name} ({status.pvname}) says that it is closed"
+        return ""
 
-            self._fly_again(line, verdict=verdict)
+    def _shut_by_us(self) -> None:
+        """The shutter was closed from here: a pause comes next, or the image ends."""
+        self._disarm()
+        flight = self._flight
+
+        def no_pause_came() -> None:
+            if flight == self._flight and self._shutter is not None:
+                name = self._shutter.name
+                text = f"{self.name}, line {self._next}: {name} was closed within the image"
+                self._fail_image(DeviceError(text))
+
+        call_later(PAUSE_TIMEOUT, no_pause_came)

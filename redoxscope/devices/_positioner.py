@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ def common_limits(*limits: tuple[Any, Any]) -> tuple[float, float]:
     return float(max(low for low, _ in limits)), float(min(high for _, high in limits))
 
 
-class Positioner:
+class Positioner(ABC):
     """What bluesky, its magics and a user at the prompt expect of what can be moved.
 
     A class that uses it has ``set``, ``stop``, ``position`` and ``limits``.
@@ -87,14 +88,14 @@ class Positioner:
     stop: Callable[..., None]
 
     @property
+    @abstractmethod
     def limits(self) -> tuple[float, float]:
         """Lowest and highest position; NaN where nothing may be moved."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def position(self) -> float:
         """Where it is."""
-        raise NotImplementedError
 
     @property
     def low_limit(self) -> float:

@@ -283,6 +283,3 @@ class RasterScanner(JudgedFlight):
         self._disarm()
         self._patience.rest()
         self._watch.rest()
-
-    def _has_news(self) -> bool:
-        return bool(self._ready) or (self._raster is not None and self._next >= self._raster.ny)

@@ -309,7 +309,7 @@ def test_a_line_that_hangs_is_flown_again_once(flying):
 
 def test_silence_does_not_count_as_a_try(monkeypatch):
     world = World(raster=Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01, retries=0))
-    monkeypatch.setattr("redoxscope.devices._judged.ANSWER", -1.0)  # any answer was late
+    monkeypatch.setattr("redoxscope.devices._flight.ANSWER", -1.0)  # any answer was late
     world.fly()
     world.scanner._watchdog.feed(0.0)
     world.told("halt", 0)
