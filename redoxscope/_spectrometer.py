@@ -20,6 +20,10 @@ __all__ = ["CalibrationStore", "WindowStore", "connect_tes", "disconnect_tes"]
 
 log = logging.getLogger("redoxscope.session")
 
+SIMULATED_LIMIT = 60.0
+"""``tes.time_limit`` (s) of a simulated server: it draws every photon, and on a busy machine
+falls behind the speed that it was asked for."""
+
 
 def connect_tes(config: BeamlineConfig, stxm: STXM, *, photons: Path, timeout: float) -> TES:
     """Connect to the spectrometer of a beamline, and to the holder in front of it.
@@ -44,6 +48,8 @@ def connect_tes(config: BeamlineConfig, stxm: STXM, *, photons: Path, timeout: f
     tes, holder = make_tes(config), make_holder(config)
     tes.attach(shutter=stxm.shutter, i0=getattr(stxm, "i0", None), ring=stxm.ring, holder=holder)
     tes.photon_directory.put(str(photons))
+    if config.simulated:
+        tes.time_limit.put(SIMULATED_LIMIT)
     try:
         if holder is not None:
             connect(holder, timeout)

@@ -38,6 +38,10 @@ def pytest_configure(config):
         path.mkdir()
         os.environ[name] = str(path)
     os.environ["MPLBACKEND"] = "Agg"
+    # Whichever test comes first, libca reads where to look for the simulation before it is used.
+    from redoxscope.sim._process import point_client
+
+    point_client()
 
 
 @pytest.fixture(scope="session")

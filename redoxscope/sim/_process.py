@@ -13,7 +13,7 @@ from ._dastard_process import SimulatedDastard
 from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
-__all__ = ["Simulation", "client_environment"]
+__all__ = ["Simulation", "client_environment", "point_client"]
 
 _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
@@ -60,16 +60,28 @@ def _check_unused() -> None:
         )
 
 
+def point_client() -> None:
+    """Point libca of this process at the ports of its simulations; again is no error.
+
+    Raises
+    ------
+    SimulationError
+        It is in use already.
+    """
+    if _ports:
+        return
+    _check_unused()
+    while len(_ports) < _PORTS_PER_PROCESS:
+        port = free_port()
+        if port not in _ports:
+            _ports.append(port)
+    os.environ.update(_with_the_users(client_environment(_ports)))
+    os.environ["EPICS_CA_REPEATER_PORT"] = str(answer_repeater_requests())
+
+
 def _take_port() -> int:
-    """Next port of this process; the first call points libca at all of them."""
-    if not _ports:
-        _check_unused()
-        while len(_ports) < _PORTS_PER_PROCESS:
-            port = free_port()
-            if port not in _ports:
-                _ports.append(port)
-        os.environ.update(_with_the_users(client_environment(_ports)))
-        os.environ["EPICS_CA_REPEATER_PORT"] = str(answer_repeater_requests())
+    """Next port of this process."""
+    point_client()
     for port in _ports:
         if port not in _running:
             _running.add(port)

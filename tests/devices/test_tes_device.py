@@ -354,7 +354,7 @@ def test_late_photons_are_counted_but_change_no_event(tes, fault, RE, docs):
 
 def test_lateness_waits_for_them(tes, fault):
     fault("late 0.2 0.5")
-    tes.lateness.put(1.5)
+    tes.lateness.put(15.0)  # 1.5 s of real time, for a server that falls behind
     points, total = one_run(tes, 3)
     assert total["tes_total_late"] == 0
     assert [p["tes_late"] for p in points] == [0, 0, 0]
@@ -400,8 +400,8 @@ def test_a_silent_server_fails_the_point(tes, server, fault):
 
 
 def test_a_slow_server_is_named(tes, server, fault):
-    fault("rpc_slow 2")
-    tes.time_limit.put(0.5)
+    fault("rpc_slow 6")
+    tes.time_limit.put(2.0)
     with pytest.raises(DastardError, match=rf"{server.base}: SourceControl.*not answered"):
         tes.stage().wait(WAIT)
     fault("clear")
