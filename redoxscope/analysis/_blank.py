@@ -106,7 +106,7 @@ def find_blank(log_transmission: ArrayLike, noise: float) -> Blank:
     n_seen = int(seen.sum())
     least = max(MIN_PIXELS, int(np.ceil(MIN_SHARE * n_seen)))
     if n_seen < 2 * MIN_PIXELS:
-        return _none(image.shape, f"only {n_seen} pixels seen, {2 * MIN_PIXELS} needed")
+        return _none(image.shape, f"{2 * MIN_PIXELS} pixels needed, {n_seen} seen")
 
     lines = int(seen.any(axis=1).sum())
     if noise > 0.002:

@@ -74,6 +74,19 @@ class OxidationResult:
     ln_i0_sigma: Array
     blank: NDArray[np.bool_] | None
 
+    def __repr__(self) -> str:
+        ny, nx = self.fraction.shape
+        return f"<OxidationResult of {nx} x {ny} pixels: {self.in_words()}>"
+
+    def in_words(self) -> str:
+        """What the mask holds, in one line."""
+        if not self.n_mask:
+            return "no pixel in the mask"
+        return (
+            f"fraction {self.mean:.3f} (spread {self.std:.3f}) over {self.n_mask} pixels, "
+            f"median σ {self.sigma_median:.3f}"
+        )
+
     @property
     def n_mask(self) -> int:
         """Number of pixels in the mask."""
@@ -127,3 +140,9 @@ class RegionSpectrum:
     fraction_sigma: float
     chi2: float
     n_pixels: int
+
+    def __repr__(self) -> str:
+        return (
+            f"<RegionSpectrum of {self.n_pixels} pixels at {len(self.index)} energies: fraction "
+            f"{self.fraction:.3f}, σ {self.fraction_sigma:.3f}, reduced χ² {self.chi2:.3g}>"
+        )

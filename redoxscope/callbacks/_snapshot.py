@@ -62,6 +62,10 @@ class Frame:
     od: NDArray[np.float32]
     relative: bool = False
 
+    def __repr__(self) -> str:
+        ny, nx = self.counts.shape
+        return f"<Frame {self.index} of {nx} x {ny} pixels at {self.energy:.2f} eV>"
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -121,6 +125,12 @@ class Snapshot:
     finished: bool = False
     title: str = ""
     frame: Frame | None = None
+
+    def __repr__(self) -> str:
+        found = f"{self.names[0]} {self.result.in_words()}" if self.names else "images only, no map"
+        said = f"; {self.message}" if self.message else ""
+        lines = f"{self.lines_done} of {self.lines_total} lines"
+        return f"<Snapshot {self.title}: {lines}; {found}{said}>"
 
     @property
     def has_map(self) -> bool:

@@ -153,6 +153,7 @@ def shell(
         config = Config()
         config.TerminalInteractiveShell.banner2 = _banner(session)
         config.InteractiveShell.xmode = "Minimal"
+        config.InteractiveShellApp.extra_extensions = ["redoxscope.cli._magics"]
         start_ipython(argv=[], user_ns=session.namespace(), config=config)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,14 @@ def test_picture(snapshot, tmp_path):
     assert (image.mask == ~snapshot.result.mask).all()
     draw(figure, snapshot)  # again on the same figure
     assert len(figure.axes) == len(axes)
+
+
+def test_what_the_prompt_shows_of_a_map_is_a_line(snapshot):
+    for part in (snapshot, snapshot.result, snapshot.spectrum, snapshot.frame):
+        assert len(repr(part)) < 400
+        assert "array" not in repr(part)
+    assert f"{snapshot.result.mean:.3f}" in repr(snapshot)
+    assert "no map" in repr(replace(snapshot, names=()))
 
 
 def words(figure) -> str:

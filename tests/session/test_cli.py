@@ -64,3 +64,20 @@ def test_an_installation_is_not_shadowed_by_a_folder_of_its_name():
 
     project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())
     assert project["tool"]["setuptools"]["package-dir"] == {"": "."}
+
+
+def test_the_shell_has_the_magics_of_the_step_scans_page(capsys):
+    from bluesky import RunEngine
+    from IPython.core.interactiveshell import InteractiveShell
+    from ophyd.sim import SynAxis
+    from traitlets.config import Config
+
+    axis = SynAxis(name="axis", labels={"motors"})
+    config = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell(config=config, user_ns={"RE": RunEngine({}), "axis": axis})
+    shell.extension_manager.load_extension("redoxscope.cli._magics")
+    shell.run_line_magic("mov", "axis 3")
+    assert axis.position == 3
+    shell.run_line_magic("wa", "motors")
+    assert "axis" in capsys.readouterr().out
+    assert shell.find_line_magic("ct") is None
