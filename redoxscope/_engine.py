@@ -67,8 +67,8 @@ class _Awake(DefaultDuringTask):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not what whoever called the RunEngine is told by an exception, or asked for himself."""
-    return record.msg != "Run aborted"
+    """Not what the caller is told by an exception or asked for himself; nor of bluesky's traces."""
+    return record.msg not in ("Run aborted", "No open traces left to close!")
 
 
 def make_engine(md: Any, **options: Any) -> RunEngine:

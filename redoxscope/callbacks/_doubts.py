@@ -320,6 +320,6 @@ def _pixels(result: OxidationResult, final: bool) -> Iterator[Doubt]:
         yield Doubt(
             "mask",
             0,
-            "No pixel is thick enough to show a fraction: nowhere does the thickness exceed five "
-            "times its σ and min_thickness.",
+            "No pixel shows a fraction: nowhere does the thickness exceed five times its σ and "
+            "min_thickness (too little material, or too few energies on the edge).",
         )

@@ -54,6 +54,10 @@ class PixelHealth:
     reason: tuple[str, ...]
     photons: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        used, photons = int(self.usable.sum()), int(self.photons.sum())
+        return f"<PixelHealth: {used} of {len(self)} pixels used, {photons} photons seen live>"
+
     def __len__(self) -> int:
         return len(self.channel)
 

@@ -142,16 +142,22 @@ class LineCounter(BeamlineDevice):
             if is_open:
                 raise DeviceError(
                     f"{self.name}: a dark count is asked for, but {where} is open: close it, or "
-                    f"set {self.name}.dark to False"
+                    f"set {_typed(self)}.dark to False"
                 )
         elif not is_open:
             raise DeviceError(
                 f"{self.name}: {where} is closed, so it would count no light. Open it for the "
-                f"plan, RE(with_beam(plan, {shutter.name})), or set {self.name}.dark to True for "
-                "a dark count"
+                f"plan, RE(with_beam(plan, {_typed(shutter)})), or set {_typed(self)}.dark to True "
+                "for a dark count"
             )
         elif int(ask(shutter.mode)) == ShutterMode.HOLD:
             shutter.check_open_time(dwell, f"a point of {self.name}")
+
+
+def _typed(device: BeamlineDevice) -> str:
+    """What a user types for a device: ``stxm.shutter``, not the name in the documents."""
+    root = device.root
+    return root.name if root is device else f"{root.name}.{device.dotted_name}"
 
 
 class RingCurrent(BeamlineDevice):

@@ -12,6 +12,8 @@ from ophyd.signal import DerivedSignal
 from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
+from ..contract import suggestion
+from ..data import EDGES
 from ._base import (
     SETTLE_TIMEOUT,
     BeamlineDevice,
@@ -68,6 +70,9 @@ class _Offset(Signal):
 def _edge(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be the name of an edge, or empty")
+    if value and value not in EDGES and f"{value}3" not in EDGES:
+        known = ", ".join(EDGES)
+        raise ValueError(f"is none of {known}, nor empty{suggestion(value, EDGES)}")
     return value
 
 

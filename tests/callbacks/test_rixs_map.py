@@ -62,6 +62,9 @@ def test_live_equals_batch(live, page):
     assert list(snapshot.yields) == ["TFY", "PFY", "sPFY"]
     assert list(snapshot.spectra) == ["XES_530p5_531p5"]
     same(snapshot, rixs_from_run(run.documents(page=not page)))
+    shown = [snapshot, snapshot.result, snapshot.pixels, *snapshot.yields.values()]
+    for part in (*shown, *snapshot.spectra.values()):
+        assert len(repr(part)) < 300 and "array" not in repr(part)
 
 
 def test_truth_is_recovered(live):

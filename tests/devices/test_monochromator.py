@@ -142,6 +142,14 @@ def test_a_readback_that_lags_is_waited_for(mono):
     mono.set(641.0).wait(timeout=5)
 
 
+@pytest.mark.parametrize("edge", ["Mn", "mn l3", "Mn L4", " "])
+def test_an_edge_that_nobody_knows_is_refused(mono, edge):
+    with pytest.raises(ValueError, match=f"edge = '{edge}': is none of Mn L3, "):
+        mono.edge.put(edge)
+    for known in ("Mn L", "Mn L3", "O K", ""):
+        mono.edge.put(known)
+
+
 def test_limits_are_those_of_the_true_energy(mono, energy):
     assert mono.limits == (250.0, 1500.0) == (mono.low_limit, mono.high_limit)
     mono.edge.put("Mn L3")

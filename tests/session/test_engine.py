@@ -20,6 +20,12 @@ def engine():
     close_engine(made)
 
 
+def test_it_says_nothing_of_bluesky_s_traces(engine, caplog):
+    engine.log.warning("No open traces left to close!")
+    engine.log.warning("something else")
+    assert [record.message for record in caplog.records] == ["something else"]
+
+
 class Plan:
     """A plan that goes on for ever, with a clean-up."""
 

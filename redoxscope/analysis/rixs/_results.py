@@ -40,6 +40,10 @@ class RixsMapResult:
     counts: NDArray[np.int64]
     coverage: Array
 
+    def __repr__(self) -> str:
+        n_e, n_b = self.rate.shape
+        return f"<RixsMapResult {n_e} energies x {n_b} bins, {self.counts.sum()} photons>"
+
 
 @dataclass(frozen=True)
 class Yield:
@@ -105,3 +109,9 @@ class EmissionSpectrum:
     sigma: Array
     counts: NDArray[np.int64]
     coverage: Array
+
+    def __repr__(self) -> str:
+        return (
+            f"<EmissionSpectrum {self.window}: {len(self.excitations)} excitations, "
+            f"{self.counts.sum()} photons>"
+        )
