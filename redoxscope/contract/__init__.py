@@ -13,6 +13,7 @@ from ._inputs import (
     axis_problem,
     is_number,
     nearest,
+    plain_number,
     suggestion,
 )
 from ._rixs import (
@@ -76,6 +77,7 @@ __all__ = [
     "line_of",
     "nearest",
     "point_of",
+    "plain_number",
     "suggestion",
     "validate_rixs_run",
     "validate_run",

@@ -27,6 +27,7 @@ __all__ = [
     "axis_problem",
     "is_number",
     "nearest",
+    "plain_number",
     "suggestion",
 ]
 
@@ -36,7 +37,28 @@ MAX_VALUES = 100_000
 
 def is_number(value: Any) -> bool:
     """Whether it is one real number, NaN and infinity included."""
-    return _plain(value) is not None
+    return plain_number(value) is not None
+
+
+def plain_number(value: Any) -> float | None:
+    """The float that it is, infinite where it is too large; None where it is no single number."""
+    if isinstance(value, (bool, np.bool_, np.timedelta64)) or _has_unit(value):
+        return None
+    if hasattr(type(value), "__array__") and not isinstance(value, np.generic):
+        if np.ma.is_masked(value):
+            return None
+        value = np.asarray(value)  # one value of a dataset, too
+        if value.size != 1 or value.dtype.kind not in "iuf":
+            return None
+        value = value.item()
+    elif not isinstance(value, (Real, Decimal)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
+    except ValueError:  # Decimal("sNaN")
+        return math.nan
 
 
 def as_number(
@@ -70,7 +92,7 @@ def as_number(
         Names what was given, limit and unit.
     """
     unit = unit and f" {unit}"
-    number = _plain(value)
+    number = plain_number(value)
     if number is None:
         raise ValueError(f"{name} = {_shown(value)} must be one number{unit and f' in{unit}'}")
     wanted = []
@@ -111,7 +133,7 @@ def as_whole(
     ValueError
         Names what was given and the limits.
     """
-    number = _plain(value)
+    number = plain_number(value)
     whole: int | None = None
     if number is not None and math.isfinite(number) and number == math.floor(number):
         whole = int(value) if isinstance(value, Integral) else int(number)
@@ -222,27 +244,6 @@ def suggestion(name: object, known: Iterable[str]) -> str:
 
 def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
-
-
-def _plain(value: Any) -> float | None:
-    """The float that it is; None where it is no single real number."""
-    if isinstance(value, (bool, np.bool_, np.timedelta64)) or _has_unit(value):
-        return None
-    if hasattr(type(value), "__array__") and not isinstance(value, np.generic):
-        if np.ma.is_masked(value):
-            return None
-        value = np.asarray(value)  # one value of a dataset, too
-        if value.size != 1 or value.dtype.kind not in "iuf":
-            return None
-        value = value.item()
-    elif not isinstance(value, (Real, Decimal)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if value > 0 else -math.inf
-    except ValueError:  # Decimal("sNaN")
-        return math.nan
 
 
 def _items(values: Any, most: int) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""What counts as a number."""
+"""Checks of what is set, by the contract's rule of what a number is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import is_number
+from ..contract import plain_number
 
 __all__ = ["finite", "flag", "number", "positive", "seconds", "zero_or_more"]
 
@@ -28,16 +28,10 @@ def number(name: str, value: Any, unit: str = "") -> float:
 
 
 def _plain(value: Any) -> float:
-    if isinstance(value, np.ndarray):
-        if value.size != 1:
-            raise ValueError(f"one number is needed, this has {value.size}")
-        value = value.reshape(())[()]
-    if not is_number(value):
-        raise ValueError("is not a number")
-    try:
-        return float(value)
-    except OverflowError as exc:
-        raise ValueError("is too large") from exc
+    plain = plain_number(value)
+    if plain is None:
+        raise ValueError("is not one number")
+    return plain
 
 
 def finite(value: Any) -> float:
@@ -49,16 +43,16 @@ def finite(value: Any) -> float:
 
 def positive(value: Any) -> float:
     """Check of a `Setting`: a finite number above 0."""
-    if not finite(value) > 0:
+    if not (got := finite(value)) > 0:
         raise ValueError("must be greater than 0")
-    return finite(value)
+    return got
 
 
 def zero_or_more(value: Any) -> float:
     """Check of a `Setting`: a finite number, 0 or above."""
-    if not finite(value) >= 0:
+    if not (got := finite(value)) >= 0:
         raise ValueError("must not be negative")
-    return finite(value)
+    return got
 
 
 def flag(value: Any) -> bool:

@@ -26,7 +26,7 @@ def test_then_runs_one_after_the_other():
     first.set_finished()
     assert not whole.done
     second.set_finished()
-    whole.wait(timeout=1)
+    whole.wait(timeout=20)
 
 
 @pytest.mark.parametrize("whole", [
@@ -37,7 +37,7 @@ def test_then_runs_one_after_the_other():
 ])  # fmt: skip
 def test_a_failure_keeps_its_cause(whole):
     with pytest.raises(DeviceError, match="stage"):
-        whole().wait(timeout=1)
+        whole().wait(timeout=20)
 
 
 def test_an_action_that_raises_fails_the_status():
@@ -45,14 +45,14 @@ def test_an_action_that_raises_fails_the_status():
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        then(done(), action).wait(timeout=1)
+        then(done(), action).wait(timeout=20)
 
 
 @pytest.mark.parametrize("whole", [lambda s: then(s, done), lambda s: both(s, done())])
 def test_a_time_out_ends_what_waits_for_it(whole):
     """ophyd lets nobody pass on its StatusTimeoutError: this once hung for ever."""
     with pytest.raises(DeviceError, match="timeout"):
-        whole(Status(timeout=0.01)).wait(timeout=2)
+        whole(Status(timeout=0.01)).wait(timeout=20)
 
 
 def test_both_waits_for_both():
@@ -61,56 +61,59 @@ def test_both_waits_for_both():
     second.set_finished()
     assert not whole.done
     first.set_finished()
-    whole.wait(timeout=1)
+    whole.wait(timeout=20)
 
 
 def test_a_move_ends_once():
     move = Move("stage (X) going to 1 um", 10)
     move.end()
     move.end(DeviceError("late"))
-    move.wait(timeout=1)
+    move.wait(timeout=20)
 
 
 def test_time_limits_come_in_order_and_survive_an_error():
     seen, last = [], threading.Event()
-    call_later(0.03, lambda: (seen.append(3), last.set()))
-    call_later(0.02, lambda: seen.append(2))
-    call_later(0.01, lambda: 1 / 0)
-    call_later(0.015, lambda: seen.append("never")).cancel()
-    assert last.wait(2) and seen == [2, 3]
+    with _timers._changed:  # nothing is due before all is asked for
+        call_later(0.03, lambda: (seen.append(3), last.set()))
+        call_later(0.02, lambda: seen.append(2))
+        call_later(0.01, lambda: 1 / 0)
+        call_later(0.015, lambda: seen.append("never")).cancel()
+    assert last.wait(20) and seen == [2, 3]
 
 
 def test_a_step_that_raises_ends_the_move():
     move = Move("stage (X) going to 1 um", 10)
     move.attempt(lambda: 1 / 0)
     with pytest.raises(DeviceError, match=r"stage \(X\) going to 1 um: division by zero"):
-        move.wait(timeout=1)
+        move.wait(timeout=20)
 
 
 def test_watchdog_is_put_off_by_feeding():
     late = threading.Event()
     dog = Watchdog(late.set)
-    dog.feed(0.02)
-    dog.feed(30.0)
+    with _timers._changed:  # the first timer is not due before it is put off
+        dog.feed(0.02)
+        dog.feed(3600.0)
     assert not late.wait(0.1)
     dog.rest()
     dog.feed(0.01)
-    assert late.wait(2) and dog.late
+    assert late.wait(20) and dog.late
 
 
 def test_watchdog_may_be_fed_with_less():
     late = threading.Event()
     dog = Watchdog(late.set)
-    dog.feed(30.0)
+    dog.feed(3600.0)
     dog.feed(0.01)
-    assert late.wait(2)
+    assert late.wait(20)
 
 
 def test_watchdog_rests():
     late = threading.Event()
     dog = Watchdog(late.set)
-    dog.feed(0.01)
-    dog.rest()
+    with _timers._changed:
+        dog.feed(0.01)
+        dog.rest()
     assert not late.wait(0.05) and not dog.late
 
 
@@ -124,7 +127,7 @@ def kept():
 @pytest.mark.parametrize(
     "seconds",
     [np.float32(30), np.float64(30), np.int64(30), np.array(30.0), np.array([30.0]), 1e300,
-     10**30, math.inf, -1, -1e300, -math.inf],
+     10**30, 10**400, math.inf, -1, -1e300, -math.inf],
     ids=repr,
 )  # fmt: skip
 def test_any_number_is_a_time_limit(seconds):
@@ -144,7 +147,7 @@ def test_any_number_is_a_time_limit(seconds):
 @pytest.mark.parametrize(
     "seconds",
     [math.nan, np.float32("nan"), "5", None, True, np.bool_(True), 1j, [5.0], np.array([1.0, 2.0]),
-     10**400],
+    ],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_time_is_refused(seconds):
