@@ -130,12 +130,12 @@ class Monochromator(Positioner, BeamlineDevice):
         **kwargs: Any,
     ):
         kwargs.setdefault("labels", {"motors"})
-        super().__init__(prefix, name=name, pvs=pvs, **kwargs)
-        self.energy.name = "energy"
-        self.edge_offsets = {
+        self.edge_offsets = {  # first: monitors that come meanwhile ask for the offset
             edge: number(f"{name}.edge_offsets[{edge!r}]", finite(offset), "eV")
             for edge, offset in (edge_offsets or {}).items()
         }
+        super().__init__(prefix, name=name, pvs=pvs, **kwargs)
+        self.energy.name = "energy"
         self.backlash.put(backlash)
         self.tolerance, self.epu_tolerance = positive(tolerance), positive(epu_tolerance)
         self._move: Move | None = None

@@ -247,9 +247,11 @@ class RasterScanner(JudgedFlight):
             if waiter is not None:
                 self._due.append(lambda: settle(waiter, None))
         self._halt_restoring()
-        if self._mine or int(self.state.get()) != ScannerState.FLYING:
+        # What seems idle may just have been started by somebody else: it is left alone, too.
+        state = int(self.state.get())
+        if self._mine or state == ScannerState.ERROR:
             put_now(self.abort, 1)
-        else:
+        elif state == ScannerState.FLYING:
             log.warning("%s flies for somebody else; it is not halted", self.name)
 
     def unstage(self) -> list[object]:

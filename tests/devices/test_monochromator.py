@@ -16,6 +16,7 @@ from ophyd.sim import (
 from ophyd.utils import LimitError
 
 from redoxscope.devices import DeviceError, FocusedEnergy, Monochromator, ZonePlate
+from redoxscope.devices._base import BeamlineDevice
 from redoxscope.devices._positioner import FreshSignal, FreshSignalRO, common_limits
 from redoxscope.optics import InterlockError, ZonePlateGeometry
 
@@ -62,9 +63,22 @@ def energy(mono):
     return FocusedEnergy(name="energy", monochromator=mono, zone_plate=plate)
 
 
+def test_a_monitor_may_come_while_it_is_made(monkeypatch):
+    """A PV that answers at once asks for the offset before the constructor has ended."""
+    early, make = [], BeamlineDevice.__init__
+
+    def answered(device, *args, **kwargs):
+        make(device, *args, **kwargs)
+        early.append(device.offset.get())
+
+    monkeypatch.setattr(BeamlineDevice, "__init__", answered)
+    FakeMono("M:", name="mono", edge_offsets={"Mn L3": 0.5})
+    assert early == [0.0]
+
+
 @pytest.mark.parametrize("value", [np.float32(650), np.int16(650), np.array(650.0), 650])
 def test_any_number_is_an_energy(mono, value):
-    mono.set(value).wait(timeout=5)
+    mono.set(value).wait(timeout=30)
     assert mono.asked == [650.0, 650.0] and {type(v) for v in mono.asked} == {float}
 
 
@@ -127,7 +141,7 @@ def test_a_stale_monitor_is_not_believed(mono, monkeypatch):
         )
     mono.setpoint.put = mono.epu_setpoint.put = lambda value, callback, **_: callback()
     with pytest.raises(DeviceError, match="is 1 eV from its target 640 eV"):
-        mono.set(640.0).wait(timeout=5)
+        mono.set(640.0).wait(timeout=30)
 
 
 def test_a_readback_that_lags_is_waited_for(mono):
@@ -139,7 +153,7 @@ def test_a_readback_that_lags_is_waited_for(mono):
         return put
 
     mono.setpoint.put, mono.epu_setpoint.put = late(mono.readback), late(mono.epu_readback)
-    mono.set(641.0).wait(timeout=5)
+    mono.set(641.0).wait(timeout=30)
 
 
 @pytest.mark.parametrize("edge", ["Mn", "mn l3", "Mn L4", " "])

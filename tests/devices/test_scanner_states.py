@@ -34,14 +34,14 @@ def test_an_image(flying):
     waiting = flying.scanner.trigger()
     assert not waiting.done
     flying.line(0)
-    waiting.wait(timeout=5)
+    waiting.wait(timeout=30)
     assert flying.rows() == [(0, OK)] and not flying.scanner.flown
     flying.line(1)
     flying.line(2)
     assert flying.scanner.flown and not flying.scanner.finished
     assert flying.rows() == [(1, OK), (2, OK)] and flying.scanner.finished
-    flying.scanner.trigger().wait(timeout=5)  # nothing more will come
-    flying.scanner.complete().wait(timeout=5)
+    flying.scanner.trigger().wait(timeout=30)  # nothing more will come
+    flying.scanner.complete().wait(timeout=30)
 
 
 @pytest.mark.parametrize("trouble", [{"missed": 1}, {"lost": True}])
@@ -190,7 +190,7 @@ def test_after_the_last_line_everything_may_move(flying):
         flying.line(line)
     flying.asked.mono.put(641.0)
     flying.asked.stage.put(5.0)
-    flying.scanner.trigger().wait(timeout=5)
+    flying.scanner.trigger().wait(timeout=30)
     assert [status for _, status in flying.rows()] == [OK] * 3
 
 
@@ -307,6 +307,23 @@ def test_a_line_that_hangs_is_flown_again_once(flying):
     assert "line 0 did not end within" in str(error_of(flying.scanner.trigger()))
 
 
+def test_stop_halts_only_what_this_client_had_fly():
+    """Between two images of another client the scanner is idle, too."""
+    world = World()
+    world.scanner.stop()
+    assert world.orders.empty()
+    world.fly()
+    world.scanner.stop()
+    world.told("halt")
+    world.scanner.unstage()
+    world.told("halt")
+    world.scanner.stop()
+    assert world.orders.empty()
+    world.scanner.state.sim_put(2)  # an error is cleared, whose ever it was
+    world.scanner.stop()
+    world.told("halt")
+
+
 def test_silence_does_not_count_as_a_try(monkeypatch):
     world = World(raster=Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01, retries=0))
     monkeypatch.setattr("redoxscope.devices._flight.ANSWER", -1.0)  # any answer was late
@@ -409,5 +426,5 @@ def test_trigger_without_an_image_is_an_error(world):
 def test_stopped_while_somebody_waits(flying):
     waiting = flying.scanner.trigger()
     flying.scanner.stop()
-    waiting.wait(timeout=5)
+    waiting.wait(timeout=30)
     assert "was stopped" in str(error_of(flying.scanner.trigger()))
