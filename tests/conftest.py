@@ -76,6 +76,7 @@ def connected(simulation):
 
     stxm = make_stxm(simulated_beamline(simulation.prefix))
     connect(stxm)
+    stxm.shutter.time_limit.put(20.0)  # a busy machine is no fault of the blade
     yield stxm
     stxm.destroy()
 
@@ -87,7 +88,7 @@ def fault(simulation):
 
     signal = EpicsSignal(f"{simulation.prefix}Sim:Fault", name="fault", put_complete=True)
     signal.wait_for_connection(timeout=10)
-    yield lambda command: signal.set(command, timeout=5).wait()
+    yield lambda command: signal.set(command, timeout=30).wait()
     signal.destroy()
 
 
@@ -109,7 +110,7 @@ def stxm(connected, fault):
     fault("clear")
     fault("beam_back")
     connected.scanner.stop()
-    connected.shutter.set("closed").wait(timeout=10)
+    connected.shutter.set("closed").wait(timeout=30)
     connected.energy.set(640.0).wait(timeout=20)
     before = _settings(connected)
     yield connected

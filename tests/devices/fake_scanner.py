@@ -90,7 +90,7 @@ class World:
         scalars = {"energy": self.asked.mono, "ring_current": self.ring}
         self.scanner.attach(self.counters, scalars, self.shutter, self.asked)
         self.raster = raster
-        self.scanner.prepare(raster).wait(timeout=5)
+        self.scanner.prepare(raster).wait(timeout=30)
 
     @staticmethod
     def _answering(signal):
@@ -123,7 +123,7 @@ class World:
         assert self.orders.empty()
 
     def fly(self):
-        self.scanner.kickoff().wait(timeout=5)
+        self.scanner.kickoff().wait(timeout=30)
         self.told(0)
 
     def line(self, line, *, trans=1000.0, i0=2000.0, missed=0, off=0.0, nx=None, lost=False):

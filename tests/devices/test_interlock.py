@@ -23,30 +23,30 @@ def test_osa_keeps_off_the_sample(stxm, z, says):
 
 
 def test_zone_plate_knows_where_the_osa_stands(stxm):
-    stxm.osa.z.set(-300.0).wait(timeout=10)
+    stxm.osa.z.set(-300.0).wait(timeout=30)
     try:
         with pytest.raises(InterlockError, match="leaves 50 µm between zone plate"):
             stxm.zone_plate.z.set(-350.0)
     finally:
-        stxm.osa.z.set(0.0).wait(timeout=10)
+        stxm.osa.z.set(0.0).wait(timeout=30)
 
 
 def test_sample_may_retreat_whatever_a0_says(stxm, put):
     """A0 outside its window must not keep the sample near the OSA."""
     put(stxm.zone_plate.a0, 2000.0)
-    stxm.sample_stage.z.set(50.0).wait(timeout=10)
-    stxm.sample_stage.z.set(0.0).wait(timeout=10)
+    stxm.sample_stage.z.set(50.0).wait(timeout=30)
+    stxm.sample_stage.z.set(0.0).wait(timeout=30)
 
 
 def test_focus_goes_with_the_sample(stxm):
-    stxm.sample_stage.z.set(100.0).wait(timeout=10)
+    stxm.sample_stage.z.set(100.0).wait(timeout=30)
     try:
-        stxm.energy.set(640.0).wait(timeout=10)
+        stxm.energy.set(640.0).wait(timeout=30)
         expected = -(stxm.zone_plate.a1.get() * 640 - 400) + 100
         assert stxm.zone_plate.z.position == pytest.approx(expected, abs=0.5)
         assert stxm.energy.at(640.0)
     finally:
-        stxm.sample_stage.z.set(0.0).wait(timeout=10)
+        stxm.sample_stage.z.set(0.0).wait(timeout=30)
     assert not stxm.energy.at(640.0)
 
 

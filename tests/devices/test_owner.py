@@ -89,13 +89,13 @@ def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
     """A client that knows nothing of ours, as the beamline's own program."""
     scanner = stxm.scanner
     scanner.unstage()
-    scanner.nx.set(10).wait(5)
-    scanner.ny.set(50).wait(5)
-    scanner.dwell.set(0.5).wait(5)
+    scanner.nx.set(10).wait(30)
+    scanner.ny.set(50).wait(30)
+    scanner.dwell.set(0.5).wait(30)
     flying = threading.Event()
     token = scanner.state.subscribe(lambda value, **_: flying.set() if value == 1 else None)
     scanner.go.put(0)
-    assert flying.wait(5)
+    assert flying.wait(30)
     scanner.state.unsubscribe(token)
     try:
         with pytest.raises(BeamlineBusyError, match="flies for somebody else"):
@@ -103,13 +103,13 @@ def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
         scanner.unstage()
         assert scanner.state.get(use_monitor=False) == 1
     finally:
-        scanner.abort.set(1).wait(timeout=5)
+        scanner.abort.set(1).wait(timeout=30)
 
 
 @pytest.mark.parametrize("mode", [1, 2])
 def test_shutter_that_a_dead_client_left(other, stxm, RE, mode):
     """No name, or that of a process that is no more: the former has to be freed by hand."""
-    other.shutter.mode.set(mode).wait(5)
+    other.shutter.mode.set(mode).wait(30)
     plan = energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01)
     with pytest.raises(BeamlineBusyError, match=r"stxm_shutter\.free\(\)"):
         RE(plan)
@@ -120,8 +120,8 @@ def test_shutter_that_a_dead_client_left(other, stxm, RE, mode):
     name = f"x@{_owner._HOST} {gone.pid} abcd"
     assert _owner.is_dead(name) and not _owner.is_dead(f"x@elsewhere {gone.pid} abcd")
     assert not _owner.is_dead(f"x@{_owner._HOST} {os.getpid()} abcd")
-    other.shutter._owner.signal.set(name).wait(5)
-    other.shutter.mode.set(mode).wait(5)
+    other.shutter._owner.signal.set(name).wait(30)
+    other.shutter.mode.set(mode).wait(30)
     RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
     assert stxm.shutter._owner.signal.get(use_monitor=False) == ""
 

@@ -189,18 +189,18 @@ def test_the_beamline_file_says_what_is_behind_the_shutter(simulation):
 
 def test_a_shutter_that_closes_while_it_counts_fails_the_point(stxm):
     stxm.transmission.dwell.put(5.0)  # 0.1 s
-    stxm.shutter.set("open").wait(timeout=5)
+    stxm.shutter.set("open").wait(timeout=30)
     status = stxm.transmission.trigger()
     stxm.shutter.command.put(0, wait=True)  # somebody else
     stxm.shutter.command.put(1, wait=True)
     with pytest.raises(DeviceError, match="Shutter:Status.* moved as it counted"):
-        status.wait(timeout=10)
+        status.wait(timeout=30)
     stxm.transmission.dwell.put(0.001)
 
 
 def test_a_dwell_that_the_dead_man_would_end(stxm):
     stxm.transmission.dwell.put(31.0)
-    stxm.shutter.set("hold").wait(timeout=5)
+    stxm.shutter.set("hold").wait(timeout=30)
     try:
         with pytest.raises(
             ValueError, match="takes 31 s, longer than stxm_shutter.dead_man = 30 s"
@@ -371,13 +371,13 @@ def test_the_holder_goes_back(holder, RE):
 
 def test_the_shutter_takes_what_it_reads(stxm):
     for value, is_open in ((np.int64(1), True), (0, False), (1.0, True), (np.float32(0), False)):
-        stxm.shutter.set(value).wait(timeout=5)
+        stxm.shutter.set(value).wait(timeout=30)
         assert stxm.shutter.is_open is is_open
         reading = stxm.shutter.read()[stxm.shutter.status.name]["value"]
         assert reading == int(is_open)
-    stxm.shutter.set(1).wait(timeout=5)
+    stxm.shutter.set(1).wait(timeout=30)
     assert stxm.shutter.mode.get(use_monitor=False) == 2  # not for ever
-    stxm.shutter.set(0).wait(timeout=5)
+    stxm.shutter.set(0).wait(timeout=30)
     for value in (2, 0.5, math.nan, True, np.bool_(True), None, "Open", [1], b"open"):
         with pytest.raises(ValueError, match="stxm_shutter"):
             stxm.shutter.set(value)

@@ -97,7 +97,7 @@ def test_a_region_beyond_the_fine_stage_moves_the_coarse_one(stxm, RE, stack, re
         safe()
     finally:
         for motor in (stxm.sample_stage.x, stxm.sample_stage.y):
-            motor.set(0.0).wait(timeout=10)
+            motor.set(0.0).wait(timeout=30)
 
 
 def test_image_after_image_without_a_move(stxm, RE, record):
@@ -120,7 +120,7 @@ def test_image_after_image_without_a_move(stxm, RE, record):
 
     RE(images())
     assert sum(len(d["seq_num"]) for n, d in record if n == "event_page") == 10
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
 
 
 @pytest.mark.parametrize(

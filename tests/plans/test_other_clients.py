@@ -117,7 +117,7 @@ def test_what_the_scan_must_not_move_back_ends_it(
         safe()
     finally:
         elsewhere(suffix + ".STOP", 1)
-        motor.set(home).wait(timeout=10)
+        motor.set(home).wait(timeout=30)
 
 
 def test_there_and_back_within_a_line(image, elsewhere, record, stxm, caplog):

@@ -20,14 +20,14 @@ from redoxscope.sim._faults import Faults
 def fly(stxm, *, ny=3, nx=4, dwell=0.01):
     """Fly an image; its lines."""
     scanner = stxm.scanner
-    scanner.prepare(Raster(-1, 1, nx, -1, 1, ny, dwell)).wait(timeout=5)
-    scanner.kickoff().wait(timeout=5)
+    scanner.prepare(Raster(-1, 1, nx, -1, 1, ny, dwell)).wait(timeout=30)
+    scanner.kickoff().wait(timeout=30)
     rows = []
     while not scanner.finished:
-        scanner.trigger().wait(timeout=10)
+        scanner.trigger().wait(timeout=30)
         for page in scanner.collect_pages():
             rows += zip(page["data"]["line"], page["data"]["transmission"], strict=True)
-    scanner.complete().wait(timeout=5)
+    scanner.complete().wait(timeout=30)
     return rows
 
 
@@ -36,50 +36,50 @@ def test_an_image_by_hand(stxm):
     assert [line for line, _ in rows] == [0, 1, 2]
     assert all(len(counts) == 4 for _, counts in rows)
     assert stxm.shutter.mode.get() == 1  # it was made to follow by the flight
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_by_hand_the_shutter_stays_where_it_is(stxm):
-    stxm.shutter.set("open").wait(timeout=5)
+    stxm.shutter.set("open").wait(timeout=30)
     assert stxm.shutter.is_open
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
     assert not stxm.shutter.is_open
 
 
 def test_telling_it_to_follow_twice_does_not_close_it(stxm, simulation):
     """A blade that closes in the middle of a raster leaves dark lines."""
-    stxm.scanner.prepare(Raster(-1, 1, 10, -1, 1, 20, 0.05)).wait(timeout=5)
-    stxm.scanner.kickoff().wait(timeout=5)
-    stxm.scanner.trigger().wait(timeout=5)
-    stxm.shutter.set("follow").wait(timeout=5)
+    stxm.scanner.prepare(Raster(-1, 1, 10, -1, 1, 20, 0.05)).wait(timeout=30)
+    stxm.scanner.kickoff().wait(timeout=30)
+    stxm.scanner.trigger().wait(timeout=30)
+    stxm.shutter.set("follow").wait(timeout=30)
     assert stxm.shutter.status.get(use_monitor=False) == 1
     stxm.scanner.stop()
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_halted_right_after_go(stxm):
     """Both orders arrive together: the second is the one that counts."""
     scanner = stxm.scanner
-    scanner.prepare(Raster(-1, 1, 4, -1, 1, 100, 0.05)).wait(timeout=5)
+    scanner.prepare(Raster(-1, 1, 4, -1, 1, 100, 0.05)).wait(timeout=30)
     for _ in range(10):
-        scanner.kickoff().wait(timeout=5)
+        scanner.kickoff().wait(timeout=30)
         scanner.stop()
-        scanner.abort.set(1).wait(timeout=5)
+        scanner.abort.set(1).wait(timeout=30)
         assert scanner.state.get(use_monitor=False) == 0
         assert stxm.shutter.status.get(use_monitor=False) == 0
     assert len(fly(stxm)) == 3  # nothing is flying any more
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_kickoff_waits_until_the_controller_is_idle(stxm):
     """It may still fly back from the image before, and would refuse another."""
     scanner = stxm.scanner
-    scanner.prepare(Raster(-1, 1, 50, -1, 1, 3, 0.05)).wait(timeout=5)
+    scanner.prepare(Raster(-1, 1, 50, -1, 1, 3, 0.05)).wait(timeout=30)
     flying = SubscriptionStatus(scanner.state, lambda *, value, **_: value == 1, timeout=5)
     scanner.go.put(0)
-    flying.wait(timeout=5)
+    flying.wait(timeout=30)
     assert len(fly(stxm, nx=50, dwell=0.05)) == 3
-    stxm.shutter.set("closed").wait(timeout=5)
+    stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
@@ -96,7 +96,7 @@ def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
         stxm.shutter.dead_man.put(30.0)
         stxm.scanner.margin.put(2.0)
         stxm.scanner.stop()
-        stxm.shutter.set("closed").wait(timeout=5)
+        stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
@@ -108,16 +108,16 @@ def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
 
     stxm.shutter.dead_man.put(0.5)
     try:
-        stxm.shutter.set("hold").wait(timeout=5)
+        stxm.shutter.set("hold").wait(timeout=30)
         assert stxm.shutter.is_open and stxm.shutter.mode.get() == 2
         stxm.shutter.status.subscribe(watch, run=False)
-        assert closed.wait(timeout=5)
-        stxm.shutter.set("hold").wait(timeout=5)  # and opens again
+        assert closed.wait(timeout=30)
+        stxm.shutter.set("hold").wait(timeout=30)  # and opens again
         assert stxm.shutter.status.get(use_monitor=False) == 1
     finally:
         stxm.shutter.status.clear_sub(watch)
         stxm.shutter.dead_man.put(30.0)
-        stxm.shutter.set("closed").wait(timeout=5)
+        stxm.shutter.set("closed").wait(timeout=30)
     assert stxm.shutter.mode.get(use_monitor=False) == 0
 
 
@@ -125,45 +125,45 @@ def test_a_shutter_opened_by_hand_stays_open(stxm):
     """The dead man is for those who asked for him."""
     stxm.shutter.dead_man.put(0.1)
     try:
-        stxm.shutter.set("hold").wait(timeout=5)
-        stxm.shutter.set("open").wait(timeout=5)
+        stxm.shutter.set("hold").wait(timeout=30)
+        stxm.shutter.set("open").wait(timeout=30)
         assert not threading.Event().wait(0.4)
         assert stxm.shutter.status.get(use_monitor=False) == 1
     finally:
         stxm.shutter.dead_man.put(30.0)
-        stxm.shutter.set("closed").wait(timeout=5)
+        stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_dead_man_lets_a_long_raster_be(stxm, monkeypatch):
     """It counts real seconds, a client's check of the line those at speed 1."""
     monkeypatch.setattr(stxm.scanner, "_guard", None)
-    stxm.shutter.dead_man.put(0.3)
+    stxm.shutter.dead_man.put(2.0)
     try:
-        rows = fly(stxm, nx=50, ny=10, dwell=0.05)  # 0.5 s in all, 50 ms a line
+        rows = fly(stxm, nx=50, ny=10, dwell=0.3)  # 3 s in all, 0.3 s a line
         assert min(min(counts) for _, counts in rows) > 0
     finally:
         stxm.shutter.dead_man.put(30.0)
-        stxm.shutter.set("closed").wait(timeout=5)
+        stxm.shutter.set("closed").wait(timeout=30)
 
 
 def test_an_error_text_longer_than_a_string(stxm):
     """EPICS strings end after 39 characters; the message is an array of them."""
-    stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.01)).wait(timeout=5)
+    stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.01)).wait(timeout=30)
     text = "Go = 100 is none of the lines 0 to 2"
     # From the monitor, as the scanner reads it: a get has the length of the text before.
     said = SubscriptionStatus(
         stxm.scanner.message, lambda *, value, **_: value == text, timeout=5, run=False
     )
     stxm.scanner.go.put(100)
-    said.wait(timeout=5)
-    stxm.scanner.abort.set(1).wait(timeout=5)
+    said.wait(timeout=30)
+    stxm.scanner.abort.set(1).wait(timeout=30)
 
 
 def test_a_raster_that_the_controller_does_not_take(stxm, monkeypatch):
     """Read back from the controller, not from what was asked for."""
     monkeypatch.setattr(stxm.scanner.dwell, "put", lambda *args, callback=None, **kw: callback())
     with pytest.raises(DeviceError, match="Scan:Dwell is .* where 0.0123 was written"):
-        stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.0123)).wait(timeout=5)
+        stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.0123)).wait(timeout=30)
 
 
 def test_a_wrong_a1_blurs():
@@ -191,9 +191,9 @@ ORPHAN = """
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
     stxm = make_stxm(simulated_beamline(sys.argv[2]))
     stxm.wait_for_connection(timeout=20)
-    stxm.scanner.prepare(Raster(-1, 1, 50, -1, 1, 40, 0.05)).wait(timeout=5)
-    stxm.scanner.kickoff().wait(timeout=5)
-    stxm.scanner.trigger().wait(timeout=10)
+    stxm.scanner.prepare(Raster(-1, 1, 50, -1, 1, 40, 0.05)).wait(timeout=30)
+    stxm.scanner.kickoff().wait(timeout=30)
+    stxm.scanner.trigger().wait(timeout=30)
     print(stxm.shutter.status.get(use_monitor=False), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
