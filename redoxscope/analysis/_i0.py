@@ -268,9 +268,9 @@ class I0:
         lines = np.flatnonzero(sums.present[complete].all(axis=0))
         if not lines.size:
             return False
-        mean = np.mean([sums.y(np.array([k]), lines)[0] for k in complete], axis=0)
-        variance = np.mean([sums.variance(np.array([k]), lines)[0] for k in complete], axis=0)
         with np.errstate(invalid="ignore"):
+            mean = np.mean([sums.y(np.array([k]), lines)[0] for k in complete], axis=0)
+            variance = np.mean([sums.variance(np.array([k]), lines)[0] for k in complete], axis=0)
             noise = float(np.median(np.sqrt(variance / len(complete))))
         low, high = np.percentile(mean, [5, 95])  # 3.3 standard deviations apart
         return bool(high - low <= 0.02 + 4.0 * noise)
@@ -369,7 +369,8 @@ class I0:
         step = max(1, CHUNK // (len(complete) * shape[1]))
         for start in range(0, len(where), step):
             part = where[start : start + step]
-            image[part] = -self._sums.y(complete, part).mean(axis=0, dtype=np.float64)
+            with np.errstate(invalid="ignore"):
+                image[part] = -self._sums.y(complete, part).mean(axis=0, dtype=np.float64)
         image[~np.isfinite(image)] = np.nan
         if not np.isfinite(image).any():
             return find_blank(image, 1.0)

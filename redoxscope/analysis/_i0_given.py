@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ..contract import as_number, as_numbers
 
 __all__ = ["I0Error", "I0Spectrum"]
 
@@ -55,10 +58,10 @@ class I0Spectrum:
     def __post_init__(self) -> None:
         energies = _numbers("energies", self.energies, "eV")
         values = _numbers("values", self.values, "counts per pixel")
-        if energies.ndim != 1 or values.shape != energies.shape or not energies.size:
+        if len(values) != len(energies) or not energies.size:
             raise ValueError(
-                f"i0 has energies of shape {energies.shape} and values of shape {values.shape}; "
-                "expected [n] both: (energies in eV, counts per pixel[, sigma])"
+                f"i0 has {len(energies)} energies and {len(values)} values; expected as many of "
+                "both: (energies in eV, counts per pixel[, sigma])"
             )
         order = np.argsort(energies, kind="stable")
         energies, values = energies[order], values[order]
@@ -73,13 +76,15 @@ class I0Spectrum:
         sigma = None
         if self.sigma is not None:
             sigma = _numbers("sigma", self.sigma, "counts per pixel")
-            if sigma.shape != values.shape:
-                raise ValueError(f"i0 has sigma of shape {sigma.shape}, but {values.shape} values")
+            if len(sigma) != len(values):
+                raise ValueError(f"i0 has {len(sigma)} sigma, but {len(values)} values")
             sigma = sigma[order]
             if not (sigma >= 0).all():
                 raise ValueError(f"i0 has a sigma of {sigma.min():g} counts; it must be >= 0")
-        if self.dwell is not None and not (np.isfinite(self.dwell) and self.dwell > 0):
-            raise ValueError(f"i0 has dwell = {self.dwell} s, but must be greater than 0 s")
+        if self.dwell is not None:
+            object.__setattr__(self, "dwell", as_number("i0's dwell", self.dwell, "s", above=0))
+        if self.ratio is not None and not isinstance(self.ratio, (bool, np.bool_)):
+            raise ValueError(f"i0's ratio = {self.ratio!r} must be True, False or None")
         for name, value in (("energies", energies), ("values", values), ("sigma", sigma)):
             object.__setattr__(self, name, value)
 
@@ -88,7 +93,7 @@ class I0Spectrum:
         """A spectrum from itself, or from (energies, values) or (energies, values, sigma)."""
         if isinstance(value, cls):
             return value
-        parts = tuple(value)
+        parts = tuple(value) if isinstance(value, Iterable) else ()
         if len(parts) not in (2, 3):
             raise ValueError(
                 f"i0 has {len(parts)} parts; expected (energies in eV, counts per pixel) or "
@@ -126,11 +131,5 @@ class I0Spectrum:
         return np.log(values), relative**2
 
 
-def _numbers(name: str, values: ArrayLike, unit: str) -> Array:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"i0 has {name} that are not numbers ({unit}): {values!r:.80}") from None
-    if not np.isfinite(array).all():
-        raise ValueError(f"i0 has {name} that are not finite ({unit})")
-    return array
+def _numbers(name: str, values: Any, unit: str) -> Array:
+    return np.array(as_numbers(f"i0's {name}", values, unit))

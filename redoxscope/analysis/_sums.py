@@ -277,7 +277,8 @@ class RunningSums:
         self.rhs[:] = 0
         for k in range(len(self.design)):
             lines = np.flatnonzero(self.present[k])
-            self.rhs[:, lines] += self.partial(np.array([k]), lines)
+            with np.errstate(invalid="ignore"):  # no counts, and no monitor elsewhere: inf - inf
+                self.rhs[:, lines] += self.partial(np.array([k]), lines)
 
     # -- helpers ---------------------------------------------------------------------------
 

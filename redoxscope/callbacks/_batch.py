@@ -75,7 +75,7 @@ def as_i0(i0: Any) -> Any:
             f"i0 is {i0!r:.80}, but must be 'auto', 'blank', 'monitor', a spectrum (energies, "
             "counts[, sigma]) or a run"
         ) from None
-    if parts and isinstance(parts[0], tuple) and isinstance(parts[0][0], str):
+    if parts and isinstance(parts[0], tuple) and isinstance(next(iter(parts[0]), None), str):
         return i0_of_run(parts)
     return I0Spectrum.of(parts)
 

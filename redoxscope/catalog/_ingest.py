@@ -10,6 +10,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from event_model import DocumentNames, schemas
+
 from redoxscope.callbacks._document_log import decode, scan_log
 from redoxscope.formats import unannounced_photons
 
@@ -23,6 +25,12 @@ _BATCH_VALUES = 2_000_000
 # The one namespace under which stop documents made after a crash get their uid, so that a
 # recovery that is repeated writes the same document.
 _INTERRUPTED = uuid.UUID("7d1e6c5e-1a52-4d0c-9a0b-0f5b8f0c2c11")
+_NEEDED = {kind.name: {*schemas[kind].get("required", ())} for kind in DocumentNames}
+_NEEDED["descriptor"] |= {"name"}  # what the schemas leave to those that they are made of
+_NEEDED["event"] |= {"data", "timestamps", "time"}
+_NEEDED["event_page"] |= {"data", "timestamps", "time"}
+_NEEDED["resource"] |= {"uid"}
+_MOST_NAMED = 20
 
 
 class LogIndex:
@@ -39,7 +47,7 @@ class LogIndex:
         Start and stop document.
     losses : list of str
         What the log does not hold any more: a cut-off last line, lines that are no documents (a
-        power cut leaves zeros), and what cannot be placed without them.
+        power cut leaves zeros), and what cannot be placed without them. The first 20 in words.
     blank : bool
         Not a single line is whole.
     """
@@ -50,12 +58,14 @@ class LogIndex:
         self.stop: dict[str, Any] | None = None
         self.losses: list[str] = []
         self.blank = True
-        self._unplaced: dict[str, int] = {}  # documents by what they lack
+        self._left_out: dict[str, int] = {}  # documents by what is wrong with them
         self._other: list[int] = []  # offsets of everything that is no start, stop or event
         # stream -> seq_num -> (offset of the document, row in its page). A resumed run emits a
         # seq_num again: the later one counts.
         self._events: dict[str, dict[int, tuple[int, int]]] = {}
         self._streams: dict[str, str] = {}
+        self._columns: dict[str, set[str]] = {}
+        self._seen: set[str] = set()  # uids of descriptors, resources and external data
         self._resources: set[str] = set()
         self._last_time = 0.0
         self._values = 1  # numbers in an event, of the stream that has most
@@ -65,11 +75,10 @@ class LogIndex:
             self.blank = False
             self._add(offset, name, doc)
         self.blank = self.blank and not damaged
-        self.losses += damaged
-        self.losses += [
-            f"{count} documents left out: their {lack} is among the damaged lines"
-            for lack, count in self._unplaced.items()
-        ]
+        more = len(damaged) - _MOST_NAMED
+        self.losses += damaged[:_MOST_NAMED]
+        self.losses += [f"{more} more damaged lines"] if more > 0 else []
+        self.losses += [f"{n} documents left out: {why}" for why, n in self._left_out.items()]
 
     @property
     def num_events(self) -> dict[str, int]:
@@ -137,22 +146,34 @@ class LogIndex:
             for rows in self._events.values():
                 yield from _pages(file, [rows[seq_num] for seq_num in sorted(rows)])
 
-    def _known(self, name: str, doc: dict[str, Any]) -> bool:
-        """Whether what the document refers to is there; its line may be a damaged one."""
-        if name in ("event", "event_page", "stream_datum"):
-            lack = "" if doc.get("descriptor") in self._streams else "descriptor"
-            if name == "stream_datum" and doc.get("stream_resource") not in self._resources:
-                lack = lack or "stream resource"
-        elif name in ("datum", "datum_page"):
-            lack = "" if doc.get("resource") in self._resources else "resource"
-        else:
-            return True
+    def _fault(self, name: str, doc: dict[str, Any]) -> str:
+        """Why a document cannot be kept; a damaged line may still be JSON, or be the one missed."""
+        if name not in _NEEDED:
+            return f"of the unknown kind {name!r}"
+        lack = sorted(_NEEDED[name] - doc.keys())
         if lack:
-            self._unplaced[lack] = self._unplaced.get(lack, 0) + 1
-        return not lack
+            return f"{name} without {', '.join(lack)}"
+        if name == "descriptor" and not all("shape" in key for key in doc["data_keys"].values()):
+            return "descriptor with a data key without shape"
+        run = doc.get("uid") if name == "start" else doc.get("run_start")
+        if self.start is not None and run not in (None, self.start["uid"]):
+            return f"of another run, {run}"
+        if name in ("event", "event_page", "stream_datum"):
+            if doc["descriptor"] not in self._streams:
+                return "their descriptor is among the damaged lines"
+            if name == "stream_datum" and doc["stream_resource"] not in self._resources:
+                return "their stream resource is among the damaged lines"
+            if name != "stream_datum" and doc["data"].keys() != self._columns[doc["descriptor"]]:
+                odd = sorted(doc["data"].keys() ^ self._columns[doc["descriptor"]])
+                return f"{name} with other data than its descriptor says ({', '.join(odd)})"
+        if name in ("datum", "datum_page") and doc["resource"] not in self._resources:
+            return "their resource is among the damaged lines"
+        return ""
 
     def _add(self, offset: int, name: str, doc: dict[str, Any]) -> None:
-        if not self._known(name, doc):
+        fault = self._fault(name, doc)
+        if fault:
+            self._left_out[fault] = self._left_out.get(fault, 0) + 1
             return
         if name == "start":
             self.start = doc
@@ -163,10 +184,19 @@ class LogIndex:
             seq_nums = doc["seq_num"] if name == "event_page" else [doc["seq_num"]]
             rows.update((seq_num, (offset, row)) for row, seq_num in enumerate(seq_nums))
         else:
+            uid = doc.get("uid") or doc.get("datum_id")
+            if uid in self._seen:
+                return  # written twice: a second descriptor would double every event
+            self._seen.update([uid] if uid else [])
             if name in ("resource", "stream_resource"):
                 self._resources.add(doc["uid"])
             if name == "descriptor":
                 self._streams[doc["uid"]] = doc["name"]
+                self._columns[doc["uid"]] = {
+                    key
+                    for key, told in doc["data_keys"].items()
+                    if told.get("external") != "STREAM:"
+                }
                 self._events.setdefault(doc["name"], {})
                 shapes = [
                     key["shape"] for key in doc["data_keys"].values() if "external" not in key

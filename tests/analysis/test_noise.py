@@ -159,23 +159,35 @@ def test_a_given_i0_can_come_and_go(counted):
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        (([640.0, 641.0], [1.0]), "shape"),
+        (([640.0, 641.0], [1.0]), "2 energies and 1 values"),
         (([640.0, 641.0], [1.0, -2.0]), r"i0 = -2 at 641 eV must be greater than 0 counts"),
         (([640.0, 641.0], [1.0, 0.0]), "greater than 0"),
-        (([640.0, 641.0], [1.0, np.nan]), "not finite"),
-        (([640.0, np.inf], [1.0, 1.0]), "not finite"),
+        (([640.0, 641.0], [1.0, np.nan]), r"values\[1\] = nan counts per pixel must be finite"),
+        (([640.0, np.inf], [1.0, 1.0]), r"energies\[1\] = inf eV must be finite"),
         (([640.0, 640.0], [1.0, 1.0]), "640 eV twice"),
-        (([640.0, 641.0], [1.0, 1.0], [0.1]), "sigma of shape"),
+        (([640.0, 641.0], [1.0, 1.0], [0.1]), "1 sigma, but 2 values"),
         (([640.0, 641.0], [1.0, 1.0], [0.1, -0.1]), "sigma of -0.1"),
         (([640.0], [1.0], [0.1], [3.0]), "4 parts"),
-        ((["a"], [1.0]), "not numbers"),
-        (([], []), "shape"),
-        ((640.0, 1.0), "shape"),
+        ((["a"], [1.0]), "one number in eV"),
+        ((["640"], [1.0]), "one number in eV"),
+        (([640.0], [True]), "one number in counts"),
+        (([640.0], [1.0 + 1j]), "one number in counts"),
+        (([640.0, 641.0], np.ma.masked_array([1.0, 1.0], [0, 1])), r"values\[1\] = masked"),
+        ((iter([640.0, 641.0]), {1.0, 2.0}), "values .* a list of numbers"),
+        (([], []), "0 energies"),
+        ((640.0, 1.0), "a list of numbers in eV"),
+        (5, "0 parts"),
     ],
 )
 def test_a_wrong_i0_is_named(parts, words):
     with pytest.raises(ValueError, match=words):
         I0Spectrum.of(parts)
+
+
+@pytest.mark.parametrize("dwell", ["1e-3", True, 0.0, np.nan, 1j, [1e-3]])
+def test_a_wrong_dwell_of_an_i0_is_named(dwell):
+    with pytest.raises(ValueError, match="i0's dwell = .* s"):
+        I0Spectrum([640.0, 641.0], [1.0, 1.0], dwell=dwell)
 
 
 def test_an_i0_that_does_not_suit_the_stack(counted):

@@ -211,7 +211,7 @@ def test_a_point_that_is_not_in_the_run(at):
 @pytest.mark.parametrize(
     ("action", "says"),
     [
-        (lambda c: c.map(passes=[2]), "expected some of 0 to 1"),
+        (lambda c: c.map(passes=[2]), "pass = 2 must be a whole number >= 0 and <= 1"),
         (lambda c: c.map(passes=[0, 0]), "once each"),
         (lambda c: c.map(passes=[]), "expected some of"),
         (lambda c: c.map(elastic_mask=-1.0), "elastic_mask = -1.0 eV"),

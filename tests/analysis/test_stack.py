@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -120,6 +122,21 @@ def test_a_bad_line_replaced_leaves_no_trace(stack):
     mended.set_line(4, 21, counts[4, 21])
     mended.set_line(5, 22, counts[5, 22])
     same(mended.solve(), good.solve(), rtol=1e-9, atol=1e-11)
+
+
+def test_pixels_without_counts_and_without_monitor_are_no_warning(stack):
+    # The logarithms are infinite with both signs, and their sum is not a number.
+    counts = stack.counts(np.random.default_rng(0))
+    monitor = np.full(counts.shape, 1e4)
+    counts[3, 20, 5], monitor[7, 20, 5] = 0.0, 0.0
+    fit = feed(StackFit(stack.design, 2, (48, 48)), counts, monitor)
+    fit.uniform()
+    for shifts in (None, np.full((24, 2), 0.5)):
+        fit.reaccumulate(shifts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = fit.solve()
+        assert np.isnan(result.thickness[20, 5]) == (shifts is None)  # shifting mixes pixels
 
 
 def test_missed_lines_use_the_energies_that_are_there(stack):

@@ -212,3 +212,49 @@ def test_a_writer_subscribed_before_the_log_says_so(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="subscribe the DocumentLog before"):
         CatalogWriter(None, log)(*documents[-1])
     log.close()
+
+
+def _twice(lines: list[bytes]) -> list[bytes]:
+    return [line for line in lines for _ in range(2)]
+
+
+@pytest.mark.parametrize("written", [_twice, lambda lines: lines + lines])
+def test_documents_written_twice_are_stored_once(tmp_path: Path, embedded: Any, written) -> None:
+    path = _log(tmp_path, stack_documents())
+    path.write_bytes(b"".join(written(path.read_bytes().splitlines(keepends=True))))
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines, report.message) == ("stored", 10, "")
+    assert embedded[report.uid]["primary"].read()["transmission"].shape == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b'"seq_num"', b'"seq_nun"', "1 documents left out: event_page without seq_num"),
+        (b'"data"', b'"date"', "1 documents left out: event_page without data"),
+        (b'"line":[2', b'"lioe":[2', "other data than its descriptor says (line, lioe)"),
+        (b'"name":"event_page"', b'"name":"event_pa"', "of the unknown kind 'event_pa'"),
+    ],
+)
+def test_a_line_that_is_no_document_of_the_run_costs_itself_only(
+    tmp_path: Path, embedded: Any, old: bytes, new: bytes, says: str
+) -> None:
+    path = _log(tmp_path, stack_documents())
+    fifth = path.read_bytes().splitlines(keepends=True)[4]
+    assert old in fifth
+    _damage(path, 5, fifth.replace(old, new))
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("stored", 9)
+    assert says in report.message
+    assert embedded[report.uid]["primary"].read()["line"].values.tolist() == [
+        0, 1, 3, 4, 0, 1, 2, 3, 4,
+    ]  # fmt: skip
+
+
+def test_documents_of_another_run_are_left_out(tmp_path: Path, embedded: Any) -> None:
+    path = _log(tmp_path, stack_documents())
+    other = _log(tmp_path / "other", stack_documents())
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    (report,) = recover(tmp_path, embedded)
+    assert (report.status, report.lines) == ("stored", 10)
+    assert f"of another run, {other.stem}" in report.message

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Bins
+from redoxscope.contract import Bins, as_whole
 
 from ._results import Array
 
@@ -181,9 +181,9 @@ class PointCounts:
         """
         if passes is None:
             return list(range(self.passes))
-        chosen = [passes] if isinstance(passes, (int, np.integer)) else list(passes)
-        wrong = [p for p in chosen if not 0 <= p < self.passes]
-        if wrong or not chosen or len(set(chosen)) != len(chosen):
+        given = list(passes) if isinstance(passes, Iterable) else [passes]
+        chosen = [as_whole("pass", p, at_most=self.passes - 1) for p in given]
+        if not chosen or len(set(chosen)) != len(chosen):
             raise ValueError(
                 f"passes = {chosen}; expected some of 0 to {self.passes - 1}, once each"
             )
