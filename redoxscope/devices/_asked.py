@@ -122,8 +122,9 @@ def _axis(
     """The readback, and the set point: a move that was just begun shows there first."""
     stop = partial(motor.stop, success=True)
     goal = float(motor.user_setpoint.get())
-    # A set point that is elsewhere already belongs to a stage that was jogged by hand.
-    goal = target if abs(goal - target) <= _tolerance(motor) else goal
+    # A set point that is elsewhere already belongs to a stage that was jogged by hand. Where this
+    # client sent it, it is that of somebody else who has just begun to move it.
+    goal = target if again or abs(goal - target) <= _tolerance(motor) else goal
     return [
         Held(motor.name, motor.user_readback, target, tolerance, motor.unit, again, stop),
         Held(motor.name, motor.user_setpoint, goal, tolerance, motor.unit, again, stop),

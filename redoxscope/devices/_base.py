@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from epics.ca import CASeverityException, ChannelAccessException, ChannelAccessGetFailure
 from ophyd import Component, Device, FormattedComponent, Signal
 from ophyd.status import Status
-from ophyd.utils import InvalidState, StatusTimeoutError
+from ophyd.utils import DisconnectedError, InvalidState, StatusTimeoutError
 
 from ._numbers import positive, seconds, zero_or_more
 from ._outage import survive_outages
@@ -19,6 +20,8 @@ __all__ = [
     "BeamlineDevice",
     "DeviceError",
     "Move",
+    "NoAnswerError",
+    "answering",
     "ask",
     "both",
     "done",
@@ -40,8 +43,20 @@ ANSWER_TIMEOUT = 10.0
 """Longest time (s) to wait for what a server is asked; ophyd's 2 s a busy one exceeds."""
 
 
+OUTAGE = 60.0
+"""Longest time (s) to wait for a server that does not answer."""
+
+
+LOST = (ChannelAccessException, ChannelAccessGetFailure, CASeverityException)
+"""What pyepics raises when a PV is lost while it is asked; no common class, no TimeoutError."""
+
+
 class DeviceError(RuntimeError):
     """A device did not do what it was told; the message names the device and the PV."""
+
+
+class NoAnswerError(DeviceError):
+    """What was told a device, or asked, got no answer in time: there may be an outage."""
 
 
 class PVNames(Mapping[str, str]):
@@ -127,7 +142,7 @@ class Move(Status):
         self._timer = call_later(limit, lambda: self.end(self._late(limit)))
 
     def _late(self, limit: float) -> DeviceError:
-        return DeviceError(f"{self.what}: not done within {limit:.3g} s")
+        return NoAnswerError(f"{self.what}: not done within {limit:.3g} s")
 
     def end(self, error: BaseException | None = None) -> None:
         """Finish it, or fail it with ``error``."""
@@ -139,7 +154,9 @@ class Move(Status):
         try:
             step()
         except Exception as exc:
-            self.end(DeviceError(f"{self.what}: {exc}"))
+            silent = isinstance(exc, TimeoutError | NoAnswerError)
+            error = NoAnswerError if silent else DeviceError
+            self.end(error(f"{self.what}: {exc}"))
 
 
 def done() -> Status:
@@ -211,7 +228,7 @@ def fail_when_lost(signals: Iterable[Signal], lost: Callable[[DeviceError], None
 
         def changed(*, connected: bool = True, **_: Any) -> None:
             if not connected:
-                lost(DeviceError(f"{signal.name}: PV {name} disconnected"))
+                lost(NoAnswerError(f"{signal.name}: PV {name} disconnected"))
 
         signal.subscribe(changed, event_type=signal.SUB_META, run=False)
 
@@ -225,9 +242,55 @@ def ask(signal: Any) -> Any:
     Raises
     ------
     TimeoutError
-        The server does not answer within 10 s; it may be busy.
+        The server does not answer within 10 s, or is lost meanwhile.
     """
-    return signal.get(use_monitor=False, timeout=ANSWER_TIMEOUT)
+    try:
+        return signal.get(use_monitor=False, timeout=ANSWER_TIMEOUT)
+    except LOST as exc:  # it was lost as it was asked
+        raise TimeoutError(f"{signal.name}: PV {signal.pvname}: {exc}") from exc
+
+
+def answering(
+    name: str, signals: Sequence[Any], error: BaseException, patience: float = OUTAGE
+) -> Move | None:
+    """What to wait for after an error that may come of an outage; None where it does not.
+
+    Parameters
+    ----------
+    name : str
+        Whose signals, for messages.
+    signals : sequence of EpicsSignalBase
+    error : BaseException
+        What was raised, or failed a status.
+    patience : float
+        Longest time (s) to wait.
+
+    Returns
+    -------
+    Move or None
+        Done when the server of each signal answers again; fails with `DeviceError`.
+    """
+    known = isinstance(error, TimeoutError | NoAnswerError)
+    if not known and all(signal.connected for signal in signals):
+        return None
+    move = Move(f"{name}: waiting until its PVs answer again", patience)
+
+    def answered(signal: Any) -> bool:
+        move.what = f"{name}: {error}; waiting for {signal.pvname}, which did not come back"
+        try:
+            signal.get(use_monitor=False, timeout=1.0)
+        except (TimeoutError, DisconnectedError, *LOST):
+            return False
+        return True
+
+    def look() -> None:
+        pause = threading.Event()
+        while not move.done and not all(answered(signal) for signal in signals):
+            pause.wait(0.1)
+        move.end()
+
+    threading.Thread(target=move.attempt, args=(look,), daemon=True, name="outage").start()
+    return move
 
 
 def put_now(signal: Any, value: Any) -> None:
@@ -239,7 +302,7 @@ def put_now(signal: Any, value: Any) -> None:
         The PV is disconnected.
     """
     if not signal.connected:
-        raise DeviceError(f"{signal.name}: PV {signal.pvname} is disconnected")
+        raise NoAnswerError(f"{signal.name}: PV {signal.pvname} is disconnected")
     signal.put(value, wait=False)
 
 

@@ -140,9 +140,12 @@ class Monochromator(Positioner, BeamlineDevice):
         self.tolerance, self.epu_tolerance = positive(tolerance), positive(epu_tolerance)
         self._move: Move | None = None
         self.sent_to: float | None = None  # true energy (eV) to which this client sent it last
-        fail_when_lost(
-            (self.setpoint, self.readback, self.epu_setpoint, self.epu_readback), self._end_move
-        )
+        fail_when_lost(self.pair, self._end_move)
+
+    @property
+    def pair(self) -> tuple[Signal, ...]:
+        """Set points and readbacks of monochromator and EPU."""
+        return self.setpoint, self.readback, self.epu_setpoint, self.epu_readback
 
     @property
     def position(self) -> float:

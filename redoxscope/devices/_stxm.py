@@ -13,7 +13,7 @@ from ophyd.status import Status
 from ..contract import Raster, Region
 from ..optics import ZonePlateGeometry
 from ._asked import Asked
-from ._base import both, published
+from ._base import answering, both, published
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
 from ._numbers import number
@@ -106,6 +106,20 @@ class STXM(Device):
         """Every counter that is gated by the scanner."""
         parts = (getattr(self, name) for name in self.component_names)
         return [part for part in parts if isinstance(part, LineCounter)]
+
+    def back_after(self, error: BaseException) -> Status | None:
+        """What to wait for where an energy move failed for lack of an answer; else None.
+
+        Returns
+        -------
+        ophyd.status.Status or None
+            Done when all that such a move asks answers again; fails with `DeviceError` when it
+            does not within ``scanner.outage`` seconds.
+        """
+        motors = (self.zone_plate.z, self.osa.z, self.sample_stage.z)
+        signals = [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
+        signals += self.monochromator.pair
+        return answering(self.name, signals, error, self.scanner.outage.get())
 
     def trigger(self) -> Status:
         """Count a point with every counter; see `LineCounter.trigger`."""

@@ -25,6 +25,7 @@ from ..contract import (
 from ..data import References, UndeterminedError, edge_energies, get_edge, load_references
 from ._edge import at_edge
 from ._inputs import check_device, check_energies, check_references
+from ._outage import outlasting
 from ._protocols import Microscope, Placement
 from ._run import in_run
 from ._safety import close, halt, made_safe
@@ -210,7 +211,7 @@ def _images(
     yield from bps.declare_stream(scanner, name=STREAM, collect=True)
     yield from bps.abs_set(stxm.shutter, "follow", wait=True)
     try:
-        yield from _go_to(stxm, energies[0])
+        yield from outlasting(partial(_go_to, stxm, energies[0]), stxm)
         for following in [*energies[1:], None]:
             yield from _image(stxm, following)
     except GeneratorExit:
@@ -226,6 +227,17 @@ def _go_to(stxm: Microscope, energy: float) -> MsgGenerator:
     yield Msg("checkpoint")
     yield Msg("set", stxm.energy, energy, group="energy")
     yield Msg("wait", None, group="energy")
+
+
+def _arrive(stxm: Microscope, energy: float | None) -> MsgGenerator:
+    """Wait for the energy, and ask for it again where a pause or an outage lost it."""
+    yield Msg("wait", None, group="energy")
+    if energy is not None and not stxm.energy.at(energy):
+        yield from _go_to(stxm, energy)
+
+
+def _send(stxm: Microscope, energy: float) -> MsgGenerator:
+    yield Msg("set", stxm.energy, energy, group="energy")
 
 
 def _image(stxm: Microscope, following: float | None) -> MsgGenerator:
@@ -249,11 +261,9 @@ def _image(stxm: Microscope, following: float | None) -> MsgGenerator:
         yield Msg("collect", scanner, name=STREAM, return_payload=False)
         yield Msg("checkpoint")
     if following is not None:
-        yield Msg("set", stxm.energy, following, group="energy")
+        yield from outlasting(partial(_send, stxm, following), stxm)
     yield Msg("collect", scanner, name=STREAM, return_payload=False)
     yield Msg("checkpoint")
     yield Msg("complete", scanner, group="energy")
     yield Msg("checkpoint")
-    yield Msg("wait", None, group="energy")
-    if following is not None and not stxm.energy.at(following):
-        yield from _go_to(stxm, following)
+    yield from outlasting(partial(_arrive, stxm, following), stxm)

@@ -59,6 +59,8 @@ class Microscope(Stageable, Protocol):
 
     def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement: ...
 
+    def back_after(self, error: BaseException) -> Any: ...
+
 
 class EnergyAxis(Movable[float], Protocol):
     """Photon energy (eV), true to an offset that belongs to an edge; arrives within tolerance."""

@@ -13,7 +13,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import FailedStatus, RunEngineControlException
 
-__all__ = ["SafetyStep", "close", "explained", "halt", "made_safe", "staged"]
+__all__ = ["SafetyStep", "close", "explained", "finished", "halt", "made_safe", "staged"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -78,13 +78,14 @@ def staged(device: Any, plan: MsgGenerator) -> MsgGenerator:
         status = yield Msg("stage", device, group=group)
         yield Msg("wait", None, group=group)
         while status is not None and not status.done:
-            yield Msg("wait_for", None, [partial(_finished, status)])
+            yield Msg("wait_for", None, [partial(finished, status)])
         return (yield from plan)
 
     return (yield from bpp.finalize_wrapper(inner(), lambda: bps.unstage_all(device)))
 
 
-async def _finished(status: Any) -> None:
+async def finished(status: Any) -> None:
+    """Wait for a status, however it ends."""
     loop, finished = asyncio.get_running_loop(), asyncio.Event()
     status.add_callback(lambda _: loop.call_soon_threadsafe(finished.set))
     await finished.wait()

@@ -13,8 +13,10 @@ import ophyd
 import pytest
 from epics import ca
 from ophyd import Component, Device, EpicsMotor, EpicsSignal, EpicsSignalRO
+from ophyd.utils import DisconnectedError
 
 from redoxscope.devices import Monochromator, Motor, Shutter, _outage, survive_outages
+from redoxscope.devices._base import DeviceError, Move, NoAnswerError, answering, ask
 
 
 class Channel:
@@ -220,6 +222,77 @@ def test_a_server_that_is_silent_again_is_asked_once(channel, caplog):
     _outage._ask_limits([motor.user_readback.pvname, motor.user_setpoint.pvname])
     after_outage()
     assert asked == [1] and "limits and units were not read" in caplog.text
+
+
+class Silent:
+    """A PV that answers after it failed to, once for each error."""
+
+    name = pvname = "X:Silent"
+
+    def __init__(self, *errors, connected=True):
+        self.errors, self.connected = list(errors), connected
+
+    def get(self, **_):
+        if self.errors:
+            raise self.errors.pop(0)
+        return 1.0
+
+
+NO_ANSWERS = [
+    TimeoutError("no answer"),
+    DisconnectedError("gone"),
+    ca.ChannelAccessGetFailure("Get failed", "X:Silent", 192),
+    ca.CASeverityException("get", "lost"),
+]
+
+
+def test_what_is_silent_is_waited_for_however_it_says_so():
+    signal = Silent(*NO_ANSWERS)
+    waiting = answering("mono", [signal], TimeoutError("no answer"), 20)
+    waiting.wait(timeout=20)
+    assert not signal.errors
+
+
+@pytest.mark.parametrize(
+    ("error", "connected", "waits"),
+    [
+        (NoAnswerError("late"), True, True),
+        (TimeoutError("late"), True, True),
+        (DeviceError("it stopped elsewhere"), True, False),
+        (DeviceError("no write access"), False, True),
+    ],
+)
+def test_only_an_outage_is_waited_for(error, connected, waits):
+    waiting = answering("mono", [Silent(connected=connected)], error, 20)
+    assert (waiting is not None) is waits
+
+
+def test_what_does_not_come_back_is_named():
+    signal = Silent(*[TimeoutError("no answer")] * 1000)
+    waiting = answering("mono", [signal], TimeoutError("it was late"), 0.3)
+    with pytest.raises(DeviceError, match=r"it was late; waiting for X:Silent.* within 0.3 s"):
+        waiting.wait(timeout=20)
+
+
+@pytest.mark.parametrize("error", NO_ANSWERS[2:])
+def test_a_pv_lost_as_it_is_asked_did_not_answer(error):
+    with pytest.raises(TimeoutError, match="X:Silent"):
+        ask(Silent(error))
+
+
+def test_a_move_tells_an_outage_from_a_failure():
+    def silent():
+        raise TimeoutError("no answer")
+
+    def elsewhere():
+        raise DeviceError("stopped elsewhere")
+
+    for step, outage in ((silent, True), (elsewhere, False)):
+        move = Move("motor moving", 10)
+        move.attempt(step)
+        assert isinstance(move.exception(timeout=5), NoAnswerError) is outage
+    late = Move("motor moving", 0)
+    assert isinstance(late.exception(timeout=5), NoAnswerError)
 
 
 HELD = textwrap.dedent("""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from bluesky.utils import NoReplayAllowed
 
 from redoxscope.contract import LineStatus, Raster
 from redoxscope.devices import DeviceError
+from redoxscope.devices._asked import _axis
 
 from .fake_scanner import World, error_of
 
@@ -428,3 +430,14 @@ def test_stopped_while_somebody_waits(flying):
     flying.scanner.stop()
     waiting.wait(timeout=30)
     assert "was stopped" in str(error_of(flying.scanner.trigger()))
+
+
+@pytest.mark.parametrize(("sent", "goal"), [(True, -5000.0), (False, -4000.0)])
+def test_a_set_point_that_somebody_else_has_just_written_is_not_ours(sent, goal):
+    """Where a client sent its motor it has to go, or to stay; a jogged one may differ."""
+    put = SimpleNamespace(get=lambda: -4000.0)
+    motor = SimpleNamespace(
+        name="z", user_setpoint=put, user_readback=None, tolerance=0.5, unit="um", stop=print
+    )
+    _, setpoint = _axis(motor, -5000.0, 0.5, (lambda: None) if sent else None)
+    assert setpoint.target == goal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from redoxscope.contract import Raster
-from redoxscope.devices import Placement
+from redoxscope.devices import DeviceError, Placement
 from redoxscope.plans import energy_stack
 
 
@@ -51,6 +51,13 @@ class FakeMicroscope(Part):
     coarse = (None, None)
     refuse = None
     places = 0
+
+    def back_after(self, error):
+        """What `answering` would say; here the server is back at once, or never."""
+        if not isinstance(error, TimeoutError):
+            return None
+        lost = DeviceError("it did not come back") if "gone" in str(error) else None
+        return Part(name="back", done=True, exception=lambda timeout: lost)
 
     def check_stack(self, energies, region, dwell, *, edge=None):
         self.checked = (list(energies), region, dwell, edge)

@@ -326,6 +326,38 @@ def test_a_network_cut_is_survived(caplog):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", ["set", "complete"])
+def test_a_network_cut_between_images_is_survived(caplog, command):
+    """Before the move is asked for, and when it has begun (its time limit is 8 s)."""
+    energies = [640.0, 650.0]
+    with Simulation(speed=1, seed=1) as simulation:
+        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm.wait_for_connection(timeout=20)
+        RE, record = RunEngine({}, context_managers=[]), []
+        RE.subscribe(lambda name, doc: record.append((name, doc)))
+        timers = []
+
+        def hook(msg):
+            hook.moves += msg.command == "set" and msg.obj is stxm.energy
+            if hook.moves == 2 and msg.command == command and not timers:
+                os.kill(simulation.pid, signal.SIGSTOP)
+                timers.append(threading.Timer(12, os.kill, (simulation.pid, signal.SIGCONT)))
+                timers[0].start()
+
+        hook.moves = 0
+        RE.msg_hook = hook
+        try:
+            RE(energy_stack(stxm, energies=energies, pixels=(4, 3), size=2, dwell=0.005))
+        finally:
+            timers[0].join()
+        check_documents(record)
+        assert len(pages(record)["seq_num"]) == 6
+        assert set(pages(record)["line_status"]) == {LineStatus.OK}
+        assert "it is asked for again when stxm answers" in caplog.text
+        stxm.destroy()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["line", "move"])
 def test_the_ioc_dies(place):
     """Seconds later: an error that names a PV, a clean stop document, a usable RunEngine."""

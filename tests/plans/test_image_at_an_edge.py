@@ -18,6 +18,9 @@ class FakeSTXM(SimpleNamespace):
     def check_stack(self, *args, **kwargs):
         self.checked = args, kwargs
 
+    def back_after(self, error):
+        return None
+
     def place(self, region, dwell, retries):
         return SimpleNamespace(coarse_x=None, coarse_y=None, raster=None)
 

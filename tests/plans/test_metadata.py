@@ -43,6 +43,9 @@ class Microscope(Device):
     def check_stack(self, energies, region, dwell, *, edge=None):
         pass
 
+    def back_after(self, error):
+        return None
+
     def place(self, region, dwell, *, retries=1):
         raise RuntimeError("first move")
 

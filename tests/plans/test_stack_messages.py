@@ -44,6 +44,71 @@ def test_a_move_that_a_pause_stopped_is_asked_for_again():
     ]  # fmt: skip
 
 
+def interrupted(plan, where, error):
+    """Messages of a plan, to which an error comes when ``where(number, message)`` first says so."""
+    messages, thrown = [next(plan)], False
+    while True:
+        try:
+            if not thrown and where(len(messages), told(messages)[-1]):
+                thrown = True
+                messages.append(plan.throw(error))
+            else:
+                messages.append(next(plan))
+        except StopIteration:
+            return told(messages)
+
+
+FIRST, SECOND = ("set", "energy", 639.0), ("set", "energy", 640.0)
+
+
+@pytest.mark.parametrize("message", [FIRST, SECOND])
+def test_a_move_without_an_answer_is_asked_for_again(message):
+    plan = stack_plan(fake_microscope(), lines=3)
+    got = images(interrupted(plan, lambda _, m: m == message, TimeoutError("silent")))
+    assert got.count(message) == 2 and got[got.index(message) + 1] in (CHECKPOINT, message)
+    assert got.count(KICKOFF[0]) == 2
+    assert got.index(KICKOFF[0]) > [i for i, m in enumerate(got) if m == FIRST][-1]
+
+
+def test_a_move_that_never_ended_is_asked_for_again():
+    """It was sent while the last lines were collected; the wait for it failed."""
+    stxm = fake_microscope(lines=1)
+    stxm.energy.arrived = False
+    sent = told(stack_plan(fake_microscope(1), lines=1))
+    number = sent.index(("complete", "scanner")) + 3  # complete, checkpoint, wait
+    got = interrupted(stack_plan(stxm, lines=1), lambda n, _: n == number, TimeoutError("silent"))
+    assert images(got) == [
+        *go_to(639.0), *KICKOFF, *end(640.0), WAIT, *go_to(640.0), *KICKOFF, *end(),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (RuntimeError("the motor stopped elsewhere"), "stopped elsewhere"),
+        (TimeoutError("gone"), "did not come back"),
+    ],
+)
+def test_a_move_that_fails_otherwise_or_for_good_ends_the_stack(error, raised):
+    plan = stack_plan(fake_microscope())
+    with pytest.raises(RuntimeError, match=raised):
+        interrupted(plan, lambda _, m: m == SECOND, error)
+
+
+def test_a_server_that_falls_silent_again_and_again_ends_the_stack():
+    plan = stack_plan(fake_microscope())
+    asked = 0
+    message = next(plan)
+    with pytest.raises(TimeoutError, match="silent"):
+        while True:
+            if told([message]) == [SECOND]:
+                asked += 1
+                message = plan.throw(TimeoutError("silent"))
+            else:
+                message = next(plan)
+    assert asked == 3
+
+
 @pytest.mark.parametrize("lines", [1, 2, 50])
 def test_lines_that_come_one_by_one_are_collected_one_by_one(lines):
     messages = told(stack_plan(fake_microscope(lines), lines=lines))

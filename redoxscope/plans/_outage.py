@@ -1,0 +1,49 @@
+"""A step of a plan that is tried again when the server is back that did not answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky.utils import RunEngineControlException
+
+from ._safety import MsgGenerator, finished, named
+
+__all__ = ["outlasting"]
+
+log = logging.getLogger("redoxscope.plans")
+
+REPEATS = 2
+"""How often a step is tried again."""
+
+
+def outlasting(step: Callable[[], MsgGenerator], device: Any) -> MsgGenerator:
+    """Run a step of a plan, and again when a device answers that did not.
+
+    Parameters
+    ----------
+    step : callable
+        Makes the messages; it asks for the same each time.
+    device
+        ``back_after(error)`` says what to wait for, or None where an error has another cause.
+    """
+    for left in reversed(range(1 + REPEATS)):
+        try:
+            return (yield from step())
+        except RunEngineControlException:
+            raise
+        except Exception as exc:
+            error = named(exc)
+            back = device.back_after(error) if left else None
+            if back is None:
+                raise
+        log.warning("%s; it is asked for again when %s answers", error, device.name)
+        # A pause breaks off a wait, which is then not asked for again.
+        while not back.done:
+            yield Msg("wait_for", None, [partial(finished, back)])
+        failed = back.exception(timeout=0)
+        if failed is not None:
+            raise failed
