@@ -74,7 +74,8 @@ def to_sample(tes: Spectrometer, scan: RixsScan, plan: MsgGenerator) -> MsgGener
     return (yield from plan)
 
 
-def safety_steps(tes: Spectrometer) -> list[Any]:
+def safety_steps(tes: Spectrometer) -> list[SafetyStep]:
+    """What makes a run safe: the detector stopped, the shutter closed."""
     steps = [halt(tes)]
     if tes.shutter is not None:
         steps.append(close(tes.shutter))

@@ -112,6 +112,12 @@ class RixsScan:
 
 
 def check_devices(tes: Any, mono: Any) -> None:
+    """Refuse what is no spectrometer or no monochromator; see `check_device`.
+
+    Raises
+    ------
+    ValueError
+    """
     check_device("tes", tes, Spectrometer, "TES")
     check_device("mono", mono, EnergyAxis, "Monochromator")
 
