@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 BLOCK = 9984
 """Pixels per block: a block and its logarithm stay in the cache. Above 10000 OpenBLAS wakes
 other threads for each block, and waits for them: three times slower where they are busy."""
+DARK = 0.005
+"""A line with less light than this share of the same line's at other energies was taken in the
+dark: what it holds are dark counts. No sample transmits so little from end to end."""
 
 
 class RunningSums:
@@ -63,6 +66,7 @@ class RunningSums:
         self._seen = np.zeros_like(self.measured)
         self._choose = monitored is None
         self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
+        self._light = np.zeros((2, n_energies, shape[0]))
         self.present = self.measured
         self.variance_scale = np.ones(n_energies)
         # Variance of N and of M relative to counts, and that of the logarithm beyond counting.
@@ -89,14 +93,16 @@ class RunningSums:
             if self._shifts is None:
                 self._accumulate_all()
             return
-        taken = bool(self._taken(k, line))
-        self.measured[k, line], self.missed[k, line] = taken, not taken
+        taken = self._taken(line)
+        changed = taken != self.measured[:, line]  # others are dark, or not, beside this one
+        changed[k] = True
+        self.measured[:, line], self.missed[:, line] = taken, self._seen[:, line] & ~taken
         self._store(k, line, n, m)
         if self._shifts is not None:
-            self._unaligned.add(k)
-        elif again:
+            self._unaligned.update(np.flatnonzero(changed).tolist())
+        elif again or changed.sum() > 1:
             self._rebuild(line)
-        elif taken:
+        elif taken[k]:
             self._add(k, line)
 
     def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
@@ -111,7 +117,10 @@ class RunningSums:
                     self._store(k, line, n[line], None if m is None else m[line])
                 self._accumulate_all()
                 return
-            if self._taken(k, slice(None)).all():
+            taken = self._taken(slice(None))
+            changed = taken != self.measured
+            changed[k] = False
+            if taken[k].all() and not changed.any():
                 self._blocks(k, n.reshape(-1), m.reshape(-1) if m is not None else None)
                 self.measured[k], self.missed[k] = True, False
                 return
@@ -125,21 +134,37 @@ class RunningSums:
             there = self._there[which, k, lines]
             if values is None:
                 there[:] = False
+                self._light[which, k, lines] = 0.0
                 continue
+            with np.errstate(invalid="ignore"):
+                light = values.sum(axis=1, dtype=np.float64)
+            for i in np.flatnonzero(~np.isfinite(light)):
+                light[i] = values[i][np.isfinite(values[i])].sum()
+            self._light[which, k, lines] = light
             there[:] = (values[:, :1] > 0).repeat(2, axis=1)  # nearly always: one look is enough
             for i in np.flatnonzero(~there[:, 1]):
                 there[i] = not np.isnan(values[i]).all(), (values[i] > 0).any()
 
-    def _taken(self, k: int | slice, line: int | slice) -> NDArray[np.bool_]:
-        """Whether lines count as measured.
+    def _taken(self, lines: int | slice) -> NDArray[np.bool_]:
+        """Whether lines count as measured, at each energy.
 
         A line in the dark (beam dump, shutter closed by hand) says nothing of the sample; as
         zeros it would cost every pixel its fraction. Where there is a monitor, a line without
         it would fake contrast.
         """
-        there = self._there[:, k, line]
-        light = there[int(bool(self.monitored)), ..., 1]
-        return there[0, ..., 0] & light
+        which = int(bool(self.monitored))
+        there = self._there[0, :, lines, 0] & self._there[which, :, lines, 1]
+        light = self._light[which, :, lines]
+        low = np.where(there, light, np.inf).min(axis=0)
+        doubtful = np.atleast_1d(low < DARK * light.max(axis=0))
+        if doubtful.any():  # nearly never
+            there = there.reshape(len(there), -1)
+            light = light.reshape(there.shape)
+            for i in np.flatnonzero(doubtful):
+                usual = np.percentile(light[there[:, i], i], 75)
+                there[:, i] &= light[:, i] >= DARK * usual
+            there = there.reshape(self._there[0, :, lines, 0].shape)
+        return there
 
     def _settle_monitored(self) -> bool:
         """Whether a monitor is used, from all lines so far; True if that has just changed.
@@ -159,7 +184,7 @@ class RunningSums:
             return False
         if self._shifts is not None:
             self._unaligned = set(range(len(self.design)))
-        self.measured[:] = self._taken(slice(None), slice(None))
+        self.measured[:] = self._taken(slice(None))
         self.missed[:] = self._seen & ~self.measured
         return True
 

@@ -235,6 +235,15 @@ def _negative_lines(counts, monitor):
     counts[2, 4] = -1.0
 
 
+def _dark_counts(counts, monitor):
+    rng = np.random.default_rng(2)
+    counts[4, :20] = rng.poisson(0.1, counts[4, :20].shape)
+    counts[0, 7], counts[1, 8] = 0.0, 0.0
+    counts[0, 7, 3], counts[1, 8, 2:5] = 1.0, [np.nan, 1.0, -1.0]
+    if monitor is not None:
+        monitor[4, 5:20] = rng.poisson(0.1, monitor[4, 5:20].shape)
+
+
 def _no_light_at_all(counts, monitor):
     counts[:] = 0.0
 
@@ -260,7 +269,7 @@ def _dark_monitor(counts, monitor):
     "damage",
     [
         _dark_image, _dark_lines, _nan_lines, _nan_image, _nan_pixels, _zero_pixels,
-        _negative_lines, _no_light_at_all, _no_monitor_on_the_first_line,
+        _negative_lines, _dark_counts, _no_light_at_all, _no_monitor_on_the_first_line,
         _no_monitor_in_the_first_images, _dark_monitor,
     ],
 )  # fmt: skip
@@ -313,12 +322,18 @@ def test_lines_and_images_give_the_same_map(damage, monitored):
         np.testing.assert_allclose(found.ln_i0, expected.ln_i0, rtol=1e-12)
 
 
-def test_a_dark_image_is_left_out_and_not_believed():
-    design, counts, _ = few_energies(np.random.default_rng(1))
-    counts[4] = 0.0
+@pytest.mark.parametrize("dark_counts", [0.0, 0.01, 0.1, 2.0])
+@pytest.mark.parametrize("monitored", [False, True], ids=["alone", "monitor"])
+def test_a_dark_image_is_left_out_and_not_believed(monitored, dark_counts):
+    rng = np.random.default_rng(1)
+    design, counts, monitor = few_energies(rng, monitored)
+    counts[4] = rng.poisson(dark_counts, (30, 30))
+    if monitor is not None:
+        monitor[4] = rng.poisson(dark_counts, (30, 30))
     fit = StackFit(design, 2, (30, 30))
     for k in range(5):
-        fit.set_image(k, counts[k])
+        fit.set_image(k, counts[k], None if monitor is None else monitor[k])
+        fit.solve(fit.refresh())
     result = fit.solve()
     assert result.n_mask == 450
     assert (result.n_energies == 4).all()
