@@ -33,6 +33,7 @@ __all__ = [
     "settle",
     "suffixes",
     "then",
+    "typed",
 ]
 
 SETTLE_TIMEOUT = 5.0
@@ -114,6 +115,12 @@ class BeamlineDevice(Device):
         self.pvs = PVNames(prefix, pvs)
         super().__init__(prefix, name=name, **kwargs)
         survive_outages(self)
+
+
+def typed(device: Device) -> str:
+    """What a user types for a device: ``stxm.shutter``, not the name in the documents."""
+    root = device.root
+    return str(root.name if root is device else f"{root.name}.{device.dotted_name}")
 
 
 class Move(Status):

@@ -9,7 +9,7 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
-from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, ask, published, pv
+from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, ask, published, pv, typed
 from ._lines import LineArray
 from ._numbers import flag
 from ._positioner import FreshSignalRO
@@ -142,22 +142,16 @@ class LineCounter(BeamlineDevice):
             if is_open:
                 raise DeviceError(
                     f"{self.name}: a dark count is asked for, but {where} is open: close it, or "
-                    f"set {_typed(self)}.dark to False"
+                    f"set {typed(self)}.dark to False"
                 )
         elif not is_open:
             raise DeviceError(
                 f"{self.name}: {where} is closed, so it would count no light. Open it for the "
-                f"plan, RE(with_beam(plan, {_typed(shutter)})), or set {_typed(self)}.dark to True "
+                f"plan, RE(with_beam(plan, {typed(shutter)})), or set {typed(self)}.dark to True "
                 "for a dark count"
             )
         elif int(ask(shutter.mode)) == ShutterMode.HOLD:
             shutter.check_open_time(dwell, f"a point of {self.name}")
-
-
-def _typed(device: BeamlineDevice) -> str:
-    """What a user types for a device: ``stxm.shutter``, not the name in the documents."""
-    root = device.root
-    return root.name if root is device else f"{root.name}.{device.dotted_name}"
 
 
 class RingCurrent(BeamlineDevice):

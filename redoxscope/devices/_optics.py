@@ -11,7 +11,7 @@ from ophyd import Device, Signal
 from ophyd.status import Status
 
 from ..optics import MIN_GAP_UM, InterlockError, ZonePlateGeometry, check_focus, focus_z
-from ._base import BeamlineDevice, both, pv
+from ._base import BeamlineDevice, both, pv, typed
 from ._monochromator import Monochromator
 from ._motor import Motor
 from ._numbers import number, positive
@@ -116,7 +116,7 @@ class ZonePlate(BeamlineDevice):
         if missing:
             raise InterlockError(
                 f"{self.name}: the zone plate's geometry is not set ({', '.join(missing)}), so "
-                f"nothing near it may move: use a beamline file, or {self.name}.set_geometry("
+                f"nothing near it may move: use a beamline file, or {typed(self)}.set_geometry("
                 "ZonePlateGeometry(…))"
             )
 

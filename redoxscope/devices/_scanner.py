@@ -12,7 +12,7 @@ from ophyd.status import Status
 
 from ..contract import Raster
 from ._asked import Asked
-from ._base import DeviceError, done, logged, put_now, settle
+from ._base import DeviceError, done, logged, put_now, settle, typed
 from ._counter import LineCounter
 from ._judged import JudgedFlight
 from ._lines import LineJoiner
@@ -234,7 +234,7 @@ class RasterScanner(JudgedFlight):
         elif not self._mine:
             raise BeamlineBusyError(
                 f"{self.name} ({self.state.pvname}) flies for somebody else: nothing was moved. "
-                f"{self.abort.name}.put(1) halts it all the same"
+                f"{typed(self)}.abort.put(1) halts it all the same"
             )
 
     def stop(self, *, success: bool = False) -> None:
@@ -252,7 +252,11 @@ class RasterScanner(JudgedFlight):
         if self._mine or state == ScannerState.ERROR:
             put_now(self.abort, 1)
         elif state == ScannerState.FLYING:
-            log.warning("%s flies for somebody else; it is not halted", self.name)
+            log.warning(
+                "%s flies for somebody else; it is not halted. %s.abort.put(1) halts it",
+                self.name,
+                typed(self),
+            )
 
     def unstage(self) -> list[object]:
         """Halt what this client had fly.

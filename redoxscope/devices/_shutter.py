@@ -12,7 +12,7 @@ from ophyd import EpicsSignal
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import Status
 
-from ._base import BeamlineDevice, DeviceError, Move, ask, logged, published, put_now, pv
+from ._base import BeamlineDevice, DeviceError, Move, ask, logged, published, put_now, pv, typed
 from ._numbers import number, positive
 from ._owner import BeamlineBusyError, Owner, is_dead
 from ._positioner import FreshSignalRO
@@ -125,7 +125,7 @@ class Shutter(BeamlineDevice):
             return
         whom = other or "somebody else, or for a client that died"
         what = f"{self.name} ({self.mode.pvname}) {does or 'is taken'} for {whom}"
-        free = f"{self.name}.free()"
+        free = f"{typed(self)}.free()"
         raise BeamlineBusyError(
             f"{what}: nothing was moved. If nobody measures, {free} closes it and frees it"
         )

@@ -111,7 +111,7 @@ def test_shutter_that_a_dead_client_left(other, stxm, RE, mode):
     """No name, or that of a process that is no more: the former has to be freed by hand."""
     other.shutter.mode.set(mode).wait(30)
     plan = energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01)
-    with pytest.raises(BeamlineBusyError, match=r"stxm_shutter\.free\(\)"):
+    with pytest.raises(BeamlineBusyError, match=r"stxm\.shutter\.free\(\)"):
         RE(plan)
     stxm.shutter.free()
     RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
