@@ -116,13 +116,15 @@ def find_blank(log_transmission: ArrayLike, noise: float) -> Blank:
     values = image[seen]
     peak = _brightest_peak(values, noise, least)
     if peak is None:
-        return _none(image.shape, "no peak at the bright end: sample everywhere")
+        return _none(
+            image.shape, "the brightest pixels are all different: no area is empty, or it is small"
+        )
     mode, width = peak
     if width > NOISE_FACTOR * noise + BEAM_JITTER:
         return _none(
             image.shape,
-            f"the bright end varies by {width:.3g} where noise allows "
-            f"{NOISE_FACTOR * noise + BEAM_JITTER:.3g}: sample everywhere",
+            f"the optical density of the brightest pixels varies by {width:.3g} where noise allows "
+            f"{NOISE_FACTOR * noise + BEAM_JITTER:.3g}: no area is empty, or it is small",
         )
     darker = int((values < mode - max(4.0 * width, 0.03)).sum())
     if darker < max(5, 0.002 * n_seen):
@@ -134,7 +136,9 @@ def find_blank(log_transmission: ArrayLike, noise: float) -> Blank:
     if plateau < MIN_SHOULDER_SHARE * shoulder or plateau / (
         4.0 * width
     ) < MIN_CONTRAST * shoulder / (far - 3.0 * width):
-        return _none(image.shape, "the bright end does not stand out: thickness varies evenly")
+        return _none(
+            image.shape, "the brightest pixels do not stand out: the thickness varies evenly"
+        )
 
     mask = _compact(seen & (np.abs(image - mode) <= 2.0 * width), least)
     if mask.sum() < least:

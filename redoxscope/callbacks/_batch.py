@@ -10,7 +10,7 @@ import numpy as np
 from ..analysis import I0Spectrum
 from ..contract import STREAM
 from ..data import References
-from ._documents import stream_rows
+from ._documents import documents_of, start_of, stream_rows
 from ._memory import available_bytes, gigabytes
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
@@ -128,9 +128,7 @@ def _read(source: Any, options: MapOptions) -> StackReader:
     # A run's own documents() needs an exporter, which a stock server does not have.
     if hasattr(source, "metadata"):
         return _from_catalog(source, options)
-    if hasattr(source, "documents"):
-        return _from_documents(source.documents(), options)
-    return _from_documents(source, options)
+    return _from_documents(documents_of(source), options)
 
 
 def _from_documents(
@@ -153,7 +151,7 @@ def _from_documents(
 
 
 def _from_catalog(run: Any, options: MapOptions) -> StackReader:
-    start = run.metadata["start"]
+    start = start_of(run)
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)

@@ -7,9 +7,50 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Doc", "configured", "rows_of", "stream_rows"]
+__all__ = ["Doc", "configured", "documents_of", "rows_of", "start_of", "stream_rows"]
 
 Doc = Mapping[str, Any]
+
+
+def documents_of(source: Any) -> Iterator[tuple[str, Doc]]:
+    """Documents of what has some, or the (name, document) pairs themselves.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    try:
+        pairs = iter(source.documents() if hasattr(source, "documents") else source)
+    except TypeError:
+        raise _no_run(source) from None
+    for pair in pairs:
+        if not (
+            isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[1], Mapping)
+        ):
+            raise _no_run(source)
+        yield pair[0], pair[1]
+
+
+def start_of(run: Any) -> Doc:
+    """Start document of a run in a catalog.
+
+    Raises
+    ------
+    ValueError
+        It is no run: the catalog itself, a stream.
+    """
+    start = run.metadata.get("start")
+    if not isinstance(start, Mapping):
+        raise _no_run(run)
+    return start
+
+
+def _no_run(source: Any) -> ValueError:
+    return ValueError(
+        f"{repr(source)[:80]} is neither a run, as cat[-1] or cat['uid'], nor pairs of name and "
+        "document"
+    )
 
 
 def rows_of(name: str, doc: Doc, key: str) -> Iterator[tuple[int, Doc, float]]:

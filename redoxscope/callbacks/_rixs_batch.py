@@ -19,7 +19,7 @@ from ..contract import (
     Window,
 )
 from ..formats import PhotonList, path_of_uri, read_photon_list
-from ._documents import Doc, rows_of, stream_rows
+from ._documents import Doc, documents_of, rows_of, start_of, stream_rows
 from ._rixs_reader import RixsOptions, RixsReader, is_rixs
 from ._rixs_snapshot import RixsSnapshot
 
@@ -213,9 +213,7 @@ def _read(source: Any, options: RixsOptions, change: Change | None = None) -> Ri
     # A run's own documents() needs an exporter, which a stock server does not have.
     if hasattr(source, "metadata"):
         return _from_catalog(source, options, change)
-    if hasattr(source, "documents"):
-        return _from_documents(source.documents(), options, change)
-    return _from_documents(source, options, change)
+    return _from_documents(documents_of(source), options, change)
 
 
 def _from_documents(
@@ -242,7 +240,7 @@ def _from_documents(
 
 
 def _from_catalog(run: Any, options: RixsOptions, change: Change | None) -> RixsReader:
-    start = run.metadata["start"]
+    start = start_of(run)
     if not is_rixs(start):
         raise ValueError(f"run {start.get('uid')} is not a RIXS run (plan_name rixs_map or xes)")
     reader = RixsReader(start, options)

@@ -90,6 +90,8 @@ class MeasuredStack:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if not self.path.exists():
+            raise ValueError(f"sample file {self.path}: there is no such file")
         try:
             with h5py.File(self.path, "r") as f:
                 counts = _read(f, self.path, "counts", "[nE, ny, nx] counts", 3)

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import MapView, OxidationMap, draw, oxidation_map
+from redoxscope.callbacks import MapView, OxidationMap, draw, oxidation_map, rixs_from_run
 from redoxscope.callbacks._draw import pretty
 
 from .conftest import make
@@ -57,6 +58,17 @@ def test_what_the_prompt_shows_of_a_map_is_a_line(snapshot):
         assert "array" not in repr(part)
     assert f"{snapshot.result.mean:.3f}" in repr(snapshot)
     assert "no map" in repr(replace(snapshot, names=()))
+
+
+@pytest.mark.parametrize("read", [oxidation_map, rixs_from_run])
+@pytest.mark.parametrize(
+    "source",
+    ["f945d905", 5, None, ["f945d905"], [("start", "f945d905")], SimpleNamespace(metadata={})],
+    ids=repr,
+)
+def test_what_is_no_run_is_named(read, source):
+    with pytest.raises(ValueError, match=r"is neither a run, as cat\[-1\]"):
+        read(source)
 
 
 def words(figure) -> str:

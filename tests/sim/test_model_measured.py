@@ -23,6 +23,11 @@ def small(tmp_path):
     return path
 
 
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match=r"no.h5: there is no such file$"):
+        MeasuredStack(tmp_path / "no.h5")
+
+
 def test_counts_are_exact(small):
     m = open_sample(small)
     with h5py.File(small) as f:
