@@ -336,6 +336,17 @@ def test_noise_of_a_weak_monitor_is_no_fall():
     assert not any(beam.monitor(640.0, float(n), 1.0) for n in counts)
 
 
+def test_a_monitor_that_falls_with_the_stored_current_is_no_fall():
+    beam = BeamMemory()
+    for ring in np.linspace(500.0, 150.0, 8):  # passes of two hours each, at two energies
+        for energy, per_mA in ((640.0, 40.0), (641.0, 60.0)):
+            assert beam.current([ring, ring]) == ""
+            assert beam.monitor(energy, per_mA * ring, 1.2) == ""
+    assert beam.current([150.0, 150.0]) == ""  # it is as it was, the monitor is not
+    assert "counted 4000, 6000 were expected" in beam.monitor(640.0, 4000.0, 1.2)
+    assert beam.monitor(641.0, 5000.0, 1.2)  # nor is a current of another point that of this one
+
+
 def test_a_beam_that_decays_is_there():
     beam = BeamMemory()
     for current in np.linspace(300.0, 100.0, 50):

@@ -26,21 +26,25 @@ class BeamMemory:
 
     The monitor follows the stored current within the point, the published current up to a second
     later; but it also follows whatever the optics do with the energy. So a low monitor that is
-    the same when the point is measured again is taken for what it is.
+    the same when the point is measured again is taken for what it is, and what is expected of it
+    falls with the stored current: between two passes a beam decays.
     """
 
     def __init__(self) -> None:
         self._most = 0.0
-        self._rates: dict[float, float] = {}
-        self._last: float | None = None
+        self._stored: float | None = None
+        self._rates: dict[float, tuple[float, float | None]] = {}
+        self._last: tuple[float, float | None] | None = None
         self._refused: dict[float, float] = {}
 
     def current(self, values: Sequence[float]) -> str:
         """What is wrong with the stored current (mA) within a point, in the order it came."""
+        self._stored = None
         if not values or not all(math.isfinite(value) for value in values):
             return f"the ring current is {list(values)} mA"
         first, lowest = values[0], min(values)
-        self._most = max(self._most, *values)
+        self._stored = max(values)
+        self._most = max(self._most, self._stored)
         if lowest < FALL * first:
             return f"the ring current fell from {first:.4g} to {lowest:.4g} mA"
         if lowest <= NO_BEAM * self._most:
@@ -48,22 +52,32 @@ class BeamMemory:
         return ""
 
     def monitor(self, energy: float, counts: float, dwell: float) -> str:
-        """What is wrong with a point's counts of the beam monitor, at an energy (eV)."""
+        """What is wrong with a point's counts of the beam monitor, at an energy (eV).
+
+        The point's stored current, where there is one, has been given to `current`.
+        """
         key = round(energy, 4)
+        stored, self._stored = self._stored, None
         if not (math.isfinite(counts) and counts > 0):
             return f"the beam monitor counted {counts:g}"
         rate = counts / dwell
         known = self._rates.get(key)
-        limit, usual = (NEIGHBOUR, self._last) if known is None else (SAME_ENERGY, known)
+        limit, before_it = (NEIGHBOUR, self._last) if known is None else (SAME_ENERGY, known)
+        usual = None if before_it is None else _expected(*before_it, stored)
         if usual is not None and rate < limit * usual and _beyond_noise(counts, usual * dwell):
             before = self._refused.get(key)
             self._refused[key] = rate
             again = before is not None and abs(rate - before) <= (1 - SAME_ENERGY) * before
             if not (again and rate > BELIEVED * usual):
                 return f"the beam monitor counted {counts:.6g}, {usual * dwell:.6g} were expected"
-        self._rates[key] = self._last = rate
+        self._rates[key] = self._last = (rate, stored)
         self._refused.pop(key, None)
         return ""
+
+
+def _expected(rate: float, then: float | None, now: float | None) -> float:
+    """A rate as it was, less what the stored current (mA) has decayed by since."""
+    return rate * min(1.0, now / then) if now and then and now > 0 else rate
 
 
 def _beyond_noise(counts: float, expected: float) -> bool:
