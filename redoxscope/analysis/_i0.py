@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._blank import Blank, find_blank
 from ._frames import Frames
 from ._i0_given import I0Spectrum
-from ._noise import EXCESS, NO_BEAM, Noise, scatter, step_of, unit_of
+from ._noise import EXCESS, NO_BEAM, Noise, part_of, scatter, step_of, unit_of
 from ._sums import RunningSums
 
 __all__ = ["I0", "BlankSums"]
@@ -300,6 +300,12 @@ class I0:
             unit, why = unit_of(excess, sums.dwell)
             noise = replace(noise, unit=unit, why=why)
             excess, expected = excess / unit, expected * unit
+        elif not noise.why and not noise.whole:
+            k = self._complete()[0]
+            part = part_of(sums.counts.raw[k, np.flatnonzero(sums.present[k])], excess)
+            if np.isfinite(part):
+                noise = replace(noise, unit=part, why="steps")
+                excess, expected = excess / part, expected * part
         extra = (excess - 1.0) * expected if excess > EXCESS else 0.0
         self._take(replace(noise, excess=excess, relative=extra))
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._sums import RunningSums
 
-__all__ = ["LACK", "Noise", "scatter", "step_of", "unit_of"]
+__all__ = ["LACK", "Noise", "part_of", "scatter", "step_of", "unit_of"]
 
 LEAST_DISTINCT = 20
 """So many different values are needed before their common step says anything."""
@@ -18,6 +18,8 @@ LEAST_PAIRS = 30
 MOST_VALUES = 20_000
 EXCESS = 2.0
 """Variance, relative to counting, from which on the values are not believed to be counts."""
+SURE = 1.5
+"""Factor within which the scatter has to agree with a step below 1."""
 NO_BEAM = 100.0
 """The same beyond which no beam is that unsteady: what looks like whole numbers are none."""
 LACK = 0.03
@@ -103,6 +105,32 @@ def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool]:
     if len(distinct) < LEAST_DISTINCT or distinct[-1] > 2**53:
         return 1.0, True
     return float(np.gcd.reduce(distinct.astype(np.int64))), True
+
+
+def part_of(values: ArrayLike, excess: float) -> float:
+    """Value of one count, below 1, where averages or scaled-down counts show it; else NaN.
+
+    The common step must agree with the scatter: numbers rounded to a decimal have a step, too.
+
+    Parameters
+    ----------
+    values : array_like
+        Values of one image.
+    excess : float
+        Their variance in the blank area, relative to counting; below 1 here.
+    """
+    distinct = np.unique(_sample(values))[:MOST_VALUES]
+    if not 1e-3 < excess < 1.0 / SURE or len(distinct) < LEAST_DISTINCT:
+        return float("nan")
+    parts = np.arange(max(2, int(1.0 / (SURE * excess))), int(SURE / excess) + 2)
+    few = distinct[:: max(1, len(distinct) // 50)]
+    for part in parts:  # the coarsest step that all have
+        if all(
+            (np.abs(v * part - np.round(v * part)) < 0.02 + 3e-7 * v * part).all()
+            for v in (few, distinct)
+        ):
+            return float(1.0 / part)
+    return float("nan")
 
 
 def _rates(dwell: float | None) -> list[float]:

@@ -92,7 +92,8 @@ def test_monitor_in_a_rate(counted):
 
 def test_values_scaled_down_are_noticed(counted):
     stack, counts, _ = counted
-    fit, _ = solved(stack.design, counts / 1000.0)
+    current = 1.0 + 0.01 * np.linspace(0, 1, counts.size).reshape(counts.shape)  # no step is left
+    fit, _ = solved(stack.design, counts / 1000.0 / current)
     assert fit.noise.excess < 0.03 and not fit.noise.beyond
 
 
@@ -210,3 +211,25 @@ def test_the_dwell_of_a_given_i0_is_taken_into_account():
     assert np.exp(ln[0]) == pytest.approx(100.0) and variance[0] == pytest.approx(0.05**2)
     falling = I0Spectrum([650, 640], [200.0, 100.0])
     assert np.exp(falling.at([645], None)[0][0]) == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 10, 100])
+@pytest.mark.parametrize("how", ["average", "scaled"])
+def test_averages_and_scaled_counts_are_found_by_their_step(n, how):
+    stack = make_stack()
+    rng = np.random.default_rng(0)
+    sums = stack.counts(rng, float(n)) if how == "average" else stack.counts(rng)
+    _, result = solved(stack.design, sums / n, energies=ENERGIES)
+    expected = solved(stack.design, sums, energies=ENERGIES)[1]
+    np.testing.assert_allclose(result.sigma[result.mask], expected.sigma[result.mask], rtol=1e-3)
+
+
+def test_decimals_are_no_step():
+    """Frames moved by parts of a pixel and written with one decimal."""
+    stack = make_stack()
+    counts = stack.counts(np.random.default_rng(0))
+    moved = 0.7 * counts + 0.3 * np.roll(counts, 1, axis=2)
+    fit, result = solved(stack.design, np.round(moved, 1), energies=ENERGIES)
+    assert fit.noise.unit == 1.0 and fit.noise.why == ""
+    expected = solved(stack.design, moved, energies=ENERGIES)[1]
+    assert result.sigma_median == pytest.approx(expected.sigma_median, rel=1e-3)
