@@ -26,6 +26,8 @@ class Channel:
         self.pv = signal._read_pv
         self.limits = 0
         self.pv.get_ctrlvars = lambda **_: {"upper_ctrl_limit": self.limits, "units": "eV"}
+        # ophyd would ask the server that is not there, in threads that all signals share.
+        self.pv.get_all_metadata_callback = lambda *_, **__: None
         signal._received_first_metadata[signal.pvname] = True
         self.rights(True)
         self.tell(True)
