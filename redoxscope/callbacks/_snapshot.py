@@ -129,7 +129,7 @@ class Snapshot:
     def __repr__(self) -> str:
         found = f"{self.names[0]} {self.result.in_words()}" if self.names else "images only, no map"
         lines = f"{self.lines_done} of {self.lines_total} lines"
-        said = f", {len(self.doubts)} doubts" if self.doubts else ""
+        said = f"; doubts: {len(self.doubts)}" if self.doubts else ""
         return f"<Snapshot {self.title}: {lines}; {found}{said}>"
 
     @property

@@ -38,7 +38,7 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end."),
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version, end."),
     ] = False,
 ) -> None:
     pass
