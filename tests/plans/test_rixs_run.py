@@ -27,6 +27,7 @@ def session(tmp_path_factory):
 
     with start_session(speed=20, tes=True, data=tmp_path_factory.mktemp("data")) as s:
         s.tes.set_calibration(truth())
+        assert len(s.cat) == 0  # made now, not at the end of the first run
         yield s
 
 
