@@ -163,7 +163,8 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
     ax = figure.add_subplot(grid[0])
     below = figure.add_subplot(grid[1], sharex=ax)
     ax.tick_params(labelbottom=False)
-    ax.set_ylabel("optical density")
+    relative = any(doubt.kind == "blank" for doubt in snapshot.doubts)  # I0 of the monitor alone
+    ax.set_ylabel("optical density" + (" + const." if relative else ""))
     below.set_ylabel("residual")
     below.set_xlabel("photon energy (eV)")
     letter(ax, "d", outside=True)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from redoxscope.callbacks import MapView, OxidationMap, draw, oxidation_map, rixs_from_run
 from redoxscope.callbacks._draw import pretty
+from redoxscope.callbacks._snapshot import Doubt
 
 from .conftest import make
 
@@ -58,6 +59,16 @@ def test_what_the_prompt_shows_of_a_map_is_a_line(snapshot):
         assert "array" not in repr(part)
     assert f"{snapshot.result.mean:.3f}" in repr(snapshot)
     assert "no map" in repr(replace(snapshot, names=()))
+
+
+def test_an_optical_density_without_a_blank_area_is_called_relative(snapshot):
+    for doubts, label in (
+        ((), "optical density"),
+        ((Doubt("blank", 0, "No blank area found."),), "optical density + const."),
+    ):
+        figure = Figure(figsize=(11, 7.6))
+        draw(figure, replace(snapshot, doubts=doubts))
+        assert label in [ax.get_ylabel() for ax in figure.axes]
 
 
 @pytest.mark.parametrize("read", [oxidation_map, rixs_from_run])
