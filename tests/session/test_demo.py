@@ -73,7 +73,7 @@ def test_the_run_opens_as_the_output_says(demo):
     code = code.replace('run["primary"].read()', 'data = run["primary"].read()')
     code += "\nprint(run.start['uid'], data['transmission'].shape, run.stop['exit_status'])"
     opened = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=400
     )
     assert opened.returncode == 0, opened.stderr
     n_e, ny, nx = summary["shape"]

@@ -40,7 +40,7 @@ LEAK = """
 def test_sessions_leave_nothing_behind(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LEAK), tmp_path],
-        capture_output=True, text=True, timeout=180, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line.split()[1:3] for line in done.stdout.splitlines() if line.startswith("OPEN")]
@@ -59,7 +59,7 @@ def test_epics_in_use_before_the_session():
         start_session()
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 1
     assert "SimulationError: EPICS is in use in this process already (Nowhere:" in done.stderr

@@ -109,7 +109,7 @@ def client(beamline, tmp_path):
 
 
 def wait_ready(lines, process):
-    watchdog = threading.Timer(60, process.kill)
+    watchdog = threading.Timer(240, process.kill)
     watchdog.start()
     for line in lines:
         if "READY" in line:
@@ -129,7 +129,7 @@ def stops(folder):
 
 
 def check_ended(process, number, tmp_path, safe, *, runs=1):
-    _, errors = process.communicate(timeout=90)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 128 + number, errors
     assert "CHECK" not in errors and "went on\n" not in errors
     ended = stops(tmp_path / "data")
@@ -178,7 +178,7 @@ def test_many_signals_do_not_hinder_the_cleanup(client, tmp_path, safe):
         pause.wait(0.05)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=90)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode in (128 + signal.SIGTERM, 128 + signal.SIGHUP), errors
     assert [doc["exit_status"] for doc in stops(tmp_path / "data")] == ["abort"]
     safe()
