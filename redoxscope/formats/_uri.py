@@ -12,15 +12,17 @@ import platformdirs
 
 __all__ = ["file_uri", "path_of_uri", "plain_path"]
 
-_CUT = frozenset("#?")  # end the path of a URI for whoever takes one apart
+_CUT = frozenset("#?") | {*map(chr, range(32)), "\x7f"}
+"""What ends the path of a URI for whoever takes one apart, or is taken out of it unasked (Python
+drops line ends and tabs)."""
 
 
 def plain_path(path: str | os.PathLike[str]) -> Path:
     """The same place under a path that a URI can hold.
 
     Tiled takes the path out of a URI as it is: it decodes no "%23", and cuts the path off at a
-    "#" or "?". So a folder with one of these gets a second name, a symbolic link in the user's
-    data directory.
+    "#" or "?", and loses line ends and tabs. So a folder with one of these gets a second name, a
+    symbolic link in the user's data directory.
 
     Parameters
     ----------
@@ -46,7 +48,9 @@ def plain_path(path: str | os.PathLike[str]) -> Path:
     folder = marked[0]  # the deepest: everything below is plain
     links = Path(platformdirs.user_data_dir("redoxscope-links"))
     if _CUT & set(str(links)) or folder.is_file():
-        raise ValueError(f"{path}: '#' or '?' in a path, which no URI can hold")
+        raise ValueError(
+            f"{str(path)!r}: '#', '?' or a control character in a path, which no URI can hold"
+        )
     link = links / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     links.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):

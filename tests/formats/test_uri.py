@@ -39,7 +39,7 @@ def test_a_plain_path_stays_as_it_is(tmp_path: Path, links: Path, name: str) -> 
     assert not links.exists()
 
 
-@pytest.mark.parametrize("name", ["run #5", "what?", "#/?", "a#b/c"])
+@pytest.mark.parametrize("name", ["run #5", "what?", "#/?", "a#b/c", "a\tb", "a\nb", "a\r\x01"])
 def test_a_folder_gets_a_second_name(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name / "below"
     folder.mkdir(parents=True)
