@@ -64,8 +64,8 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     Attributes
     ----------
     tell : callable
-        Called with the words of each doubt at the end of a run, from the worker thread; by
-        default a warning in the log.
+        Called with the words of each doubt at the end of a run (at its start where the stack
+        is too large for the memory), from the worker thread; by default a warning in the log.
     """
 
     what = "oxidation map"
@@ -145,6 +145,9 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         reader = StackReader(start, self.options)
         if reader.refusal is not None:
             logger.error("no map of run %s, images only: %s", start.get("uid"), reader.refusal)
+        for remark in reader.remarks():
+            if remark.kind == "binned":  # there is still time to take less
+                self.tell(remark.text)
         return reader
 
     @property
@@ -158,5 +161,5 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         super()._finish(stop, stamps)
         if self._snapshot is not None and self._snapshot.finished:
             for doubt in self._snapshot.doubts:
-                if doubt.kind != "references":  # told when the run began
+                if doubt.kind not in ("references", "binned"):  # told when the run began
                     self.tell(doubt.text)

@@ -302,7 +302,7 @@ class StackReader:
         if full:
             self._spectrum = self._region(result)
             self._doubts = (
-                *self._remarks(),
+                *self.remarks(),
                 *doubts_of(
                     self.fit, result, self._spectrum[1],
                     self.status if together is None else together.status(self.status),
@@ -332,7 +332,7 @@ class StackReader:
             frame=self._frame(),
         )
 
-    def _remarks(self) -> list[Doubt]:
+    def remarks(self) -> list[Doubt]:
         """Why there is no map, or another one than was asked for."""
         said = []
         if self._binning is not None:

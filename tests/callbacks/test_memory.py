@@ -71,7 +71,8 @@ def summed(counts):
 @pytest.mark.parametrize("monitored", [False, True])
 def test_pixels_taken_together_are_a_stack_of_larger_pixels(small, monkeypatch, monitored):
     stack, references = make(monitored=monitored)
-    live = OxidationMap(references)
+    live, told = OxidationMap(references), []
+    live.tell = lambda text: told.append((text, live.snapshot is not None))
     documents = list(stack.documents())
     order = [*range(2, 290), 50, 3, 120]  # some lines again, as a resumed run brings them
     spoilt = stack.line(2, 0)
@@ -83,6 +84,8 @@ def test_pixels_taken_together_are_a_stack_of_larger_pixels(small, monkeypatch, 
     found = live.snapshot
     assert found.lines_done == 288 and found.result.fraction.shape == (12, 15)
     assert [d.kind for d in found.doubts] == ["binned"] and found.doubts[0].value == 2
+    ((text, late),) = told
+    assert "2 × 2 pixels are taken together" in text and not late  # when there is time to act
     for words in ("2 × 2 pixels are taken together", "GB", "available"):
         assert words in found.message
     batch = oxidation_map(documents, references)
