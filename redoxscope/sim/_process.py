@@ -50,10 +50,12 @@ def _check_unused() -> None:
     SimulationError
     """
     ca = sys.modules.get("epics.ca")
-    used = [name for names in getattr(ca, "_cache", {}).values() for name in names]
-    if used:
+    # A context stays in it from the first channel on, also when all were closed again.
+    contexts = getattr(ca, "_cache", {})
+    if contexts:
+        used = next((name for names in contexts.values() for name in names), "a PV closed since")
         raise SimulationError(
-            f"EPICS is in use in this process already ({used[0]}), and its client reads where to "
+            f"EPICS is in use in this process already ({used}), and its client reads where to "
             "look for PVs only once: it would not find the simulated beamline. Start the session "
             "first, or in a new process; or run `redoxscope sim` beside it, and set what that says "
             "before Python is started"

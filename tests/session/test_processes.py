@@ -66,6 +66,24 @@ def test_epics_in_use_before_the_session():
     assert "Start the session first" in done.stderr
 
 
+def test_epics_used_and_closed_before_the_session():
+    code = """
+        from redoxscope.devices import Shutter
+        from redoxscope.sim import SimulationError
+        from redoxscope.sim._process import point_client
+        Shutter("Nowhere:", name="shutter").destroy()
+        try:
+            point_client()
+        except SimulationError as exc:
+            print(exc)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "in use in this process already (a PV closed since)" in done.stdout
+
+
 def test_addresses_of_the_user_are_kept(monkeypatch):
     monkeypatch.setenv("EPICS_CA_ADDR_LIST", "10.0.0.1 127.0.0.1:6000")
     monkeypatch.setenv("EPICS_CA_AUTO_ADDR_LIST", "YES")
