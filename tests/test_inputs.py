@@ -213,3 +213,14 @@ def test_windows_and_bins_take_numbers_only():
     with pytest.raises(ValueError, match="bins step = True"):
         Bins(0, 10, True)
     assert Bins(np.int64(0), 10, 1).edges.tolist() == Bins(0.0, 10.0, 1.0).edges.tolist()
+
+
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("O L", "O K"), ("OL", "O K"), ("o l", "O K"), ("Mn K", "Mn L3"), ("mn", "Mn L3"),
+        ("nil3", "Ni L3"), ("col", "Co L3"), ("Co K", "Co L3"), ("gold", None), (5, None),
+    ],
+)  # fmt: skip
+def test_the_nearest_edge_is_of_the_same_element(name, meant):
+    assert nearest(name, ["Mn L3", "Co L3", "Ni L3", "O K", "Fe L3"]) == meant

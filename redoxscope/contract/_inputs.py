@@ -230,10 +230,31 @@ def as_name(name: str, value: Any, example: str) -> str:
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """What was probably meant: capitals, blanks and signs count for nothing."""
-    by_letters = {_letters(other): other for other in reversed(list(known))}
-    close = difflib.get_close_matches(_letters(str(name)), by_letters, n=1)
+    """What was probably meant: capitals, blanks and signs count for nothing.
+
+    Of names of two words, as edges have, those of the same first word come before others: "O L"
+    is nearer to "O K" than to "Co L".
+    """
+    names = list(known)
+    text = _letters(str(name))
+    same = _of_the_same_first_word(text, names)
+    by_letters = {_letters(other): other for other in reversed(same or names)}
+    close = difflib.get_close_matches(text, by_letters, n=1, cutoff=0.0 if same else 0.6)
     return by_letters[close[0]] if close else None
+
+
+def _of_the_same_first_word(text: str, known: Iterable[str]) -> list[str]:
+    """Known names of two words whose first word begins ``text``, at most two letters before its
+    end; the longest such word counts ("nil3" is of nickel, not of nitrogen).
+    """
+    firsts = {other: _letters(other.split()[0]) for other in known if len(other.split()) == 2}
+    found = {
+        other: first
+        for other, first in firsts.items()
+        if text.startswith(first) and len(text) - len(first) <= 2
+    }
+    longest = max(map(len, found.values()), default=0)
+    return [other for other, first in found.items() if len(first) == longest]
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
