@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..contract import as_number
+from ..contract import STREAM, as_number
 
 __all__ = ["LiveCallback", "Reader"]
 
@@ -103,6 +103,7 @@ class LiveCallback(ABC, Generic[R, S]):
         self._run = ""
         self._snapshot: S | None = None
         self._error: Exception | None = None
+        self._unreadable: Exception | None = None  # what is wrong with the start document
         self._changed = False
 
     # -- for the subclass ----------------------------------------------------------------------
@@ -114,6 +115,9 @@ class LiveCallback(ABC, Generic[R, S]):
     @abstractmethod
     def _open(self, start: Doc) -> R | None:
         """Make the reader of a run; None if there is nothing to be made of it."""
+
+    def _described(self, reader: R) -> None:
+        """Do what is to be done when it is sure that the run takes data, at each descriptor."""
 
     def _other(self, message: Message) -> Iterable[float]:
         """Take what is in the queue and is no document of a run being read; times as in take."""
@@ -262,6 +266,11 @@ class LiveCallback(ABC, Generic[R, S]):
         elif name == "descriptor" and self._reader and doc["run_start"] == self._run:
             if self._error is None and self._reader.describe(doc):
                 self._descriptors.add(doc["uid"])
+                self._described(self._reader)
+        elif name == "descriptor" and self._unreadable and doc["run_start"] == self._run:
+            if doc["name"] == STREAM:
+                error, self._unreadable = self._unreadable, None
+                raise error
         elif name == "stop" and doc["run_start"] == self._run:
             self._finish(doc, stamps)
         elif name in ("event", "event_page") and doc["descriptor"] in self._descriptors:
@@ -277,7 +286,13 @@ class LiveCallback(ABC, Generic[R, S]):
         self._changed = False
         self._descriptors.clear()
         self.latencies_ms.clear()
-        self._reader = self._open(start)
+        self._unreadable = None
+        try:
+            self._reader = self._open(start)
+        except Exception as error:
+            # Said when there are data: a plan ends a run whose start document went wrong, with
+            # better words, before it takes any.
+            self._unreadable = error
 
     def _publish(self, stamps: list[float]) -> None:
         show = time.monotonic() >= self._due

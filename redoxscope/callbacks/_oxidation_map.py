@@ -143,12 +143,15 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
 
     def _open(self, start: Mapping[str, Any]) -> StackReader:
         reader = StackReader(start, self.options)
-        if reader.refusal is not None:
-            logger.error("no map of run %s, images only: %s", start.get("uid"), reader.refusal)
         for remark in reader.remarks():
             if remark.kind == "binned":  # there is still time to take less
                 self.tell(remark.text)
         return reader
+
+    def _described(self, reader: StackReader) -> None:
+        if reader.refusal is not None:
+            uid = reader.start.get("uid")
+            logger.error("no map of run %s, images only: %s", uid, reader.refusal)
 
     @property
     def error(self) -> Exception | None:

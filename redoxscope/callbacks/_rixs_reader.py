@@ -15,7 +15,7 @@ from ..analysis.rixs import RixsCounts, spectrum_of
 from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, point_of
 from ..data import FeatureRange, rixs_edges, rixs_preset
 from ..photons import LiveBatch
-from ._documents import Doc, configured, rows_of
+from ._documents import Doc, configured, has_shape, rows_of
 from ._rixs_pixels import PixelTally
 from ._rixs_results import results_of
 from ._rixs_snapshot import RixsSnapshot, UnderWay
@@ -40,7 +40,7 @@ class RixsOptions:
 
 def is_rixs(start: Doc) -> bool:
     """Whether a start document announces a RIXS run."""
-    return start.get("plan_name") in PLANS and len(start.get("shape", ())) == 2
+    return start.get("plan_name") in PLANS and has_shape(start, 2)
 
 
 def _feature_of(start: Doc) -> FeatureRange | None:

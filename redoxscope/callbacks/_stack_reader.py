@@ -19,7 +19,7 @@ from ..analysis import (
 )
 from ..contract import STREAM, LineStatus, as_number, line_of
 from ..data import References, UndeterminedError, get_edge, load_references
-from ._documents import Doc, configured, rows_of
+from ._documents import Doc, configured, has_shape, rows_of
 from ._doubts import TAKEN, doubts_of
 from ._memory import Binning, available_bytes, binning_for, gigabytes, map_bytes
 from ._snapshot import Doubt, Frame, Snapshot
@@ -67,7 +67,7 @@ class MapOptions:
 
 def is_stack(start: Doc) -> bool:
     """Whether a start document announces an energy stack."""
-    return start.get("plan_name") == "energy_stack" and len(start.get("shape", ())) == 3
+    return start.get("plan_name") == "energy_stack" and has_shape(start, 3)
 
 
 def references_for(start: Doc, energies: Any, options: MapOptions) -> References | None:

@@ -354,3 +354,27 @@ def test_times_that_no_lock_can_wait_for_are_refused(option, value):
         OxidationMap(**{option: value})
     with pytest.raises(ValueError, match=r"drain_timeout = 1e\+300 s must be .* at most"):
         OxidationMap(drain_timeout=1e300)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"references": "Toner 2014"}, {"energies": "Mn"}, {"shape": 5}, {"shape": "all"}],
+)
+def test_a_run_refused_for_its_start_document_is_the_plan_s_to_say(stack, caplog, change):
+    callback = OxidationMap()
+    (_, start), *_, (_, stop) = stack[0].documents()
+    baseline = {"uid": "b", "run_start": start["uid"], "name": "baseline", "data_keys": {}}
+    refused = [("start", start | change), ("descriptor", baseline), ("stop", stop)]
+    play(callback, refused)
+    assert caplog.text == "" and callback.snapshot is None
+    callback.close()
+
+
+def test_references_that_cannot_be_read_are_told_once_there_are_data(stack, caplog):
+    callback = OxidationMap()
+    (_, start), *rest = stack[0].documents()
+    play(callback, [("start", start | {"references": "Toner 2014"}), *rest])
+    assert caplog.text.count("no map of run") == 1
+    assert "cannot be read" in str(callback.error)
+    assert callback.snapshot.finished  # the images
+    callback.close()
