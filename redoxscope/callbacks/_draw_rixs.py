@@ -326,7 +326,8 @@ def _heading(snapshot: RixsSnapshot) -> str:
         parts.append(f"{snapshot.energies[now.index]:g} eV under way, pass {now.ipass + 1}")
     parts.append(f"{snapshot.photons:,} photons".replace(",", "\u2009"))
     if snapshot.uid:  # files do not know
-        parts.append(f"{snapshot.late} late, {snapshot.lost} lost")
+        gone = "lost" if snapshot.finished else "missing so far"
+        parts.append(f"{snapshot.late} late, {snapshot.lost} {gone}")
     lines = [" · ".join(parts)]
     if snapshot.message:
         lines.append(snapshot.message)

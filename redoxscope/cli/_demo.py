@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,11 +31,15 @@ def demo_stack(
     """Take an energy stack and map the oxidation state while it streams."""
     from ..demo import run_stack
 
-    echo("Starting the simulated beamline …")
-    with progress_bar("lines") as progress:
+    with ExitStack() as shown:
+        progress = progress_bar("lines")
         task = progress.add_task("connecting", total=None)
         session: Any = None
         told = -1
+
+        def on_begin() -> None:
+            echo("Starting the simulated beamline …")
+            shown.enter_context(progress)
 
         def on_start(started: Any) -> None:
             nonlocal session
@@ -64,6 +69,7 @@ def demo_stack(
             seed=seed,
             out=out,
             window=window,
+            on_begin=on_begin,
             on_start=on_start,
             on_line=on_line,
             simulation_options={"fault": list(fault)} if fault else None,
@@ -128,11 +134,15 @@ def demo_rixs(
     """Calibrate a TES spectrometer, measure a RIXS map and watch it grow."""
     from ..demo import run_rixs
 
-    echo("Starting the simulated beamline and its spectrometer …")
-    with progress_bar("points") as progress:
+    with ExitStack() as shown:
+        progress = progress_bar("points")
         task = progress.add_task("connecting", total=None)
         session: Any = None
         stage, told = "", -1
+
+        def on_begin() -> None:
+            echo("Starting the simulated beamline and its spectrometer …")
+            shown.enter_context(progress)
 
         def on_start(started: Any) -> None:
             nonlocal session
@@ -153,7 +163,11 @@ def demo_rixs(
             snapshot = session.rixs.snapshot
             text = f"pass {ipass + 1}  {energy:8.2f} eV"
             if snapshot is not None and snapshot.points_done:
-                text += f"  {snapshot.photons} photons, {snapshot.late} late, {snapshot.lost} lost"
+                # What is missing may still come; the last line says what was lost.
+                text += (
+                    f"  {snapshot.photons} photons, so far {snapshot.late} late, "
+                    f"{snapshot.lost} missing"
+                )
             if not progress.console.is_terminal and ipass != told:
                 told = ipass
                 echo(text)
@@ -167,6 +181,7 @@ def demo_rixs(
             seed=seed,
             out=out,
             window=window,
+            on_begin=on_begin,
             on_start=on_start,
             on_stage=on_stage,
             on_point=on_point,

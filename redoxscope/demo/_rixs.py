@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import STREAM, TOTALS_STREAM, point_of
+from ..contract import STREAM, TOTALS_STREAM, as_number, point_of
 from ..formats import writable_folder
 from ._stack import DemoResult
 
@@ -96,6 +96,7 @@ def run_rixs(
     window: bool = True,
     energies: Sequence[float] | None = None,
     calibration_time: float = CALIBRATION_TIME,
+    on_begin: Callable[[], None] | None = None,
     on_start: Callable[[Any], None] | None = None,
     on_stage: Callable[[str, int], None] | None = None,
     on_point: Callable[[int, int, float], None] | None = None,
@@ -124,9 +125,9 @@ def run_rixs(
         Instead of those of the edge (eV).
     calibration_time : float
         Live time on the reference (s).
-    on_start, on_stage, on_point : callable, optional
-        Told the session; the name of what begins and its number of points; and each point (pass,
-        energy index, energy in eV).
+    on_begin, on_start, on_stage, on_point : callable, optional
+        Told that all options make sense and the simulation is started; the session; the name of
+        what begins and its number of points; and each point (pass, energy index, energy in eV).
     simulation_options : dict, optional
         Further options of the simulated beamline.
 
@@ -137,7 +138,7 @@ def run_rixs(
     Raises
     ------
     ValueError
-        Unknown edge or sample, or a number of passes below 1.
+        An option that makes no sense. Nothing was started and no folder made.
     """
     from bluesky.utils import RunEngineInterrupted
 
@@ -146,7 +147,7 @@ def run_rixs(
     from ..data import rixs_preset
     from ..plans import CALIBRATION_POINT, RixsScan, rixs_map, tes_calibrate
     from ..session import start_session
-    from ..sim import RIXS_SAMPLES, SimulationError
+    from ..sim import RIXS_SAMPLES, SimulationError, check_options
 
     if sample not in RIXS_SAMPLES:
         raise ValueError(f"sample = {sample!r} is none of {', '.join(RIXS_SAMPLES)}")
@@ -154,7 +155,11 @@ def run_rixs(
         "edge": edge, "passes": passes, "energies": energies, "sample": sample,
     }  # fmt: skip
     RixsScan.asked_for("rixs_map", **options)  # refuses bad input before anything starts
+    check_options(speed, seed, simulation_options, tes=True)
+    as_number("calibration_time", calibration_time, "s", above=0)
     writable_folder(out)
+    if on_begin is not None:
+        on_begin()
     timing = RixsTiming(on_point)
     failure: Exception | None = None
     interrupted = False

@@ -127,6 +127,7 @@ def run_stack(
     seed: int = 1,
     out: Path = Path("demo"),
     window: bool = True,
+    on_begin: Callable[[], None] | None = None,
     on_start: Callable[[Any], None] | None = None,
     on_line: Callable[[int, int, float], None] | None = None,
     simulation_options: dict[str, object] | None = None,
@@ -150,22 +151,31 @@ def run_stack(
         ``live.png``, the picture while it runs.
     window : bool
         Show the map in a window where there is a display.
-    on_start, on_line : callable, optional
-        Told the session, and each line (energy index, line, energy in eV).
+    on_begin, on_start, on_line : callable, optional
+        Told that all options make sense and the simulation is started; the session; and each line
+        (energy index, line, energy in eV).
     simulation_options : dict, optional
         Further options of the simulated beamline.
 
     Returns
     -------
     DemoResult
+
+    Raises
+    ------
+    ValueError
+        An option that makes no sense. Nothing was started and no folder made.
     """
     from .._simulated import cause_of
     from ..callbacks import MapView, draw
     from ..session import start_session
-    from ..sim import SimulationError
+    from ..sim import SimulationError, check_options
 
-    writable_folder(out)
+    check_options(speed, seed, simulation_options)
     scan = _scan_of(sample, seed, edge, pixels)
+    writable_folder(out)
+    if on_begin is not None:
+        on_begin()
     with start_session(
         sample=sample, speed=speed, seed=seed, simulation_options=simulation_options
     ) as session:

@@ -9,7 +9,7 @@ from ._child import SimulationError
 from ._dastard_process import SimulatedDastard
 from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
 from ._ports import free_port
-from ._process import Simulation, client_environment
+from ._process import Simulation, check_options, client_environment
 from ._rixs_model import RIXS_SAMPLES, RixsModel
 from ._tes_array import TesArray
 
@@ -25,6 +25,7 @@ __all__ = [
     "SimulationError",
     "TesArray",
     "build_model",
+    "check_options",
     "client_environment",
     "free_port",
     "open_sample",

@@ -44,7 +44,7 @@ class Faults:
         ValueError
             Unknown fault, or numbers that are none.
         """
-        name, *numbers = command.split()
+        name, *numbers = command.split() or [""]
         if name not in FAULTS:
             raise ValueError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
         try:

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..contract import as_number, as_whole
 from ._child import Child, SimulationError
+from ._dastard_faults import ServerFaults
 from ._dastard_process import SimulatedDastard
+from ._faults import Faults
 from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
-__all__ = ["Simulation", "client_environment", "point_client"]
+__all__ = ["Simulation", "check_options", "client_environment", "point_client"]
 
 _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
@@ -93,6 +96,37 @@ def _take_port() -> int:
     )
 
 
+def check_options(
+    speed: float = 1.0,
+    seed: int = 1,
+    options: Mapping[str, object] | None = None,
+    tes: bool | Mapping[str, Any] = False,
+) -> None:
+    """Refuse what the simulated beamline would refuse, without the seconds that its start takes.
+
+    Parameters
+    ----------
+    speed, seed, options, tes
+        As for `Simulation`; of the options the faults are looked at.
+
+    Raises
+    ------
+    ValueError
+        Names the option and what it may be.
+    """
+    as_number("speed", speed, above=0)
+    as_whole("seed", seed)
+    faults = (options or {}).get("fault", [])
+    for command in [faults] if isinstance(faults, str) else list(faults):  # type: ignore[call-overload]
+        first, _, rest = str(command).partition(" ")
+        if first != "dastard":
+            Faults().request(str(command))
+        elif not tes:
+            raise ValueError(f"fault {command!r}: there is no simulated Dastard here")
+        else:
+            ServerFaults().request(rest)
+
+
 class Simulation(Child):
     """A simulated beamline in a process of its own.
 
@@ -124,6 +158,8 @@ class Simulation(Child):
 
     Raises
     ------
+    ValueError
+        Speed, seed or a fault that makes no sense.
     SimulationError
         The process does not start, with what it printed.
     """
@@ -140,6 +176,7 @@ class Simulation(Child):
         wait: bool = True,
         tes: bool | Mapping[str, Any] = False,
     ):
+        check_options(speed, seed, options, tes)
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port

@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from redoxscope.demo import run_stack
+
 KEYS = {
     "uid", "edge", "shape", "energies", "fraction_mean", "fraction_std", "n_mask", "sigma_median",
     "fraction_rms_error", "pull_std", "lines_missed", "lines_retried", "wall_s", "live_s",
@@ -35,6 +37,26 @@ def demo(tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done, json.loads((out / "summary.json").read_text()), out
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"edge": "mn l3"}, "did you mean 'Mn L3'"),
+        ({"pixels": 0}, "nx = 0"),
+        ({"sample": "nofile.h5"}, "no such file"),
+        ({"speed": 0.0}, "speed"),
+        ({"seed": -1}, "seed"),
+        ({"simulation_options": {"fault": ["nothing"]}}, "unknown fault 'nothing'"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_starts(tmp_path, options, says):
+    begun: list[bool] = []
+    with pytest.raises((ValueError, OSError), match=says):
+        run_stack(
+            out=tmp_path / "out", window=False, on_begin=lambda: begun.append(True), **options
+        )
+    assert not begun and not (tmp_path / "out").exists()
 
 
 def test_summary_is_complete_and_true(demo):

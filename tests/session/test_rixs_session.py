@@ -12,7 +12,6 @@ from redoxscope._spectrometer import CalibrationStore, WindowStore
 from redoxscope.data import rixs_preset
 from redoxscope.demo import run_rixs
 from redoxscope.demo._rixs import chi2_dof
-from redoxscope.sim import SimulationError
 
 from ..devices.tes_parts import truth
 
@@ -123,11 +122,15 @@ def test_demo_rixs(tmp_path):
         ({"sample": "gold"}, "gold"),
         ({"passes": 0}, "passes = 0"),
         ({"speed": 0.0}, "speed"),
+        ({"seed": -1}, "seed"),
+        ({"simulation_options": {"fault": ["dastard nothing"]}}, "unknown fault 'nothing'"),
     ],
 )
 def test_demo_rixs_refuses_before_it_starts(tmp_path, options, says):
-    with pytest.raises((ValueError, SimulationError), match=says):
-        run_rixs(out=tmp_path / "out", window=False, **options)
+    begun: list[bool] = []
+    with pytest.raises(ValueError, match=says):
+        run_rixs(out=tmp_path / "out", window=False, on_begin=lambda: begun.append(True), **options)
+    assert not begun and not (tmp_path / "out").exists()
 
 
 def test_chi2_has_one_free_scale():

@@ -13,7 +13,7 @@ from ophyd.status import SubscriptionStatus
 
 from redoxscope.contract import Raster
 from redoxscope.devices import DeviceError
-from redoxscope.sim import Simulation, SimulationError
+from redoxscope.sim import Simulation, SimulationError, check_options
 from redoxscope.sim._faults import Faults
 
 
@@ -216,12 +216,28 @@ def test_the_client_is_killed(stxm, simulation):
 
 
 def test_bad_options_are_explained():
-    for options, says in (
-        ({"fault": "nonsense"}, "unknown fault 'nonsense'"),
-        ({"without": "Mono:Nothing"}, "there is no PV"),
-    ):
-        with pytest.raises(SimulationError, match=says):
-            Simulation(options=options)
+    with pytest.raises(SimulationError, match="there is no PV"):
+        Simulation(options={"without": "Mono:Nothing"})
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"options": {"fault": "nonsense"}}, "unknown fault 'nonsense'"),
+        ({"options": {"fault": ["hang", "hang x"]}}, "fault 'hang x': expected hang"),
+        ({"options": {"fault": ""}, "speed": 0}, "speed = 0"),
+        ({"options": {"fault": ["dastard drop 1"]}}, "no simulated Dastard"),
+        ({"options": {"fault": ["dastard nothing"]}, "tes": True}, "unknown fault 'nothing'"),
+        ({"options": {"fault": [" "]}}, "unknown fault ''"),
+        ({"speed": True}, "speed = True"),
+        ({"seed": -1}, "seed = -1"),
+    ],
+)
+def test_options_are_checked_before_a_process_starts(options, says):
+    with pytest.raises(ValueError, match=says):
+        check_options(**options)
+    with pytest.raises(ValueError, match=says):
+        Simulation(**options)
 
 
 def test_faults_are_used_up():
