@@ -13,11 +13,15 @@ from typing import Any, BinaryIO
 from event_model import DocumentNames, schemas
 
 from redoxscope.callbacks._document_log import decode, scan_log
-from redoxscope.formats import unannounced_photons
+from redoxscope.contract import PHOTON_KEYS
+from redoxscope.formats import file_uri, path_of_uri, unannounced_photons
 
 from ._embedded import writing
 
-__all__ = ["ingest", "LogIndex", "stored_run"]
+__all__ = ["ingest", "LogIndex", "STORED", "stored_run"]
+
+STORED = "stored"  # sub-directory for logs whose run is in the catalog
+PHOTONS = "photons"  # where a data folder keeps photon lists, beside the documents
 
 # Numbers buffered before they are written, 64 MB as Python floats. Every write costs about
 # 0.1 s per array whatever its size; it is also the zarr chunk: 5000 lines of 4 x 100 px.
@@ -98,7 +102,8 @@ class LogIndex:
         """
         if self.stop is not None:
             return [], ""
-        return unannounced_photons([("start", self.start or {"uid": ""}), *self._others()])
+        documents = [("start", self.start or {"uid": ""}), *self._others()]
+        return unannounced_photons(documents, self._located)
 
     def interrupted_stop(self, reason: str) -> dict[str, Any]:
         """Stop document for a run that never got one.
@@ -136,7 +141,30 @@ class LogIndex:
     def _others(self) -> Iterator[tuple[str, dict[str, Any]]]:
         with self.path.open("rb") as file:
             for offset in self._other:
-                yield _read(file, offset)
+                name, doc = _read(file, offset)
+                yield name, self._moved(doc) if name == "stream_resource" else doc
+
+    def _moved(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """A stream resource that names its file where it is now."""
+        if resource.get("data_key") not in PHOTON_KEYS:
+            return resource
+        try:
+            was = path_of_uri(resource["uri"])
+        except ValueError:  # no local file
+            return resource
+        now = self._located(was)
+        return resource if now == was else {**resource, "uri": file_uri(now)}
+
+    def _located(self, path: Path) -> Path:
+        """Where a photon list is now: in the log's data folder, should that have been moved.
+
+        As the catalog does for its own files, also where the folder was copied and the first
+        one is still there, which this folder's catalog may not read.
+        """
+        logs = self.path.absolute().parent
+        here = (logs.parent if logs.name == STORED else logs).parent / PHOTONS / path.name
+        moved = path.parent.name == PHOTONS and here.exists()
+        return here if moved and not (path.exists() and here.samefile(path)) else path
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Everything but start and stop: each event once, in order of its seq_num."""

@@ -12,11 +12,10 @@ from typing import Any, Literal
 from redoxscope.callbacks._document_log import SUFFIX, lock_log
 from redoxscope.contract import STREAM
 
-from ._ingest import LogIndex, ingest, stored_run
+from ._ingest import STORED, LogIndex, ingest, stored_run
 
 __all__ = ["RecoveryReport", "locked", "recover", "set_aside"]
 
-STORED = "stored"  # sub-directory for logs whose run is in the catalog
 _REASON = "the client ended before the run did"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ class PhotonAsset:
 
 def unannounced_photons(
     documents: Iterable[tuple[str, Mapping[str, Any]]],
+    locate: Callable[[Path], Path] = Path,
 ) -> tuple[list[tuple[str, dict[str, Any]]], str]:
     """Documents for the photons that a run's list holds beyond what the run announced.
 
@@ -133,6 +135,8 @@ def unannounced_photons(
     ----------
     documents : iterable of (str, mapping)
         Documents of the run; start, descriptors, stream resources and stream data are looked at.
+    locate : callable, optional
+        Where a photon list is now, by where it was.
 
     Returns
     -------
@@ -161,6 +165,7 @@ def unannounced_photons(
             announced[uid] = max(announced.get(uid, 0), doc["indices"]["stop"])
     if not (descriptor and path):
         return [], ""
+    path = str(locate(Path(path)))
     start = min((announced.get(uid, 0) for uid in resources.values()), default=0)
     try:
         stop = start + _whole_rows(read_photon_list(path, start))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 from bluesky import RunEngine
 from ophyd.sim import SynSignal
 
+from redoxscope.callbacks import photons_of_run
 from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogWriter, recover, run_documents
+from redoxscope.catalog import CatalogWriter, open_catalog, recover, run_documents
 from redoxscope.catalog._ingest import LogIndex
 from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
 from redoxscope.formats import read_photon_list, unannounced_photons
@@ -159,6 +162,73 @@ def test_a_photon_list_that_is_gone_is_told_and_costs_no_event(
     _cut(log.path(uid), (b"stop",))
     index = LogIndex(log.path(uid))
     assert index.photons[0] == [] and "/nowhere/gone.h5" in index.photons[1]
+
+
+@pytest.mark.parametrize("way", ["moved", "copied", "to a name with #"])
+@pytest.mark.parametrize("killed", ["", "late", "early"])
+def test_a_moved_folder_fills_a_new_catalog_with_its_photons(
+    fresh: Callable[[Path], Any], tmp_path: Path, way: str, killed: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / ("new #1" if "#" in way else "new")
+    list_path = old / "photons" / "20261126-033000_run.h5"
+    obj = Collected(list_path, 3, 100)
+    energy = SynSignal(name="energy", func=lambda: 640.0)
+    told = {"tes_photon_list": {"value": str(list_path), "timestamp": 0.0}}
+    energy.read_configuration = lambda: told
+    key = {"source": "test", "dtype": "string", "shape": []}
+    energy.describe_configuration = lambda: dict.fromkeys(told, key)
+    engine = RunEngine({}, context_managers=[])
+    log = DocumentLog(old / "documents")
+    engine.subscribe(log)
+    (uid,) = engine(photon_run(obj, energy))
+    obj.writer.close()
+    if killed:
+        _cut(log.path(uid), (b"stop",) if killed == "late" else (b"stream_resource",))
+    else:
+        (old / "documents" / "stored").mkdir()
+        log.path(uid).rename(old / "documents" / "stored" / f"{uid}.jsonl")
+    catalog = fresh(new)
+    shutil.copytree(old, new, dirs_exist_ok=True)
+    if way != "copied":
+        shutil.rmtree(old)
+    (report,) = recover(new / "documents", catalog, stored=True)
+    assert (report.status, report.message) == ("recovered" if killed else "stored", "")
+    _check(catalog[uid], obj)
+    path = photons_of_run(catalog[uid]).path
+    assert Path(path).samefile(new / "photons" / list_path.name)
+
+
+def test_a_photon_list_that_lies_elsewhere_stays_there(
+    fresh: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    """A list of the same name in a folder that is not the data folder's is not taken for it."""
+    obj = Collected(tmp_path / "elsewhere" / "a.h5", 1, 10)
+    uid, log = _take(tmp_path, obj, None)
+    obj.writer.close()
+    (tmp_path / "photons").mkdir()
+    shutil.copy(obj.writer.path, tmp_path / "photons" / "a.h5")
+    uris = {doc["uri"] for name, doc in LogIndex(log.path(uid)).documents() if "uri" in doc}
+    assert uris == {f"file://localhost{tmp_path}/elsewhere/a.h5"}
+
+
+@pytest.mark.parametrize("way", ["moved", "copied", "to a name with #"])
+def test_a_moved_catalog_has_its_photons(
+    fresh: Callable[[Path], Any], tmp_path: Path, way: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / ("new #1" if "#" in way else "new")
+    catalog = fresh(old)
+    obj = Collected(old / "photons" / "p.h5", 3, 100)
+    uid, _ = _take(tmp_path, obj, catalog)
+    obj.writer.close()
+    if way == "copied":
+        shutil.copytree(old, new)
+    else:
+        old.rename(new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that databroker opens another
+        moved = open_catalog(directory=new)
+    _check(moved[uid], obj)
+    assert Path(photons_of_run(moved[uid]).path).samefile(new / "photons" / "p.h5")
 
 
 @pytest.mark.parametrize("column, rows", [("late", 150), ("time", 250)])
