@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
-__all__ = ["Endable", "leave_if_received", "unwatch", "watch"]
+__all__ = ["Endable", "leave_if_received", "reason", "unwatch", "watch"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -75,6 +75,8 @@ class _Watch:
             signal.raise_signal(number)
         elif self.received is None:
             self.received = number
+            for session in self.sessions:  # from now on it starts no plan
+                session.ended_by = number  # here: the main thread may close it before the other
             self._queue.put(number)
         elif self.runs_ended and not any(s.closing for s in self.sessions):
             raise SystemExit(128 + self.received)
@@ -86,13 +88,11 @@ class _Watch:
             return
         name = signal.Signals(number).name
         sessions = list(self.sessions)
-        for session in sessions:
-            session.ended_by = number  # from now on it starts no plan
         endure_lost_output()
         log.warning("%s: ending the session", name)
         for session in sessions:
             try:
-                session.end_run(f"the process received {name}")
+                session.end_run(reason(number))
             except Exception:
                 log.exception("a run could not be ended. CHECK SHUTTER AND SCANNER BY HAND")
         _leave_ipython()
@@ -130,6 +130,11 @@ def unwatch(session: Endable) -> None:
         _watch.sessions.remove(session)
         if not _watch.sessions:
             _watch.restore()
+
+
+def reason(number: int) -> str:
+    """Why a run was aborted, for its stop document."""
+    return f"the process received {signal.Signals(number).name}"
 
 
 def leave_if_received() -> None:

@@ -272,7 +272,8 @@ class Session:
             during_a_run = self.RE.state != "idle"
             if during_a_run:
                 log.warning("the session is closed during a run: aborting it")
-            if self.end_run("session closed"):
+            by = self.ended_by
+            if self.end_run("session closed" if by is None else _signals.reason(by)):
                 close_engine(self.RE)
             if during_a_run:
                 say_what_is_safe(self.stxm.shutter)

@@ -215,6 +215,20 @@ def test_terminal_is_closed(client, tmp_path, safe):
     check_ended(process, signal.SIGHUP, tmp_path, safe)
 
 
+def test_a_session_knows_at_once_what_ends_it():
+    """A main thread that the signal woke may close it before any other thread has run."""
+    from redoxscope import _signals
+
+    class Fake:
+        ended_by, closing, closed = None, False, threading.Event()
+
+    watch, session = _signals._Watch(), Fake()  # nobody takes its orders
+    watch.sessions.append(session)
+    watch.handle(signal.SIGHUP, None)
+    assert session.ended_by == signal.SIGHUP
+    assert _signals.reason(session.ended_by) == "the process received SIGHUP"
+
+
 def test_handlers_are_as_before_after_the_last_session():
     from redoxscope import _signals
 
