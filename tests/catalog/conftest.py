@@ -17,9 +17,9 @@ import pytest
 NX, NY = 20, 5
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home of its own for the session: making an embedded catalog takes seconds."""
+    """A home of its own for these tests: making an embedded catalog takes seconds."""
     folder = tmp_path_factory.mktemp("home with space")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder))
@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiled.profiles.load_profiles.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(home: Path) -> Any:
     """The default embedded catalog, shared by the tests."""
     from redoxscope.catalog import open_catalog
@@ -46,7 +46,7 @@ def embedded(home: Path) -> Any:
     return open_catalog()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fresh(home: Path) -> Callable[[Path], Any]:
     """Open a new embedded catalog in a folder: a copy, as making one takes seconds."""
     from redoxscope.catalog import open_catalog

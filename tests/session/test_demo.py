@@ -90,8 +90,9 @@ def test_picture_is_there(demo):
 def test_the_run_opens_as_the_output_says(demo):
     done, summary, _ = demo
     lines = done.stdout.splitlines()
-    first = next(i for i, line in enumerate(lines) if "from databroker import" in line)
-    code = "\n".join(line.strip() for line in lines[first : first + 3])
+    first = next(i for i, line in enumerate(lines) if line.startswith("Open the run"))
+    code = "\n".join(line.strip() for line in lines[first + 1 :])
+    assert "databroker.catalog" in code
     code = code.replace('run["primary"].read()', 'data = run["primary"].read()')
     code += "\nprint(run.start['uid'], data['transmission'].shape, run.stop['exit_status'])"
     opened = subprocess.run(

@@ -169,8 +169,9 @@ class JsonConnection:
 
 def _hung_up(sock: socket.socket) -> bool:
     """Whether the peer closed it, or sent what nobody asked for."""
-    readable, _, _ = select.select([sock], [], [], 0)
-    return bool(readable)
+    poll = select.poll()  # select() takes no file number above 1023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class JsonRpc(JsonConnection):
