@@ -11,7 +11,7 @@ import uuid
 
 from ophyd import EpicsSignal
 
-from ._base import DeviceError, logged, put_now
+from ._base import DeviceError, put_now
 from ._outage import survive_outage
 
 __all__ = ["BeamlineBusyError", "Owner", "is_dead"]
@@ -108,16 +108,29 @@ class Owner:
         signal = self.signal
         if signal is not None:
             put_now(signal, self.me)
-        self.taken = True
+            self.taken = True
 
     def release(self) -> None:
-        """Take the name away again, if it is this client's still."""
+        """Take the name away again, if it is this client's still.
+
+        Where the server does not answer, the name stays, and this is owed: the next `release`
+        tries again, at the latest when the session is closed.
+        """
         if not self.taken:
             return
-        self.taken = False
-        logged(log, "owner of the beam", self._clear)
+        try:
+            self._clear()
+        except Exception as exc:  # it must not hide what ended the plan
+            log.warning(
+                "%s names %s still, though it does not measure any more (%s); other clients are "
+                "refused until its next run or the end of its session",
+                self._pv, self.me, exc,
+            )  # fmt: skip
 
     def _clear(self) -> None:
         signal = self.signal
-        if signal is not None and signal.get(use_monitor=False) == self.me:
+        if signal is None:
+            raise DeviceError("it does not answer")
+        if signal.get(use_monitor=False) == self.me:
             put_now(signal, "")
+        self.taken = False

@@ -19,6 +19,46 @@ from redoxscope.plans import energy_stack
 from redoxscope.session import connect
 
 
+class PlayedPV:
+    """A PV with a name in it, whose server may be silent."""
+
+    def __init__(self):
+        self.value, self.connected, self.silent, self.pvname = "", True, False, "Owner"
+
+    def get(self, **_):
+        if self.silent:
+            raise TimeoutError("Failed to read Owner within 2.00 sec")
+        return self.value
+
+    def put(self, value, **_):
+        self.value = value
+
+    def destroy(self):
+        self.connected = False
+
+
+@pytest.mark.parametrize("outage", [{"silent": True}, {"connected": False}])
+def test_a_name_that_could_not_be_taken_away_is_so_at_the_end_of_the_session(outage, caplog):
+    owner, pv = _owner.Owner("Owner"), PlayedPV()
+    owner._signal = pv
+    owner.take()
+    assert pv.value == owner.me
+    vars(pv).update(outage)
+    owner.release()
+    assert f"names {owner.me} still" in caplog.text
+    vars(pv).update(silent=False, connected=True)
+    owner.destroy()
+    assert pv.value == ""
+
+
+def test_where_nobody_can_be_named_nothing_is_owed(caplog):
+    owner, pv = _owner.Owner("Owner"), PlayedPV()
+    pv.connected, owner._signal = False, pv
+    owner.take()
+    owner.release()
+    assert not owner.taken and not caplog.records
+
+
 @pytest.fixture(scope="module")
 def other(simulation):
     """Another client's microscope."""
