@@ -141,7 +141,7 @@ class Shutter(BeamlineDevice):
             put_now(self._owner.signal, "")
 
     def stage(self) -> list[object]:
-        """Take it for this client.
+        """Take it for this client, and close it where a client that died let the beam in.
 
         Raises
         ------
@@ -149,7 +149,11 @@ class Shutter(BeamlineDevice):
             Somebody else has it.
         """
         self.check_free()
+        left = self._left_by_the_dead()
+        if left:
+            self.stop()
         self._owner.take()
+        self._ours = self._ours or left  # the mode may read as it was for a moment yet
         return super().stage()
 
     def set(self, value: str | int) -> Status:

@@ -125,6 +125,24 @@ def test_second_client_is_refused_while_the_first_is_paused(first, stxm, RE):
     assert docs[-1][1]["exit_status"] == "success"
 
 
+def test_what_a_dead_client_held_open_is_taken_over_whole(stxm):
+    """Whoever asks after the shutter was staged, as the spectrometer does, finds it free too."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    stxm.shutter.set("hold").wait(10)
+    stxm.shutter._ours = False  # that was another client
+    name = stxm.shutter._owner.me.replace(f" {os.getpid()} ", f" {dead.pid} ")
+    stxm.shutter._owner.signal.put(name, wait=True)
+    stxm.shutter.stage()
+    try:
+        stxm.shutter.check_free()
+        stxm.shutter.set("closed").wait(10)
+    finally:
+        stxm.shutter.unstage()
+    assert not stxm.shutter.is_open
+    assert stxm.shutter._owner.other(ask=True) == ""
+
+
 def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
     """A client that knows nothing of ours, as the beamline's own program."""
     scanner = stxm.scanner
