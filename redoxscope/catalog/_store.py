@@ -14,7 +14,7 @@ from redoxscope.contract import STREAM
 
 from ._ingest import STORED, LogIndex, ingest, stored_run
 
-__all__ = ["RecoveryReport", "locked", "recover", "set_aside"]
+__all__ = ["RecoveryReport", "in_a_line", "locked", "recover", "set_aside"]
 
 _REASON = "the client ended before the run did"
 
@@ -97,7 +97,12 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
                 status = "stored" if index.stop else "recovered"
             return RecoveryReport(uid, lines, status, message, set_aside(path))
     except Exception as exc:  # one bad log, or one the server refuses, does not stop the others
-        return RecoveryReport(uid, lines, "failed", f"{type(exc).__name__}: {exc}", path)
+        return RecoveryReport(uid, lines, "failed", in_a_line(exc), path)
+
+
+def in_a_line(error: Exception) -> str:
+    """An error in a line; those of databases go on with the statement and its values."""
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
 
 
 @contextmanager

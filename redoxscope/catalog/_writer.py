@@ -18,7 +18,7 @@ from redoxscope.callbacks._document_log import DocumentLog
 from ._folder import CatalogError
 from ._ingest import ingest
 from ._profile import open_catalog
-from ._store import locked, set_aside
+from ._store import in_a_line, locked, set_aside
 
 __all__ = ["CatalogWriter"]
 
@@ -190,7 +190,7 @@ class CatalogWriter:
                 self._outage = ""
             # Whatever goes wrong here (server, disk, database, network), the data are in the log.
             except Exception as exc:
-                problem = f"{type(exc).__name__}: {exc}"
+                problem = in_a_line(exc)
                 out = isinstance(exc, _OUTAGE)
                 self._outage = problem if out else ""
             with self._state:

@@ -121,6 +121,14 @@ def test_one_run_that_is_refused_keeps_no_other_out(tmp_path: Path, server: Serv
     assert [path.stem for path in writer.waiting] == [bad]
 
 
+def test_the_statement_of_a_database_error_is_not_told(tmp_path: Path, server: Server) -> None:
+    log = DocumentLog(tmp_path)
+    server.error = ValueError("(sqlite3) database or disk is full\n[SQL: INSERT INTO nodes]")
+    writer = CatalogWriter(server, log)
+    with pytest.warns(UserWarning, match=r"disk is full\). Its data are safe"):
+        _run(log, writer)
+
+
 def test_the_end_of_the_session_tries_again_and_says_what_is_left(
     tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
