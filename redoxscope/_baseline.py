@@ -49,6 +49,12 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
 
         yield from readings() if run is None else bpp.set_run_key_wrapper(readings(), run)
 
+    def opened(msg: Msg) -> MsgGenerator:
+        uid = yield msg  # a run that could not be opened (a full disk) has no baseline
+        due.add(msg.run)
+        shared.pop(msg.run, None)
+        return uid
+
     def begin(msg: Msg) -> MsgGenerator:
         yield from read(msg.run, first=True)
         if msg.command == "close_run":
@@ -74,9 +80,8 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
     def look(msg: Msg) -> tuple[MsgGenerator | None, None]:
         name, run = msg.kwargs.get("name"), msg.run
         if msg.command == "open_run":
-            due.add(run)
-            shared.pop(run, None)
-        elif run in due and msg.command == "declare_stream" and name == NAME:
+            return opened(msg), None
+        if run in due and msg.command == "declare_stream" and name == NAME:
             due.discard(run)
             taken = {key for device in msg.args for key in device.describe()}
             shared[run] = [d for d in devices if taken.isdisjoint(d.describe())]

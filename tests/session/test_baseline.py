@@ -90,3 +90,24 @@ def test_around_a_stack_of_a_session(tmp_path):
         s.RE(bpp.baseline_wrapper(plan, [s.stxm.ring, s.stxm.zone_plate]))
         data = s.cat[-1]["baseline"].read()
         assert data["stxm_zone_plate_z"].shape == (2,) and data["stxm_osa_x"].shape == (2,)
+
+
+def test_a_run_that_cannot_be_opened_is_told_by_its_own_error(RE, axes):
+    """As on a full disk: what the plan does on its way out is no run's baseline."""
+    RE.preprocessors.append(Baseline(baseline=axes[:1]))
+
+    def full(md):
+        raise OSError("No space left on device")
+
+    def plan():
+        def run():
+            yield from bps.open_run()
+
+        yield from bpp.finalize_wrapper(run(), lambda: bps.mv(axes[2], 1))
+
+    numbers, RE.scan_id_source = RE.scan_id_source, full
+    with pytest.raises(OSError, match="No space left"):
+        RE(plan())
+    assert axes[2].readback.get() == 1
+    RE.scan_id_source = numbers
+    RE(bp.count([axes[2]]))
