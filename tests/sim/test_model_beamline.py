@@ -235,7 +235,7 @@ def test_off_the_sample_is_membrane():
         (lambda m: Stage(drift_um_per_h=(np.nan, 0)), "stage.drift_x = nan µm/h"),
         (lambda m: build_model("lmr", a1_error=np.nan), "a1_error = nan"),
         (lambda m: open_sample("nosuch"), "neither a simulated sample"),
-        (lambda m: open_sample("nosuch.h5"), "nosuch.h5 cannot be read"),
+        (lambda m: open_sample("nosuch.h5"), "nosuch.h5: there is no such file"),
     ],
 )
 def test_bad_input(call, match):
