@@ -58,12 +58,15 @@ def _step_scan_ms(session: object) -> float:
     """Time of one point of a stock step scan, beyond its dwell (ms)."""
     import bluesky.plans as bp
 
+    from redoxscope.plans import with_beam
+
     stxm = session.stxm
     stxm.transmission.dwell.put(0.001)
     points = np.linspace(-2, 2, STEP_POINTS)
     seen: list[float] = []
     token = session.RE.subscribe(lambda name, doc: seen.append(time.perf_counter()), "event")
-    session.RE(bp.list_scan([stxm.transmission], stxm.sample_stage.fine_x, points.tolist()))
+    scan = bp.list_scan([stxm.transmission], stxm.sample_stage.fine_x, points.tolist())
+    session.RE(with_beam(scan, stxm.shutter))
     session.RE.unsubscribe(token)
     return float(np.median(np.diff(seen)) * 1e3 - 1.0)
 
