@@ -131,8 +131,10 @@ def test_files_grow_while_they_are_written(server, client):
 
 
 def test_paused_is_not_written(server, client):
+    client.more("TRIGGERRATE")
+    # What came before it was dark is over; a busy machine is behind its clock.
+    client.until(lambda: not sum(client.seen["TRIGGERRATE"][-1]["CountsSeen"]))
     state = begin(client, WriteOFF=True)
-    client.more("TRIGGERRATE")  # what came before it was dark is over
     client.call("WriteControl", {"Request": "Pause"})
     client.sync()
     assert client.seen["WRITING"][-1]["Paused"]
