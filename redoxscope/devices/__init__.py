@@ -1,6 +1,7 @@
 """Ophyd devices of a soft X-ray microscope; one module per part of the instrument."""
 
 from ._base import BeamlineDevice, DeviceError, suffixes
+from ._channels import guard_channels
 from ._counter import LineCounter, RingCurrent
 from ._holder import SampleHolder
 from ._monochromator import Monochromator
@@ -37,3 +38,5 @@ __all__ = [
     "suffixes",
     "survive_outages",
 ]
+
+guard_channels()

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from ophyd.signal import EpicsSignalBase
 
+from ._channels import asking
 from ._timers import call_later
 
 __all__ = ["survive_outages"]
@@ -26,10 +27,6 @@ GATHER = 1.0
 
 SHOWN = 3
 ANSWER_TIMEOUT = 5.0
-
-_asking = threading.Lock()
-"""Held while a channel is asked, and while one is hung up: libca ends the process when it is
-asked of a channel that is being cleared."""
 
 _watched: WeakSet[EpicsSignalBase] = WeakSet()
 _gone: set[str] = set()
@@ -85,10 +82,10 @@ def _ask_limits(names: list[str]) -> None:
     def ask() -> None:
         for signal in signals:
             try:
-                with _asking:
+                pv = signal._read_pv  # noqa: SLF001
+                with asking(pv):
                     if signal._destroyed or not signal.connected:  # noqa: SLF001
                         continue
-                    pv = signal._read_pv  # noqa: SLF001
                     values = pv.get_ctrlvars(timeout=ANSWER_TIMEOUT, warn=False)
                 if values is None:  # silent again: all of it is asked again when it is back
                     log.warning("%s: its limits and units were not read", signal.pvname)
@@ -123,13 +120,6 @@ def survive_outage(signal: EpicsSignalBase) -> None:
     """Let one signal that was lost and comes back be used as before."""
     if signal not in _watched:
         _watched.add(signal)
-        hang_up = signal.destroy
-
-        def destroy() -> None:
-            with _asking:
-                hang_up()
-
-        signal.destroy = destroy
     read = signal._read_pv  # noqa: SLF001
     for pv in (read, getattr(signal, "_write_pv", read)):
         if _connection_changed not in pv.connection_callbacks:
