@@ -1,0 +1,39 @@
+"""Where a dry run takes the place of what a plan measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+
+__all__ = ["foretold"]
+
+
+def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:
+    """Ask the engine whether it knows already what the scan would take.
+
+    A plan asks once, within its run, after its checks and before its first move. A RunEngine
+    knows nothing and the plan measures. The engine of a dry run notes time and dose of the scan
+    and puts the devices where it would have left them; the plan then measures nothing, and does
+    its clean-up as ever.
+
+    Parameters
+    ----------
+    instrument : device
+        What the scan would be measured with.
+    scan : redoxscope.scan.Scan
+        What would be measured.
+
+    Yields
+    ------
+    bluesky.Msg
+        One ``null`` message, which every RunEngine knows.
+
+    Returns
+    -------
+    bool
+        True: measure nothing.
+    """
+    account = yield Msg("null", instrument, scan=scan)
+    return bool(account)
