@@ -31,12 +31,8 @@ from ._rixs import (
 from ._stack import (
     CONTRACT_VERSION,
     LINE_KEYS,
-    MAX_PIXELS,
-    MAX_RETRIES,
     STREAM,
     LineStatus,
-    Raster,
-    Region,
     line_of,
     validate_run,
 )
@@ -46,8 +42,6 @@ from ._window import WINDOW_KINDS, Window
 __all__ = [
     "CONTRACT_VERSION",
     "LINE_KEYS",
-    "MAX_PIXELS",
-    "MAX_RETRIES",
     "NOT_CHOSEN",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
@@ -61,8 +55,6 @@ __all__ = [
     "Bins",
     "LineStatus",
     "PointStatus",
-    "Raster",
-    "Region",
     "Window",
     "as_name",
     "as_number",

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
-
-from ._inputs import as_number, as_pair, as_whole
 
 __all__ = [
     "CONTRACT_VERSION",
     "LINE_KEYS",
     "STREAM",
     "LineStatus",
-    "Raster",
-    "Region",
     "line_of",
     "validate_run",
 ]
 
 CONTRACT_VERSION = 1
 STREAM = "primary"
-MAX_PIXELS = 65_536
-"""Most columns, and most lines, of an image. The scanner's own limit is lower for columns."""
-MAX_RETRIES = 100
-"""Most tries of a line after the first."""
-
 ARRAYS = ("sample_x", "sample_y")
 UNITS = {"energy": "eV", "ring_current": "mA", "sample_x": "um", "sample_y": "um"}
 LINE_KEYS = ("line", "line_status", *UNITS)
@@ -64,111 +54,6 @@ def line_of(seq_num: int, ny: int) -> tuple[int, int]:
         Both from 0; ``seq_num = energy_index * ny + line + 1``.
     """
     return divmod(seq_num - 1, ny)
-
-
-@dataclass(frozen=True)
-class Region:
-    """Rectangle on the sample, in pixels whose centres the scan visits.
-
-    Parameters
-    ----------
-    center : tuple of float
-        x, y of the middle (µm), in sample coordinates (coarse plus fine stage).
-    size : tuple of float
-        Width, height (µm) from the outer edge of the first to that of the last pixel.
-    pixels : tuple of int
-        Columns nx, rows ny.
-
-    Raises
-    ------
-    ValueError
-        A length that is not a positive finite number, or a pixel count that is not a
-        positive whole number.
-    """
-
-    center: tuple[float, float]
-    size: tuple[float, float]
-    pixels: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        center = [
-            as_number(f"region center {axis}", value, "µm")
-            for axis, value in zip("xy", as_pair("region center", self.center, "µm"), strict=True)
-        ]
-        sides = zip(("width", "height"), as_pair("region size", self.size, "µm"), strict=True)
-        size = [as_number(f"region {side}", value, "µm", above=0) for side, value in sides]
-        counts = zip(("nx", "ny"), as_pair("region pixels", self.pixels), strict=True)
-        pixels = [
-            as_whole(f"region pixels {axis}", count, at_least=1, at_most=MAX_PIXELS)
-            for axis, count in counts
-        ]
-        for name, values in (("center", center), ("size", size), ("pixels", pixels)):
-            object.__setattr__(self, name, tuple(values))
-
-    @property
-    def extents(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Centres of the first and last pixel, ((x0, x1), (y0, y1)) in µm."""
-        spans = []
-        for center, size, count in zip(self.center, self.size, self.pixels, strict=True):
-            half = size * (count - 1) / (2 * count)
-            spans.append((center - half, center + half))
-        return spans[0], spans[1]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The form in which a start document carries it."""
-        return {
-            "center": list(self.center),
-            "size": list(self.size),
-            "pixels": list(self.pixels),
-        }
-
-
-@dataclass(frozen=True)
-class Raster:
-    """What a scanner flies: lines along x, in the coordinates of its own (fine) stage.
-
-    Parameters
-    ----------
-    x_start, x_stop, y_start, y_stop : float
-        Centres of the first and last pixel (µm).
-    nx, ny : int
-        Pixels of a line and lines.
-    dwell : float
-        Time per pixel (s).
-    retries : int
-        How often a line that failed is flown again.
-
-    Raises
-    ------
-    ValueError
-        As `Region`; a dwell that is not positive.
-    """
-
-    x_start: float
-    x_stop: float
-    nx: int
-    y_start: float
-    y_stop: float
-    ny: int
-    dwell: float
-    retries: int = 1
-
-    def __post_init__(self) -> None:
-        checked: dict[str, float] = {}
-        for name in ("x_start", "x_stop", "y_start", "y_stop"):
-            checked[name] = as_number(f"raster {name}", getattr(self, name), "µm")
-        for name in ("nx", "ny"):
-            value = getattr(self, name)
-            checked[name] = as_whole(f"raster {name}", value, at_least=1, at_most=MAX_PIXELS)
-        checked["dwell"] = as_number("raster dwell", self.dwell, "s", above=0)
-        checked["retries"] = as_whole("raster retries", self.retries, at_most=MAX_RETRIES)
-        for name, number in checked.items():
-            object.__setattr__(self, name, number)
-
-    @property
-    def line_time(self) -> float:
-        """Live time of a line (s)."""
-        return self.nx * self.dwell
 
 
 START_KEYS = (

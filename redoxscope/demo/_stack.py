@@ -249,8 +249,8 @@ class _Scan:
 
 def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
     """Arguments of the plan for a sample, and how to get the truth (None if measured)."""
-    from ..contract import Region
     from ..data import edge_energies, load_references
+    from ..scan import Region
     from ..sim import SAMPLES, BeamlineModel, MeasuredStack
 
     if name not in SAMPLES:

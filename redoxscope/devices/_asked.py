@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ophyd.status import Status
 
-from ..contract import Raster
+from ..scan import Raster
 from ._monochromator import Monochromator
 from ._motor import Motor
 from ._watch import Held

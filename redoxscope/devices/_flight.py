@@ -14,7 +14,7 @@ from typing import Any
 from ophyd import Signal
 from ophyd.status import Status
 
-from ..contract import Raster
+from ..scan import Raster
 from ._base import DeviceError, Move, done, logged, published, settle
 from ._lines import LineJoiner
 from ._record import Row

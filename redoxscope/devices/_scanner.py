@@ -10,7 +10,7 @@ from bluesky.utils import NoReplayAllowed
 from ophyd import Signal
 from ophyd.status import Status
 
-from ..contract import Raster
+from ..scan import Raster
 from ._asked import Asked
 from ._base import DeviceError, done, logged, put_now, settle, typed
 from ._counter import LineCounter

@@ -11,7 +11,7 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import Status
 
-from ..contract import Raster
+from ..scan import Raster
 from ._base import BeamlineDevice, DeviceError, Move, done, pv
 from ._lines import LineArray
 from ._numbers import zero_or_more

@@ -10,8 +10,8 @@ from ophyd import Component as Cpt
 from ophyd import Device
 from ophyd.status import Status
 
-from ..contract import Raster, Region
 from ..optics import ZonePlateGeometry
+from ..scan import Raster, Region
 from ._asked import Asked
 from ._base import answering, both, published
 from ._counter import LineCounter, RingCurrent

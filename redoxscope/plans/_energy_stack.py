@@ -13,16 +13,15 @@ from bluesky import preprocessors as bpp
 
 from ..contract import (
     CONTRACT_VERSION,
-    MAX_RETRIES,
     STACK_RESERVED,
     STREAM,
-    Region,
     as_number,
     as_pair,
     as_whole,
     check_metadata,
 )
 from ..data import References, UndeterminedError, edge_energies, get_edge, load_references
+from ..scan import MAX_RETRIES, Region
 from ._edge import at_edge
 from ._inputs import check_device, check_energies, check_references
 from ._outage import outlasting

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
 
-from ..contract import Raster, Region
+from ..scan import Raster, Region
 
 __all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer", "Stage"]
 

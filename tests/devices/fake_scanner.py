@@ -9,12 +9,12 @@ import numpy as np
 from ophyd import Signal
 from ophyd.sim import FakeEpicsSignal, FakeEpicsSignalRO, fake_device_cache, make_fake_device
 
-from redoxscope.contract import Raster
 from redoxscope.devices import LineCounter, RasterScanner
 from redoxscope.devices._base import done
 from redoxscope.devices._lines import LineArray
 from redoxscope.devices._positioner import FreshSignal, FreshSignalRO
 from redoxscope.devices._watch import Held
+from redoxscope.scan import Raster
 
 fake_device_cache.update(
     {LineArray: FakeEpicsSignalRO, FreshSignalRO: FakeEpicsSignalRO, FreshSignal: FakeEpicsSignal}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ophyd.utils import LimitError, ReadOnlyError
 
-from redoxscope.contract import Raster, Region
 from redoxscope.devices import DeviceError
 from redoxscope.optics import InterlockError
+from redoxscope.scan import Raster, Region
 
 
 @pytest.mark.parametrize(

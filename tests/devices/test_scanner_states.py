@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from bluesky.utils import NoReplayAllowed
 
-from redoxscope.contract import LineStatus, Raster
+from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 from redoxscope.devices._asked import _axis
+from redoxscope.scan import Raster
 
 from .fake_scanner import World, error_of
 

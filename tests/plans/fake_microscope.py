@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from redoxscope.contract import Raster
 from redoxscope.devices import DeviceError, Placement
 from redoxscope.plans import energy_stack
+from redoxscope.scan import Raster
 
 
 class Part(SimpleNamespace):

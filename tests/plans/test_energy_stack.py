@@ -105,7 +105,7 @@ def test_image_after_image_without_a_move(stxm, RE, record):
     from bluesky import plan_stubs as bps
     from bluesky import preprocessors as bpp
 
-    from redoxscope.contract import Raster
+    from redoxscope.scan import Raster
 
     @bpp.run_decorator()
     def images():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from ophyd.status import SubscriptionStatus
 
-from redoxscope.contract import Raster
 from redoxscope.devices import DeviceError
+from redoxscope.scan import Raster
 from redoxscope.sim import Simulation, SimulationError, check_options
 from redoxscope.sim._faults import Faults
 
@@ -186,7 +186,7 @@ def test_a_wrong_a1_blurs():
 ORPHAN = """
     import os, signal, sys
     from redoxscope.config import make_stxm, simulated_beamline
-    from redoxscope.contract import Raster
+    from redoxscope.scan import Raster
     os.environ["EPICS_CA_ADDR_LIST"] = "127.0.0.1:" + sys.argv[1]
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
     stxm = make_stxm(simulated_beamline(sys.argv[2]))

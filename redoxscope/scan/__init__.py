@@ -1,0 +1,34 @@
+"""A scan as data: what will be measured, before and after it is.
+
+Regions, energies and dwells become frames (images), points or exposures in an order. Plans measure
+a `Scan`, start documents carry it, events name their part of it.
+"""
+
+from ._energies import Zone, as_zone, energies_of
+from ._json import SCAN_VERSION
+from ._make import points_scan, stack_scan
+from ._parts import Exposures, Frame, Outer, Point, Role
+from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
+from ._scan import MAX_PARTS, Scan, as_scan
+
+__all__ = [
+    "MAX_PARTS",
+    "MAX_PIXELS",
+    "MAX_RETRIES",
+    "SCAN_VERSION",
+    "Exposures",
+    "Frame",
+    "Outer",
+    "Point",
+    "Raster",
+    "Region",
+    "Role",
+    "Scan",
+    "Zone",
+    "as_region",
+    "as_scan",
+    "as_zone",
+    "energies_of",
+    "points_scan",
+    "stack_scan",
+]

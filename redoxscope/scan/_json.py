@@ -1,0 +1,207 @@
+"""The JSON form of a scan: columns, in which one value stands for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..contract import is_number, suggestion
+from ._parts import Exposures, Frame, Outer, Point
+from ._regions import as_region
+
+if TYPE_CHECKING:
+    from ._scan import Scan
+
+__all__ = ["SCAN_VERSION", "as_dict", "loaded", "parts_of", "to_json"]
+
+SCAN_VERSION = 1
+MAX_LISTED = 1_000_000
+
+_FRAME = ("energy", "dwell", "region", "role", "outer")
+_POINT = ("energy", "dwell", "role", "repeat", "outer")
+_EXPOSURES = ("energy", "dwell", "positions", "role", "outer")
+_NEEDED = ("energy", "dwell")
+_TOP = ("version", "kind", "edge", "retries", "regions", "outer", "frames", "points", "exposures",
+        "passes")  # fmt: skip
+
+
+def as_dict(scan: Scan) -> dict[str, Any]:
+    """Plain dictionaries, lists, numbers and text."""
+    content: dict[str, Any] = {
+        "version": SCAN_VERSION,
+        "kind": scan.kind,
+        "edge": scan.edge,
+        "retries": scan.retries,
+        "outer": [{"name": outer.name, "unit": outer.unit} for outer in scan.outer],
+    }
+    if scan.frames:
+        content["regions"] = [region.as_dict() for region in scan.regions]
+        content["frames"] = _columns(scan.frames, _FRAME)
+    elif scan.points:
+        passes, once = _passes(scan.points)
+        if passes > 1:
+            content["passes"] = passes
+        content["points"] = _columns(once, [n for n in _POINT if passes == 1 or n != "repeat"])
+    else:
+        content["exposures"] = [
+            {
+                **{name: _plain(getattr(part, name)) for name in _EXPOSURES},
+                "positions": [list(place) for place in part.positions],
+            }
+            for part in scan.exposures
+        ]
+    return content
+
+
+def to_json(scan: Scan) -> str:
+    return json.dumps(as_dict(scan), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _columns(parts: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    columns = {}
+    for name in names:
+        column = [_plain(getattr(part, name)) for part in parts]
+        if name == "outer":
+            if any(column):
+                columns[name] = column
+        elif name != "energy" and all(value == column[0] for value in column):
+            columns[name] = column[0]
+        else:
+            columns[name] = column
+    return columns
+
+
+def _passes(points: Sequence[Point]) -> tuple[int, Sequence[Point]]:
+    """How often the same points come, one pass after the other; and one pass of them."""
+    passes = points[-1].repeat + 1
+    n, rest = divmod(len(points), passes)
+    if rest:
+        return 1, points
+    for i, point in enumerate(points):
+        first = points[i % n]
+        if (
+            point.repeat != i // n
+            or point.energy != first.energy
+            or point.dwell != first.dwell
+            or point.role is not first.role
+            or point.outer != first.outer
+        ):
+            return 1, points
+    return passes, points[:n]
+
+
+def loaded(source: str | Path) -> Any:
+    """Content of JSON text, or of a file."""
+    text = source
+    if isinstance(source, Path) or source.strip().lower().endswith(".json"):
+        path = Path(source).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ValueError(f"the scan {str(path)!r} cannot be read: {exc}") from exc
+    try:
+        return json.loads(str(text))
+    except json.JSONDecodeError as exc:
+        what = str(source) if text is not source else f"{str(source)!r:.60}"
+        raise ValueError(f"scan {what} is no JSON: {exc}") from exc
+
+
+def parts_of(content: Any) -> dict[str, Any]:
+    """Arguments of a `Scan`, from its dictionary."""
+    if not isinstance(content, Mapping):
+        raise ValueError(f"scan = {content!r:.80} must be a mapping with the key 'version'")
+    version = content.get("version")
+    if version != SCAN_VERSION or isinstance(version, bool):
+        raise ValueError(
+            f"scan version = {version!r}; this redoxscope reads version {SCAN_VERSION}"
+        )
+    for key in content:
+        if key not in _TOP:
+            raise ValueError(f"scan has no key {key!r}{suggestion(key, _TOP)}")
+    kind = content.get("kind")
+    found: dict[str, Any] = {
+        "edge": content.get("edge"),
+        "retries": content.get("retries", 1),
+        "outer": tuple(
+            Outer(**_fields(f"scan outer[{i}]", one, ("name", "unit"), ("name", "unit")))
+            for i, one in enumerate(_list("scan outer", content.get("outer", ())))
+        ),
+    }
+    if kind == "lines":
+        regions = _list("scan regions", content.get("regions", ()))
+        found["regions"] = tuple(as_region(r, f"scan regions[{i}]") for i, r in enumerate(regions))
+        found["frames"] = _rows("frames", content.get("frames"), _FRAME, Frame)
+    elif kind == "points":
+        passes = content.get("passes", 1)
+        if not is_number(passes) or passes < 1 or passes != int(passes):
+            raise ValueError(f"scan passes = {passes!r} must be a whole number >= 1")
+        points = _rows("points", content.get("points"), _POINT, Point)
+        if len(points) * passes > MAX_LISTED:
+            raise ValueError(f"scan: {passes} passes of {len(points)} points are too many")
+        if passes > 1:
+            points = tuple(
+                Point(p.energy, p.dwell, p.role, i, p.outer)
+                for i in range(int(passes))
+                for p in points
+            )
+        found["points"] = points
+    elif kind == "exposures":
+        listed = _list("scan exposures", content.get("exposures"))
+        found["exposures"] = tuple(
+            Exposures(**_fields(f"scan exposures[{i}]", one, _EXPOSURES, _EXPOSURES[:3]))
+            for i, one in enumerate(listed)
+        )
+    else:
+        raise ValueError(f"scan kind = {kind!r} must be 'lines', 'points' or 'exposures'")
+    return found
+
+
+def _list(name: str, value: Any) -> Sequence[Any]:
+    if isinstance(value, (str, Mapping)) or not hasattr(value, "__len__"):
+        raise ValueError(f"{name} = {value!r:.80} must be a list")
+    return list(value)
+
+
+def _fields(name: str, content: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{name} = {content!r:.80} must be a mapping of {', '.join(known)}")
+    for key in content:
+        if key not in known:
+            raise ValueError(f"{name} has no {key!r}{suggestion(key, known)}")
+    for key in needed:
+        if key not in content:
+            raise ValueError(f"{name} has no {key!r}")
+    return dict(content)
+
+
+def _rows(name: str, columns: Any, known: Sequence[str], kind: type) -> tuple[Any, ...]:
+    """Rows of columns; a single value of a column stands for all."""
+    given = _fields(f"scan {name}", columns, known, _NEEDED)
+    lists = {
+        key: _list(f"scan {name}.{key}", value)
+        for key, value in given.items()
+        if not (isinstance(value, str) or is_number(value))
+    }
+    lengths = {len(column) for column in lists.values()} or {1}
+    if len(lengths) > 1:
+        told = ", ".join(f"{key}: {len(column)}" for key, column in lists.items())
+        raise ValueError(f"scan {name}: columns of different lengths ({told})")
+    (count,) = lengths
+    if count > MAX_LISTED:
+        raise ValueError(f"scan {name} has {count} members, more than {MAX_LISTED}")
+    rows = []
+    for i in range(count):
+        row = {key: lists[key][i] if key in lists else value for key, value in given.items()}
+        try:
+            rows.append(kind(**row))
+        except ValueError as exc:
+            raise ValueError(f"scan {name}[{i}]: {exc}") from exc
+    return tuple(rows)
