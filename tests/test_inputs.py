@@ -14,8 +14,6 @@ from pandas import NA, Series
 
 from redoxscope.contract import (
     Bins,
-    Raster,
-    Region,
     Window,
     as_number,
     as_numbers,
@@ -23,6 +21,7 @@ from redoxscope.contract import (
     as_whole,
     nearest,
 )
+from redoxscope.scan import Raster, Region
 
 NUMBERS = [
     6,
