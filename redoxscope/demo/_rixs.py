@@ -72,7 +72,7 @@ class RixsTiming:
         return (t["tes_total_late"], t["tes_total_lost"]) if t else (self.late, self.lost)
 
     def overhead_ms(
-        self, *, speed: float, move_time: Callable[[float, float], float]
+        self, *, speed: float, time_to: Callable[[float, float], float]
     ) -> float | None:
         """Mean real time (ms) of a point beyond its dwell and the monochromator's move."""
         found = []
@@ -80,7 +80,7 @@ class RixsTiming:
             before = self.times.get(seq_num - 1)
             if before is None:
                 continue
-            move = move_time(self.energies[seq_num - 1], self.energies[seq_num])
+            move = time_to(self.energies[seq_num], self.energies[seq_num - 1])
             found.append(when - before - (self.start["dwell"] + move) / speed)
         return float(np.mean(found) * 1e3) if found else None
 
@@ -196,7 +196,7 @@ def run_rixs(
         failure = failure or live.error
         if failure is not None and timing.start.get("plan_name") != "rixs_map":
             raise failure
-        overhead = timing.overhead_ms(speed=speed, move_time=mono.move_time)
+        overhead = timing.overhead_ms(speed=speed, time_to=mono.time_to)
         latencies = list(live.latencies_ms)
     summary = {
         **_summary(timing, snapshot, sample, seed),

@@ -58,7 +58,7 @@ class StackTiming:
         return doc["run_start"] == self.start.get("uid")
 
     def summary(
-        self, *, speed: float, flyback: float, move_time: Callable[[float, float], float]
+        self, *, speed: float, flyback: float, time_to: Callable[[float, float], float]
     ) -> dict[str, Any]:
         """Where the time went.
 
@@ -68,8 +68,8 @@ class StackTiming:
             Simulated seconds per real second (1 at a real beamline).
         flyback : float
             Time (s) that the scanner declares per line.
-        move_time : callable
-            Time (s) that the monochromator declares for a move between two energies (eV).
+        time_to : callable
+            Time (s) that the monochromator declares for a move to an energy from another (eV).
 
         Returns
         -------
@@ -83,7 +83,7 @@ class StackTiming:
         taken = int(np.isfinite(self.done).sum())
         line_live = nx * self.start["dwell"]
         period = (line_live + flyback) / speed
-        moves = [move_time(a, b) / speed for a, b in pairwise(self.start["energies"])]
+        moves = [time_to(b, a) / speed for a, b in pairwise(self.start["energies"])]
         again = int((self.status >= LineStatus.RETRIED).sum())
         per_line = np.diff(self.done, axis=1) - period
         clean = (self.status[:, 1:] == 0) & np.isfinite(per_line)
@@ -208,7 +208,7 @@ def run_stack(
         times = timing.summary(
             speed=speed,
             flyback=stxm.scanner.flyback.get(),
-            move_time=stxm.monochromator.move_time,
+            time_to=stxm.monochromator.time_to,
         )
         latencies = list(session.map.latencies_ms)
     summary = {

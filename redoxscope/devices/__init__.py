@@ -13,6 +13,7 @@ from ._scanner import RasterScanner, ScannerState
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
 from ._stxm import STXM, Placement
+from ._times import FrameTime
 from .tes import TES
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "BeamlineDevice",
     "DeviceError",
     "FocusedEnergy",
+    "FrameTime",
     "LineCounter",
     "Monochromator",
     "Motor",

@@ -75,6 +75,10 @@ class LineCounter(BeamlineDevice):
         """Name the shutter of the beam that it counts."""
         self._shutter = shutter if self.behind_shutter else None
 
+    def point_time(self, dwell: float | None = None) -> float:
+        """Time (s) of a point of so much dwell (s), by default the one that is set."""
+        return published(self.dwell, "s") if dwell is None else dwell
+
     def trigger(self) -> Status:
         """Count for ``dwell`` at the present position (a point of a step scan).
 

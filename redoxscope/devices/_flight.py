@@ -15,7 +15,7 @@ from ophyd import Signal
 from ophyd.status import Status
 
 from ..scan import Raster
-from ._base import DeviceError, Move, done, logged, published, settle
+from ._base import DeviceError, Move, done, logged, settle
 from ._lines import LineJoiner
 from ._record import Row
 from ._scanner_pvs import PARAMETERS, ScannerPVs
@@ -87,8 +87,7 @@ class Flight(ScannerPVs):
     def line_timeout(self) -> float:
         """Longest time (s) between two finished lines before the later one counts as hung."""
         assert self._raster is not None
-        flyback = published(self.flyback, "s", zero=True)
-        return 2 * (self._raster.line_time + flyback) + self.margin.get()
+        return 2 * sum(self.frame_time(self._raster.nx, 1, self._raster.dwell)) + self.margin.get()
 
     def _longest_wait(self) -> float:
         """Time (s) after which something was forgotten: each step has a shorter limit itself."""

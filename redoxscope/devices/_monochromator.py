@@ -190,10 +190,18 @@ class Monochromator(Positioner, BeamlineDevice):
         for step in {mono - self.backlash.get(), mono}:
             check_limits(f"{self.name}.energy", step, self.setpoint.limits, "eV")
         check_limits(f"{self.name}.epu", mono, self.epu_setpoint.limits, "eV")
-        self.move_time(mono, mono)
+        self.time_to(energy, energy)
 
-    def move_time(self, start: float, end: float) -> float:
-        """Time (s) that the controller declares for a move between two energies (eV).
+    def time_to(self, target: float, start: float | None = None) -> float:
+        """Time (s) that the controller declares for a move of the energy; nothing moves.
+
+        With a backlash the monochromator takes two ways, and settles after each. The EPU goes
+        the straight way meanwhile, and settles once: it is never later.
+
+        Parameters
+        ----------
+        target, start : float
+            True energies (eV); ``start`` is where it stands by default.
 
         Raises
         ------
@@ -201,7 +209,12 @@ class Monochromator(Positioner, BeamlineDevice):
             It declares none: velocity not above 0, or a settling time that is none.
         """
         velocity = published(self.velocity, "eV/s")
-        return abs(end - start) / velocity + published(self.settle, "s", zero=True)
+        settle = published(self.settle, "s", zero=True)
+        here = self.position if start is None else start
+        backlash = self.backlash.get()
+        first = target - backlash
+        legs = [abs(first - here), *([abs(backlash)] if backlash else [])]
+        return sum(leg / velocity + settle for leg in legs)
 
     def set(self, energy: float) -> Status:
         """Move monochromator and EPU to a true photon energy (eV).
@@ -217,8 +230,7 @@ class Monochromator(Positioner, BeamlineDevice):
         target = energy - self.offset.get()
         approach = self.backlash.get()
         first = target - approach
-        here = float(ask(self.readback))
-        seconds = self.move_time(here, first) + self.move_time(first, target)
+        seconds = self.time_to(energy, float(ask(self.readback)) + self.offset.get())
         what = f"{self.name} ({self.setpoint.pvname}) going to {energy:.6g} eV"
         self._end_move(DeviceError(f"{what} instead"))
         move = Move(what, 2 * seconds + SETTLE_TIMEOUT)

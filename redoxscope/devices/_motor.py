@@ -14,6 +14,7 @@ from ._base import SETTLE_TIMEOUT, DeviceError, Move, ask, fail_when_lost, publi
 from ._numbers import number
 from ._outage import survive_outages
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits
+from ._times import travel_time
 
 __all__ = ["Motor"]
 
@@ -90,12 +91,29 @@ class Motor(Positioner, EpicsMotor):
                 f"{self.name} ({self.prefix}): tolerance = {self.tolerance} {self.unit}, so no "
                 "move could be judged: give the motor a tolerance above 0"
             )
-        self._speed()
+        self.time_to(position, position)  # raises where it says nothing about it
         if self._guard is not None:
             self._guard(position)
 
     def _speed(self) -> float:
         return published(self.velocity, f"{self.unit}/s")
+
+    def time_to(self, target: float, start: float | None = None) -> float:
+        """Time (s) that velocity and acceleration ask for a move; nothing moves.
+
+        Parameters
+        ----------
+        target, start : float
+            Motor units; ``start`` is where it stands by default.
+
+        Raises
+        ------
+        DeviceError
+            The record publishes a velocity or an acceleration that is none.
+        """
+        here = self.position if start is None else start
+        ramp = published(self.acceleration, "s to its velocity", zero=True)
+        return travel_time(target - here, self._speed(), ramp)
 
     def set(
         self,
@@ -111,7 +129,7 @@ class Motor(Positioner, EpicsMotor):
         ----------
         position : float
         timeout : float, optional
-            Longest time (s); by default what distance and velocity ask for, twice, plus 5 s.
+            Longest time (s); by default twice what `time_to` says, plus 5 s.
         moved_cb, wait
             As for `move`.
 
@@ -124,7 +142,7 @@ class Motor(Positioner, EpicsMotor):
         self.check_value(position)
         self.sent_to = position
         if timeout is None:
-            timeout = 2 * abs(position - self.position) / self._speed() + SETTLE_TIMEOUT
+            timeout = 2 * self.time_to(position) + SETTLE_TIMEOUT
         goal = f"{position:.6g} {self.unit}"
         what = f"{self.name} ({self.prefix}) going to {goal}"
         move = Move(what, timeout)

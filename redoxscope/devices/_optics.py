@@ -249,6 +249,25 @@ class FocusedEnergy(Positioner, Device):
         """Zone plate position (µm) that focuses on the sample where it stands at an energy (eV)."""
         return focus_z(self.zone_plate.geometry, energy) + self._where_sample()
 
+    def time_to(self, target: float, start: float | None = None) -> float:
+        """Time (s) that monochromator and zone plate declare for a move, in parallel.
+
+        Parameters
+        ----------
+        target, start : float
+            True energies (eV), both in focus; ``start`` is where all stands by default.
+
+        Raises
+        ------
+        DeviceError
+            One of them declares none.
+        redoxscope.optics.InterlockError
+            There is no geometry.
+        """
+        z = self.zone_plate.z
+        focus = z.time_to(self.focus(target), None if start is None else self.focus(start))
+        return max(self.monochromator.time_to(target, start), focus)
+
     def set(self, energy: float) -> Status:
         """Move to a true photon energy (eV), in focus.
 

@@ -12,11 +12,12 @@ from ophyd import EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import Status
 
 from ..scan import Raster
-from ._base import BeamlineDevice, DeviceError, Move, done, pv
+from ._base import BeamlineDevice, DeviceError, Move, done, published, pv
 from ._lines import LineArray
 from ._numbers import zero_or_more
 from ._setting import Setting
 from ._timers import call_later
+from ._times import FrameTime
 
 __all__ = ["PARAMETERS", "ScannerPVs", "ScannerState"]
 
@@ -86,6 +87,26 @@ class ScannerPVs(BeamlineDevice):
         Setting, value=0.2, check=zero_or_more, unit="um", kind="config",
         doc="a line may be off by so much, beyond half a pixel",
     )  # fmt: skip
+
+    def frame_time(self, nx: int, ny: int, dwell: float) -> FrameTime:
+        """Time (s) that the controller declares for an image; nothing moves.
+
+        It flies line after line by itself: a fly-back between two, and one after the last.
+
+        Parameters
+        ----------
+        nx, ny : int
+            Pixels of a line, and lines.
+        dwell : float
+            Per pixel (s).
+
+        Raises
+        ------
+        DeviceError
+            It publishes no fly-back.
+        """
+        flyback = published(self.flyback, "s", zero=True)
+        return FrameTime(nx * ny * dwell, (ny - 1) * flyback, flyback)
 
     def _write(self, raster: Raster) -> Status:
         """Write what differs from the present values; done when read back."""

@@ -59,6 +59,7 @@ def energy(mono):
     plate.z.user_setpoint.sim_set_limits((-10000.0, 0.0))
     plate.z.user_setpoint._metadata["units"] = "um"
     plate.z.velocity.sim_put(1e6)
+    plate.z.acceleration.sim_put(0.0)
     plate.z.user_readback.sim_put(-5000.0)
     return FocusedEnergy(name="energy", monochromator=mono, zone_plate=plate)
 
@@ -193,6 +194,7 @@ def test_without_a_geometry_nothing_is_in_focus(mono):
     energy = FocusedEnergy(name="energy", monochromator=mono, zone_plate=plate)
     plate.z.user_setpoint.sim_set_limits((-10000.0, 0.0))
     plate.z.velocity.sim_put(1e6)
+    plate.z.acceleration.sim_put(0.0)
     for ask in (
         lambda: energy.set(650.0), lambda: energy.check_value(650.0), lambda: energy.focus(650.0),
         lambda: plate.z.set(-5000.0), lambda: plate.check([650.0]), lambda: plate.geometry,

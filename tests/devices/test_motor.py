@@ -30,6 +30,7 @@ def motor():
     motor.user_setpoint.sim_set_limits((-100.0, 100.0))
     motor.user_setpoint._metadata["units"] = "um"
     motor.velocity.sim_put(1e6)
+    motor.acceleration.sim_put(0.0)
     motor.motor_done_move.sim_put(1)
     motor.motor_is_moving.sim_put(0)
     motor.direction_of_travel.sim_put(1)

@@ -22,6 +22,9 @@ __all__ = ["ConnectedTES"]
 
 ALIVE_PERIOD = 2.0
 """Server's interval (s) between two signs of life."""
+CLOSING = 0.03
+"""What closing a window takes (s) beyond its lateness: photons come in batches (measured, see
+``docs/reference/figures.md``)."""
 BACKENDS = ("dastard", "scan_server")
 
 
@@ -149,6 +152,17 @@ class ConnectedTES(TESSettings):
     def _end_run(self) -> None:
         """End what photons are being taken for."""
         self._receiver.hand_to(None)
+
+    def point_time(self, dwell: float | None = None) -> float:
+        """Time (s, here) of a point: its window, and until the last photons of it have come.
+
+        Parameters
+        ----------
+        dwell : float, optional
+            Window (s of the server's clock), by default the one that is set.
+        """
+        window = self.dwell.get() if dwell is None else dwell
+        return self._receiver.clock.seconds_here(window + self.lateness.get()) + CLOSING
 
     def _make_backend(self, client: DastardClient) -> Backend:
         if self._backend_name == "dastard":
