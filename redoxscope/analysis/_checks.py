@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._solve import MAX_CONDITION, scaled_condition
 
-__all__ = ["check_design", "checked_mask"]
+__all__ = ["check_design", "checked_dwell", "checked_mask"]
 
 Array = NDArray[np.float64]
 
@@ -30,6 +30,27 @@ def checked_mask(mask: ArrayLike, shape: tuple[int, int], name: str) -> NDArray[
     if not array.any():
         raise ValueError(f"{name} is true nowhere, but must have at least one pixel")
     return array.astype(bool)
+
+
+def checked_dwell(dwell: ArrayLike | None, n: int) -> Array | None:
+    """Counting times (s) of ``n`` energies, from one or one each; None where they are not known.
+
+    Raises
+    ------
+    ValueError
+        There are others than one or ``n``, or one is not a positive number.
+    """
+    if dwell is None:
+        return None
+    times = np.asarray(dwell, dtype=np.float64)
+    if times.shape not in ((), (n,)):
+        raise ValueError(f"dwell has shape {times.shape}, but there are {n} energies")
+    times = np.broadcast_to(times, (n,)).copy()
+    wrong = ~(np.isfinite(times) & (times > 0))
+    if wrong.any():
+        k = int(wrong.argmax())
+        raise ValueError(f"dwell[{k}] = {times[k]:g} s must be greater than 0 s")
+    return times
 
 
 def check_design(design: Array, species: int) -> None:

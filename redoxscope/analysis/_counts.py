@@ -9,7 +9,7 @@ __all__ = ["dead_time_corrected", "log_variance"]
 
 
 def dead_time_corrected(
-    counts: ArrayLike, dwell: float | None, dead_time: float
+    counts: ArrayLike, dwell: ArrayLike | None, dead_time: float
 ) -> NDArray[np.float64]:
     """Counts a detector without dead time would have given.
 
@@ -21,8 +21,9 @@ def dead_time_corrected(
     ----------
     counts : array_like
         Observed counts per pixel, any shape. NaN stays NaN.
-    dwell : float or None
-        Counting time per pixel in s. May be None where there is no dead time.
+    dwell : float, array_like or None
+        Counting time per pixel in s, one or as many as broadcast. May be None where there is no
+        dead time.
     dead_time : float
         Dead time per count in s; 0 for none.
 
@@ -42,9 +43,10 @@ def dead_time_corrected(
         raise ValueError(f"dead_time is {dead_time!r} s, but must be finite and >= 0 s")
     if dead_time == 0:
         return observed
-    if dwell is None or not np.isfinite(dwell) or dwell <= 0:
+    time = np.asarray(np.nan if dwell is None else dwell, dtype=np.float64)
+    if not (np.isfinite(time) & (time > 0)).all():
         raise ValueError(f"dwell is {dwell!r} s, but a dead time of {dead_time} s needs > 0 s")
-    alive = 1.0 - observed * (dead_time / dwell)
+    alive = 1.0 - observed * (dead_time / time)
     return np.where(alive > 0, observed / np.where(alive > 0, alive, 1.0), np.nan)
 
 

@@ -56,23 +56,32 @@ class Frames:
         (nE, ny, nx).
     detector : Detector
         Its dead time and saturation.
-    dwell : float or None
-        Counting time per pixel, s.
+    dwell : numpy.ndarray [nE] or None
+        Counting time per pixel at each energy, s.
     """
 
-    def __init__(self, shape: tuple[int, int, int], detector: Detector, dwell: float | None):
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        detector: Detector,
+        dwell: NDArray[np.float64] | None,
+    ) -> None:
         # Not filled: an untouched page costs no memory, and `present` says what is valid.
         self.raw: Single = np.empty(shape, dtype=np.float32)
         self.aligned: Single = self.raw
         self.detector = detector
         self.dwell = dwell
-        self.limit = detector.limit(dwell)
+        times = [None] * shape[0] if dwell is None else dwell
+        self.limit = np.array([detector.limit(time) for time in times])
 
-    def true(self, observed: NDArray) -> NDArray:
-        """Dead-time corrected counts."""
+    def true(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray:
+        """Dead-time corrected counts of energy ``k``, or of energies along the first axis."""
         if self.detector.dead_time == 0:
             return observed
-        return dead_time_corrected(observed, self.dwell, self.detector.dead_time)
+        dwell = None if self.dwell is None else self.dwell[k]
+        if dwell is not None and np.ndim(dwell):
+            dwell = dwell.reshape(-1, *[1] * (observed.ndim - 1))
+        return dead_time_corrected(observed, dwell, self.detector.dead_time)
 
     def align(self, k: int, shift: NDArray[np.float64], present: NDArray[np.bool_]) -> None:
         """Shift frame ``k`` by (dy, dx) pixels, linearly; NaN comes in at the border.

@@ -11,7 +11,7 @@ from ._blank import Blank, find_blank
 from ._frames import Frames
 from ._i0_given import I0Spectrum
 from ._noise import EXCESS, NO_BEAM, Noise, part_of, scatter, step_of, unit_of
-from ._sums import RunningSums
+from ._sums import RunningSums, Units
 
 __all__ = ["I0", "BlankSums"]
 
@@ -76,16 +76,16 @@ class BlankSums:
         observed = []
         for f in frames:
             values = f.aligned[k, line, column].astype(np.float64)
-            good &= np.isfinite(values) & (values < f.limit)
+            good &= np.isfinite(values) & (values < f.limit[k])
             observed.append(values)
         bins, size = line[good] - lines.start, lines.stop - lines.start
         self._pixels[k, lines] = np.bincount(bins, minlength=size)
         for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
             kept = values[good]
             self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
-            self._true[i, k, lines] = np.bincount(bins, f.true(kept), minlength=size)
+            self._true[i, k, lines] = np.bincount(bins, f.true(kept, k), minlength=size)
 
-    def ln_i0(self, monitored: bool, units: tuple[float, float, float]) -> tuple[Array, Array]:
+    def ln_i0(self, monitored: bool, units: Units, dwell: Array | None) -> tuple[Array, Array]:
         """Return ln I0 and its variance at each energy; NaN where too few blank pixels were seen.
 
         The ratio of sums, not the mean of logarithms: the latter is biased by 1/(2N) per
@@ -103,9 +103,9 @@ class BlankSums:
             value[enough] -= np.log(true[1, enough])
         else:
             value[enough] -= np.log(self._pixels.sum(axis=1)[enough])
-        scale = np.array(units[:2])[which, None]
+        scale = np.array(units.at(dwell, len(enough)))[which][:, enough]
         variance[enough] = (scale / observed[which][:, enough]).sum(axis=0)
-        variance[enough] += units[2] / self._pixels.sum(axis=1)[enough]
+        variance[enough] += units.relative / self._pixels.sum(axis=1)[enough]
         return value, variance
 
 
@@ -208,7 +208,9 @@ class I0:
         for k, lines in self._pending.items():
             self._blank_sums.update(k, lines, sums.present[k], frames)
         self._pending.clear()
-        self.ln_i0, self.variance = self._blank_sums.ln_i0(bool(sums.monitored), sums.units)
+        self.ln_i0, self.variance = self._blank_sums.ln_i0(
+            bool(sums.monitored), sums.units, sums.dwell
+        )
 
     def _from_elsewhere(self, force: bool) -> None:
         """Take the spectrum, once it is known to be of the stack's kind and size."""
@@ -279,27 +281,36 @@ class I0:
         """Judge from the values' steps what one count is."""
         sums, k = self._sums, self._complete()[0]
         lines = np.flatnonzero(sums.present[k])
-        unit, whole = step_of(sums.counts.raw[k, lines], sums.dwell)
-        other = 1.0
+        dwell = None if sums.dwell is None else float(sums.dwell[k])
+        unit, whole, rate = step_of(sums.counts.raw[k, lines], dwell)
+        other, other_rate = 1.0, False
         if sums.monitor is not None:
-            other, _ = step_of(sums.monitor.raw[k, lines], sums.dwell)
+            other, _, other_rate = step_of(sums.monitor.raw[k, lines], dwell)
         known = np.isfinite(unit)
         noise = Noise(
             unit if known else 1.0,
             other if np.isfinite(other) else 1.0,
             why="steps" if known and unit != 1.0 else "",
             whole=whole,
+            dwell=dwell if rate else None,
+            monitor_dwell=dwell if other_rate else None,
         )
         self._take(noise)
 
     def _judge_scatter(self, blank: Blank) -> None:
         """Judge from the scatter of the blank area what counting does not explain."""
         noise, sums = self.noise, self._sums
-        excess, expected = scatter(sums, blank.mask)
+        ratios, variances, which = scatter(sums, blank.mask)
+        if not which.size:
+            return
+        excess, expected = float(np.median(ratios)), float(np.median(variances))
         if excess > EXCESS and not noise.why and (not noise.whole or excess > NO_BEAM):
-            unit, why = unit_of(excess, sums.dwell)
-            noise = replace(noise, unit=unit, why=why)
-            excess, expected = excess / unit, expected * unit
+            dwell = None if sums.dwell is None else sums.dwell[which]
+            units, why = unit_of(ratios, dwell)
+            at = float(dwell[0]) if why == "rate" and dwell is not None else None
+            noise = replace(noise, unit=float(units[0]), why=why, dwell=at)
+            excess = float(np.median(ratios / units))
+            expected = float(np.median(variances * units))
         elif not noise.why and not noise.whole:
             k = self._complete()[0]
             part = part_of(sums.counts.raw[k, np.flatnonzero(sums.present[k])], excess)
@@ -318,7 +329,9 @@ class I0:
 
     def _take(self, noise: Noise) -> None:
         self.noise = noise
-        self._sums.units = (noise.unit, noise.monitor_unit, noise.relative)
+        self._sums.units = Units(
+            noise.unit, noise.monitor_unit, noise.relative, noise.dwell, noise.monitor_dwell
+        )
 
     def _all_pending(self) -> None:
         whole = slice(0, self._sums.shape[0])
@@ -355,15 +368,17 @@ class I0:
         blank anywhere.
         """
         sums = self._sums
-        if not sums.dwell:
+        if sums.dwell is None:
             return none
-        self._take(replace(self.noise, unit=1.0 / float(sums.dwell)))
+        before, dwell = self.noise, float(sums.dwell[0])
+        self._take(replace(before, unit=1.0 / dwell, dwell=dwell))
         found = self._look()
-        self._take(replace(self.noise, unit=1.0))
+        self._take(before)
         if found.found:
-            excess, _ = scatter(sums, found.mask)
-            if excess > EXCESS and unit_of(excess, sums.dwell)[1] == "rate":
-                return found
+            ratios, _, which = scatter(sums, found.mask)
+            if which.size and np.median(ratios) > EXCESS:
+                if unit_of(ratios, sums.dwell[which])[1] == "rate":
+                    return found
         return none
 
     def _look(self) -> Blank:

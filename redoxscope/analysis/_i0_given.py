@@ -101,8 +101,8 @@ class I0Spectrum:
             )
         return cls(*parts)
 
-    def at(self, energies: ArrayLike, dwell: float | None) -> tuple[Array, Array]:
-        """Ln I0 and its variance at a stack's energies (eV) and dwell (s).
+    def at(self, energies: ArrayLike, dwell: ArrayLike | None) -> tuple[Array, Array]:
+        """Ln I0 and its variance at a stack's energies (eV) and dwell (s; one, or one for each).
 
         Interpolated linearly, never extrapolated; sigma is interpolated as the values are, since
         neighbours of a smooth spectrum err together.
@@ -127,7 +127,7 @@ class I0Spectrum:
         if self.dwell is not None and not self.ratio:
             if dwell is None:
                 raise I0Error("i0 has a dwell, but the stack has none to compare it with")
-            values = values * (dwell / self.dwell)
+            values = values * (np.asarray(dwell, dtype=np.float64) / self.dwell)
         return np.log(values), relative**2
 
 

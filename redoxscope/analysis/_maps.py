@@ -85,8 +85,10 @@ class Maps:
         where = np.ix_(energies, lines)
         counts = sums.counts.aligned[where].reshape(n, -1)
         monitor = sums.monitor.aligned[where].reshape(n, -1) if sums.monitor else None
-        limit = sums.monitor.limit if sums.monitor else np.inf
-        flags = flags_of(counts, monitor, sums.counts.limit, limit)
+        limits = [
+            None if f is None else f.limit[energies, None] for f in (sums.counts, sums.monitor)
+        ]
+        flags = flags_of((counts, monitor), limits)
         bad = flags != 0
         ln_i0 = self._i0.ln_i0[energies]
         od = sums.y(energies, lines).reshape(n, -1)

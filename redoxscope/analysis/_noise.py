@@ -48,6 +48,9 @@ class Noise:
         counts per second (or ms); the scatter alone.
     whole : bool
         Whether the values are whole numbers.
+    dwell, monitor_dwell : float or None
+        For rates the dwell (s) at which one count is `unit` (or `monitor_unit`); it is inversely
+        proportional to the dwell.
     """
 
     unit: float = 1.0
@@ -56,6 +59,8 @@ class Noise:
     relative: float = 0.0
     why: str = ""
     whole: bool = True
+    dwell: float | None = None
+    monitor_dwell: float | None = None
 
     @property
     def beyond(self) -> bool:
@@ -69,8 +74,8 @@ def _sample(values: ArrayLike) -> NDArray[np.float64]:
     return array[:: max(1, len(array) // MOST_VALUES)]
 
 
-def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool]:
-    """Value of one count, if the values' steps tell it, and whether they are whole numbers.
+def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool, bool]:
+    """Value of one count, if the steps tell it, whether all are whole numbers, and rates.
 
     Counts are multiples of 1 and of nothing else. Counts per second are multiples of 1/dwell.
 
@@ -87,6 +92,8 @@ def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool]:
         NaN where the values have no common step.
     whole : bool
         Whether all are whole numbers.
+    rate : bool
+        Whether the unit is that of counts per second or ms.
     """
     sample = _sample(values)
     distinct = np.unique(sample)
@@ -99,12 +106,12 @@ def step_of(values: ArrayLike, dwell: float | None) -> tuple[float, bool]:
         # Values have come as float32: their seventh digit is not known.
         fits = bool((np.abs(n - near) < 0.02 + 3e-7 * n).all()) and n.max(initial=0.0) < 1e5
         if fits and len(np.unique(near)) >= LEAST_DISTINCT:
-            return unit, False
+            return unit, False, True
     if not whole:
-        return float("nan"), False
+        return float("nan"), False, False
     if len(distinct) < LEAST_DISTINCT or distinct[-1] > 2**53:
-        return 1.0, True
-    return float(np.gcd.reduce(distinct.astype(np.int64))), True
+        return 1.0, True, False
+    return float(np.gcd.reduce(distinct.astype(np.int64))), True, False
 
 
 def part_of(values: ArrayLike, excess: float) -> float:
@@ -135,24 +142,28 @@ def part_of(values: ArrayLike, excess: float) -> float:
 
 def _rates(dwell: float | None) -> list[float]:
     """What one count is in counts per second, and in counts per millisecond."""
-    return [] if not dwell else [1.0 / float(dwell), 1e-3 / float(dwell)]
+    return [] if not dwell else [1.0 / dwell, 1e-3 / dwell]
 
 
-def scatter(sums: RunningSums, blank: NDArray[np.bool_]) -> tuple[float, float]:
+def scatter(
+    sums: RunningSums, blank: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Variance between neighbours in the blank area, relative to what counting explains.
 
-    And the latter: the variance of the logarithm of one pixel.
+    And the latter, the variance of the logarithm of one pixel; of some energies, and which.
 
     Neighbours in a line are taken within milliseconds: what the beam does in a longer time, and
-    the blank area's own shape, drop out. The median leaves out specks. NaN where there are too few.
+    the blank area's own shape, drop out. The median leaves out specks. Empty where there are too
+    few.
     """
     pairs = blank[:, :-1] & blank[:, 1:]
     lines = np.flatnonzero(pairs.any(axis=1))
+    none = np.empty(0)
     if pairs.sum() < LEAST_PAIRS:
-        return float("nan"), float("nan")
+        return none, none, none.astype(np.intp)
     lines = lines[:: max(1, int(pairs.sum()) // MOST_VALUES)]
     complete = np.flatnonzero(sums.present[:, lines].all(axis=1))
-    found, expected = [], []
+    found, expected, which = [], [], []
     for k in complete[:: max(1, len(complete) // 8)]:
         one = np.array([k])
         y, v = sums.y(one, lines)[0], sums.variance(one, lines)[0]
@@ -163,15 +174,19 @@ def scatter(sums: RunningSums, blank: NDArray[np.bool_]) -> tuple[float, float]:
         if len(z) >= LEAST_PAIRS:
             found.append(float(np.median(z)) / 0.4549)  # the median of chi-square, one freedom
             expected.append(float(np.nanmedian(v[:, 1:][pairs[lines]])))
-    if not found:
-        return float("nan"), float("nan")
-    return float(np.median(found)), float(np.median(expected))
+            which.append(k)
+    return np.array(found), np.array(expected), np.array(which, dtype=np.intp)
 
 
-def unit_of(excess: float, dwell: float | None) -> tuple[float, str]:
-    """Value of one count, from the scatter of values that are not whole numbers."""
-    for unit in _rates(dwell):
+def unit_of(
+    excess: NDArray[np.float64], dwell: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], str]:
+    """Value of one count at some energies, from the scatter of values that are not whole there."""
+    for per in (1.0, 1e-3):  # counts per second, per ms
+        if dwell is None:
+            break
+        units = per / dwell
         # Aligned frames scatter less than they should, down to LACK.
-        if unit > EXCESS and LACK < excess / unit < EXCESS:
-            return unit, "rate"
-    return excess, "scatter"
+        if (units > EXCESS).all() and LACK < np.median(excess / units) < EXCESS:
+            return units, "rate"
+    return np.full(len(excess), np.median(excess)), "scatter"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,12 +120,15 @@ class Solver:
 
 
 def flags_of(
-    counts: NDArray, monitor: NDArray | None, limit: float, monitor_limit: float
+    counts: tuple[NDArray, NDArray | None], limits: Sequence[NDArray | None]
 ) -> NDArray[np.uint8]:
-    """Flags that the counts [n, P] of a block give its P pixels."""
-    flags = np.zeros(counts.shape[1], dtype=np.uint8)
-    for values, most in ((counts, limit), (monitor, monitor_limit)):
-        if values is None:
+    """Flags that the counts [n, P] of a block give its P pixels; limits [n, 1] of the counts.
+
+    Of the transmission, and of the monitor where there is one.
+    """
+    flags = np.zeros(counts[0].shape[1], dtype=np.uint8)
+    for values, most in zip(counts, limits, strict=True):
+        if values is None or most is None:
             continue
         flags[(values <= 0).any(axis=0)] |= np.uint8(PixelFlag.NON_POSITIVE)
         flags[np.isnan(values).any(axis=0)] |= np.uint8(PixelFlag.INCOMPLETE)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._blank import Blank
-from ._checks import check_design, checked_mask
+from ._checks import check_design, checked_dwell, checked_mask
 from ._frames import Detector
 from ._i0 import I0
 from ._i0_given import I0Spectrum
@@ -45,8 +45,9 @@ class StackFit:
     scale : float or array_like [nE]
         Transmission counts per monitor count with no sample in the beam. Used without a blank.
         A factor that does not depend on energy only moves the constant.
-    dwell : float, optional
-        Counting time per pixel in s; needed with a dead time, and to judge saturation.
+    dwell : float or array_like [nE], optional
+        Counting time per pixel in s, one or one per energy; needed with a dead time, and to judge
+        saturation.
     transmission, monitor : Detector, optional
         Dead times and saturations.
     min_thickness : float
@@ -79,7 +80,7 @@ class StackFit:
         *,
         mode: Literal["auto", "blank", "monitor"] = "auto",
         scale: ArrayLike = 1.0,
-        dwell: float | None = None,
+        dwell: ArrayLike | None = None,
         transmission: Detector | None = None,
         monitor: Detector | None = None,
         min_thickness: float = 0.0,
@@ -107,7 +108,7 @@ class StackFit:
         monitored = {"auto": None, "blank": False, "monitor": True}[mode]
         self._sums = RunningSums(
             a, self.shape, monitored, transmission or Detector(), monitor or Detector(),
-            dwell, dtype,
+            checked_dwell(dwell, len(a)), dtype,
         )  # fmt: skip
         if monitored:
             self._sums.require_monitor()
@@ -185,8 +186,8 @@ class StackFit:
         return self._i0.blank
 
     @property
-    def dwell(self) -> float | None:
-        """Counting time per pixel, s."""
+    def dwell(self) -> Array | None:
+        """Counting time per pixel at each energy [nE], s."""
         return self._sums.dwell
 
     @property

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.linalg import blas
 
 from ._frames import Detector, Frames, interpolation_variance
 
-__all__ = ["RunningSums"]
+__all__ = ["RunningSums", "Units"]
 
 Array = NDArray[np.float64]
 BLOCK = 9984
@@ -17,6 +19,28 @@ other threads for each block, and waits for them: three times slower where they 
 DARK = 0.005
 """A line with less light than this share of the same line's at other energies was taken in the
 dark: what it holds are dark counts. No sample transmits so little from end to end."""
+
+
+class Units(NamedTuple):
+    """What a variance is made of: value of one count, and noise beyond counting.
+
+    ``dwell`` and ``monitor_dwell`` (s) are given for rates: there one count is ``counts`` (or
+    ``monitor``) at that dwell, and inversely proportional to it at others.
+    """
+
+    counts: float = 1.0
+    monitor: float = 1.0
+    relative: float = 0.0
+    dwell: float | None = None
+    monitor_dwell: float | None = None
+
+    def at(self, dwell: Array | None, n: int) -> tuple[Array, Array]:
+        """Value of one count at each of ``n`` energies: of the transmission, of the monitor."""
+        found = []
+        for unit, at in ((self.counts, self.dwell), (self.monitor, self.monitor_dwell)):
+            value = np.full(n, unit)
+            found.append(value if dwell is None or at is None else value * at / dwell)
+        return found[0], found[1]
 
 
 class RunningSums:
@@ -35,8 +59,8 @@ class RunningSums:
         Whether counts are divided by the monitor; None lets the first line with data decide.
     transmission, monitor : Detector
         Dead times and saturations.
-    dwell : float or None
-        Counting time per pixel, s.
+    dwell : numpy.ndarray [nE] or None
+        Counting time per pixel at each energy, s.
     dtype : dtype
         Of logarithms and sums.
     """
@@ -48,7 +72,7 @@ class RunningSums:
         monitored: bool | None,
         transmission: Detector,
         monitor: Detector,
-        dwell: float | None,
+        dwell: Array | None,
         dtype: DTypeLike,
     ) -> None:
         self.design = design
@@ -70,7 +94,7 @@ class RunningSums:
         self.present = self.measured
         self.variance_scale = np.ones(n_energies)
         # Variance of N and of M relative to counts, and that of the logarithm beyond counting.
-        self.units = (1.0, 1.0, 0.0)
+        self.units = Units()
         self.rhs = np.zeros((design.shape[1], *shape), dtype=self.dtype)
         self._shifts: Array | None = None
         self._unaligned: set[int] = set()
@@ -140,7 +164,7 @@ class RunningSums:
                 light = values.sum(axis=1, dtype=np.float64)
             for i in np.flatnonzero(~np.isfinite(light)):
                 light[i] = values[i][np.isfinite(values[i])].sum()
-            self._light[which, k, lines] = light
+            self._light[which, k, lines] = light if self.dwell is None else light / self.dwell[k]
             there[:] = (values[:, :1] > 0).repeat(2, axis=1)  # nearly always: one look is enough
             for i in np.flatnonzero(~there[:, 1]):
                 there[i] = not np.isnan(values[i]).all(), (values[i] > 0).any()
@@ -204,47 +228,53 @@ class RunningSums:
                 part = slice(start, start + BLOCK)
                 block = keep[part]
                 block[:] = n[part]
-                y = np.log(self.counts.true(block), out=logarithm[: block.size], dtype=self.dtype)
+                y = np.log(
+                    self.counts.true(block, k), out=logarithm[: block.size], dtype=self.dtype
+                )
                 if m is not None and keep_m is not None and self.monitor is not None:
                     keep_m[part] = m[part]
-                    y -= np.log(self.monitor.true(keep_m[part]), dtype=self.dtype)
+                    y -= np.log(self.monitor.true(keep_m[part], k), dtype=self.dtype)
                 for j, a in enumerate(row):
                     self._axpy(y, sums[j, part], a=-a)  # in place: b_j -= a_j ln(N/M)
 
     # -- sums ------------------------------------------------------------------------------
 
-    def _log(self, n: NDArray, m: NDArray | None) -> NDArray:
-        """``-ln(N / M)`` of arrays of any shape; not finite where there are no counts."""
+    def _log(self, k: int | NDArray[np.intp], n: NDArray, m: NDArray | None) -> NDArray:
+        """``-ln(N / M)`` of energy ``k`` (or several, first axis); not finite without counts."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            y = np.log(self.counts.true(n), dtype=self.dtype)
+            y = np.log(self.counts.true(n, k), dtype=self.dtype)
             if m is None or self.monitor is None:
                 return np.negative(y, out=y)
-            return np.subtract(np.log(self.monitor.true(m), dtype=self.dtype), y, out=y)
+            return np.subtract(np.log(self.monitor.true(m, k), dtype=self.dtype), y, out=y)
 
     def y(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
         """``-ln(N / M)`` [n, lines, nx] of energies and lines."""
         which = np.ix_(energies, lines)
-        return self._log(
-            self.counts.aligned[which], self.monitor.aligned[which] if self.monitor else None
-        )
+        monitor = self.monitor.aligned[which] if self.monitor else None
+        return self._log(energies, self.counts.aligned[which], monitor)
 
     def variance(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
         """Counting variance ``1/N + 1/M``, with `units`, of y [n, lines, nx], observed counts."""
         which = np.ix_(energies, lines)
+        one, one_m = (
+            u[energies, None, None].astype(self.dtype)
+            for u in self.units.at(self.dwell, len(self.design))
+        )
         with np.errstate(divide="ignore"):
             v = np.reciprocal(self.counts.aligned[which], dtype=self.dtype)
-            if self.units[0] != 1.0:
-                v *= self.units[0]
+            if self.units.counts != 1.0:
+                v *= one
             if self.monitor:
                 m = np.reciprocal(self.monitor.aligned[which], dtype=self.dtype)
-                v += m if self.units[1] == 1.0 else m * self.units[1]
-        if self.units[2]:
-            v += self.units[2]
+                v += m if self.units.monitor == 1.0 else m * one_m
+        if self.units.relative:
+            v += self.units.relative
         v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
         return v
 
     def _add(self, k: int, line: int) -> None:
-        y = self._log(self.counts.raw[k, line], self.monitor.raw[k, line] if self.monitor else None)
+        monitor = self.monitor.raw[k, line] if self.monitor else None
+        y = self._log(k, self.counts.raw[k, line], monitor)
         with np.errstate(invalid="ignore"):
             self.rhs[:, line] += self.design[k].astype(self.dtype)[:, None] * y
 

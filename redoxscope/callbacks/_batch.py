@@ -114,11 +114,16 @@ def i0_of_run(source: Any) -> I0Spectrum:
     if not known.any():
         raise ValueError(f"run {uid} gives no I0: no energy has enough lines")
     values = np.exp(result.ln_i0[known])
+    dwell = None
+    if fit.dwell is not None:
+        dwell = float(fit.dwell[known][0])
+        if not fit.monitored:  # all as if at one dwell
+            values = values * dwell / fit.dwell[known]
     return I0Spectrum(
         reader.energies[known],
         values,
         values * result.ln_i0_sigma[known],
-        dwell=fit.dwell,
+        dwell=dwell,
         ratio=fit.monitored,
         source=f"run {uid}",
     )
