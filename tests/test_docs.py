@@ -20,6 +20,7 @@ from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.data import EDGES, rixs_edges
 from redoxscope.sim._dastard_faults import SERVER_FAULTS
 from redoxscope.sim._faults import FAULTS
+from redoxscope.sim._fly_faults import FLY_FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -141,6 +142,8 @@ def test_every_fault_is_in_the_table():
         assert re.search(rf"\| .*`(dastard )?{name}[ `]", text), name
     for name in SERVER_FAULTS:
         assert re.search(rf"^\| `dastard {name}[ `]", text, re.M), name
+    for name in FLY_FAULTS:
+        assert re.search(rf"^\| `fly {name}[ `]", text, re.M), name
 
 
 def code(page, number=0):

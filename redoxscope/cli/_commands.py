@@ -33,6 +33,10 @@ def sim(
         Optional[Path],  # noqa: UP007, UP045  typer reads it
         typer.Option(help="Also a simulated Dastard, which writes its files into this folder."),
     ] = None,
+    contract: Annotated[
+        str,
+        typer.Option(help='Of the scanner; "fly": the FLY contract is served too.'),
+    ] = "index",
 ) -> None:
     """Run the simulated beamline alone, and say how to connect to it. Ctrl-C ends it."""
     from importlib import resources
@@ -51,6 +55,7 @@ def sim(
         prefix=prefix,
         options=options,
         tes=False if tes is None else {"data": tes},
+        contract=contract,
     ) as running:
         file = write or Path("beamline.yml")
         if write is not None:
@@ -63,6 +68,8 @@ def sim(
                 text = text.replace("lateness:", f"time_scale: {speed:g}\n  lateness:", 1)
             write.write_text(text, encoding="utf-8")
         echo(f"The simulated beamline answers as {prefix}* (process {running.pid}).\n")
+        if contract == "fly":
+            echo(f"The FLY contract is served as {running.fly_prefix}*.")
         if running.dastard is not None:
             echo(f"Its Dastard has the ports {running.dastard.base} to {running.dastard.base + 4}.")
         echo("In another terminal:")

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from typing import Any
 
 from ._child import end_with_parent
 from ._ports import check_free
@@ -27,12 +28,30 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--fault", action="append", default=[], help="; ".join(FAULTS.values()), metavar="FAULT"
     )
+    p.add_argument(
+        "--contract",
+        default="index",
+        choices=("index", "fly"),
+        help="of the scanner: lines with stamped indices; fly: those and the FLY contract beside",
+    )
+    p.add_argument("--fly-prefix", help="start of its PV names (default: --prefix, STXMSIM:)")
+    p.add_argument("--fly-poll", type=float, default=0.02, help="poll of its services, s")
+    p.add_argument("--fly-margin", type=float, default=5.0, help="of its line's deadline, s")
     p.add_argument("--without", action="append", default=[], help="leave a PV out, by suffix")
     p.add_argument(
         "--dastard-control", type=int, help="port by which a simulated Dastard is told the beam"
     )
     p.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
     return p
+
+
+def _fly(args: argparse.Namespace) -> dict[str, Any]:
+    for option in ("fly_poll", "fly_margin"):
+        if not 0 < getattr(args, option) < float("inf"):
+            shown = option.replace("_", "-")
+            raise ValueError(f"--{shown} {getattr(args, option)} s is not above 0 s")
+    prefix = args.prefix + "STXMSIM:" if args.fly_prefix is None else args.fly_prefix
+    return {"prefix": prefix, "poll": args.fly_poll, "margin": args.fly_margin}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
             clock=Clock(args.speed),
             energy_offset=args.energy_offset,
             dastard=link,
+            fly=_fly(args) if args.contract == "fly" else None,
         )
         for fault in args.fault:
             bench.request_fault(fault)

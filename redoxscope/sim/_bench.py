@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ._ioc_holder import Holder
 from ._measured import MeasuredStack
 from ._model_beamline import GEOMETRY, BeamlineModel
 from ._motor_axis import motor_axis
+from .fly import Fleet
 
 __all__ = ["Bench"]
 
@@ -59,6 +61,8 @@ class Bench:
         True minus monochromator energy (eV): the error that an edge offset corrects.
     dastard : DastardLink, optional
         The server whose array looks at the sample.
+    fly : mapping, optional
+        Serve the FLY contract too, on the same axes and counters; keywords of `Fleet`.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Bench:
         clock: Clock,
         energy_offset: float = 0.0,
         dastard: DastardLink | None = None,
+        fly: Mapping[str, Any] | None = None,
     ):
         self._dastard = dastard
         self.model, self.clock, self.faults = model, clock, Faults()
@@ -108,6 +113,7 @@ class Bench:
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
         self.control = SimControl(prefix=prefix + "Sim:", request=self.request_fault)
+        self.fleet = None if fly is None else Fleet(self, **fly)
         self._target = energy - energy_offset
 
     @property
@@ -117,7 +123,14 @@ class Bench:
         db: dict[str, Any] = {}
         for group in [*groups, self.ring, self.holder, self.scanner, self.control]:
             db.update(group.pvdb)
+        if self.fleet is not None:
+            db.update(self.fleet.pvdb)
         return db
+
+    @staticmethod
+    def velocity(suffix: str) -> float:
+        """Velocity of a motor (µm/s)."""
+        return MOTORS[suffix][2]
 
     async def start(self) -> None:
         """Set what the model knows, then keep the ring current up to date."""
@@ -145,10 +158,16 @@ class Bench:
     # -- what the array sees ----------------------------------------------------------------
 
     def request_fault(self, command: str) -> None:
-        """Take a fault; "dastard ..." is passed on."""
+        """Take a fault; "dastard ..." and "fly ..." are passed on."""
         first, _, rest = command.partition(" ")
-        if first != "dastard":
+        if first == "fly":
+            if self.fleet is None:
+                raise ValueError(f"fault {command!r}: the FLY contract is not served here")
+            self.fleet.faults.request(rest)
+        elif first != "dastard":
             self.faults.request(command)
+            if command.split() == ["clear"] and self.fleet is not None:
+                self.fleet.faults.request("clear")
             self._tell()
         elif self._dastard is None:
             raise ValueError(f"fault {command!r}: there is no simulated Dastard here")
@@ -192,7 +211,7 @@ class Bench:
         Only for a scan: without one nobody may ever look at the image, and it is work.
         """
         self._image_due = True
-        if self.shutter.follows:
+        if self.shutter.follows or (self.fleet is not None and self.fleet.fly.expects_lines):
             self._begin_image()
 
     def _begin_image(self) -> None:
@@ -236,7 +255,12 @@ class Bench:
         return self.motors["Sample:X"].position, self.motors["Sample:Y"].position
 
     def _count(
-        self, x: np.ndarray, y: np.ndarray, dwell: float, when: float
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        dwell: float,
+        when: float,
+        lit: bool | None = None,
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         at = self.model.positions(x, y, when)
         counts = self.model.line(
@@ -247,7 +271,7 @@ class Bench:
             at.actual_y,
             dwell,
             when,
-            shutter_open=self.shutter.is_open,
+            shutter_open=self.shutter.is_open if lit is None else lit,
             flux_scale=self._flux,
         )
         return at.measured_x, at.measured_y, counts
@@ -259,9 +283,25 @@ class Bench:
         x0, y0 = self._coarse()
         return self._count(columns + x0, np.full(columns.size, row + y0), dwell, begin)
 
+    def line_along(
+        self, axis: str, points: np.ndarray, dwell: float, begin: float, lit: bool
+    ) -> dict[str, np.ndarray]:
+        """Counts along one fine axis (µm), the other where its motor stands."""
+        fine = {
+            name: np.full(points.size, self.motors[f"Sample:Fine{name.upper()}"].position)
+            for name in "xy"
+        }
+        fine[axis] = points
+        x0, y0 = self._coarse()
+        return self._count(x0 + fine["x"], y0 + fine["y"], dwell, begin, lit)[2]
+
     async def _count_point(self, counter: Counter) -> float:
-        dwell = float(counter.dwell.value)
-        if counter is self.counters["i0"]:
+        field = next(name for name, other in self.counters.items() if other is counter)
+        return await self.count_point(field, float(counter.dwell.value))
+
+    async def count_point(self, field: str, dwell: float) -> float:
+        """Counts of one detector where the stage stands, after the dwell (s)."""
+        if field == "i0":
             begin = self.clock.now()
             await self.clock.sleep_until(begin + dwell)
             return self.model.monitor(self._energy, dwell, begin, self._flux)
@@ -272,7 +312,6 @@ class Bench:
         begin = self.clock.now()
         _, _, counts = self._count(np.array([x]), np.array([y]), dwell, begin)
         await self.clock.sleep_until(begin + dwell)
-        field = next(name for name, other in self.counters.items() if other is counter)
         return float(counts[field][0])
 
     async def publish(

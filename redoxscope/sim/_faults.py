@@ -20,6 +20,7 @@ FAULTS = {
     "focus_stuck": "focus_stuck: the next zone plate move stops half-way",
     "shutter_stuck": "shutter_stuck: the shutter blade does not close any more",
     "dastard": "dastard FAULT: a fault of the simulated Dastard, where there is one",
+    "fly": "fly FAULT: a fault of the FLY contract, where it is served",
     "clear": "clear: forget every fault that is still due, free the shutter",
 }
 """Name of each fault: how it is written and what it does."""

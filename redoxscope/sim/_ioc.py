@@ -136,11 +136,15 @@ class EnergyAxis(PVGroup):
         await instance.write(self._check(value), **FIELDS)
         return await self._move("epu", float(value), self.epu_readback)
 
+    def stop(self) -> None:
+        """Have both axes come to rest where they are."""
+        for stop in self._stops.values():
+            stop.set()
+
     @halt.putter
     async def halt(self, instance: Any, value: Any) -> int:
         if value:
-            for stop in self._stops.values():
-                stop.set()
+            self.stop()
         return 0
 
 
@@ -183,6 +187,11 @@ class ShutterBlade(PVGroup):
             if self._following:
                 await self._move(is_open)
         self.expect_line(is_open)
+
+    async def override(self, is_open: bool) -> None:
+        """Open or close for a controller that asks nobody."""
+        async with self._blade:
+            await self._move(is_open)
 
     def expect_line(self, flying: bool) -> None:
         """Wind up the dead man (in real seconds, unlike the rest of the simulation)."""

@@ -47,6 +47,11 @@ def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> 
         def target(self) -> float:
             return float(self.motor.value)
 
+        async def arrived(self) -> None:
+            """Wait until the present move is over."""
+            if self._task is not None:
+                await asyncio.wait([self._task])
+
         @motor.startup
         async def motor(self, instance: Any, async_lib: Any) -> None:
             fields = instance.field_inst

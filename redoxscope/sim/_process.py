@@ -13,6 +13,7 @@ from ._child import Child, SimulationError
 from ._dastard_faults import ServerFaults
 from ._dastard_process import SimulatedDastard
 from ._faults import Faults
+from ._fly_faults import FlyFaults
 from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
@@ -22,6 +23,7 @@ _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
 
 _PORTS_PER_PROCESS = 4
+CONTRACTS = ("index", "fly")
 _running: set[int] = set()
 
 
@@ -101,12 +103,13 @@ def check_options(
     seed: int = 1,
     options: Mapping[str, object] | None = None,
     tes: bool | Mapping[str, Any] = False,
+    contract: str = "index",
 ) -> None:
     """Refuse what the simulated beamline would refuse, without the seconds that its start takes.
 
     Parameters
     ----------
-    speed, seed, options, tes
+    speed, seed, options, tes, contract
         As for `Simulation`; of the options the faults are looked at.
 
     Raises
@@ -116,10 +119,16 @@ def check_options(
     """
     as_number("speed", speed, above=0)
     as_whole("seed", seed)
+    if contract not in CONTRACTS:
+        raise ValueError(f"contract = {contract!r} is none of {', '.join(CONTRACTS)}")
     faults = (options or {}).get("fault", [])
     for command in [faults] if isinstance(faults, str) else list(faults):  # type: ignore[call-overload]
         first, _, rest = str(command).partition(" ")
-        if first != "dastard":
+        if first == "fly":
+            if contract != "fly":
+                raise ValueError(f"fault {command!r}: the FLY contract is not served here")
+            FlyFaults().request(rest)
+        elif first != "dastard":
             Faults().request(str(command))
         elif not tes:
             raise ValueError(f"fault {command!r}: there is no simulated Dastard here")
@@ -151,9 +160,14 @@ class Simulation(Child):
     tes : bool or mapping
         Also a simulated Dastard, which sees the beam of this beamline; a mapping holds options
         for it, as of `SimulatedDastard`.
+    contract : str
+        ``"index"``: the scanner's lines have stamped indices. ``"fly"``: beside it, on the same
+        axes and counters, the FLY contract is served, as `fly_prefix`.
 
     Attributes
     ----------
+    fly_prefix : str
+        Start of the PV names of the FLY contract.
     dastard : SimulatedDastard or None
 
     Raises
@@ -175,18 +189,23 @@ class Simulation(Child):
         options: Mapping[str, object] | None = None,
         wait: bool = True,
         tes: bool | Mapping[str, Any] = False,
+        contract: str = "index",
     ):
-        check_options(speed, seed, options, tes)
+        check_options(speed, seed, options, tes, contract)
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
         self.prefix = prefix or f"RS{self.port}:"
+        named = (options or {}).get("fly-prefix")
+        self.fly_prefix = f"{self.prefix}STXMSIM:" if named is None else str(named)
+        self.contract = contract
         self.speed = speed
         arguments: dict[str, object] = {
             "sample": sample,
             "speed": speed,
             "seed": seed,
             "port": self.port,
+            "contract": contract,
         }
         try:
             if tes:
