@@ -15,6 +15,7 @@ from ._numbers import flag
 from ._positioner import FreshSignalRO
 from ._setting import Setting
 from ._shutter import Shutter, ShutterMode
+from ._watched import Way, watchable
 
 __all__ = ["LineCounter", "RingCurrent"]
 
@@ -121,7 +122,7 @@ class LineCounter(BeamlineDevice):
             self.acquire.put(1, use_complete=True, callback=lambda **_: move.attempt(counted))
         except Exception as exc:
             move.end(DeviceError(f"{what}: {exc}"))
-        return move
+        return watchable(move, Way(self.field, "s", 0.0, dwell, dwell))
 
     def pause(self) -> None:
         """Abandon the point; the plan measures it again."""

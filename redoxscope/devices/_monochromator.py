@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -29,6 +30,7 @@ from ._numbers import finite, number, positive
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits, common_limits
 from ._setting import Setting
 from ._timers import call_later
+from ._watched import Way, watchable
 
 __all__ = ["Monochromator"]
 
@@ -230,7 +232,8 @@ class Monochromator(Positioner, BeamlineDevice):
         target = energy - self.offset.get()
         approach = self.backlash.get()
         first = target - approach
-        seconds = self.time_to(energy, float(ask(self.readback)) + self.offset.get())
+        here = self.position
+        seconds = self.time_to(energy, here)
         what = f"{self.name} ({self.setpoint.pvname}) going to {energy:.6g} eV"
         self._end_move(DeviceError(f"{what} instead"))
         move = Move(what, 2 * seconds + SETTLE_TIMEOUT)
@@ -256,7 +259,8 @@ class Monochromator(Positioner, BeamlineDevice):
         except Exception as exc:
             move.end(exc)
             raise
-        return move
+        way = Way(self.name, "eV", here, energy, seconds, partial(getattr, self, "position"))
+        return watchable(move, way)
 
     def _completed(self, move: Move, energy: float) -> None:
         """Both say that they are there; their readbacks may still be on their way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -15,6 +16,7 @@ from ._numbers import number
 from ._outage import survive_outages
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits
 from ._times import travel_time
+from ._watched import Way, watchable
 
 __all__ = ["Motor"]
 
@@ -141,8 +143,9 @@ class Motor(Positioner, EpicsMotor):
         position = number(self.name, position, self.unit)
         self.check_value(position)
         self.sent_to = position
+        seconds = self.time_to(position)
         if timeout is None:
-            timeout = 2 * self.time_to(position) + SETTLE_TIMEOUT
+            timeout = 2 * seconds + SETTLE_TIMEOUT
         goal = f"{position:.6g} {self.unit}"
         what = f"{self.name} ({self.prefix}) going to {goal}"
         move = Move(what, timeout)
@@ -156,6 +159,8 @@ class Motor(Positioner, EpicsMotor):
         moved.add_callback(lambda status: move.attempt(lambda: self._arrived(move, position)))
         if moved_cb is not None:
             move.add_callback(lambda status: moved_cb(status, obj=self))
+        here = partial(getattr, self, "position")
+        watchable(move, Way(self.name, self.unit, self.position, position, seconds, here))
         if wait:
             move.wait()
         return move

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -16,6 +17,7 @@ from ._monochromator import Monochromator
 from ._motor import Motor
 from ._numbers import number, positive
 from ._positioner import Positioner, common_limits
+from ._watched import Way, watchable
 
 __all__ = ["FocusedEnergy", "OrderSortingAperture", "ZonePlate"]
 
@@ -237,17 +239,29 @@ class FocusedEnergy(Positioner, Device):
         }
 
     def _where_sample(self) -> float:
+        """Where the sample stands along the beam (µm), asked from the server now."""
         return 0.0 if self._sample_z is None else self._sample_z.here()
 
     def check_value(self, energy: float) -> None:
         """Refuse an energy (eV) against limits or geometry, before anything moves."""
+        self._checked(energy)
+
+    def _checked(self, energy: float) -> tuple[float, float]:
+        """The energy (eV) and its focus (µm) where nothing speaks against them."""
         energy = number(self.name, energy, "eV")
         self.monochromator.check_value(energy)
-        self.zone_plate.check([energy], sample_z_um=self._where_sample())
+        sample = self._where_sample()
+        self.zone_plate.check([energy], sample_z_um=sample)
+        return energy, focus_z(self.zone_plate.geometry, energy) + sample
 
     def focus(self, energy: float) -> float:
         """Zone plate position (µm) that focuses on the sample where it stands at an energy (eV)."""
         return focus_z(self.zone_plate.geometry, energy) + self._where_sample()
+
+    def _focus_seen(self, energy: float) -> float:
+        """As `focus`, by the last monitor of where the sample stands."""
+        sample = 0.0 if self._sample_z is None else float(self._sample_z.position)
+        return focus_z(self.zone_plate.geometry, energy) + sample
 
     def time_to(self, target: float, start: float | None = None) -> float:
         """Time (s) that monochromator and zone plate declare for a move, in parallel.
@@ -264,9 +278,9 @@ class FocusedEnergy(Positioner, Device):
         redoxscope.optics.InterlockError
             There is no geometry.
         """
-        z = self.zone_plate.z
-        focus = z.time_to(self.focus(target), None if start is None else self.focus(start))
-        return max(self.monochromator.time_to(target, start), focus)
+        z, begin = self.zone_plate.z, None if start is None else self._focus_seen(start)
+        focused = z.time_to(self._focus_seen(target), begin)
+        return max(self.monochromator.time_to(target, start), focused)
 
     def set(self, energy: float) -> Status:
         """Move to a true photon energy (eV), in focus.
@@ -276,20 +290,20 @@ class FocusedEnergy(Positioner, Device):
         redoxscope.optics.InterlockError, ophyd.utils.LimitError
             Before anything moves.
         """
-        energy = number(self.name, energy, "eV")
-        self.check_value(energy)
-        focus = self.focus(energy)
-        self.zone_plate.z.check_value(focus)
-        moved = self.monochromator.set(energy)
+        energy, focus = self._checked(energy)
+        here = partial(getattr, self, "position")
+        way = Way(self.name, "eV", self.position, energy, self.time_to(energy), here)
+        z = self.zone_plate.z
+        focused = z.set(focus)  # first: it has a check of its own, against where the OSA is
         try:
-            return both(moved, self.zone_plate.z.set(focus))
+            return watchable(both(self.monochromator.set(energy), focused), way)
         except Exception:
-            self.monochromator.stop(success=True)
+            z.stop(success=True)
             raise
 
     def at(self, energy: float) -> bool:
-        """Whether everything stands where a true energy (eV) is in focus."""
-        off = abs(self.zone_plate.z.position - self.focus(energy))
+        """Whether everything stands where a true energy (eV) is in focus, by the last monitors."""
+        off = abs(self.zone_plate.z.position - self._focus_seen(energy))
         tolerance = self.zone_plate.z.tolerance
         return self.monochromator.at(energy) and tolerance is not None and off <= tolerance
 
