@@ -3,6 +3,7 @@
 from ._blank import Blank, find_blank
 from ._checks import checked_mask
 from ._counts import dead_time_corrected, log_variance
+from ._dose import DoseChange, change_of_od
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._noise import LACK, Noise
@@ -13,6 +14,7 @@ from ._stack import StackFit
 __all__ = [
     "Blank",
     "Detector",
+    "DoseChange",
     "I0Error",
     "I0Spectrum",
     "LACK",
@@ -21,6 +23,7 @@ __all__ = [
     "PixelFlag",
     "RegionSpectrum",
     "StackFit",
+    "change_of_od",
     "checked_mask",
     "dead_time_corrected",
     "default_region",

@@ -50,6 +50,8 @@ class Detector:
 class Frames:
     """Raw counts of one detector for a whole stack, float32, and the same shifted.
 
+    ``dark`` [nE] are the dark counts per pixel at each energy's dwell.
+
     Parameters
     ----------
     shape : tuple of int
@@ -73,15 +75,43 @@ class Frames:
         self.dwell = dwell
         times = [None] * shape[0] if dwell is None else dwell
         self.limit = np.array([detector.limit(time) for time in times])
+        self.dark = np.zeros(shape[0])
 
     def true(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray:
-        """Dead-time corrected counts of energy ``k``, or of energies along the first axis."""
+        """Counts of energy ``k``, or of energies along the first axis: of the light alone.
+
+        Corrected for dead time, the dark counts taken off.
+        """
+        alive = self._alive(observed, k)
+        return alive - self._along(self.dark, k, observed) if self.dark.any() else alive
+
+    def stretch(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray | float:
+        """Factor by which the dark counts raise the variance of the logarithm; see `log_variance`.
+
+        With t counts, of them d dark, ``ln(t − d)`` varies t/(t − d) times as much as ``ln t``.
+        """
+        if not self.dark.any():
+            return 1.0
+        alive = self._alive(observed, k)
+        return (alive / (alive - self._along(self.dark, k, observed))) ** 2
+
+    def least(self, k: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Counts observed at and below which there is no light, at each energy."""
+        if not self.dark.any():
+            return np.zeros(len(k))
+        tau = 0.0 if self.dwell is None else self.detector.dead_time / self.dwell[k]
+        return self.dark[k] / (1.0 + self.dark[k] * tau)
+
+    def _alive(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray:
         if self.detector.dead_time == 0:
             return observed
-        dwell = None if self.dwell is None else self.dwell[k]
-        if dwell is not None and np.ndim(dwell):
-            dwell = dwell.reshape(-1, *[1] * (observed.ndim - 1))
+        dwell = None if self.dwell is None else self._along(self.dwell, k, observed)
         return dead_time_corrected(observed, dwell, self.detector.dead_time)
+
+    @staticmethod
+    def _along(values: NDArray, k: int | NDArray[np.intp], observed: NDArray) -> NDArray:
+        chosen = values[k]
+        return chosen.reshape(-1, *[1] * (observed.ndim - 1)) if np.ndim(chosen) else chosen
 
     def align(self, k: int, shift: NDArray[np.float64], present: NDArray[np.bool_]) -> None:
         """Shift frame ``k`` by (dy, dx) pixels, linearly; NaN comes in at the border.

@@ -166,8 +166,7 @@ class I0:
         elsewhere = None if spectrum is None else spectrum.at(self._energies, self._sums.dwell)
         self.spectrum, self._elsewhere = spectrum, elsewhere
         self.blank = None
-        self.restart()
-        self._all_pending()
+        self.renew()
 
     def set_blank(self, mask: NDArray[np.bool_]) -> None:
         """Take I0 from these pixels."""
@@ -188,6 +187,11 @@ class I0:
         """Forget the blank area: the frames have moved."""
         self._looked_at = -1
         self._blank_sums = None
+
+    def renew(self) -> None:
+        """Sum the blank area again: what its counts are worth has changed."""
+        self.restart()
+        self._all_pending()
 
     def update(self, force: bool = False) -> None:
         """Bring `ln_i0` and `variance` up to date; ``force`` looks for the blank anew."""

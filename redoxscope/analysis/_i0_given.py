@@ -40,6 +40,8 @@ class I0Spectrum:
         Whether the values are per monitor count; None: as the stack needs them.
     source : str
         Where it comes from, for messages.
+    partial : bool
+        Whether energies outside it are left out; else it is refused for a stack that has any.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class I0Spectrum:
     dwell: float | None = None
     ratio: bool | None = None
     source: str = "given"
+    partial: bool = False
 
     def __post_init__(self) -> None:
         energies = _numbers("energies", self.energies, "eV")
@@ -105,17 +108,18 @@ class I0Spectrum:
         """Ln I0 and its variance at a stack's energies (eV) and dwell (s; one, or one for each).
 
         Interpolated linearly, never extrapolated; sigma is interpolated as the values are, since
-        neighbours of a smooth spectrum err together.
+        neighbours of a smooth spectrum err together. NaN outside a `partial` one.
 
         Raises
         ------
         I0Error
-            It does not cover the energies, or its dwell is known and the stack's is not.
+            It does not cover the energies and is not partial, or its dwell is known and the
+            stack's is not.
         """
         wanted = np.asarray(energies, dtype=np.float64)
         low, high = float(self.energies[0]), float(self.energies[-1])
-        outside = (wanted < low - TOLERANCE) | (wanted > high + TOLERANCE)
-        if outside.any():
+        outside = ~self.covers(wanted)
+        if outside.any() and not self.partial:
             raise I0Error(
                 f"i0 covers {low:g} to {high:g} eV, but the stack goes from {wanted.min():g} to "
                 f"{wanted.max():g} eV ({int(outside.sum())} energies are not covered)"
@@ -128,7 +132,15 @@ class I0Spectrum:
             if dwell is None:
                 raise I0Error("i0 has a dwell, but the stack has none to compare it with")
             values = values * (np.asarray(dwell, dtype=np.float64) / self.dwell)
-        return np.log(values), relative**2
+        found, variance = np.log(values), relative**2
+        found[outside] = variance[outside] = np.nan
+        return found, variance
+
+    def covers(self, energies: ArrayLike) -> NDArray[np.bool_]:
+        """Which energies (eV) lie within it."""
+        wanted = np.asarray(energies, dtype=np.float64)
+        low, high = self.energies[0] - TOLERANCE, self.energies[-1] + TOLERANCE
+        return np.asarray((wanted >= low) & (wanted <= high))
 
 
 def _numbers(name: str, values: Any, unit: str) -> Array:

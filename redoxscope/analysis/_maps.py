@@ -86,7 +86,8 @@ class Maps:
         counts = sums.counts.aligned[where].reshape(n, -1)
         monitor = sums.monitor.aligned[where].reshape(n, -1) if sums.monitor else None
         limits = [
-            None if f is None else f.limit[energies, None] for f in (sums.counts, sums.monitor)
+            None if f is None else (f.least(energies)[:, None], f.limit[energies, None])
+            for f in (sums.counts, sums.monitor)
         ]
         flags = flags_of((counts, monitor), limits)
         bad = flags != 0

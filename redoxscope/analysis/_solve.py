@@ -120,17 +120,19 @@ class Solver:
 
 
 def flags_of(
-    counts: tuple[NDArray, NDArray | None], limits: Sequence[NDArray | None]
+    counts: tuple[NDArray, NDArray | None], limits: Sequence[tuple[NDArray, NDArray] | None]
 ) -> NDArray[np.uint8]:
-    """Flags that the counts [n, P] of a block give its P pixels; limits [n, 1] of the counts.
+    """Flags that the counts [n, P] of a block give its P pixels.
 
-    Of the transmission, and of the monitor where there is one.
+    Of the transmission, and of the monitor where there is one; each with limits [n, 1]: counts
+    that are none, and counts from which on the detector is saturated.
     """
     flags = np.zeros(counts[0].shape[1], dtype=np.uint8)
-    for values, most in zip(counts, limits, strict=True):
-        if values is None or most is None:
+    for values, limit in zip(counts, limits, strict=True):
+        if values is None or limit is None:
             continue
-        flags[(values <= 0).any(axis=0)] |= np.uint8(PixelFlag.NON_POSITIVE)
+        least, most = limit
+        flags[(values <= least).any(axis=0)] |= np.uint8(PixelFlag.NON_POSITIVE)
         flags[np.isnan(values).any(axis=0)] |= np.uint8(PixelFlag.INCOMPLETE)
         flags[(values >= most).any(axis=0)] |= np.uint8(PixelFlag.SATURATED)
     return flags

@@ -120,6 +120,7 @@ class StackFit:
             )
         self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given, i0, self.energies)
         self._units_used = self._sums.units
+        self._dark = 0.0, 0.0
         self._dirty = np.zeros(self.shape[0], dtype=bool)
         self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
         self._maps = Maps(self._sums, self._i0, self.species, self.min_thickness, max_od)
@@ -191,6 +192,11 @@ class StackFit:
         return self._sums.dwell
 
     @property
+    def light(self) -> float:
+        """Mean transmission of what was measured, per pixel and, where the dwell is known, s."""
+        return self._sums.light()
+
+    @property
     def noise(self) -> Noise:
         """Whether the values look like counts."""
         return self._i0.noise
@@ -221,6 +227,25 @@ class StackFit:
         self._i0.use(i0)
         self._dirty[:] = True
 
+    def set_dark(self, rate: float, monitor_rate: float = 0.0) -> None:
+        """Take dark counts off all images, those to come too.
+
+        Parameters
+        ----------
+        rate, monitor_rate : float
+            Without beam, per s and pixel, dead time corrected.
+
+        Raises
+        ------
+        ValueError
+            The dwell is not known.
+        """
+        if (rate, monitor_rate) != self._dark:
+            self._sums.set_dark(rate, monitor_rate)
+            self._dark = rate, monitor_rate
+            self._i0.renew()
+            self._dirty[:] = True
+
     def set_blank(self, mask: ArrayLike) -> None:
         """Take I0 from these pixels [ny, nx]."""
         self._i0.set_blank(checked_mask(mask, self.shape, "blank"))
@@ -250,6 +275,29 @@ class StackFit:
         od[known] = self._sums.y(np.array([k]), known)[0] + self._i0.ln_i0[k]
         od[~np.isfinite(od)] = np.nan
         return counts, od
+
+    @property
+    def i0_mask(self) -> NDArray[np.bool_] | None:
+        """The blank area [ny, nx] that I0 comes from; None where it comes from elsewhere."""
+        return None if self._i0.spectrum is not None else self._i0.mask
+
+    def ln_i0(self, k: int) -> tuple[float, float]:
+        """Ln I0 of an energy (of the ratio to a monitor) and its variance, as they are now."""
+        return float(self._i0.ln_i0[k]), float(self._i0.variance[k])
+
+    def refreshed_ln_i0(self, k: int) -> tuple[float, float]:
+        """The same, brought up to date."""
+        self._i0.update()
+        return self.ln_i0(k)
+
+    def adopt_units(self, other: StackFit) -> None:
+        """Take what one count is from a stack of the same detectors."""
+        self._sums.units = other._sums.units
+
+    def logarithm(self, k: int, lines: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
+        """``-ln(N / M)`` [lines, nx] of an energy, and its counting variance."""
+        one = np.array([k])
+        return self._sums.y(one, lines)[0], self._sums.variance(one, lines)[0]
 
     def uniform(self) -> bool:
         """Whether all pixels transmit the same, to their noise and 2 %: an empty image."""

@@ -84,6 +84,7 @@ class RunningSums:
         n_energies = len(design)
         self.counts = Frames((n_energies, *shape), transmission, dwell)
         self._kept_monitor: Frames | None = None
+        self._monitor_dark = np.zeros(n_energies)
         self._monitor_of = (monitor, dwell)
         self.measured = np.zeros((n_energies, shape[0]), dtype=bool)
         self.missed = np.zeros_like(self.measured)
@@ -261,11 +262,13 @@ class RunningSums:
             for u in self.units.at(self.dwell, len(self.design))
         )
         with np.errstate(divide="ignore"):
-            v = np.reciprocal(self.counts.aligned[which], dtype=self.dtype)
+            n = self.counts.aligned[which]
+            v = np.reciprocal(n, dtype=self.dtype) * self.counts.stretch(n, energies)
             if self.units.counts != 1.0:
                 v *= one
             if self.monitor:
-                m = np.reciprocal(self.monitor.aligned[which], dtype=self.dtype)
+                n = self.monitor.aligned[which]
+                m = np.reciprocal(n, dtype=self.dtype) * self.monitor.stretch(n, energies)
                 v += m if self.units.monitor == 1.0 else m * one_m
         if self.units.relative:
             v += self.units.relative
@@ -292,6 +295,21 @@ class RunningSums:
             with np.errstate(invalid="ignore"):
                 total += self.design[k].astype(self.dtype)[:, None, None] * y
         return total
+
+    def set_dark(self, rate: float, monitor_rate: float) -> None:
+        """Take dark counts off, per s and pixel, and form all sums again."""
+        if self.dwell is None:
+            raise ValueError("dark counts are per s, but the dwell of the stack is not known")
+        self.counts.dark = rate * self.dwell
+        self._monitor_dark = monitor_rate * self.dwell
+        if self._kept_monitor is not None:
+            self._kept_monitor.dark = self._monitor_dark
+        self._accumulate_all()
+
+    def light(self) -> float:
+        """Mean transmission per pixel, as counted: per s where the dwell is known. NaN: none."""
+        taken = self._light[0][self.measured]
+        return float(taken.mean() / self.shape[1]) if taken.size else float("nan")
 
     # -- alignment -------------------------------------------------------------------------
 
@@ -341,6 +359,7 @@ class RunningSums:
         """Make room for monitor counts."""
         detector, dwell = self._monitor_of
         self._kept_monitor = Frames(self.counts.raw.shape, detector, dwell)
+        self._kept_monitor.dark = self._monitor_dark
 
     @staticmethod
     def _checked(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray:
