@@ -166,11 +166,11 @@ def test_a_region_holds_plain_numbers():
         ({"center": (0, None)}, "region center y = None must be one number in µm"),
         ({"size": (1, True)}, "region height = True"),
         ({"size": (0, 1)}, "region width = 0 µm must be greater than 0 µm"),
-        ({"pixels": True}, "region pixels = True must be a pair"),
+        ({"pixels": True}, "region pixels = True must be one number or a pair"),
         ({"pixels": (True, 1)}, "region pixels nx = True"),
         ({"pixels": (1, -1)}, "region pixels ny = -1"),
         ({"pixels": (1, 10**9)}, "<= 65536"),
-        ({"pixels": "12"}, "region pixels = '12' must be a pair"),
+        ({"pixels": "12"}, "region pixels = '12' must be one number or a pair"),
     ],
 )
 def test_a_region_refuses(change, says):
