@@ -11,6 +11,7 @@ from ._absorption import (
 from ._edges import EDGES, Edge, Species, edge_energies, get_edge
 from ._emission import Line, LineTable, load_lines, mixture_lines
 from ._files import references_from_csv, references_from_h5
+from ._given import as_references
 from ._inverse_channels import channel_absorption, window_problems
 from ._references import CONDITION_LIMIT, References, UndeterminedError, load_references
 from ._rixs import (
@@ -41,6 +42,7 @@ __all__ = [
     "Species",
     "UndeterminedError",
     "YamlText",
+    "as_references",
     "channel_absorption",
     "continuum",
     "edge_absorption",

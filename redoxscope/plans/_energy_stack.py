@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.utils import MsgGenerator
 
 from ..contract import (
     CONTRACT_VERSION,
     STACK_RESERVED,
     STREAM,
-    as_number,
     as_pair,
-    as_whole,
     check_metadata,
 )
-from ..data import References, UndeterminedError, edge_energies, get_edge, load_references
+from ..data import (
+    References,
+    UndeterminedError,
+    as_references,
+    edge_energies,
+    get_edge,
+    load_references,
+)
 from ..scan import MAX_RETRIES, Region
 from ._edge import at_edge
-from ._inputs import check_device, check_energies, check_references
+from ._inputs import check_device, check_energies
 from ._outage import outlasting
 from ._protocols import Microscope, Placement
+from ._public import Bounds, plan
 from ._run import in_run
 from ._safety import close, halt, made_safe
 
@@ -33,9 +40,8 @@ __all__ = ["energy_stack"]
 
 log = logging.getLogger("redoxscope.plans")
 
-MsgGenerator = Generator[Msg, Any, Any]
 
-
+@plan
 def energy_stack(
     stxm: Microscope,
     *,
@@ -44,11 +50,11 @@ def energy_stack(
     center: tuple[float, float] = (0.0, 0.0),
     size: float | tuple[float, float] = 5.0,
     pixels: int | tuple[int, int] = 100,
-    dwell: float = 0.001,
-    retries: int = 1,
-    references: References | None = None,
+    dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
+    retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
+    references: References | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
-) -> MsgGenerator:
+) -> MsgGenerator[str]:
     """Take an image of one region at each of several photon energies.
 
     The whole plan is checked before the first move: energies, region and run-up against the
@@ -74,10 +80,11 @@ def energy_stack(
         Time per pixel (s).
     retries : int
         How often a missed line is taken again, at most 100.
-    references : References, optional
-        Spectra of the pure species for the live map; by default those of the edge, which are
-        left out where so few energies cannot tell them apart. They are written into the start
-        document, at this stack's energies.
+    references : References, mapping or str, optional
+        Spectra of the pure species for the live map: an edge whose shipped ones are meant, the
+        path of a CSV file, or as `redoxscope.data.as_references` takes them. By default those of
+        the edge, which are left out where so few energies cannot tell them apart. They are
+        written into the start document, at this stack's energies.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.contract.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -114,18 +121,17 @@ def energy_stack(
         as_pair("size", size, "µm", single=True),
         as_pair("pixels", pixels, single=True),
     )
-    dwell = as_number("dwell", dwell, "s", above=0)
-    retries = as_whole("retries", retries, at_most=MAX_RETRIES)
     if edge is not None:
         edge = get_edge(edge).name
+    spectra: References | None = None
     if references is not None:
-        check_references(references)
-        references.design(energies)  # raises when they do not fit these energies
+        spectra = as_references(references)
+        spectra.design(energies)  # raises when they do not fit these energies
     elif edge is not None:
-        references = _default_references(edge, energies)
+        spectra = _default_references(edge, energies)
     metadata = {
         **_start_metadata(stxm, energies, region, dwell, edge),
-        **({} if references is None else {"references": references.at(energies)}),
+        **({} if spectra is None else {"references": spectra.at(energies)}),
     }
     user = check_metadata(md, STACK_RESERVED)
     return _energy_stack(stxm, energies, region, dwell, edge, retries, metadata, user)

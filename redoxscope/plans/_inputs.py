@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..contract import as_numbers
-from ..data import References
 
-__all__ = ["check_device", "check_energies", "check_references"]
+__all__ = ["check_device", "check_energies", "lacking"]
 
 
 def check_device(name: str, device: Any, protocol: type, example: str) -> None:
@@ -29,11 +28,7 @@ def check_device(name: str, device: Any, protocol: type, example: str) -> None:
     ValueError
         Names the argument, what was given and what is needed.
     """
-    needed = [
-        *getattr(protocol, "__annotations__", {}),
-        *(key for key, value in vars(protocol).items() if key[0] != "_" and callable(value)),
-    ]
-    lacks = [key for key in needed if isinstance(device, type) or not hasattr(device, key)]
+    lacks = lacking(device, protocol)
     if not lacks:
         return
     if isinstance(device, type):
@@ -47,6 +42,15 @@ def check_device(name: str, device: Any, protocol: type, example: str) -> None:
         f"{name} = {shown} is not a device such as redoxscope.devices.{example}: "
         f"{type(device).__name__} has no {', '.join(lacks)}"
     )
+
+
+def lacking(device: Any, protocol: type) -> list[str]:
+    """Members of a protocol's own that something has not; a class has none of them."""
+    needed = [
+        *getattr(protocol, "__annotations__", {}),
+        *(key for key, value in vars(protocol).items() if key[0] != "_" and callable(value)),
+    ]
+    return [key for key in needed if isinstance(device, type) or not hasattr(device, key)]
 
 
 def check_energies(energies: Any, name: str = "energies") -> list[float]:
@@ -70,17 +74,3 @@ def check_energies(energies: Any, name: str = "energies") -> list[float]:
                 "give them all rising or all falling"
             )
     return values
-
-
-def check_references(references: Any) -> None:
-    """Refuse what are no reference spectra.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not isinstance(references, References):
-        raise ValueError(
-            f"references = {references!r} must be reference spectra, from "
-            "load_references('Mn L3'), references_from_csv(…) or References(…)"
-        )

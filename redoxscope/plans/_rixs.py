@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from ..contract import RIXS_RESERVED, Window, as_number, as_numbers, check_metadata, is_number
+from bluesky.utils import MsgGenerator
+
+from ..contract import RIXS_RESERVED, Window, as_numbers, check_metadata, is_number
 from ._inputs import check_energies
 from ._protocols import EnergyAxis, Spectrometer
+from ._public import Bounds, plan
 from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
-from ._rixs_scan import RixsScan, check_devices, passes_of
-from ._safety import MsgGenerator, explained, made_safe
+from ._rixs_scan import MAX_POINTS, RixsScan, check_devices, passes_of
+from ._safety import explained, made_safe
 
 __all__ = ["rixs_map", "xes"]
 
 
+@plan
 def rixs_map(
     tes: Spectrometer,
     mono: EnergyAxis,
     *,
     edge: str | None = None,
     energies: Sequence[float] | None = None,
-    passes: int = 5,
-    dwell: float | None = None,
+    passes: Annotated[int, Bounds(at_least=1, at_most=MAX_POINTS)] = 5,
+    dwell: Annotated[float | None, Bounds("s", above=0)] = None,
     windows: Sequence[str | Window] | None = None,
-    pixels: int | None = None,
+    pixels: Annotated[int | None, Bounds(at_least=0)] = None,
     sample: str | None = None,
     md: Mapping[str, Any] | None = None,
-) -> MsgGenerator:
+) -> MsgGenerator[str]:
     """Measure an excitation × emission map, one event per point.
 
     The monochromator goes through the energies once per pass; at each the detector counts for
@@ -40,6 +44,7 @@ def rixs_map(
         Calibrated detector (see `tes_calibrate`), with the shutter and the beam monitor that
         are attached to it.
     mono : redoxscope.devices.Monochromator
+        Sets the excitation energy.
     edge : str, optional
         ``"O K"``, ``"Mn L"``, ``"Co L"`` or ``"Ni L"``: gives energies, dwell, windows and number
         of pixels where they are not given.
@@ -102,31 +107,45 @@ def rixs_map(
     return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
 
 
+@plan
 def xes(
     tes: Spectrometer,
     mono: EnergyAxis,
     energy: float | Sequence[float],
     *,
-    time: float = 60.0,
-    dwell: float = 2.0,
+    time: Annotated[float, Bounds("s", above=0)] = 60.0,
+    dwell: Annotated[float, Bounds("s", above=0)] = 2.0,
     edge: str | None = None,
     windows: Sequence[str | Window] | None = None,
-    pixels: int | None = None,
+    pixels: Annotated[int | None, Bounds(at_least=0)] = None,
     sample: str | None = None,
     md: Mapping[str, Any] | None = None,
-) -> MsgGenerator:
+) -> MsgGenerator[str]:
     """Measure emission spectra at one or a few excitation energies.
 
     Parameters
     ----------
-    tes, mono, edge, windows, pixels, sample, md
-        As for `rixs_map`.
+    tes : redoxscope.devices.TES
+        Calibrated detector (see `tes_calibrate`).
+    mono : redoxscope.devices.Monochromator
+        Sets the excitation energy.
     energy : float or sequence of float
         Excitation energies (eV).
     time : float
         Live time (s) at each energy, taken in as many passes as it has dwells.
     dwell : float
         Live time of a point (s).
+    edge : str, optional
+        Whose energy offset applies and whose windows and number of pixels are taken where they
+        are not given, as for `rixs_map`.
+    windows : sequence of str or Window, optional
+        As for `rixs_map`; by default one ``XES`` around each energy.
+    pixels : int, optional
+        Use only so many pixels, those of the best resolution; 0: all.
+    sample : str, optional
+        Go to this position of the sample holder first.
+    md : mapping, optional
+        Further metadata for the start document.
 
     Yields
     ------
@@ -145,7 +164,6 @@ def xes(
     check_devices(tes, mono)
     given = as_numbers("energy", [energy] if is_number(energy) else energy, "eV", what="energies")
     energies = check_energies(sorted(given), "energy")
-    dwell = as_number("dwell", dwell, "s", above=0)
     passes = passes_of(time, dwell)
     if windows is None:
         windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
@@ -164,11 +182,11 @@ def xes(
 
 def _measure(
     tes: Spectrometer, mono: EnergyAxis, scan: RixsScan, md: dict[str, Any]
-) -> MsgGenerator:
+) -> MsgGenerator[str]:
     check_scan(tes, mono, scan)
     back = yield from counters_back(tes)
 
-    def points() -> MsgGenerator:
+    def points() -> MsgGenerator[Any]:
         return (
             yield from made_safe(
                 to_sample(tes, scan, points_of(tes, mono, scan)), safety_steps(tes)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.utils import MsgGenerator
 
-from ..contract import RIXS_RESERVED, as_name, as_number, check_metadata
+from ..contract import RIXS_RESERVED, as_name, check_metadata
 from ..data import load_lines, mixture_lines
 from ._protocols import EnergyAxis, Spectrometer
+from ._public import Bounds, plan
 from ._rixs_point import event
 from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
 from ._rixs_scan import RixsScan, check_devices, passes_of
-from ._safety import MsgGenerator, explained, made_safe
+from ._safety import explained, made_safe
 
 __all__ = ["CALIBRATION_POINT", "tes_calibrate"]
 
@@ -25,17 +27,18 @@ CALIBRATION_POINT = 10.0
 """Dwell (s) of a point of a calibration: what a pause or a beam dump costs at most."""
 
 
+@plan
 def tes_calibrate(
     tes: Spectrometer,
     mono: EnergyAxis,
     *,
-    energy: float = 1000.0,
-    time: float = 300.0,
-    dwell: float = CALIBRATION_POINT,
+    energy: Annotated[float, Bounds("eV", above=0)] = 1000.0,
+    time: Annotated[float, Bounds("s", above=0)] = 300.0,
+    dwell: Annotated[float, Bounds("s", above=0)] = CALIBRATION_POINT,
     reference: str | None = "reference",
     lines: Sequence[str] | None = None,
     md: Mapping[str, Any] | None = None,
-) -> MsgGenerator:
+) -> MsgGenerator[str]:
     """Calibrate every pixel of the detector on a reference sample of known emission lines.
 
     The holder goes to the reference and back. The elastic line at ``energy`` is the anchor of
@@ -43,8 +46,10 @@ def tes_calibrate(
 
     Parameters
     ----------
-    tes, mono
-        As for `rixs_map`.
+    tes : redoxscope.devices.TES
+        Detector, with the shutter, beam monitor and sample holder that are attached to it.
+    mono : redoxscope.devices.Monochromator
+        Sets the excitation energy.
     energy : float
         Excitation (eV), above the lines.
     time : float
@@ -58,6 +63,7 @@ def tes_calibrate(
         that lacks a strong one is refused. By default those of the known mixture that is called
         like ``reference`` (see `redoxscope.data.mixture_lines`).
     md : mapping, optional
+        Further metadata for the start document.
 
     Yields
     ------
@@ -74,8 +80,6 @@ def tes_calibrate(
         As `rixs_map`.
     """
     check_devices(tes, mono)
-    energy = as_number("energy", energy, "eV", above=0)
-    dwell = as_number("dwell", dwell, "s", above=0)
     passes = passes_of(time, dwell)
     scan = RixsScan.asked_for(
         "tes_calibrate",
@@ -114,7 +118,7 @@ def _calibrate(
     scan: RixsScan,
     lines: list[str],
     md: dict[str, Any],
-) -> MsgGenerator:
+) -> MsgGenerator[Any]:
     check_scan(tes, mono, scan)
     here = None if tes.holder is None or scan.sample is None else tes.holder.position
     back = yield from counters_back(tes)
@@ -122,15 +126,15 @@ def _calibrate(
     yield from bps.abs_set(tes.calibrator.lines, lines)
     yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
 
-    def learn() -> MsgGenerator:
+    def learn() -> MsgGenerator[Any]:
         if tes.shutter is not None:
             yield from bps.abs_set(tes.shutter, "closed", wait=True)
         yield Msg("checkpoint")
         yield from bps.trigger(tes.calibrator, wait=True)
         yield from event([tes.calibrator], CALIBRATION_STREAM)
 
-    def points() -> MsgGenerator:
-        def go_back() -> MsgGenerator:
+    def points() -> MsgGenerator[Any]:
+        def go_back() -> MsgGenerator[Any]:
             if here is not None:
                 yield from bps.abs_set(tes.holder, here, wait=True)
 

@@ -6,6 +6,7 @@ import pytest
 
 from redoxscope.data import (
     References,
+    as_references,
     continuum,
     edge_absorption,
     edge_energies,
@@ -241,3 +242,43 @@ def test_h5(tmp_path):
             references_from_h5(path, names)
     with pytest.raises(ValueError, match="cannot be read"):
         references_from_h5(tmp_path / "none.h5")
+
+
+TABLE = {"names": ["a", "b"], "energies": [640, 650, 660], "spectra": [[0, 1, 1], [1, 1, 0]]}
+
+
+def test_references_as_json_says_them(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("energy,a,b\n640,0,1\n650,1,1\n660,1,0\n")
+    own = references_from_csv(file, unit="OD", valences=(4, 3))
+    assert as_references(own) is own
+    assert as_references("Mn L3") is load_references("Mn L3")
+    for given in (str(file), file, {"file": str(file)}):
+        assert as_references(given).names == ("a", "b")
+    loaded = as_references({"file": str(file), "unit": "OD", "valences": [4, 3]})
+    assert loaded.digest() == own.digest() and loaded.valences == (4, 3)
+    table = as_references({**TABLE, "unit": "OD"})
+    assert table.digest() == own.digest() and table.source == "given with the plan"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (3, ["references = 3", "edge", "csv"]),
+        ("Mn L4", ["'Mn L4'", "did you mean 'Mn L3'"]),
+        ("no.csv", ["no.csv"]),
+        ({}, ["lacks 'names'"]),
+        ({"names": ["a"]}, ["lacks 'energies'"]),
+        ({**TABLE, "uint": "OD"}, ["'uint'", "did you mean 'unit'"]),
+        ({**TABLE, "unit": "cm"}, ["unit = 'cm'"]),
+        ({**TABLE, "names": "ab"}, ["names", "'ab'"]),
+        ({**TABLE, "spectra": [["x"]]}, ["spectra"]),
+        ({"file": 3}, ["references.file = 3"]),
+        ({"file": "a.csv", "names": ["a"]}, ["'names'", "HDF5"]),
+    ],
+)
+def test_references_that_say_nothing(given, says):
+    with pytest.raises(ValueError) as caught:
+        as_references(given)
+    for word in says:
+        assert word in str(caught.value), str(caught.value)

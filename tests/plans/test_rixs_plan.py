@@ -184,7 +184,7 @@ def test_an_edge_brings_energies_dwell_windows_and_pixels(tes, mono):
 
 @pytest.mark.parametrize("failing", [False, True])
 def test_the_edge_applies_for_as_long_as_the_plan_runs(tes, mono, failing):
-    plan = rixs_map(tes, mono, edge="Co L", passes=1)
+    plan = iter(rixs_map(tes, mono, edge="Co L", passes=1))
     edges, message = [], next(plan)
     with suppress(StopIteration, RuntimeError):
         while True:
@@ -211,7 +211,7 @@ def test_streams_of_a_run(tes, mono):
 
 
 def test_a_failure_still_announces_the_photons_and_closes(tes, mono):
-    plan = rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1)
+    plan = iter(rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1))
     for message in plan:
         if message.command == "trigger":
             break
@@ -260,7 +260,7 @@ def test_calibration_goes_to_the_reference_and_back(tes, mono):
 
 
 def test_calibration_that_fails_goes_back_too(tes, mono):
-    plan = tes_calibrate(tes, mono, time=10.0)
+    plan = iter(tes_calibrate(tes, mono, time=10.0))
     for message in plan:
         if message.command == "trigger":
             break
@@ -397,7 +397,7 @@ def test_what_is_no_device_is_named(tes, mono):
 
 
 def test_an_event_that_cannot_be_read_is_dropped(tes, mono):
-    plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1)
+    plan = iter(rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1))
     for message in plan:
         if message.command == "read" and message.obj is mono:
             break
@@ -503,7 +503,7 @@ def test_a_shutter_that_somebody_took_is_not_opened_again(tes, mono):
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_counters_get_back_the_dwell_that_they_had(tes, mono, fails):
-    plan = rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1)
+    plan = iter(rixs_map(tes, mono, energies=[700.0], dwell=0.5, passes=1))
     message, messages = next(plan), []
     try:
         while True:
