@@ -36,6 +36,7 @@ __all__ = [
     "BeamlineConfig",
     "CounterConfig",
     "DeviceConfig",
+    "beamline_devices",
     "known_keys",
     "problems",
 ]
@@ -243,7 +244,7 @@ def problems(
         why = _no_counter(name)
         if why:
             yield ("counters", name), why
-    devices = list(_devices(config))
+    devices = list(beamline_devices(config))
     for path, cls, part in devices:
         known = suffixes(cls)
         for suffix in part.pvs:
@@ -265,9 +266,10 @@ def _geometry(config: BeamlineConfig) -> Iterator[tuple[tuple[str, ...], str]]:
         yield tuple(key.split(".")), f" = {rest}"
 
 
-def _devices(
+def beamline_devices(
     config: BeamlineConfig,
 ) -> Iterator[tuple[tuple[str, ...], type[BeamlineDevice], DeviceConfig]]:
+    """Path of the key, class and PV names of each device of a file."""
     for name, cls in DEVICE_CLASSES.items():
         part = getattr(config, name)
         if part is not None:

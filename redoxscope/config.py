@@ -12,7 +12,14 @@ from typing import Any
 from ophyd import Component as Cpt
 from pydantic import ValidationError
 
-from ._beamline_file import BeamlineConfig, CounterConfig, DeviceConfig, known_keys, problems
+from ._beamline_file import (
+    BeamlineConfig,
+    CounterConfig,
+    DeviceConfig,
+    beamline_devices,
+    known_keys,
+    problems,
+)
 from .contract import suggestion
 from .data import FileError, YamlText, parse_yaml, read_text
 from .devices import (
@@ -32,6 +39,7 @@ from .devices import (
 __all__ = [
     "BeamlineConfig",
     "ConfigError",
+    "beamline_devices",
     "load_beamline",
     "make_holder",
     "make_stxm",

@@ -13,6 +13,7 @@ from .. import __version__
 from ._commands import check, recover, shell, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
+from ._snapshot import snapshot
 from ._tes import tes_app
 
 __all__ = ["app", "main"]
@@ -44,7 +45,7 @@ def _options(
     pass
 
 
-for command in (sim, check, shell, recover):
+for command in (sim, check, snapshot, shell, recover):
     app.command()(command)
 
 

@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--dastard-control", type=int, help="port by which a simulated Dastard is told the beam"
     )
+    p.add_argument("--layout", help="JSON: names and state of the beamline that is simulated")
+    p.add_argument("--instant", action="store_true", help="what takes time is over at once")
     p.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
     return p
 
@@ -72,24 +74,31 @@ def main(argv: list[str] | None = None) -> int:
         EPICS_CAS_BEACON_ADDR_LIST="",
     )
     from ._bench import Bench
-    from ._clock import Clock
+    from ._clock import Clock, InstantClock
     from ._dastard_link import DastardLink
+    from ._layout import Layout
     from ._model import build_model
     from ._server import serve
 
     try:
         check_free(args.port)
+        layout = None if args.layout is None else Layout.from_json(args.layout)
         model = build_model(
-            args.sample, seed=args.seed, a1_error=args.a1_error, drift_um_per_h=args.drift
+            args.sample,
+            seed=args.seed,
+            a1_error=args.a1_error,
+            drift_um_per_h=args.drift,
+            layout=layout,
         )
         link = None if args.dastard_control is None else DastardLink(args.dastard_control)
         bench = Bench(
             model,
             prefix=args.prefix,
-            clock=Clock(args.speed),
+            clock=InstantClock() if args.instant else Clock(args.speed),
             energy_offset=args.energy_offset,
             dastard=link,
             fly=_fly(args) if args.contract == "fly" else None,
+            layout=layout,
         )
         for fault in args.fault:
             bench.request_fault(fault)

@@ -14,8 +14,9 @@ from ..optics import focus_z
 from ._clock import Clock
 from ._dastard_link import DastardLink
 from ._faults import Faults
-from ._ioc import Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
+from ._ioc import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from ._ioc_holder import Holder
+from ._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
 from ._measured import MeasuredStack
 from ._model_beamline import GEOMETRY, BeamlineModel
 from ._motor_axis import motor_axis
@@ -63,6 +64,8 @@ class Bench:
         The server whose array looks at the sample.
     fly : mapping, optional
         Serve the FLY contract too, on the same axes and counters; keywords of `Fleet`.
+    layout : Layout, optional
+        The beamline that is simulated: its PV names, zone plate and state.
     """
 
     def __init__(
@@ -74,17 +77,24 @@ class Bench:
         energy_offset: float = 0.0,
         dastard: DastardLink | None = None,
         fly: Mapping[str, Any] | None = None,
+        layout: Layout | None = None,
     ):
-        self._dastard = dastard
+        self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
         self.energy_offset = energy_offset
         self._preparing: asyncio.Task[None] | None = None
         self._image_due = True
+        known = layout or Layout("", {})
         energy = float(model.energies[0]) if isinstance(model, MeasuredStack) else START_ENERGY
+        energy = known.value("Mono:Energy:RBV", energy - energy_offset) + energy_offset
+        geometry = known.zone_plate() or GEOMETRY
         self.motors = {}
         for suffix, (low, high, velocity, start) in MOTORS.items():
             if suffix == "ZP:Z":
-                start = focus_z(GEOMETRY, energy)
+                start = focus_z(geometry, energy + known.offset_at(energy))
+            low, high = known.limits(f"{suffix}.VAL", (low, high))
+            velocity = known.value(f"{suffix}.VELO", velocity)
+            start = known.value(f"{suffix}.RBV", start)
             self.motors[suffix] = motor_axis(low, high, velocity, start)(
                 prefix=prefix + suffix,
                 clock=clock,
@@ -100,14 +110,18 @@ class Bench:
             changed=self._tell,
             # A plan beyond what can be computed must fail before its first move.
             limits=None if isinstance(model, MeasuredStack) else ENERGY_RANGE,
+            known=known,
         )
         self.shutter = ShutterBlade(
             prefix=prefix + "Shutter:", faults=self.faults, changed=self._tell
         )
         self.holder = Holder(prefix=prefix + "Holder:", clock=clock, changed=self._tell)
+        self._behind = {"transmission": True, "i0": False, **known.counters}
+        names = {field: start for start, field in SERVED_COUNTERS.items()}
+        names |= {field: f"Counters.{field}:" for field in known.counters}
         self.counters = {
-            field: Counter(prefix=f"{prefix}{name}:", count_point=self._count_point)
-            for field, name in (("transmission", "Trans"), ("i0", "I0"))
+            field: Counter(prefix=prefix + start, count_point=self._count_point)
+            for field, start in names.items()
         }
         self.ring = Ring(prefix=prefix + "Ring:")
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
@@ -121,16 +135,20 @@ class Bench:
         """Every PV by name."""
         groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
         db: dict[str, Any] = {}
-        for group in [*groups, self.ring, self.holder, self.scanner, self.control]:
+        for group in [*groups, self.ring, self.holder, self.scanner]:
             db.update(group.pvdb)
+        if self._layout is not None:
+            names = self._layout.names
+            mine = {name.removeprefix(self._prefix): channel for name, channel in db.items()}
+            db = {names[name]: channel for name, channel in mine.items() if name in names}
         if self.fleet is not None:
             db.update(self.fleet.pvdb)
-        return db
+        return {**db, **self.control.pvdb}
 
-    @staticmethod
-    def velocity(suffix: str) -> float:
+    def velocity(self, suffix: str) -> float:
         """Velocity of a motor (µm/s)."""
-        return MOTORS[suffix][2]
+        own = MOTORS[suffix][2]
+        return own if self._layout is None else self._layout.value(f"{suffix}.VELO", own)
 
     async def start(self) -> None:
         """Set what the model knows, then keep the ring current up to date."""
@@ -141,11 +159,28 @@ class Bench:
             if detector is not None:
                 await counter.dead_time.write(detector.dead_time_s)
                 await counter.saturation.write(detector.saturation)
+        if self._layout is not None:
+            await self._stand_as(self._layout)
         self._prepare()
         loop = asyncio.get_running_loop()
         loop.create_task(self._watch_ring())
         if self._dastard is not None:
             loop.create_task(self._keep_telling())
+
+    async def _stand_as(self, layout: Layout) -> None:
+        """Take over what the real beamline's PVs said."""
+        samples = layout.values.get("Holder:Sample", {}).get("enum")
+        if samples:
+            await self.holder.rename(samples, layout.value("Holder:Sample:RBV", samples[0]))
+        groups: list[Any] = [self.mono, self.shutter, *self.counters.values(), self.scanner]
+        channels = {name: channel for group in groups for name, channel in group.pvdb.items()}
+        for pv, said in layout.values.items():
+            channel = channels.get(self._prefix + pv)
+            first, _, last = pv.rpartition(":")
+            of_counter = f"{first}:" in SERVED_COUNTERS or first.startswith("Counters.")
+            kept = pv in KEPT or (of_counter and last in KEPT_OF_COUNTERS)
+            if channel is not None and kept and said.get("value") is not None:
+                await channel.write(said["value"], **FIELDS)
 
     async def _watch_ring(self) -> None:
         while True:
@@ -188,7 +223,7 @@ class Bench:
         if self._dastard is None:
             return
         mono, epu = self.mono.position("mono"), self.mono.position("epu")
-        energy, sample = mono + self.energy_offset, self.holder.in_beam
+        energy, sample = self._true(mono), self.holder.modelled
         flux = self._harmonic(mono, epu) if sample and self.faults.beam_on else 0.0
         beam = getattr(self.model, "beam", None)  # a measured stack has none
         if beam is not None:
@@ -221,7 +256,7 @@ class Bench:
         async def prepare() -> None:
             if previous is not None:
                 await asyncio.wait([previous])
-            energy = self._target + self.energy_offset
+            energy = self._seen(self._true(self._target))
             z = self.motors["ZP:Z"].target - self.motors["Sample:Z"].target
             await asyncio.to_thread(self.model.prepare, energy, z)
 
@@ -238,7 +273,16 @@ class Bench:
     @property
     def _energy(self) -> float:
         """True photon energy (eV)."""
-        return float(self.mono.readback.value) + self.energy_offset
+        return self._true(float(self.mono.readback.value))
+
+    def _true(self, mono: float) -> float:
+        """True energy (eV) where the monochromator says an energy (eV)."""
+        near = 0.0 if self._layout is None else self._layout.offset_at(mono)
+        return mono + self.energy_offset + near
+
+    def _seen(self, energy: float) -> float:
+        """Energy (eV) at which the model is asked: in a dry run, the nearest that it covers."""
+        return energy if self._layout is None else self._layout.clipped(energy)
 
     @property
     def _flux(self) -> float:
@@ -264,7 +308,7 @@ class Bench:
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         at = self.model.positions(x, y, when)
         counts = self.model.line(
-            self._energy,
+            self._seen(self._energy),
             # The model's sample stands at A0; what counts is the distance to it.
             self.motors["ZP:Z"].position - self.motors["Sample:Z"].position,
             at.actual_x,
@@ -301,10 +345,10 @@ class Bench:
 
     async def count_point(self, field: str, dwell: float) -> float:
         """Counts of one detector where the stage stands, after the dwell (s)."""
-        if field == "i0":
+        if not self._behind[field]:
             begin = self.clock.now()
             await self.clock.sleep_until(begin + dwell)
-            return self.model.monitor(self._energy, dwell, begin, self._flux)
+            return self.model.monitor(self._seen(self._energy), dwell, begin, self._flux)
         await self.ready()
         x0, y0 = self._coarse()
         x = x0 + self.motors["Sample:FineX"].position
@@ -312,11 +356,12 @@ class Bench:
         begin = self.clock.now()
         _, _, counts = self._count(np.array([x]), np.array([y]), dwell, begin)
         await self.clock.sleep_until(begin + dwell)
-        return float(counts[field][0])
+        return float(counts[field if field in counts else "transmission"][0])
 
     async def publish(
         self, counts: dict[str, np.ndarray], timestamp: float, *, lost: bool = False
     ) -> None:
         """Let every counter publish its line."""
         for field, counter in self.counters.items():
-            await counter.publish(counts[field], timestamp, lost=lost)
+            like = field if field in counts else "transmission" if self._behind[field] else "i0"
+            await counter.publish(counts[like], timestamp, lost=lost)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "InstantClock"]
 
 
 class Clock:
@@ -44,3 +44,36 @@ class Clock:
     async def sleep(self, duration: float) -> None:
         """Wait for a simulated duration (s)."""
         await self.sleep_until(self.now() + duration)
+
+    async def unless(self, stop: asyncio.Event, duration: float) -> bool:
+        """Wait for a simulated duration (s); True when it was stopped before its end."""
+        try:
+            await asyncio.wait_for(stop.wait(), duration / self.speed)
+        except TimeoutError:
+            return False
+        return True
+
+
+class InstantClock(Clock):
+    """Simulated time that does not pass but jumps: whoever waits is there at once.
+
+    For dry runs. Moves that begin together are counted one after the other: how long something
+    would take is for the client to say.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1e6)
+        self._at = 0.0
+
+    def now(self) -> float:
+        return self._at
+
+    async def sleep_until(self, when: float) -> None:
+        await asyncio.sleep(0)
+        self._at = max(self._at, when)
+
+    async def unless(self, stop: asyncio.Event, duration: float) -> bool:
+        end = self.now() + duration
+        if not stop.is_set():
+            await self.sleep_until(end)
+        return stop.is_set()

@@ -18,6 +18,7 @@ from caproto.server import PVGroup, pvproperty
 
 from ._clock import Clock
 from ._faults import Faults
+from ._layout import Layout
 
 __all__ = ["Counter", "EnergyAxis", "Ring", "Scanner", "ShutterBlade", "SimControl"]
 
@@ -61,10 +62,12 @@ class EnergyAxis(PVGroup):
         start: float,
         changed: Callable[[], None],
         limits: tuple[float, float] | None = None,
+        known: Layout | None = None,
         **kw: Any,
     ):
         super().__init__(*args, **kw)
         self._clock, self._faults, self._moved, self._start = clock, faults, moved, start
+        self._known = known or Layout("", {})
         self._changed = changed
         self._paths: dict[str, tuple[float, float, float, float]] = {}
         self._limits = limits
@@ -72,10 +75,10 @@ class EnergyAxis(PVGroup):
 
     async def place(self) -> None:
         """Stand at the start energy, within limits (eV) that the sample's model covers."""
-        if self._limits is not None:
-            low, high = self._limits
-            for prop in (self.setpoint, self.epu):
-                await prop.write_metadata(lower_ctrl_limit=low, upper_ctrl_limit=high)
+        for name, prop in (("Mono:Energy", self.setpoint), ("Mono:EPU", self.epu)):
+            own = self._limits or (prop.lower_ctrl_limit, prop.upper_ctrl_limit)
+            low, high = self._known.limits(name, own)
+            await prop.write_metadata(lower_ctrl_limit=low, upper_ctrl_limit=high)
         for prop in (self.setpoint, self.readback, self.epu, self.epu_readback):
             await prop.write(self._start, **FIELDS)
 
@@ -91,8 +94,8 @@ class EnergyAxis(PVGroup):
         share = min((self._clock.now() - began) / duration, 1.0) if duration else 1.0
         return start + share * (target - start)
 
-    def _check(self, target: float) -> float:
-        low, high = self.setpoint.lower_ctrl_limit, self.setpoint.upper_ctrl_limit
+    def _check(self, target: float, axis: Any) -> float:
+        low, high = axis.lower_ctrl_limit, axis.upper_ctrl_limit
         if not low <= target <= high:
             raise ValueError(f"energy {target} eV is outside {low} to {high} eV")
         return float(target)
@@ -104,12 +107,8 @@ class EnergyAxis(PVGroup):
         start = float(readback.value)
         duration = abs(target - start) / self.velocity.value
         path = self._paths[axis] = (start, target, self._clock.now(), duration)
-        try:
-            wait = (duration + self.settle.value) / self._clock.speed
-            await asyncio.wait_for(stop.wait(), wait)
-        except TimeoutError:
-            reached = target
-        else:
+        reached = target
+        if await self._clock.unless(stop, duration + self.settle.value):
             share = min((self._clock.now() - path[2]) / duration, 1.0) if duration else 1.0
             reached = start + share * (target - start)
         if self._paths.get(axis) is path:  # else a new target has taken over
@@ -125,7 +124,7 @@ class EnergyAxis(PVGroup):
         if self._faults.take("mono_stuck"):
             value = (self.readback.value + value) / 2
         # At once, as a record does; caproto would wait.
-        await instance.write(self._check(value), **FIELDS)
+        await instance.write(self._check(value, instance), **FIELDS)
         self._moved(value)
         return await self._move("mono", float(value), self.readback)
 
@@ -133,7 +132,7 @@ class EnergyAxis(PVGroup):
     async def epu(self, instance: Any, value: float) -> float:
         if self._faults.take("epu_stuck"):
             value = self.epu_readback.value
-        await instance.write(self._check(value), **FIELDS)
+        await instance.write(self._check(value, instance), **FIELDS)
         return await self._move("epu", float(value), self.epu_readback)
 
     def stop(self) -> None:

@@ -47,9 +47,21 @@ class Holder(PVGroup):
         """Sample in the beam; None on the way to another."""
         return None if self._going else str(self.readback.value)
 
+    @property
+    def modelled(self) -> str | None:
+        """What the array sees: a sample of another beamline looks like the one at the start."""
+        name = self.in_beam
+        return name if name is None or name in RIXS_SAMPLES else _START
+
+    async def rename(self, samples: list[str], here: str) -> None:
+        """Have the samples of a real beamline, and one of them in the beam."""
+        for prop in (self.sample, self.readback):
+            await prop.write_metadata(enum_strings=samples)
+            await prop.write(here, **FIELDS)
+
     @sample.putter
     async def sample(self, instance: Any, value: Any) -> Any:
-        name = value if isinstance(value, str) else RIXS_SAMPLES[int(value)]
+        name = value if isinstance(value, str) else self.sample.enum_strings[int(value)]
         await instance.write(name, **FIELDS)  # at once, as a record does; caproto would wait
         if name != self.in_beam:
             going = self._going = object()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..optics import ZonePlateGeometry
+from ._beam import Beam
+from ._layout import Layout
 from ._measured import MeasuredStack
 from ._model_beamline import GEOMETRY, BeamlineModel
 from ._model_checks import finite
@@ -60,6 +62,7 @@ def build_model(
     drift_um_per_h: float = 0.0,
     field_um: float = 12.0,
     geometry: ZonePlateGeometry | None = None,
+    layout: Layout | None = None,
     **kwargs: Any,
 ) -> BeamlineModel | MeasuredStack:
     """Build the model that serves a sample.
@@ -78,6 +81,8 @@ def build_model(
     field_um : float
         Side of a simulated sample (µm).
     geometry : ZonePlateGeometry, optional
+    layout : Layout, optional
+        The beamline that is simulated: its zone plate and ring current.
     **kwargs
         Further keywords of :class:`BeamlineModel`.
 
@@ -90,6 +95,11 @@ def build_model(
     if isinstance(found, MeasuredStack):
         return found
     finite("a1_error", a1_error, "(relative)", -0.5, 0.5)
+    if layout is not None:
+        geometry = geometry or layout.zone_plate()
+        current = float(layout.value("Ring:Current", 0.0))
+        if current > 0:  # at a moment without beam it says nothing of tonight's
+            kwargs.setdefault("beam", Beam(current_ma=current))
     geometry = geometry or GEOMETRY
     kwargs.setdefault("stage", Stage(drift_um_per_h=(drift_um_per_h, 0.0)))
     return BeamlineModel(

@@ -81,7 +81,7 @@ def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> 
             duration = abs(target - start) / velocity
             while (passed := self._clock.now() - began) < duration and not self.halted.is_set():
                 await fields.user_readback_value.write(start + (target - start) * passed / duration)
-                await asyncio.sleep(min(0.1, max((duration - passed) / self._clock.speed, 0.0)))
+                await self._clock.sleep(min(0.1 * self._clock.speed, duration - passed))
             reached = start + (target - start) * min(passed / duration if duration else 1.0, 1.0)
             await fields.user_readback_value.write(reached)
             await fields.motor_is_moving.write(0)

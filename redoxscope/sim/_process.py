@@ -14,6 +14,7 @@ from ._dastard_faults import ServerFaults
 from ._dastard_process import SimulatedDastard
 from ._faults import Faults
 from ._fly_faults import FlyFaults
+from ._layout import Layout
 from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
@@ -163,6 +164,11 @@ class Simulation(Child):
     contract : str
         ``"index"``: the scanner's lines have stamped indices. ``"fly"``: beside it, on the same
         axes and counters, the FLY contract is served, as `fly_prefix`.
+    layout : Layout, optional
+        The beamline that is simulated, made by `redoxscope.dry_run.layout_of`: its PV names, zone
+        plate and state. Only what begins with ``Sim:`` has the prefix then.
+    instant : bool
+        What takes time on a beamline is over at once.
 
     Attributes
     ----------
@@ -190,6 +196,8 @@ class Simulation(Child):
         wait: bool = True,
         tes: bool | Mapping[str, Any] = False,
         contract: str = "index",
+        layout: Layout | None = None,
+        instant: bool = False,
     ):
         check_options(speed, seed, options, tes, contract)
         self.dastard: SimulatedDastard | None = None
@@ -206,6 +214,8 @@ class Simulation(Child):
             "seed": seed,
             "port": self.port,
             "contract": contract,
+            "layout": None if layout is None else layout.to_json(),
+            "instant": instant,
         }
         try:
             if tes:

@@ -1,0 +1,39 @@
+"""A beamline whose file names everything otherwise than the simulation does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MINE = """\
+name: mine
+prefix: "BL:"
+monochromator:
+  prefix: "PGM:"
+  pvs: {Energy: "BL:pgm:en", EPU: "SR:ID7:E", "EPU:RBV": "SR:ID7:E_RBV"}
+  edge_offsets: {Mn L3: 0.35}
+zone_plate:
+  prefix: "zp"
+  diameter: 155
+  outer_zone: 25
+  central_stop: 70
+  osa_diameter: 40
+  a0: 300
+osa: {prefix: "osa"}
+sample_stage: {prefix: "stage", pvs: {FineX: "PI:x", FineY: "PI:y"}}
+scanner: {prefix: "fly:"}
+transmission: {prefix: "pmt:"}
+counters:
+  tey: {prefix: "tey:"}
+ring: {prefix: "", pvs: {Current: "SR:DCCT"}}
+shutter: {prefix: "blade:"}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """Its file."""
+    path = tmp_path / "mine.yml"
+    path.write_text(MINE, encoding="utf-8")
+    return path

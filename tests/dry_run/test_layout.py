@@ -1,0 +1,228 @@
+"""A simulated beamline made from any beamline file, and from how that beamline stands."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from redoxscope.config import ConfigError, load_beamline, make_stxm
+from redoxscope.dry_run import State, StateError, layout_of, read_state, take_snapshot
+from redoxscope.session import connect
+from redoxscope.sim import Layout, Simulation
+from redoxscope.sim._process import _running, _take_port
+
+from .watching import WatchingIOC
+
+
+def said(value=None, limits=None):
+    return {"device": "", "value": value} | ({} if limits is None else {"limits": list(limits)})
+
+
+def state(config, **pvs):
+    """A snapshot of a beamline in which these PVs said something of interest."""
+    names = layout_of(config).names.values()
+    known = {name: said() for name in names} | pvs
+    return State(config.name, "mine.yml", "", "2026-11-26T01:00:00+00:00", known)
+
+
+@pytest.fixture
+def config(mine):
+    return load_beamline(mine)
+
+
+def test_every_pv_has_the_name_of_the_file(config):
+    names = layout_of(config).names
+    assert names["Mono:Energy"] == "BL:pgm:en"
+    assert names["Mono:Energy:RBV"] == "BL:PGM:Energy:RBV"
+    assert names["Sample:FineX"] == "PI:x"
+    assert names["Counters.tey:Line"] == "BL:tey:Line"
+    assert names["Ring:Current"] == "SR:DCCT"
+    assert not [name for name in names if name.startswith(("I0:", "Holder:"))]
+
+
+def test_the_layout_survives_the_way_to_the_process(config):
+    layout = layout_of(config, state(config, **{"BL:zpZ.VELO": said(1500.0)}))
+    assert Layout.from_json(layout.to_json()) == layout
+    assert layout.value("ZP:Z.VELO", 0) == 1500.0
+    assert layout.offset_at(640.0) == 0.35
+    assert layout.zone_plate().outer_zone_nm == 25
+
+
+def test_one_pv_under_two_keys_is_named(mine):
+    mine.write_text(mine.read_text().replace('"SR:ID7:E"', '"BL:pgm:en"'))
+    with pytest.raises(ConfigError, match="monochromator EPU.*monochromator Energy|'BL:pgm:en'"):
+        layout_of(load_beamline(mine))
+
+
+def test_a_snapshot_of_another_beamline_is_refused(config):
+    other = replace(state(config), beamline="theirs")
+    with pytest.raises(StateError, match="of the beamline 'theirs'.*of 'mine'"):
+        layout_of(config, other)
+
+
+def test_a_snapshot_that_lacks_a_pv_of_the_file_is_refused(config):
+    known = state(config)
+    less = {pv: entry for pv, entry in known.pvs.items() if pv not in ("PI:x", "PI:y")}
+    with pytest.raises(StateError, match="nothing of the PV 'PI:x', nor of 1 more"):
+        layout_of(config, replace(known, pvs=less))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: mine\n", "no snapshot; make one"),
+        ("snapshot: 9\n", "of version 9; this program reads version 1"),
+        ("snapshot: 1\nbeamline: 3\n", "beamline = 3 must be text"),
+        ("- 1\n", "no snapshot"),
+        ("a: [\n", "state.yml:"),
+        (
+            "snapshot: 1\nbeamline: b\nfile: f\nsha256: s\ntime: t\npvs:\n  X: 3\n",
+            "X = 3 must hold value",
+        ),
+        (
+            "snapshot: 1\nbeamline: b\nfile: f\nsha256: s\ntime: t\npvs:\n  X: {limits: [1]}\n",
+            r"X: limits = \[1\] must be two numbers",
+        ),
+    ],
+)
+def test_what_is_no_snapshot_is_said(tmp_path, text, words):
+    path = tmp_path / "state.yml"
+    path.write_text(text)
+    with pytest.raises(StateError, match=words):
+        read_state(path)
+
+
+def test_a_snapshot_file_that_is_not_there(tmp_path):
+    with pytest.raises(StateError, match="none.yml"):
+        read_state(tmp_path / "none.yml")
+
+
+@pytest.fixture(scope="module")
+def stood(tmp_path_factory):
+    """The beamline of the file, not as the simulation's own: limits, speeds, positions."""
+    from .conftest import MINE
+
+    path = tmp_path_factory.mktemp("beamline") / "mine.yml"
+    path.write_text(MINE, encoding="utf-8")
+    config = load_beamline(path)
+    there = state(
+        config,
+        **{
+            "BL:pgm:en": said(705.5, (260.0, 1300.0)),
+            "BL:PGM:Energy:RBV": said(705.5),
+            "SR:ID7:E": said(705.0, (270.0, 1200.0)),
+            "SR:ID7:E_RBV": said(705.0),
+            "BL:PGM:Velocity": said(2.5),
+            "BL:PGM:Settle": said(0.7),
+            "BL:zpZ.VELO": said(333.0),
+            "BL:zpZ.VAL": said(-1500.0, (-9000.0, -200.0)),
+            "BL:zpZ.RBV": said(-1500.0),
+            "BL:fly:Flyback": said(0.05),
+            "BL:fly:MaxPoints": said(500),
+            "SR:DCCT": said(211.0),
+            "BL:blade:Mode": said(1),
+            "BL:blade:DeadMan": said(7.0),
+        },
+    )
+    ioc = WatchingIOC(_take_port(), layout_of(config, there), path.parent)
+    yield path, ioc
+    ioc.close()
+    _running.discard(ioc.port)
+
+
+def test_the_simulation_stands_as_the_beamline_did_and_a_snapshot_only_reads(stood):
+    path, ioc = stood
+    taken = take_snapshot(path, timeout=10)
+    assert taken.missing == ()
+    assert taken.beamline == "mine"
+    assert taken.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    pvs = taken.pvs
+    assert pvs["BL:pgm:en"] == {
+        "device": "stxm.monochromator.setpoint", "value": 705.5, "unit": "eV",
+        "limits": [260.0, 1300.0], "precision": 4,
+    }  # fmt: skip
+    assert pvs["SR:ID7:E"]["limits"] == [270.0, 1200.0]
+    assert pvs["BL:zpZ.VAL"]["limits"] == [-9000.0, -200.0]
+    assert pvs["BL:zpZ.RBV"]["value"] == -1500.0
+    assert pvs["BL:zpZ.VELO"]["value"] == 333.0
+    assert pvs["BL:zpZ.DIR"]["enum"] == ["Pos", "Neg"]
+    assert pvs["BL:PGM:Settle"]["value"] == 0.7
+    assert pvs["BL:fly:Flyback"]["value"] == 0.05
+    assert pvs["BL:fly:MaxPoints"]["value"] == 500
+    assert pvs["BL:blade:DeadMan"]["value"] == 7.0
+    assert pvs["SR:DCCT"]["value"] == pytest.approx(211.0, rel=0.01)
+    assert pvs["BL:blade:Mode"]["value"] == 0, "a simulation begins with the shutter closed"
+    assert {what for what, _ in ioc.seen} == {"search", "create"}, "a snapshot writes nothing"
+
+
+def test_the_file_of_a_snapshot_reads_as_it_was_written(stood, tmp_path):
+    path, _ = stood
+    taken = take_snapshot(path, timeout=10)
+    (tmp_path / "s.yml").write_text(taken.to_yaml(), encoding="utf-8")
+    assert read_state(tmp_path / "s.yml") == taken
+    layout_of(load_beamline(path), taken)
+
+
+def test_pvs_that_do_not_answer_are_named_and_the_rest_is_written(stood, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from redoxscope.cli import app
+
+    path, _ = stood
+    other = tmp_path / "mine.yml"
+    other.write_text(path.read_text().replace("SR:DCCT", "SR:GONE"))
+    done = CliRunner().invoke(app, ["snapshot", str(other), "--timeout", "0.5"])
+    assert done.exit_code == 1
+    assert "SR:GONE" in done.stderr
+    (tmp_path / "s.yml").write_text(done.stdout, encoding="utf-8")
+    taken = read_state(tmp_path / "s.yml")
+    assert taken.missing == ("SR:GONE",)
+    assert taken.pvs["BL:PGM:Velocity"]["value"] == 2.5
+
+
+def test_an_instant_clock_jumps_to_where_somebody_waits_for():
+    import asyncio
+
+    from redoxscope.sim._clock import InstantClock
+
+    async def waits():
+        clock, stop = InstantClock(), asyncio.Event()
+        await clock.sleep(3600.0)
+        assert clock.now() == 3600.0
+        assert not await clock.unless(stop, 60.0)
+        assert clock.now() == 3660.0
+        stop.set()
+        assert await clock.unless(stop, 60.0)
+        assert clock.now() == 3660.0, "it was stopped before it began"
+
+    asyncio.run(waits())
+
+
+def test_an_instant_simulation_arrives_where_it_was_sent(mine):
+    for theirs in ("BL:", "SR:", "PI:"):
+        mine.write_text(mine.read_text().replace(theirs, f"T{theirs}"))
+    config = load_beamline(mine)
+    with Simulation(layout=layout_of(config), instant=True):
+        stxm = make_stxm(config)
+        try:
+            connect(stxm)
+            stxm.energy.set(740.0).wait(timeout=20)
+            stxm.sample_stage.x.set(3000.0).wait(timeout=20)
+            assert stxm.monochromator.position == pytest.approx(740.0)
+            assert stxm.sample_stage.x.position == pytest.approx(3000.0)
+            assert stxm.zone_plate.z.position == pytest.approx(stxm.energy.focus(740.0))
+        finally:
+            stxm.destroy()
+
+
+def test_a_layout_without_sense_ends_the_process_with_a_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "redoxscope.sim", "--port=1", "--layout={}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
