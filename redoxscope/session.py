@@ -89,6 +89,7 @@ class Session:
         from .callbacks import DocumentLog, OxidationMap, RixsMap
         from .config import make_stxm
         from .contract import check_session
+        from .plans import with_photons
 
         self.config, self.simulation, self.data = config, simulation, data
         self._catalog_directory = catalog_directory
@@ -137,6 +138,7 @@ class Session:
         self.RE.subscribe(self.map)
         self.RE.subscribe(self.rixs)
         if self._tes is not None:
+            self.RE.preprocessors.append(partial(with_photons, tes=self._tes))
             self._tes.subscribe_batches(self.rixs.photons)
             self.RE.subscribe(self._calibrations.keeper(self._tes))
         self.stored = catalog_writer(

@@ -9,12 +9,13 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
-from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, ask, published, pv, typed
+from ._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, published, pv
+from ._light import check_light, watch_light
 from ._lines import LineArray
 from ._numbers import flag
 from ._positioner import FreshSignalRO
 from ._setting import Setting
-from ._shutter import Shutter, ShutterMode
+from ._shutter import Shutter
 from ._watched import Way, watchable
 
 __all__ = ["LineCounter", "RingCurrent"]
@@ -96,28 +97,17 @@ class LineCounter(BeamlineDevice):
             The shutter's dead man would close it during the dwell.
         """
         dwell = published(self.dwell, "s")
-        self._check_beam(dwell)
+        check_light(self, self._shutter, dwell)
         what = f"{self.name} ({self.acquire.pvname}) counting for {dwell:g} s"
         move = Move(what, dwell + SETTLE_TIMEOUT)
         self._counting = move
-        shutter, wanted = self._shutter, int(not self.dark.get())
-        moved = False
-
-        def look(*, value: Any, **_: Any) -> None:
-            nonlocal moved
-            moved = moved or int(value) != wanted
+        check, end = watch_light(self, self._shutter)
+        move.add_callback(end)
 
         def counted() -> None:
-            if shutter is not None and (moved or self._shutter_status(shutter) != wanted):
-                if not shutter.interrupted:  # a pause closed it: the point is measured again
-                    raise DeviceError(
-                        f"{shutter.name} ({shutter.status.pvname}) moved as it counted"
-                    )
+            check()
             move.end()
 
-        if shutter is not None:
-            shutter.status.subscribe(look, run=False)
-            move.add_callback(lambda _: shutter.status.clear_sub(look))
         try:
             self.acquire.put(1, use_complete=True, callback=lambda **_: move.attempt(counted))
         except Exception as exc:
@@ -131,32 +121,6 @@ class LineCounter(BeamlineDevice):
 
     def resume(self) -> None:
         """Nothing: the plan triggers again."""
-
-    @staticmethod
-    def _shutter_status(shutter: Shutter) -> int:
-        return int(ask(shutter.status))
-
-    def _check_beam(self, dwell: float) -> None:
-        """Refuse to count zeros for a spectrum, or light for the dark."""
-        shutter = self._shutter
-        if shutter is None:
-            return
-        is_open = self._shutter_status(shutter) == 1
-        where = f"{shutter.name} ({shutter.status.pvname})"
-        if self.dark.get():
-            if is_open:
-                raise DeviceError(
-                    f"{self.name}: a dark count is asked for, but {where} is open: close it, or "
-                    f"set {typed(self)}.dark to False"
-                )
-        elif not is_open:
-            raise DeviceError(
-                f"{self.name}: {where} is closed, so it would count no light. Open it for the "
-                f"plan, RE(with_beam(plan, {typed(shutter)})), or set {typed(self)}.dark to True "
-                "for a dark count"
-            )
-        elif int(ask(shutter.mode)) == ShutterMode.HOLD:
-            shutter.check_open_time(dwell, f"a point of {self.name}")
 
 
 class RingCurrent(BeamlineDevice):

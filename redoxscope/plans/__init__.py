@@ -3,6 +3,7 @@
 from ._beam import with_beam, with_beam_decorator
 from ._energy_stack import energy_stack
 from ._inputs import check_energies
+from ._photons import with_photons
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, plan
 from ._rixs import rixs_map, xes
@@ -24,5 +25,6 @@ __all__ = [
     "tes_calibrate",
     "with_beam",
     "with_beam_decorator",
+    "with_photons",
     "xes",
 ]

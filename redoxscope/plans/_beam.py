@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from bluesky import Msg
 from bluesky import plan_stubs as bps
-from bluesky import preprocessors as bpp
 from bluesky.protocols import Flyable
-from bluesky.utils import ensure_generator
+from bluesky.utils import MsgGenerator, ensure_generator
 
-from ._safety import MsgGenerator, close, made_safe
+from ._carried import carried
+from ._safety import close, made_safe
 
 __all__ = ["with_beam", "with_beam_decorator"]
 
@@ -89,25 +89,19 @@ def _with_beam(plan: MsgGenerator, shutter: Any) -> MsgGenerator:
         yield from bps.abs_set(shutter, "hold", group=GROUP)
         yield from bps.wait(GROUP)
 
-    def before(msg: Msg) -> tuple[Generator[Msg, Any, Any] | None, None]:
+    def carry(msg: Msg) -> MsgGenerator[Any]:
         nonlocal asked
-        if msg.obj is shutter or msg.kwargs.get("group") == GROUP:  # our own, or the plan's wish
-            return None, None
+        if msg.obj is shutter or msg.kwargs.get("group") == GROUP:  # the plan's own wish
+            return (yield msg)
         if msg.command != "trigger" or isinstance(msg.obj, Flyable):
             asked = False
-            return None, None
-        if asked:  # the other detectors of the same point
-            return None, None
-        asked = True
-
-        def opened() -> MsgGenerator:
+        elif not asked:  # else it is another detector of the same point
+            asked = True
             yield from open_it()
-            return (yield msg)
-
-        return opened(), None
+        return (yield msg)
 
     def whole() -> MsgGenerator:
         yield from open_it()
-        return (yield from bpp.plan_mutator(plan, before))
+        return (yield from carried(plan, carry))
 
     return (yield from made_safe(whole(), [close(shutter)]))

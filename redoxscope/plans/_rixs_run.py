@@ -10,10 +10,11 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
-from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM, TOTALS_STREAM
+from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM
 from ._edge import at_edge
+from ._photons import ANNOUNCED, announced, collected, totals
 from ._protocols import EnergyAxis, Spectrometer
-from ._rixs_point import DoubtCount, event, point
+from ._rixs_point import DoubtCount, point
 from ._rixs_scan import RixsScan
 from ._run import in_run
 from ._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
@@ -26,9 +27,6 @@ __all__ = [
     "safety_steps",
     "to_sample",
 ]
-
-ANNOUNCED = 20
-"""Points between two announcements of photons: those of the last few a killed client can cost."""
 
 
 def check_scan(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
@@ -145,23 +143,14 @@ def points_of(
             for k, energy in enumerate(scan.energies, start=1):
                 yield from point(tes, {**asked, "energy": energy}, read, doubts)
                 if k % ANNOUNCED == 0 or k == len(scan.energies):
-                    yield from _announce(tes)
+                    yield from announced(tes)
         doubts.tell(scan.passes * len(scan.energies))
-        yield from bps.trigger(tes.totals, wait=True)
-        yield from _announce(tes)
-        yield from event([tes.totals], TOTALS_STREAM)
+        yield from totals(tes)
         if learn is not None:
             yield from learn()
     except GeneratorExit:
         raise
     except BaseException:
         # Photons that were counted before it went wrong are data.
-        yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
+        yield from collected(tes)
         raise
-
-
-def _announce(tes: Spectrometer) -> MsgGenerator:
-    """Announce the photons that came; between checkpoints, for a replay counts rows twice."""
-    yield Msg("checkpoint")
-    yield Msg("collect", tes.photons, name=PHOTON_STREAM, return_payload=False)
-    yield Msg("checkpoint")

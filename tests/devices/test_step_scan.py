@@ -405,38 +405,16 @@ def test_a_scanner_that_says_nothing_sensible(stxm, monkeypatch, name, bad):
         stxm.check_dwell(0.001, 10)
 
 
-def test_magics(stxm, RE, capsys):
-    """``%wa``, ``%mov`` and ``%ct`` find them by their labels."""
-    from bluesky.magics import BlueskyMagics
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell()
-    try:
-        shell.user_ns.update(
-            RE=RE, energy=stxm.energy, mono=stxm.monochromator, x=stxm.sample_stage.x
-        )
-        magics = BlueskyMagics(shell)
-        magics.mov("energy 641 x 2")
-        assert stxm.energy.position == pytest.approx(641, abs=0.02)
-        magics.movr("energy 0.5")
-        assert stxm.energy.position == pytest.approx(641.5, abs=0.02)
-        magics.wa("motors")
-        shown = capsys.readouterr().out
-        assert "energy" in shown and "641.5" in shown and "Error" not in shown
-        magics.mov("x 0")
-    finally:
-        InteractiveShell.clear_instance()
-
-
 def test_the_code_of_the_how_to_page_runs(stxm, RE, docs, put):
     page = Path(__file__).parents[2] / "docs" / "how-to" / "step-scans.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     put(stxm.monochromator.edge, "")
     names = {"RE": RE, "stxm": stxm, "mono": stxm.monochromator, "bp": bp, "bps": bps}
     names |= {"with_beam": with_beam, "with_beam_decorator": with_beam_decorator}
-    for block in blocks:
+    mine = [block for block in blocks if "tes" not in block]  # those are run where there is one
+    for block in mine:
         exec(block, names)  # noqa: S102
-    assert len(blocks) == 5 and stxm.monochromator.edge.get() == "Mn L3"
+    assert len(mine) == 5 and stxm.monochromator.edge.get() == "Mn L3"
     assert {stop["exit_status"] for stop in docs["stop"]} == {"success"}
     assert [len(doc) for doc in (docs["start"], docs["stop"])] == [6, 6]
     assert not stxm.shutter.is_open

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,9 +34,6 @@ def test_output_in_any_encoding(encoding):
         "speak_any_encoding()\necho('First line … σ 0.1, χ² 1, 5 µm 中')\n"
         "with progress_bar('lines') as bar:\n    bar.add_task('… σ', total=1)\n"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=False,
         env={**os.environ, "PYTHONIOENCODING": encoding},
@@ -66,18 +65,46 @@ def test_an_installation_is_not_shadowed_by_a_folder_of_its_name():
     assert project["tool"]["setuptools"]["package-dir"] == {"": "."}
 
 
-def test_the_shell_has_the_magics_of_the_step_scans_page(capsys):
-    from bluesky import RunEngine
-    from IPython.core.interactiveshell import InteractiveShell
-    from ophyd.sim import SynAxis
-    from traitlets.config import Config
+SHELL = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+from redoxscope import start_session
+from tests.devices.tes_parts import truth
 
-    axis = SynAxis(name="axis", labels={"motors"})
+with start_session(speed=50, tes=True, data=sys.argv[1]) as s:
+    s.tes.set_calibration(truth())
     config = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell(config=config, user_ns={"RE": RunEngine({}), "axis": axis})
+    shell = InteractiveShell.instance(config=config, user_ns=s.namespace(), colors="NoColor")
     shell.extension_manager.load_extension("redoxscope.cli._magics")
-    shell.run_line_magic("mov", "axis 3")
-    assert axis.position == 3
-    shell.run_line_magic("wa", "motors")
-    assert "axis" in capsys.readouterr().out
-    assert shell.find_line_magic("ct") is None
+    hook = s.RE.waiting_hook = lambda statuses: None
+    for line in sys.argv[2:]:
+        print(">", line)
+        shell.run_cell(line).raise_error()
+    assert s.RE.waiting_hook is hook  # progress bars are the session's
+    print("runs", len(s.cat), s.stxm.shutter.is_open)
+"""
+
+
+def test_the_magics_of_the_step_scans_page_in_ipython(tmp_path):
+    """A process of its own: IPython is one per process, and prints where it likes."""
+    lines = ["%mov energy 641 sample_stage.x 2", "%movr energy 0.5", "print(energy.position)",
+             "%wa", "%ct", "%ct spectrometers", "%ct tables"]  # fmt: skip
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", SHELL, str(tmp_path), *lines],
+        capture_output=True, text=True, check=False, cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = dict(part.split("\n", 1) for part in done.stdout.split("> ")[1:])
+    assert float(told["print(energy.position)"]) == pytest.approx(641.5, abs=0.02)
+    for word in ("stxm_sample_stage_x ", "stxm_monochromator ", "motors", "detectors", "tes"):
+        assert word in told["%wa"]
+    assert "Error" not in told["%wa"]
+    counts = dict(line.split(None, 1) for line in told["%ct"].splitlines())
+    assert set(counts) == {"transmission", "i0"} and float(counts["transmission"]) > 100
+    spectrum = dict(line.split(None, 1) for line in told["%ct spectrometers"].splitlines())
+    assert int(spectrum["tes_counts"]) > 10 and spectrum["tes_spectrum"] == "2000 values"
+    assert "nothing is labelled 'tables'; labels are detectors, motors" in told["%ct tables"]
+    assert "runs 2 False" in told["%ct tables"]

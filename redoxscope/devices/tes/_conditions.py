@@ -63,6 +63,8 @@ class PointConditions:
         self._beam = BeamMemory()
         self._verdict: Verdict | None = None
         self._at = 0.0
+        self.watching = False
+        """Whether a plan has it watch the point that is measured."""
 
     def __repr__(self) -> str:
         return f"PointConditions({self.name!r})"
@@ -70,9 +72,11 @@ class PointConditions:
     def begin_run(self) -> None:
         """Forget the beam of the run before."""
         self._beam = BeamMemory()
+        self.watching = False
 
     def release(self) -> None:
         """Nothing must hold any more."""
+        self.watching = False
         self._watch.rest()
 
     @property
@@ -93,7 +97,7 @@ class PointConditions:
         ophyd.status.Status
             Done when every value was asked for once.
         """
-        self._verdict = None
+        self._verdict, self.watching = None, True
         wanted = tuple(self._wanted(asked))
         expected = self._watch.hold([held for _, held in wanted])
         self._point = _Point(dict(asked), wanted, expected)

@@ -16,7 +16,8 @@ from ophyd.status import Status
 from ...analysis.tes import Calibration
 from ...contract import NOT_CHOSEN, Bins
 from ...formats import PhotonAsset, PhotonListWriter
-from .._base import DeviceError, Move, done, logged
+from .._base import DeviceError, Move, done, logged, then
+from .._light import check_light, watch_light
 from ._acquisition import Acquisition, Setup
 from ._calibrator import Calibrator
 from ._conditions import PointConditions
@@ -321,23 +322,38 @@ class TES(ConnectedTES):
     def trigger(self) -> Status:
         """Count for ``dwell`` from now on; a window that is open is abandoned.
 
+        In a step scan the light is looked after here, as by the counters; a plan that has
+        `conditions` watch the point judges it itself.
+
         Returns
         -------
         ophyd.status.Status
             Done when all photons of the window have come (or it was abandoned). Fails with
-            `DeviceError` when the server ends or is silent, or the photons cannot be kept.
+            `DeviceError` when the server ends or is silent, the photons cannot be kept, or the
+            shutter moved meanwhile.
+
+        Raises
+        ------
+        DeviceError
+            Not staged; or the shutter is closed (with ``dark``: open).
+        ValueError
+            The shutter's dead man would close it during the dwell.
         """
         run = self.staged_run("count")
         dwell = self.dwell.get()
+        shutter = None if self.conditions.watching else self.shutter
+        check_light(self, shutter, dwell)
         need = dwell + self.lateness.get() + 2 * RATE_PERIOD
         move = Move(f"{self.where}: counting for {dwell:g} s of its clock", self.patience(need))
+        check, end = watch_light(self, shutter)
+        move.add_callback(end)
         try:
             point, start = run.acquisition.open(round(1e9 * dwell), move)
         except BaseException:
             move.end()
             raise
         self._tell_points(point, start, move)
-        return move
+        return move if shutter is None else then(move, check)
 
     def _tell_points(self, point: int, start_ns: int, move: Move) -> None:
         backend, worker, run = self._backend, self._worker, self.run

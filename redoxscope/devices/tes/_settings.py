@@ -41,6 +41,7 @@ class TESSettings(Device):
     )  # fmt: skip
     pixel_limit = Cpt(value=0, check=_count, doc="use so many pixels, the best; 0: all")
     windows = Cpt(value=[], check=_texts, doc="windows counted per point, e.g. PFY[765:785]")
+    dark = Cpt(value=False, check=flag, doc="count points behind a closed shutter")
     calibrating = Cpt(value=False, check=flag, doc="keep photons, to calibrate; needs no energies")
     time_scale = Cpt(
         value=1.0, check=positive,
@@ -66,6 +67,7 @@ class TESSettings(Device):
     pixel_reason = Cpt(value=[], check=_texts, doc="why it does not; empty where it does")
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
+        kwargs.setdefault("labels", {"spectrometers"})
         super().__init__(prefix, name=name, **kwargs)
         for attribute in TESSettings.component_names:
             getattr(self, attribute).name = f"tes_{attribute}"  # the contract's, whatever our name
