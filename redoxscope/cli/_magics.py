@@ -5,68 +5,72 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bluesky.magics import BlueskyMagics, get_labeled_devices
-from bluesky.utils import RunEngineInterrupted
-from IPython.core.magic import line_magic, magics_class
-
 from ..contract import STREAM
 
 __all__ = ["load_ipython_extension"]
 
 
-@magics_class
-class Magics(BlueskyMagics):
-    """Bluesky's own, with a count that has beam and is stored like every run."""
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics with the RunEngine that the shell has as ``RE``.
 
-    @line_magic
-    def ct(self, line: str) -> None:
-        """Count once, with beam on the sample: ``%ct``, or ``%ct LABEL …`` as ``%wa`` shows them.
+    Bluesky's own, but for its ``%ct``, whose counts would have no beam.
+    """
+    from bluesky.magics import BlueskyMagics
+
+    magics: Any = BlueskyMagics(shell)
+    magics.RE = shell.user_ns["RE"]
+
+    def keeping_bars(magic: Callable[[str], None]) -> Callable[[str], None]:
+        """Bluesky's magics take away the progress bars that the session has set up."""
+
+        def move(line: str) -> None:
+            hook = magics.RE.waiting_hook
+            try:
+                magic(line)
+            finally:
+                magics.RE.waiting_hook = hook
+
+        move.__doc__ = f"Move, and wait: ``%{magic.__name__} energy 645 sample_stage.x 2``."
+        return move
+
+    def ct(line: str) -> None:
+        """Count once, with beam on the sample: ``%ct``, or ``%ct LABEL …`` as ``%wa`` has them.
 
         The run is stored as every run is.
         """
-        from bluesky import plans as bp
+        _count(shell.user_ns, magics, line)
 
-        from ..plans import with_beam
+    for name, function in (
+        ("wa", magics.wa),
+        ("mov", keeping_bars(magics.mov)),
+        ("movr", keeping_bars(magics.movr)),
+        ("ct", ct),
+    ):
+        shell.register_magic_function(function, magic_kind="line", magic_name=name)
 
-        labelled = get_labeled_devices(user_ns=self.shell.user_ns)
-        found = {  # one device may have several names
-            id(device): device
-            for label in line.split() or ["detectors"]
-            for _, device in labelled.get(label, ())
-        }
-        if not found:
-            known = ", ".join(sorted(labelled)) or "none"
-            print(f"nothing is labelled {line.strip() or 'detectors'!r}; labels are {known}")
-            return
-        plan = bp.count(list(found.values()))
-        shutter = self.shell.user_ns.get("shutter")
-        try:
-            self.RE(plan if shutter is None else with_beam(plan, shutter), _shown())
-        except RunEngineInterrupted:
-            self._ensure_idle()
 
-    @line_magic
-    def wa(self, line: str) -> None:
-        """Where all is: ``%wa``, or ``%wa motors``."""
-        super().wa(line)
+def _count(names: Mapping[str, Any], magics: Any, line: str) -> None:
+    from bluesky import plans as bp
+    from bluesky.magics import get_labeled_devices
+    from bluesky.utils import RunEngineInterrupted
 
-    @line_magic
-    def mov(self, line: str) -> None:
-        """Move, and wait: ``%mov energy 645 sample_stage.x 2``."""
-        self._with_hook(super().mov, line)
+    from ..plans import with_beam
 
-    @line_magic
-    def movr(self, line: str) -> None:
-        """Move by so much, and wait: ``%movr energy 0.5``."""
-        self._with_hook(super().movr, line)
-
-    def _with_hook(self, magic: Any, line: str) -> None:
-        """Bluesky's magics take away the progress bars that the session has set up."""
-        hook = self.RE.waiting_hook
-        try:
-            magic(line)
-        finally:
-            self.RE.waiting_hook = hook
+    labelled = get_labeled_devices(user_ns=names)
+    found = {  # one device may have several names
+        id(device): device
+        for label in line.split() or ["detectors"]
+        for _, device in labelled.get(label, ())
+    }
+    if not found:
+        known = ", ".join(sorted(labelled)) or "none"
+        print(f"nothing is labelled {line.strip() or 'detectors'!r}; labels are {known}")
+        return
+    plan, shutter = bp.count(list(found.values())), names.get("shutter")
+    try:
+        magics.RE(plan if shutter is None else with_beam(plan, shutter), _shown())
+    except RunEngineInterrupted:
+        magics._ensure_idle()  # noqa: SLF001  as bluesky's own
 
 
 def _shown() -> Callable[[str, Mapping[str, Any]], None]:
@@ -81,10 +85,3 @@ def _shown() -> Callable[[str, Mapping[str, Any]], None]:
                 print(f"{key:30} {f'{len(value)} values' if isinstance(value, list) else value}")
 
     return show
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """Register the magics with the RunEngine that the shell has as ``RE``."""
-    magics = Magics(shell)
-    magics.RE = shell.user_ns["RE"]
-    shell.register_magics(magics)
