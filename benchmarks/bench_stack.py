@@ -36,7 +36,7 @@ def stack_rows() -> list[Row]:
         stxm = s.stxm
         times = timing.summary(
             speed=1.0,
-            flyback=stxm.scanner.flyback.get(),
+            flyback=stxm.scanner.source.flyback.get(),
             time_to=stxm.monochromator.time_to,
         )
         latency = float(np.percentile(s.map.latencies_ms, 95))

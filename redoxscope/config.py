@@ -28,12 +28,13 @@ from .devices import (
     LineCounter,
     Monochromator,
     OrderSortingAperture,
-    RasterScanner,
     RingCurrent,
     SampleHolder,
     SampleStage,
     Shutter,
+    StampedLines,
     ZonePlate,
+    flown_by,
 )
 
 __all__ = [
@@ -167,7 +168,7 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
         "zone_plate": part(ZonePlate, config.zone_plate, geometry=config.zone_plate.geometry()),
         "osa": part(OrderSortingAperture, config.osa),
         "sample_stage": part(SampleStage, config.sample_stage),
-        "scanner": part(RasterScanner, config.scanner),
+        "scanner": Cpt(flown_by(StampedLines, pvs=config.scanner.pvs), config.scanner.prefix),
         "transmission": counter(config.transmission, "hinted"),
         "i0": None if config.i0 is None else counter(config.i0),
         "ring": part(RingCurrent, config.ring),

@@ -235,7 +235,7 @@ def test_what_the_file_says_reaches_the_devices(simulation):
     assert stxm.monochromator.tolerance == 0.1
     assert stxm.zone_plate.a0.get() == 350
     assert stxm.ring.current.pvname == "SR:DCCT"
-    assert stxm.scanner.index.pvname == "P:Scan:Index"
+    assert stxm.scanner.source.index.pvname == "P:Scan:Index"
     stxm.destroy()
 
 

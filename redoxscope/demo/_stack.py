@@ -207,7 +207,7 @@ def run_stack(
         stxm = session.stxm
         times = timing.summary(
             speed=speed,
-            flyback=stxm.scanner.flyback.get(),
+            flyback=stxm.scanner.source.flyback.get(),
             time_to=stxm.monochromator.time_to,
         )
         latencies = list(session.map.latencies_ms)

@@ -4,14 +4,16 @@ from ._base import BeamlineDevice, DeviceError, suffixes
 from ._channels import guard_channels
 from ._counter import LineCounter, RingCurrent
 from ._holder import SampleHolder
+from ._line_source import FlownLine, LineLimits, LineListener, LineSource, ScannerState
 from ._monochromator import Monochromator
 from ._motor import Motor
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from ._outage import survive_outages
 from ._owner import BeamlineBusyError
-from ._scanner import RasterScanner, ScannerState
+from ._scanner import RasterScanner, flown_by
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
+from ._stamped import StampedLines
 from ._stxm import STXM, Placement
 from ._times import FrameTime
 from .tes import TES
@@ -22,9 +24,13 @@ __all__ = [
     "BeamlineBusyError",
     "BeamlineDevice",
     "DeviceError",
+    "FlownLine",
     "FocusedEnergy",
     "FrameTime",
     "LineCounter",
+    "LineLimits",
+    "LineListener",
+    "LineSource",
     "Monochromator",
     "Motor",
     "OrderSortingAperture",
@@ -36,7 +42,9 @@ __all__ = [
     "ScannerState",
     "Shutter",
     "ShutterMode",
+    "StampedLines",
     "ZonePlate",
+    "flown_by",
     "suffixes",
     "survive_outages",
 ]

@@ -52,6 +52,10 @@ class Asked:
         self._pinned: dict[Motor, tuple[float, float]] = {}
         self._energy = self._z = 0.0
 
+    def begin(self) -> None:
+        """Another run: what this client was last sent to before it does not count."""
+        self._mono.sent_to = self._focus.sent_to = None
+
     def pin(self, raster: Raster) -> tuple[float, float]:
         """Take where all stands now as where it has to stay; the stage's x and y (µm)."""
         pixels = [
@@ -67,7 +71,6 @@ class Asked:
         }
         for motor in self._others:
             self._pinned[motor] = (float(motor.position), _tolerance(motor))
-        self._mono.sent_to = self._focus.sent_to = None
         self._energy, self._z = self._mono.position, float(self._focus.position)
         return self._pinned[self._stage[0]][0], self._pinned[self._stage[1]][0]
 

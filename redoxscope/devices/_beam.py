@@ -6,11 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..scan import Raster
 
 __all__ = ["BEAM_POLL", "Beam", "BeamJudge", "BeamKeeper", "Dark"]
 
@@ -62,6 +65,22 @@ class BeamJudge:
         """Another image, at another energy."""
         if self._rate is not None:
             self._before, self._rate = self._rate, None
+        self._total = None
+
+    def another_raster(self, factor: float, *, same_place: bool) -> None:
+        """Other pixels or another dwell, in the same run.
+
+        Parameters
+        ----------
+        factor : float
+            Its dwell over that before.
+        same_place : bool
+            The same pixels: then what each line let through is still known.
+        """
+        self._rate = None if self._rate is None else self._rate * factor
+        self._before = None if self._before is None else self._before * factor
+        kept = self._totals if same_place else {}
+        self._totals = {line: total * factor for line, total in kept.items()}
         self._total = None
 
     def judge(self, line: int, counts: Mapping[str, Any], ring: float) -> Dark | None:
@@ -162,6 +181,12 @@ class BeamKeeper:
         """Another image, at another energy."""
         self._judge.begin_image()
         self._since = None
+
+    def another_raster(self, before: Raster | None, now: Raster) -> None:
+        """The next image has this raster, where the last had that (None: it is the first)."""
+        if before is not None and before != now:
+            same = replace(before, dwell=now.dwell, retries=now.retries) == now
+            self._judge.another_raster(now.dwell / before.dwell, same_place=same)
 
     def interrupted(self) -> None:
         """A pause: who resumes wants to try anew."""

@@ -1,4 +1,4 @@
-"""Brings the scanner to where it flies lines, whatever comes between."""
+"""Brings a line source to where it flies lines, whatever comes between, and keeps the lines."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ophyd import Signal
 from ophyd.status import Status
 
+from ..contract import LineStatus
 from ..scan import Raster
 from ._base import DeviceError, Move, done, logged, settle
-from ._lines import LineJoiner
-from ._record import Row
-from ._scanner_pvs import PARAMETERS, ScannerPVs
-from ._shutter import Shutter, ShutterMode
+from ._beam import BEAM_POLL
+from ._judge import Blade, Judge, Verdict
+from ._line_source import FlownLine, LineSource
+from ._record import LineRecord, Row
+from ._shutter import ScanShutter
 from ._steps import Steps, run_steps
 from ._timers import Watchdog, call_later
 from ._watch import Held, Watch
 
-__all__ = ["Flight"]
+__all__ = ["Flight", "FlightSettings"]
 
 log = logging.getLogger("redoxscope.scanner")
 
@@ -34,22 +35,44 @@ OUTAGES = 3
 ANSWER = 0.5
 """Time (s) for a halt of a controller that answers; beyond it there was an outage."""
 
+PAUSE_TIMEOUT = 2.0
+"""Time (s) within which the RunEngine pauses the scanner after it has stopped the shutter."""
 
-class Flight(ScannerPVs):
-    """What happens before and between the lines: halt, shutter, what must hold, go.
+
+class FlightSettings(Protocol):
+    """What a user sets: signals of a value each, see `RasterScanner`."""
+
+    margin: Any
+    outage: Any
+    beam_patience: Any
+    position_tolerance: Any
+
+
+class Flight:
+    """From kickoff to complete: halt, shutter, what must hold, lines, and what goes wrong.
 
     A *flight* is a number that grows with every interruption; what belongs to an earlier one is
     void, in whichever thread it still runs. Statuses are finished after the lock is released.
+    It is the `LineListener` of its source.
+
+    Parameters
+    ----------
+    name : str
+        Of the scanner, for messages.
+    source : LineSource
+    settings : FlightSettings
     """
 
-    def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
-        super().__init__(prefix, name=name, **kwargs)
+    def __init__(self, name: str, source: LineSource, settings: FlightSettings):
+        self.name, self._source, self._settings = name, source, settings
         self._lock = threading.RLock()
         self._depth = 0
         self._due: list[Callable[[], None]] = []
-        self._joiner: LineJoiner | None = None
-        self._shutter: Shutter | None = None
+        self._record: LineRecord | None = None
+        self._judge: Judge | None = None
+        self._shutter: ScanShutter | None = None
         self._raster: Raster | None = None
+        self._origin: tuple[float, float] | None = None
         self._held: list[Held] = []
         self._watch = Watch()
         self._restoring: list[Held] = []
@@ -60,17 +83,16 @@ class Flight(ScannerPVs):
         self._ready: deque[Row] = deque()
         self._tried: dict[int, int] = {}
         self._outages: dict[int, int] = {}
-        self._image_open = False  # between kickoff and complete
-        self._mine = False  # this client had it fly, and has not seen it at rest since
+        self.open = False  # between kickoff and complete
+        self.mine = False  # this client had it fly, and has not seen it at rest since
         self._flight = 0
         self._armed = False  # lines that arrive now belong to the image
         self._clean = False  # every line flown so far has arrived
-        self._opened = self._closed = False  # the shutter, since the flight began
         self._watchdog = Watchdog(self._late)
         self._patience = Watchdog(self._stuck)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the lock; statuses that became due are finished when it is free again."""
         due: list[Callable[[], None]] = []
         with self._lock:
@@ -84,14 +106,153 @@ class Flight(ScannerPVs):
         for finish in due:
             finish()
 
-    def line_timeout(self) -> float:
+    # -- what the scanner asks ----------------------------------------------------------------
+
+    def attach(self, record: LineRecord, shutter: ScanShutter | None) -> None:
+        """Take what is recorded with a line, and what lets the beam in."""
+        self._record, self._shutter = record, shutter
+        self._judge = Judge(self.name, record, self._watch, Blade(shutter))
+        if shutter is not None and shutter.blade is not None:
+            shutter.blade.subscribe(self._blade_moved, run=False)
+
+    def prepare(self, raster: Raster, origin: tuple[float, float] | None) -> Status:
+        """Have the source take a raster, whose zero is at ``origin`` (µm)."""
+        assert self._judge is not None
+        with self.locked():
+            self._judge.beam.another_raster(self._raster, raster)
+            self._raster, self._origin = raster, origin
+            self._ready.clear()
+        return self._write()
+
+    def begin(self, held: Sequence[Held]) -> Status:
+        """Fly every line of the raster; done when the source was told to.
+
+        Parameters
+        ----------
+        held : sequence of Held
+            What must hold, besides the raster and the shutter.
+        """
+        if self._raster is None or self._judge is None:
+            raise RuntimeError(f"{self.name}: kickoff before prepare")
+        own = self._source.held(self._raster, self._write)
+        following = [] if self._shutter is None else self._shutter.following()
+        with self.locked():
+            self._ready.clear()
+            self._held = [*held, *own, *following]
+            self._tried, self._outages = {}, {}
+            self._judge.beam.begin_image()
+            self._error = None
+            self._next = 0
+            self.open = True
+        return self._fly_from(0, halt=False)
+
+    def news(self) -> Status:
+        """Status that is done when a line is ready, or none will come any more."""
+        with self.locked():
+            if not (self.open or self._error or self._has_news()):
+                raise DeviceError(f"{self.name}: trigger, but no image is being flown")
+            if self._waiter is None or self._waiter.done:
+                self._waiter = Status()
+            waiter = self._waiter
+            if self.open:
+                self._patience.feed(self._longest_wait())
+            self._notify()
+        return waiter
+
+    @property
+    def flown(self) -> bool:
+        """Whether every line of the image is ready, or was handed out."""
+        with self.locked():
+            return self._raster is None or self._next >= self._raster.ny
+
+    @property
+    def finished(self) -> bool:
+        """Whether every line of the image was handed out."""
+        with self.locked():
+            return self.flown and not self._ready
+
+    def rows(self) -> list[Row]:
+        """The lines that are ready, in order; each is handed out once."""
+        with self.locked():
+            rows = list(self._ready)
+            self._ready.clear()
+        return rows
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Data keys of a line."""
+        if self._record is None or self._raster is None:
+            raise RuntimeError(f"{self.name}: describe_collect before prepare")
+        return self._record.describe(self._raster.nx)
+
+    def forget(self) -> None:
+        """Another run: nothing is ready, and nothing known of the beam."""
+        with self.locked():
+            self._ready.clear()
+            self._raster = None
+            if self._judge is not None:
+                self._judge.beam.begin()
+
+    def end(self) -> None:
+        """The image is over."""
+        with self.locked():
+            self._close()
+
+    def pause(self) -> bool:
+        """Halt at once; whether an image was being flown."""
+        with self.locked():
+            flying = self.open
+            self._rest()
+            if self._judge is not None:
+                self._judge.beam.interrupted()
+        self._halt_restoring()
+        try:
+            self._source.halt_now()
+        except Exception as exc:  # raised here it would end the plan without its clean-up
+            self.on_error(DeviceError(f"{self.name}: no halt: {exc}"))
+        return flying
+
+    def resume(self) -> None:
+        """Go on with the first line that was not finished before the pause."""
+        with self.locked():
+            line = self._next
+            todo = self._raster is not None and line < self._raster.ny
+            again = todo and self.open and self._error is None
+        if again:
+            self._fly_from(line, halt=True)
+
+    def cancel(self) -> None:
+        """End the image, whoever waits for it; the source is not halted here."""
+        with self.locked():
+            if self.open:
+                self._error = self._error or DeviceError(f"{self.name}: was stopped")
+            self._close()
+            waiter = self._waiter
+            if waiter is not None:
+                self._due.append(lambda: settle(waiter, None))
+        self._halt_restoring()
+
+    def _write(self) -> Status:
+        assert self._raster is not None
+        return self._source.write(self._raster, self._origin or (0.0, 0.0))
+
+    def _rest(self) -> None:
+        self._disarm()
+        self._patience.rest()
+        self._watch.rest()
+
+    def _close(self) -> None:
+        self.open = False
+        self._rest()
+
+    def _line_timeout(self) -> float:
         """Longest time (s) between two finished lines before the later one counts as hung."""
         assert self._raster is not None
-        return 2 * sum(self.frame_time(self._raster.nx, 1, self._raster.dwell)) + self.margin.get()
+        return self._source.patience(self._raster) + float(self._settings.margin.get())
 
     def _longest_wait(self) -> float:
         """Time (s) after which something was forgotten: each step has a shorter limit itself."""
-        return 2 * (self.line_timeout() + self.outage.get() + self.beam_patience.get())
+        outage, beam = self._settings.outage.get(), self._settings.beam_patience.get()
+        return float(2 * (self._line_timeout() + outage + beam))
 
     # -- the way to a line ------------------------------------------------------------------
 
@@ -104,7 +265,7 @@ class Flight(ScannerPVs):
         wait: float = 0.0,
         flight: int | None = None,
     ) -> Status:
-        """Bring the controller to rest, see that all is as asked for, fly on from ``line``.
+        """Bring the source to rest, see that all is as asked for, fly on from ``line``.
 
         Whatever interrupts the image meanwhile makes the steps that are left void. The
         status returned is done then too; a step that fails, fails it and the image.
@@ -121,7 +282,7 @@ class Flight(ScannerPVs):
         flight : int, optional
             The interruption that asks for this; without effect when there was another since.
         """
-        with self._locked():
+        with self.locked():
             if flight is not None and flight != self._flight:
                 return done()
             self._disarm()
@@ -133,7 +294,7 @@ class Flight(ScannerPVs):
         def report(status: Status) -> None:
             error = status.exception(timeout=0)
             if error is not None:
-                self._fail_image(error)
+                self._fail(error)
 
         status.add_callback(report)
         return status
@@ -147,7 +308,7 @@ class Flight(ScannerPVs):
             try:
                 self._fly_from(line, halt=True, flight=flight, **options)
             except Exception as exc:
-                self._fail_image(exc)
+                self._fail(exc)
 
         self._due.append(again)
 
@@ -162,7 +323,8 @@ class Flight(ScannerPVs):
         while True:
             coming_to_rest, began = True, time.monotonic()
             try:
-                yield self._halt_for_good() if halt else self._until_idle(self.line_timeout())
+                rest = self._source.until_idle
+                yield self._halt_for_good() if halt else rest(self._line_timeout())
                 coming_to_rest = False
                 judge, verdict = verdict, None
                 if judge is not None:
@@ -171,6 +333,7 @@ class Flight(ScannerPVs):
                     yield _pause(wait)
                 yield self._let_follow()
                 yield from self._restore()
+                yield self._source.ready(flight, line, clean=self._clean)
                 self._launch(line, flight)
                 return
             except Exception as error:
@@ -184,9 +347,9 @@ class Flight(ScannerPVs):
                 halt = True
 
     def _halt_for_good(self) -> Status:
-        needed: list[Signal] = [] if self._joiner is None else list(self._joiner.signals)
+        needed: list[Signal] = list(self._source.signals())
         needed += [one.signal for one in self._held if hasattr(one.signal, "pvname")]
-        self._halting = self._halt(needed, self.outage.get())
+        self._halting = self._source.halt(needed, self._settings.outage.get())
         return self._halting
 
     def _let_follow(self) -> Status | None:
@@ -223,21 +386,17 @@ class Flight(ScannerPVs):
                 logged(log, held.name, held.halt)
 
     def _launch(self, line: int, flight: int) -> None:
-        """Fly from ``line`` on; the controller is idle."""
-        assert self._joiner is not None
-        # After an interruption, monitors of lines that do not count may still be on
-        # their way: ask for the indices instead of believing the last monitor.
-        origin = self._joiner.origin(ask=not self._clean)
-        with self._locked():
-            if flight != self._flight or not self._image_open:
+        """Fly from ``line`` on; the controller is ready."""
+        assert self._judge is not None
+        with self.locked():
+            if flight != self._flight or not self.open:
                 return
-            self._joiner.start(flight, line, origin)
             self._clean = False
             self._armed = True
-            self._opened = self._closed = False
-            self._watchdog.feed(self.line_timeout())
-            self._mine = True
-            self.go.put(line, wait=False)  # under the lock: no halt may overtake it
+            self._judge.blade.begin()
+            self._watchdog.feed(self._line_timeout())
+            self.mine = True
+            self._source.launch(flight, line)  # under the lock: no halt may overtake it
 
     def _disarm(self) -> None:
         self._flight += 1
@@ -247,34 +406,117 @@ class Flight(ScannerPVs):
         self._armed = False
         self._watchdog.rest()
 
-    def _conditions(self, held: Sequence[Held]) -> list[Held]:
-        """What must hold in an image: what is given, the raster, and the shutter following."""
-        raster = self._raster
-        assert raster is not None
-        write = partial(self._write, raster)
-        own = [
-            Held(self.name, getattr(self, name), getattr(raster, name), 0.0, unit, write)
-            for name, unit in PARAMETERS.items()
-        ]
-        if self._shutter is not None:
-            mode = float(ShutterMode.FOLLOW)
-            own.append(Held(self._shutter.name, self._shutter.mode, mode, 0.0, ""))
-        return [*held, *own]
+    # -- what the source tells ----------------------------------------------------------------
+
+    def still(self, flight: int, action: Callable[[], None]) -> bool:
+        """As `LineListener.still`: under the lock, so that no halt overtakes it."""
+        with self.locked():
+            if flight != self._flight:
+                return False
+            action()
+            return True
+
+    def on_line(self, flown: FlownLine) -> None:
+        """As `LineListener.on_line`."""
+        try:
+            with self.locked():
+                if flown.flight == self._flight and self._armed and self._raster is not None:
+                    self._line_came(flown, self._raster)
+        except Exception as exc:
+            self._fail(exc)
+
+    def _line_came(self, flown: FlownLine, raster: Raster) -> None:
+        assert self._judge is not None
+        if flown.line != self._next:
+            where = self._source.where()["line"]
+            raise DeviceError(
+                f"{self.name}: {where} says line {flown.line} where {self._next} is due"
+            )
+        if self._shutter is not None and not self._shutter.told_to_follow:
+            self._shut_by_us()
+            return
+        patience = self._settings.beam_patience.get()
+        tolerance = self._settings.position_tolerance.get()
+        ruling = self._judge.rule(
+            flown, raster, self._origin, tolerance=tolerance, patience=patience
+        )
+        line = flown.line
+        if ruling.verdict is Verdict.MISSED:
+            self._take_or_repeat(LineStatus.MISSED, ruling.text, flown)
+        elif ruling.verdict is Verdict.DISTURBED:
+            self._take_or_repeat(LineStatus.DISTURBED, ruling.text, flown)
+        elif ruling.verdict is Verdict.DARK:
+            self._fly_again(line, wait=min(BEAM_POLL, patience))
+        elif ruling.verdict is Verdict.DARK_FOR_GOOD:
+            self._hand_out(LineStatus.DISTURBED, flown)
+        else:
+            late = ruling.verdict is Verdict.TAKEN_LATE
+            again = late or self._tried.get(line) or self._outages.get(line)
+            self._hand_out(LineStatus.RETRIED if again else LineStatus.OK, flown)
+
+    def _take_or_repeat(self, status: LineStatus, text: str, flown: FlownLine) -> None:
+        """Fly a line again that did not come as asked for; hand it out when tried enough."""
+        assert self._raster is not None
+        line, tried = flown.line, self._tried.get(flown.line, 0)
+        if tried < self._raster.retries:
+            self._tried[line] = tried + 1
+            log.warning("%s: line %d %s; flown again", self.name, line, text)
+            self._fly_again(line)
+            return
+        log.error("%s: line %d %s; stored as %s", self.name, line, text, status.name)
+        self._hand_out(status, flown)
+        if self._armed and self._watch.off():
+            self._fly_again(self._next)  # what is away is asked for again
+
+    def _hand_out(self, status: LineStatus, flown: FlownLine) -> None:
+        assert self._raster is not None and self._record is not None
+        self._ready.append(self._record.row(flown, status, self._raster.nx))
+        self._next += 1
+        if self._next < self._raster.ny:
+            self._watchdog.feed(self._line_timeout())
+            self._patience.feed(self._longest_wait())
+        else:
+            self._clean = True
+            self._rest()
+        self._notify()
+
+    def _blade_moved(self, *, value: Any, **_: Any) -> None:
+        with self.locked():
+            if self._armed and self._judge is not None:
+                self._judge.blade.moved(value)
+
+    def _shut_by_us(self) -> None:
+        """The shutter was closed from here: a pause comes next, or the image ends."""
+        self._disarm()
+        flight = self._flight
+
+        def no_pause_came() -> None:
+            if flight == self._flight and self._shutter is not None:
+                name = self._shutter.name
+                text = f"{self.name}, line {self._next}: {name} was closed within the image"
+                self._fail(DeviceError(text))
+
+        call_later(PAUSE_TIMEOUT, no_pause_came)
 
     # -- what goes wrong --------------------------------------------------------------------
 
-    def _lost(self, error: DeviceError) -> None:
-        """Callback of the joiner: a PV disconnected."""
+    def on_lost(self, error: Exception) -> None:
+        """As `LineListener.on_lost`."""
         try:
-            with self._locked():
+            with self.locked():
                 if not self._armed:
                     return  # whoever is on the way to a line finds it out himself
-                self._count_outage(
-                    self._next, f"{error}; waiting for it, at most {self.outage.get():g} s"
-                )
+                patience = self._settings.outage.get()
+                self._count_outage(self._next, f"{error}; waiting for it, at most {patience:g} s")
                 self._fly_again(self._next)
         except Exception as exc:
-            self._fail_image(exc)
+            self._fail(exc)
+
+    def on_error(self, error: Exception, flight: int | None = None) -> None:
+        """As `LineListener.on_error`."""
+        with self.locked():
+            if flight is None or (flight == self._flight and self._armed):
+                self._fail(error)
 
     def _count_outage(self, line: int, text: str) -> None:
         """Say that the controller was away, unless that was too often.
@@ -283,23 +525,21 @@ class Flight(ScannerPVs):
         ------
         DeviceError
         """
-        with self._locked():
+        with self.locked():
             self._outages[line] = count = self._outages.get(line, 0) + 1
         if count > OUTAGES:
             raise DeviceError(f"{self.name}, line {line}: {text}; for the {count}th time")
         log.warning("%s, line %d: %s; flown again", self.name, line, text)
 
-    def _fail_image(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """End the open image with an error; without effect when none is open."""
-        with self._locked():
-            if not self._image_open or self._error is not None:
+        with self.locked():
+            if not self.open or self._error is not None:
                 return
             if not isinstance(error, DeviceError):
                 error = DeviceError(f"{self.name}, line {self._next}: {error!r}")
             self._error = error
-            self._disarm()
-            self._patience.rest()
-            self._watch.rest()
+            self._rest()
             self._notify()
 
     def _notify(self) -> None:
@@ -319,21 +559,21 @@ class Flight(ScannerPVs):
 
     def _late(self) -> None:
         """Callback of the watchdog: a line should have ended by now."""
-        with self._locked():
+        with self.locked():
             if not self._armed or not self._watchdog.late or self._raster is None:
                 return
             line, retries = self._next, self._raster.retries
             text = (
-                f"{self.name}: line {line} did not end within {self.line_timeout():.3g} s "
+                f"{self.name}: line {line} did not end within {self._line_timeout():.3g} s "
                 f"(its live time is {self._raster.line_time:.3g} s); "
-                f"no new value of {self.index.pvname}"
+                f"no new value of {self._source.where()['index']}"
             )
 
             def verdict(seconds: float) -> None:
                 if seconds > ANSWER:  # it was not this line: nothing was answered
                     self._count_outage(line, f"no answer for {seconds:.1f} s")
                     return
-                with self._locked():
+                with self.locked():
                     tried = self._tried.get(line, 0)
                     self._tried[line] = tried + 1
                 if tried >= retries:
@@ -344,13 +584,13 @@ class Flight(ScannerPVs):
 
     def _stuck(self) -> None:
         """Callback of the last watchdog: neither a line nor an error, for far too long."""
-        with self._locked():
-            if not (self._image_open and self._patience.late):
+        with self.locked():
+            if not (self.open and self._patience.late):
                 return
             text = (
                 f"{self.name}: line {self._next} did not come within {self._longest_wait():.3g} s"
             )
-            self._fail_image(DeviceError(text))
+            self._fail(DeviceError(text))
 
 
 def _pause(seconds: float) -> Status:

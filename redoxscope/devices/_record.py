@@ -11,6 +11,7 @@ from ophyd import Signal
 
 from ..contract import LineStatus
 from ._counter import LineCounter, RingCurrent
+from ._line_source import FlownLine
 
 __all__ = ["LineRecord", "Row"]
 
@@ -27,22 +28,19 @@ class LineRecord:
         One array of counts per line each, under the detector's ``field``.
     scalars : mapping of str to Signal
         Monitored signals, one value per line, by data key.
-    x, y, info : Signal
-        The scanner's own: measured positions (µm), and index, line, status.
+    where : mapping of str to str
+        PV of ``line``, ``sample_x``, ``sample_y`` and of each detector's ``field``.
     """
 
     def __init__(
         self,
         detectors: Sequence[LineCounter],
         scalars: Mapping[str, Signal],
-        *,
-        x: Signal,
-        y: Signal,
-        info: Signal,
+        where: Mapping[str, str],
     ):
         self.detectors = tuple(detectors)
         self.scalars = dict(scalars)
-        self._x, self._y, self._info = x, y, info
+        self.where = dict(where)
         self._latest: dict[Signal, Any] = {}
         for signal in self.scalars.values():
             source = getattr(signal, "derived_from", signal)
@@ -71,38 +69,26 @@ class LineRecord:
         value = self.scalar(RingCurrent.field) if RingCurrent.field in self.scalars else None
         return float(value) if isinstance(value, (int, float)) else math.nan
 
-    def row(
-        self,
-        line: int,
-        status: LineStatus,
-        when: float,
-        nx: int,
-        own: Mapping[str, Any],
-        counts: Mapping[str, Any],
-    ) -> Row:
+    def row(self, flown: FlownLine, status: LineStatus, nx: int) -> Row:
         """One event's data and time stamps, in plain Python types.
 
         Parameters
         ----------
-        line : int
+        flown : FlownLine
         status : LineStatus
-        when : float
-            When the line was finished (s).
+            A line that was missed has no counts.
         nx : int
             Pixels; what is missing is NaN.
-        own : mapping
-            ``x`` and ``y`` of the scanner (µm).
-        counts : mapping
-            By the detectors' ``field``.
         """
         row: dict[str, Any] = {key: self.scalar(key) for key in self.scalars}
-        row["line"] = line
+        row["line"] = flown.line
         row["line_status"] = int(status)
-        row["sample_x"] = _fit(own.get("x"), nx)
-        row["sample_y"] = _fit(own.get("y"), nx)
+        row["sample_x"] = _fit(flown.x, nx)
+        row["sample_y"] = _fit(flown.y, nx)
+        counts = {} if status is LineStatus.MISSED else flown.counts
         for det in self.detectors:
             row[det.field] = _fit(counts.get(det.field), nx)
-        return {key: (value, when) for key, value in row.items()}
+        return {key: (value, flown.when) for key, value in row.items()}
 
     def describe(self, nx: int) -> dict[str, dict[str, Any]]:
         """Data keys of a line of ``nx`` pixels."""
@@ -110,13 +96,13 @@ class LineRecord:
         for key, signal in self.scalars.items():
             keys[key] = dict(next(iter(signal.describe().values())))
         whole = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8"}
-        keys["line"] = {"source": f"PV:{self._info.pvname}", **whole}
-        keys["line_status"] = {"source": f"PV:{self._info.pvname}", **whole}
-        arrays = {"sample_x": (self._x, "um"), "sample_y": (self._y, "um")}
-        arrays |= {det.field: (det.line, "counts") for det in self.detectors}
-        for key, (signal, units) in arrays.items():
+        keys["line"] = {"source": f"PV:{self.where['line']}", **whole}
+        keys["line_status"] = {"source": f"PV:{self.where['line']}", **whole}
+        arrays = {"sample_x": "um", "sample_y": "um"}
+        arrays |= {det.field: "counts" for det in self.detectors}
+        for key, units in arrays.items():
             keys[key] = {
-                "source": f"PV:{signal.pvname}",
+                "source": f"PV:{self.where[key]}",
                 "dtype": "array",
                 "shape": [nx],
                 "dtype_numpy": "<f8",

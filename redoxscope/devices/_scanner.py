@@ -1,4 +1,4 @@
-"""The raster scanner: flies lines, joins what the detectors counted, hands out whole lines."""
+"""The raster scanner: flies lines, judges what was counted, hands out whole lines."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bluesky.utils import NoReplayAllowed
-from ophyd import Signal
+from ophyd import Component as Cpt
+from ophyd import Device, Signal
 from ophyd.status import Status
 
 from ..scan import Raster
 from ._asked import Asked
-from ._base import DeviceError, done, logged, put_now, settle, typed
+from ._base import done, logged
 from ._counter import LineCounter
-from ._judged import JudgedFlight
-from ._lines import LineJoiner
+from ._flight import Flight
+from ._line_source import LineSource, ScannerState
+from ._numbers import zero_or_more
 from ._owner import BeamlineBusyError
 from ._record import LineRecord
-from ._scanner_pvs import ScannerState
-from ._shutter import Shutter
+from ._setting import Setting
+from ._shutter import ScanShutter
+from ._stamped import StampedLines
+from ._times import FrameTime
 
-__all__ = ["RasterScanner", "ScannerState"]
+__all__ = ["RasterScanner", "flown_by"]
 
 log = logging.getLogger("redoxscope.scanner")
 
 
-class RasterScanner(JudgedFlight):
-    """Scanner that flies the lines of an image by itself and publishes each when it is done.
+class RasterScanner(Device):
+    """Scanner that flies the lines of an image and hands out each when it is done.
+
+    It is composed: ``source`` flies lines (a `LineSource`: one for each kind of controller, see
+    `flown_by`), `Flight` sees to it that all is as asked for and keeps the lines, `Judge` rules
+    on each, `LineRecord` makes it a row.
 
     As a bluesky flyer: ``prepare`` takes a `Raster`, ``kickoff`` flies all its lines,
     ``trigger`` is done when another line is ready (or fails), ``collect_pages`` hands out the
@@ -43,12 +51,33 @@ class RasterScanner(JudgedFlight):
     It halts in ``pause``, ``stop`` and ``unstage`` (the RunEngine never calls ``stop`` on a
     flyer), and ``resume`` goes on with the first line not yet handed out. Because it does, it
     tells the RunEngine to replay nothing while an image is being flown.
-
-    PV contract: ``docs/reference/pvs.md``.
     """
+
+    source = Cpt(StampedLines, "", kind="normal", doc="what flies the lines")
+    margin = Cpt(
+        Setting, value=2.0, check=zero_or_more, unit="s", kind="config",
+        doc="a line may be late by so much beyond what its source allows",
+    )  # fmt: skip
+    outage = Cpt(
+        Setting, value=60.0, check=zero_or_more, unit="s", kind="config",
+        doc="without an answer an image survives so long",
+    )  # fmt: skip
+    beam_patience = Cpt(
+        Setting, value=60.0, check=zero_or_more, unit="s", kind="config",
+        doc="time to try for beam, line by line",
+    )  # fmt: skip
+    position_tolerance = Cpt(
+        Setting, value=0.2, check=zero_or_more, unit="um", kind="config",
+        doc="a line may be off by so much, beyond half a pixel",
+    )  # fmt: skip
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
+        if not isinstance(self.source, LineSource):
+            raise TypeError(f"{name}: {type(self.source).__name__} is no LineSource")
+        self._flight = Flight(name, self.source, self)
+        self._record: LineRecord | None = None
+        self._shutter: ScanShutter | None = None
         self._asked: Asked | None = None
         self._guard: Callable[[Raster], None] | None = None
 
@@ -56,8 +85,9 @@ class RasterScanner(JudgedFlight):
         self,
         detectors: Sequence[LineCounter],
         scalars: Mapping[str, Signal],
-        shutter: Shutter | None = None,
+        shutter: ScanShutter | None = None,
         asked: Asked | None = None,
+        axes: tuple[Any, Any] = (None, None),
     ) -> None:
         """Name what is recorded with every line, what lets the beam in, and what must hold.
 
@@ -67,28 +97,40 @@ class RasterScanner(JudgedFlight):
             One array of counts per line each, under the detector's ``field``.
         scalars : mapping of str to Signal
             Monitored signals, one value per line, by data key.
-        shutter : Shutter, optional
+        shutter : ScanShutter, optional
             Made to follow the scanner before every flight (a pause closes it).
         asked : Asked, optional
             What must stay where it was asked to be while lines are flown.
+        axes : tuple of Motor
+            Fine stage, x and y, for a source that moves them itself.
         """
-        if self._joiner is not None:
+        if self._record is not None:
             raise RuntimeError(f"{self.name}: detectors are attached already")
-        self._record = LineRecord(detectors, scalars, x=self.x, y=self.y, info=self.info)
-        self._shutter = shutter
-        self._asked = asked
-        own = {"x": self.x, "y": self.y, "info": self.info}
-        sources = {self.name: (self.index, own)}
-        for det in detectors:
-            sources[det.field] = (det.index, {"line": det.line})
-        self._joiner = LineJoiner(sources, self._line_arrived, self._fail_image, self._lost)
-        self.state.subscribe(self._state_changed, run=False)
-        if shutter is not None:
-            shutter.status.subscribe(self._blade_moved, run=False)
+        self.source.attach(detectors, axes, self._flight)
+        self._record = LineRecord(detectors, scalars, self.source.where())
+        self._shutter, self._asked = shutter, asked
+        self._flight.attach(self._record, shutter)
 
     def guard(self, check: Callable[[Raster], None]) -> None:
         """Have ``check(raster)`` refuse a raster by raising; used by the interlock."""
         self._guard = check
+
+    def frame_time(self, nx: int, ny: int, dwell: float) -> FrameTime:
+        """Time (s) that the source declares for an image; nothing moves.
+
+        Parameters
+        ----------
+        nx, ny : int
+            Pixels of a line, and lines.
+        dwell : float
+            Per pixel (s).
+
+        Raises
+        ------
+        DeviceError
+            It says nothing sensible.
+        """
+        return self.source.frame_time(nx, ny, dwell)
 
     # -- bluesky's verbs ------------------------------------------------------------------
 
@@ -101,28 +143,12 @@ class RasterScanner(JudgedFlight):
             raise RuntimeError(f"{self.name}: attach detectors before prepare")
         if self._guard is not None:
             self._guard(raster)
-        with self._locked():
-            self._raster = raster
-            self._forget()
-            self._beam.begin()
-        if self._asked is not None:
-            self._origin = self._asked.pin(raster)
-        return self._write(raster)
+        origin = None if self._asked is None else self._asked.pin(raster)
+        return self._flight.prepare(raster, origin)
 
     def kickoff(self) -> Status:
         """Fly every line of the prepared raster; done when the controller was told to."""
-        if self._raster is None:
-            raise RuntimeError(f"{self.name}: kickoff before prepare")
-        held = self._conditions([] if self._asked is None else self._asked.held())
-        with self._locked():
-            self._forget()
-            self._held = held
-            self._tried, self._outages = {}, {}
-            self._beam.begin_image()
-            self._error = None
-            self._next = 0
-            self._image_open = True
-        return self._fly_from(0, halt=False)
+        return self._flight.begin([] if self._asked is None else self._asked.held())
 
     def trigger(self) -> Status:
         """Status that is done when a line is ready to collect, or the image is finished.
@@ -136,34 +162,21 @@ class RasterScanner(JudgedFlight):
         DeviceError
             No image is being flown.
         """
-        with self._locked():
-            if not (self._image_open or self._error or self._has_news()):
-                raise DeviceError(f"{self.name}: trigger, but no image is being flown")
-            if self._waiter is None or self._waiter.done:
-                self._waiter = Status()
-            waiter = self._waiter
-            if self._image_open:
-                self._patience.feed(self._longest_wait())
-            self._notify()
-        return waiter
+        return self._flight.news()
 
     @property
     def flown(self) -> bool:
         """Whether every line of the image is ready to collect, or was collected."""
-        with self._locked():
-            return self._raster is None or self._next >= self._raster.ny
+        return self._flight.flown
 
     @property
     def finished(self) -> bool:
         """Whether every line of the image was handed out."""
-        with self._locked():
-            return self._raster is None or (self._next >= self._raster.ny and not self._ready)
+        return self._flight.finished
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         """One event page with the lines that are ready, in order; none when none is."""
-        with self._locked():
-            rows = list(self._ready)
-            self._ready.clear()
+        rows = self._flight.rows()
         if rows:
             yield {
                 "data": {key: [row[key][0] for row in rows] for key in rows[0]},
@@ -172,43 +185,24 @@ class RasterScanner(JudgedFlight):
 
     def describe_collect(self) -> dict[str, dict[str, Any]]:
         """Data keys of a line: the document contract, ``docs/reference/documents.md``."""
-        if self._record is None or self._raster is None:
-            raise RuntimeError(f"{self.name}: describe_collect before prepare")
-        return self._record.describe(self._raster.nx)
+        return self._flight.describe()
 
     def complete(self) -> Status:
         """End the image."""
-        with self._locked():
-            self._close_image()
+        self._flight.end()
         return done()
 
     def pause(self) -> None:
         """Halt at once; the line being flown is flown again after ``resume``."""
-        with self._locked():
-            flying = self._image_open
-            self._disarm()
-            self._patience.rest()
-            self._watch.rest()
-            self._beam.interrupted()
-        self._halt_restoring()
-        try:
-            put_now(self.abort, 1)
-        except Exception as exc:  # raised here it would end the plan without its clean-up
-            self._fail_image(DeviceError(f"{self.name}: no halt by {self.abort.pvname}: {exc}"))
-        if flying:
+        if self._flight.pause():
             raise NoReplayAllowed
 
     def resume(self) -> None:
         """Go on with the first line that was not finished before ``pause``."""
-        with self._locked():
-            line = self._next
-            todo = self._raster is not None and line < self._raster.ny
-            again = todo and self._image_open and self._error is None
-        if again:
-            self._fly_from(line, halt=True)
+        self._flight.resume()
 
     def stage(self) -> list[object]:
-        """Forget the lines of an earlier run.
+        """Forget the lines of an earlier run, its beam, and where it sent things.
 
         Raises
         ------
@@ -216,7 +210,9 @@ class RasterScanner(JudgedFlight):
             Somebody else flies.
         """
         self.check_free()
-        self._forget()
+        self._flight.forget()
+        if self._asked is not None:
+            self._asked.begin()
         return super().stage()
 
     def check_free(self) -> None:
@@ -229,33 +225,26 @@ class RasterScanner(JudgedFlight):
         """
         if self._shutter is not None:
             self._shutter.check_free()
-        if int(self.state.get(use_monitor=False)) != ScannerState.FLYING:
-            self._mine = False
-        elif not self._mine:
+        if self.source.doing(ask=True) != ScannerState.FLYING:
+            self._flight.mine = False
+        elif not self._flight.mine:
             raise BeamlineBusyError(
-                f"{self.name} ({self.state.pvname}) flies for somebody else: nothing was moved. "
-                f"{typed(self)}.abort.put(1) halts it all the same"
+                f"{self.name} ({self.source.where()['state']}) flies for somebody else: nothing "
+                f"was moved. {self.source.how_to_halt()} halts it all the same"
             )
 
     def stop(self, *, success: bool = False) -> None:
         """Halt at once. An image that was open has ended, whoever waits for it."""
-        with self._locked():
-            if self._image_open:
-                self._error = self._error or DeviceError(f"{self.name}: was stopped")
-            self._close_image()
-            waiter = self._waiter
-            if waiter is not None:
-                self._due.append(lambda: settle(waiter, None))
-        self._halt_restoring()
+        self._flight.cancel()
         # What seems idle may just have been started by somebody else: it is left alone, too.
-        state = int(self.state.get())
-        if self._mine or state == ScannerState.ERROR:
-            put_now(self.abort, 1)
-        elif state == ScannerState.FLYING:
+        doing = self.source.doing(ask=False)
+        if self._flight.mine or doing == ScannerState.ERROR:
+            self.source.halt_now()
+        elif doing == ScannerState.FLYING:
             log.warning(
-                "%s flies for somebody else; it is not halted. %s.abort.put(1) halts it",
+                "%s flies for somebody else; it is not halted. %s halts it",
                 self.name,
-                typed(self),
+                self.source.how_to_halt(),
             )
 
     def unstage(self) -> list[object]:
@@ -263,9 +252,9 @@ class RasterScanner(JudgedFlight):
 
         A failure is logged only, for it must not hide what ended the plan.
         """
-        if self._mine:
+        if self._flight.mine:
             logged(log, self.name, lambda: self.stop(success=True))
-            self._mine = False
+            self._flight.mine = False
         return super().unstage()
 
     def read_configuration(self) -> dict[str, Any]:
@@ -280,12 +269,21 @@ class RasterScanner(JudgedFlight):
             keys.update(device.describe_configuration())
         return keys
 
-    def _forget(self) -> None:
-        with self._locked():
-            self._ready.clear()
 
-    def _close_image(self) -> None:
-        self._image_open = False
-        self._disarm()
-        self._patience.rest()
-        self._watch.rest()
+def flown_by(source: type, **options: Any) -> type[RasterScanner]:
+    """Class of a scanner whose lines another source flies.
+
+    Parameters
+    ----------
+    source : type
+        Device class of a `LineSource`.
+    **options
+        For it, e.g. ``pvs``.
+
+    Examples
+    --------
+    >>> flown_by(StampedLines, pvs={"Go": "BL:START"})
+    <class 'redoxscope.devices._scanner.RasterScanner'>
+    """
+    part = Cpt(source, "", kind="normal", doc="what flies the lines", **options)
+    return type("RasterScanner", (RasterScanner,), {"source": part, "__module__": __name__})

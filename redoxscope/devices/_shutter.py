@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 from ophyd import Component as Cpt
 from ophyd import EpicsSignal
@@ -17,8 +17,9 @@ from ._numbers import number, positive
 from ._owner import BeamlineBusyError, Owner, is_dead
 from ._positioner import FreshSignalRO
 from ._setting import Setting
+from ._watch import Held
 
-__all__ = ["Shutter", "ShutterMode"]
+__all__ = ["ScanShutter", "Shutter", "ShutterMode"]
 
 log = logging.getLogger("redoxscope.shutter")
 
@@ -64,6 +65,36 @@ def mode_of(name: str, value: Any) -> str:
             f"{name}: {value!r} is none of {', '.join(map(repr, MODES))}, 0 (closed), 1 (hold)"
         )
     return word
+
+
+class ScanShutter(Protocol):
+    """What lets the beam in while lines are flown; it is closed whatever ends a plan."""
+
+    name: str
+
+    @property
+    def blade(self) -> Any:
+        """Monitored signal that says where the blade is, 0 closed; None where none is known."""
+
+    @property
+    def told_to_follow(self) -> bool:
+        """Whether following the scanner is what this client asked for last."""
+
+    @property
+    def follows(self) -> bool:
+        """The same, and it says so; raises `DeviceError` where somebody else took it."""
+
+    def following(self) -> list[Held]:
+        """What must hold while it follows."""
+
+    def set(self, value: str | int) -> Status:
+        """Go to ``"follow"``, ``"closed"``, and what else it can."""
+
+    def check_free(self) -> None:
+        """Refuse with `BeamlineBusyError` while somebody else measures."""
+
+    def check_open_time(self, seconds: float, what: str) -> None:
+        """Refuse with `ValueError` what needs it open for too long."""
 
 
 class Shutter(BeamlineDevice):
@@ -268,6 +299,20 @@ class Shutter(BeamlineDevice):
                 "somebody else; the scan ends rather than open it again"
             )
         return self._following
+
+    @property
+    def blade(self) -> Any:
+        """What says where the blade is."""
+        return self.status
+
+    def following(self) -> list[Held]:
+        """It is in the mode in which it follows, until this client takes it out."""
+        meaning = (
+            "it was taken out of following the scanner by somebody else; the scan ends rather "
+            "than open it again"
+        )
+        mode = float(ShutterMode.FOLLOW)
+        return [Held(self.name, self.mode, mode, 0.0, "", meaning=meaning)]
 
     @property
     def is_open(self) -> bool:

@@ -13,7 +13,7 @@ from ophyd.status import Status
 from ..optics import ZonePlateGeometry
 from ..scan import Raster, Region
 from ._asked import Asked
-from ._base import answering, both, published
+from ._base import answering, both
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
 from ._numbers import number
@@ -95,6 +95,7 @@ class STXM(Device):
                 self.sample_stage.y,
                 [self.sample_stage.z, self.osa.x, self.osa.y, self.osa.z],
             ),
+            (self.sample_stage.fine_x, self.sample_stage.fine_y),
         )
 
     def destroy(self) -> None:
@@ -153,7 +154,7 @@ class STXM(Device):
 
     def _check_raster(self, raster: Raster) -> None:
         self.check_dwell(raster.dwell, raster.nx)
-        beyond = self.scanner.run_up.get()
+        beyond = self.scanner.source.limits().run_up
         for axis, first, last, more in (
             ("x", raster.x_start, raster.x_stop, beyond),
             ("y", raster.y_start, raster.y_stop, 0.0),
@@ -204,14 +205,15 @@ class STXM(Device):
         DeviceError
             The scanner does not say what it can fly.
         """
-        scanner = self.scanner
-        name, dwell = scanner.name, number(f"{scanner.name}.dwell", dwell, "s")
-        low, high = published(scanner.min_dwell, "s"), published(scanner.max_dwell, "s")
-        if not low <= dwell <= high:
+        limits = self.scanner.source.limits()
+        name = self.scanner.name
+        dwell = number(f"{name}.dwell", dwell, "s")
+        if not limits.min_dwell <= dwell <= limits.max_dwell:
+            low, high = limits.min_dwell, limits.max_dwell
             raise ValueError(f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s")
-        published(scanner.flyback, "s", zero=True)
-        points = int(published(scanner.max_points, "pixels"))
-        if nx > points:
+        self.scanner.frame_time(nx, 1, dwell)  # that it says how long it takes
+        if nx > limits.max_points:
+            points = limits.max_points
             raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
         self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
 
@@ -223,7 +225,7 @@ class STXM(Device):
         ophyd.utils.LimitError
             The region, with the run-up beyond its lines, leaves the limits of a stage.
         """
-        run_up = self.scanner.run_up.get()
+        run_up = self.scanner.source.limits().run_up
         starts: list[float] = []
         coarse: list[float | None] = []
         for axis, (first, last), beyond in zip("xy", region.extents, (run_up, 0.0), strict=True):

@@ -31,6 +31,11 @@ class FakeShutter:
         self.status, self.mode = named(Signal(name="status", value=0)), Signal(name="mode", value=1)
         named(self.mode)
         self.told_to_follow = self.follows = True
+        self.blade = self.status
+
+    def following(self):
+        meaning = "it was taken out of following the scanner by somebody else"
+        return [Held(self.name, self.mode, 1.0, meaning=meaning)]
 
 
 class FakeAsked:
@@ -41,6 +46,9 @@ class FakeAsked:
         self.stage = named(Signal(name="stage", value=0.0))
         self.sent_back = 0
         self.reachable = True
+
+    def begin(self):
+        pass
 
     def pin(self, raster):
         return (100.0, 50.0)
@@ -82,11 +90,11 @@ class World:
                 signal.item.pvname = f"{device.prefix}{signal.item.attr_name}"
         self.scanner.margin.put(60.0)
         self.number, self.stamp, self.halts_at_once = 0, 1e9, True
-        self.scanner.abort.sim_set_putter(lambda *_: None)
-        self.scanner.abort.put = self._abort
-        self.scanner.go.put = self._go
+        self.scanner.source.abort.sim_set_putter(lambda *_: None)
+        self.scanner.source.abort.put = self._abort
+        self.scanner.source.go.put = self._go
         for name in ("x_start", "x_stop", "nx", "y_start", "y_stop", "ny", "dwell"):
-            self._answering(getattr(self.scanner, name))
+            self._answering(getattr(self.scanner.source, name))
         scalars = {"energy": self.asked.mono, "ring_current": self.ring}
         self.scanner.attach(self.counters, scalars, self.shutter, self.asked)
         self.raster = raster
@@ -105,14 +113,14 @@ class World:
         self.orders.put("halt")
         if self.halts_at_once:
             self.shutter.status.put(0)
-            self.scanner.state.sim_put(0)
+            self.scanner.source.state.sim_put(0)
             if callback is not None:
                 callback()
         else:
             self.halted = callback
 
     def _go(self, line, **_):
-        self.scanner.state.sim_put(1)
+        self.scanner.source.state.sim_put(1)
         self.shutter.status.put(1)
         self.orders.put(line)
 
@@ -140,10 +148,10 @@ class World:
             )
             counter.index.sim_put(self.number, timestamp=self.stamp)
         if not lost:
-            self.scanner.x.sim_put(x, timestamp=self.stamp)
-        self.scanner.y.sim_put(y, timestamp=self.stamp)
-        self.scanner.info.sim_put([self.number, line, missed], timestamp=self.stamp)
-        self.scanner.index.sim_put(self.number, timestamp=self.stamp)
+            self.scanner.source.x.sim_put(x, timestamp=self.stamp)
+        self.scanner.source.y.sim_put(y, timestamp=self.stamp)
+        self.scanner.source.info.sim_put([self.number, line, missed], timestamp=self.stamp)
+        self.scanner.source.index.sim_put(self.number, timestamp=self.stamp)
 
     def rows(self):
         """(line, status) of the lines that are ready."""

@@ -56,10 +56,10 @@ def test_focus_goes_with_the_sample(stxm):
     ids=["beyond the fine stage", "dwell"],
 )
 def test_scanner_refuses_a_raster_by_itself(stxm, raster):
-    before = stxm.scanner.x_start.get()
+    before = stxm.scanner.source.x_start.get()
     with pytest.raises((LimitError, ValueError)):
         stxm.scanner.prepare(raster)
-    assert stxm.scanner.x_start.get() == before
+    assert stxm.scanner.source.x_start.get() == before
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -147,21 +147,21 @@ def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
     """A client that knows nothing of ours, as the beamline's own program."""
     scanner = stxm.scanner
     scanner.unstage()
-    scanner.nx.set(10).wait(30)
-    scanner.ny.set(50).wait(30)
-    scanner.dwell.set(0.5).wait(30)
+    scanner.source.nx.set(10).wait(30)
+    scanner.source.ny.set(50).wait(30)
+    scanner.source.dwell.set(0.5).wait(30)
     flying = threading.Event()
-    token = scanner.state.subscribe(lambda value, **_: flying.set() if value == 1 else None)
-    scanner.go.put(0)
+    token = scanner.source.state.subscribe(lambda value, **_: flying.set() if value == 1 else None)
+    scanner.source.go.put(0)
     assert flying.wait(30)
-    scanner.state.unsubscribe(token)
+    scanner.source.state.unsubscribe(token)
     try:
         with pytest.raises(BeamlineBusyError, match="flies for somebody else"):
             RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0))
         scanner.unstage()
-        assert scanner.state.get(use_monitor=False) == 1
+        assert scanner.source.state.get(use_monitor=False) == 1
     finally:
-        scanner.abort.set(1).wait(timeout=30)
+        scanner.source.abort.set(1).wait(timeout=30)
 
 
 @pytest.mark.parametrize("mode", [1, 2])

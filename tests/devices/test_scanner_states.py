@@ -77,8 +77,8 @@ def test_the_controller_says_another_line(flying):
 
 def test_an_error_of_the_controller_fails_the_image(flying):
     waiting = flying.scanner.trigger()
-    flying.scanner.message.sim_put("following error")
-    flying.scanner.state.sim_put(2)
+    flying.scanner.source.message.sim_put("following error")
+    flying.scanner.source.state.sim_put(2)
     assert "reports: following error" in str(error_of(waiting))
 
 
@@ -169,10 +169,10 @@ def test_moved_between_prepare_and_kickoff(world):
      ("dwell", 0.02)],
 )  # fmt: skip
 def test_the_raster_is_written_again(flying, name, value):
-    getattr(flying.scanner, name).sim_put(value)
+    getattr(flying.scanner.source, name).sim_put(value)
     flying.line(0)
     flying.told("halt", 0)
-    assert getattr(flying.scanner, name).get() == getattr(flying.raster, name)
+    assert getattr(flying.scanner.source, name).get() == getattr(flying.raster, name)
     flying.line(0)
     assert flying.rows() == [(0, RETRIED)]
 
@@ -226,7 +226,7 @@ def test_a_pause_that_begins_with_the_shutter(flying):
 @pytest.fixture
 def soon(monkeypatch):
     """Dark lines are tried again at once."""
-    monkeypatch.setattr("redoxscope.devices._judged.BEAM_POLL", 0.0)
+    monkeypatch.setattr("redoxscope.devices._flight.BEAM_POLL", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_shutter_that_closes_within_a_line(flying, soon, caplog):
 
 
 def test_a_pause_while_waiting_for_beam(flying, monkeypatch):
-    monkeypatch.setattr("redoxscope.devices._judged.BEAM_POLL", 3600.0)
+    monkeypatch.setattr("redoxscope.devices._flight.BEAM_POLL", 3600.0)
     flying.line(0, i0=0.0, trans=0.0)
     flying.told("halt")
     with pytest.raises(NoReplayAllowed):
@@ -303,10 +303,9 @@ def test_a_pause_while_waiting_for_beam(flying, monkeypatch):
 
 def test_a_line_that_hangs_is_flown_again_once(flying):
     flying.scanner.margin.put(0.0)
-    flying.scanner._late_now = None
-    flying.scanner._watchdog.feed(0.0)
+    flying.scanner._flight._watchdog.feed(0.0)
     flying.told("halt", 0)
-    flying.scanner._watchdog.feed(0.0)
+    flying.scanner._flight._watchdog.feed(0.0)
     assert "line 0 did not end within" in str(error_of(flying.scanner.trigger()))
 
 
@@ -322,7 +321,7 @@ def test_stop_halts_only_what_this_client_had_fly():
     world.told("halt")
     world.scanner.stop()
     assert world.orders.empty()
-    world.scanner.state.sim_put(2)  # an error is cleared, whose ever it was
+    world.scanner.source.state.sim_put(2)  # an error is cleared, whose ever it was
     world.scanner.stop()
     world.told("halt")
 
@@ -331,7 +330,7 @@ def test_silence_does_not_count_as_a_try(monkeypatch):
     world = World(raster=Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01, retries=0))
     monkeypatch.setattr("redoxscope.devices._flight.ANSWER", -1.0)  # any answer was late
     world.fly()
-    world.scanner._watchdog.feed(0.0)
+    world.scanner._flight._watchdog.feed(0.0)
     world.told("halt", 0)
     world.line(0)
     assert world.rows() == [(0, RETRIED)]
@@ -339,7 +338,7 @@ def test_silence_does_not_count_as_a_try(monkeypatch):
 
 def test_a_disconnection_is_waited_for(flying, caplog):
     waiting = flying.scanner.trigger()
-    lost = (flying.trans.line, flying.scanner.index)
+    lost = (flying.trans.line, flying.scanner.source.index)
     flying.disconnect(*lost)
     assert not waiting.done
     flying.connect(lost[0])
@@ -362,10 +361,10 @@ def test_a_halt_that_a_disconnection_swallowed_is_asked_again(flying):
     flying.halts_at_once = False
     flying.line(0, missed=1)
     flying.told("halt")
-    flying.disconnect(flying.scanner.abort)
+    flying.disconnect(flying.scanner.source.abort)
     flying.halted()  # of an order that never arrived
     flying.halts_at_once = True
-    flying.connect(flying.scanner.abort)
+    flying.connect(flying.scanner.source.abort)
     flying.told("halt", 0)
 
 
@@ -389,8 +388,8 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
 
     def heard(status):
         def ask():
-            free.append(flying.scanner._lock.acquire(timeout=5))
-            flying.scanner._lock.release()
+            free.append(flying.scanner._flight._lock.acquire(timeout=5))
+            flying.scanner._flight._lock.release()
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -401,7 +400,7 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
     if how == "line":
         flying.line(0)
     elif how == "error":
-        flying.scanner.state.sim_put(2)
+        flying.scanner.source.state.sim_put(2)
     else:
         flying.scanner.stop()
     waiting.exception(timeout=10)
@@ -411,13 +410,13 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
 def test_trigger_has_a_limit_that_a_pause_stops(flying):
     scanner = flying.scanner
     waiting = scanner.trigger()
-    assert scanner._patience.armed
+    assert scanner._flight._patience.armed
     with pytest.raises(NoReplayAllowed):
         scanner.pause()
-    assert not scanner._patience.armed
+    assert not scanner._flight._patience.armed
     scanner.resume()
-    assert scanner._patience.armed
-    scanner._patience.feed(0.0)
+    assert scanner._flight._patience.armed
+    scanner._flight._patience.feed(0.0)
     assert "did not come within" in str(error_of(waiting))
 
 

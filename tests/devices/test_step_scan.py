@@ -400,8 +400,8 @@ def test_without_a_dead_man_nothing_is_held_open(stxm, monkeypatch, limit):
      ("max_points", math.nan), ("max_points", 0)],
 )  # fmt: skip
 def test_a_scanner_that_says_nothing_sensible(stxm, monkeypatch, name, bad):
-    monkeypatch.setattr(getattr(stxm.scanner, name), "get", lambda **_: bad)
-    with pytest.raises(DeviceError, match=f"scanner_{name} .*PV .* says {bad}"):
+    monkeypatch.setattr(getattr(stxm.scanner.source, name), "get", lambda **_: bad)
+    with pytest.raises(DeviceError, match=f"scanner_source_{name} .*PV .* says {bad}"):
         stxm.check_dwell(0.001, 10)
 
 

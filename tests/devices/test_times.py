@@ -130,13 +130,14 @@ def test_the_focus_is_slower_or_faster_than_the_monochromator(mono):
 
 def test_the_time_of_an_image():
     scanner = FakeScanner("S:", name="scanner")
-    scanner.flyback.sim_put(0.006)
+    scanner.source.flyback.sim_put(0.006)
     time = scanner.frame_time(100, 50, 0.001)
     assert time.live == pytest.approx(5.0)
     assert time.flight == pytest.approx(49 * 0.006)
     assert time.rest == pytest.approx(0.006)
-    scanner.flyback.sim_put(-1.0)
-    with pytest.raises(DeviceError, match="scanner_flyback .*says -1.0 s: must not be negative"):
+    scanner.source.flyback.sim_put(-1.0)
+    says = "scanner_source_flyback .*says -1.0 s: must not be negative"
+    with pytest.raises(DeviceError, match=says):
         scanner.frame_time(100, 50, 0.001)
 
 

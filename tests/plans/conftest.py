@@ -31,24 +31,18 @@ def stack(stxm):
 @pytest.fixture
 def one_by_one(stxm, monkeypatch):
     """Lines are ready one at a time, however they come: the plan's messages are always the same."""
-    scanner = type(stxm.scanner)
+    flight = type(stxm.scanner._flight)
 
-    def first_page(self):
-        with self._locked():
-            later = list(self._ready)[1:]
-            while len(self._ready) > 1:
-                self._ready.pop()
-            pages = list(collect_pages(self))
-            self._ready.extend(later)
-        return iter(pages)
+    def first_row(self):
+        with self.locked():
+            return [self._ready.popleft()] if self._ready else []
 
     def flown(self):
-        with self._locked():
+        with self.locked():
             return self._next >= self._raster.ny and len(self._ready) <= 1
 
-    collect_pages = scanner.collect_pages
-    monkeypatch.setattr(scanner, "collect_pages", first_page)
-    monkeypatch.setattr(scanner, "flown", property(flown))
+    monkeypatch.setattr(flight, "rows", first_row)
+    monkeypatch.setattr(flight, "flown", property(flown))
 
 
 @pytest.fixture
@@ -66,9 +60,9 @@ def safe(stxm):
     def check():
         assert stxm.shutter.status.get(use_monitor=False) == 0
         assert stxm.shutter.mode.get(use_monitor=False) == 0
-        assert stxm.scanner.state.get(use_monitor=False) in (0, 2)
-        assert stxm.scanner._image_open is False
-        assert not stxm.scanner._watchdog.armed
+        assert stxm.scanner.source.state.get(use_monitor=False) in (0, 2)
+        assert stxm.scanner._flight.open is False
+        assert not stxm.scanner._flight._watchdog.armed
 
     return check
 

@@ -64,7 +64,7 @@ def test_configuration_holds_what_the_analysis_needs(RE, stack, record):
     data = descriptor["configuration"]["stxm_scanner"]["data"]
     for key in ("transmission_dead_time", "transmission_saturation", "i0_dead_time"):
         assert isinstance(data[key], float)
-    assert data["stxm_scanner_nx"] == 4
+    assert data["stxm_scanner_source_nx"] == 4
 
 
 def test_edge_gives_energies_references_and_offset(stxm, RE, stack, record):

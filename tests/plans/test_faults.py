@@ -91,20 +91,20 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
     from bluesky.utils import RunEngineInterrupted
 
     fault("missed_trigger 1")
-    relaunch = stxm.scanner._fly_from
+    relaunch = stxm.scanner._flight._fly_from
 
     def pause_first(line, *, halt, **options):
-        if halt and stxm.scanner._image_open:
-            stxm.scanner._fly_from = relaunch
+        if halt and stxm.scanner._flight.open:
+            stxm.scanner._flight._fly_from = relaunch
             threading.Thread(target=RE.request_pause).start()
         return relaunch(line, halt=halt, **options)
 
-    stxm.scanner._fly_from = pause_first
+    stxm.scanner._flight._fly_from = pause_first
     with pytest.raises(RunEngineInterrupted):
         RE(stack())
-    stxm.scanner.abort.set(1).wait(timeout=30)
+    stxm.scanner.source.abort.set(1).wait(timeout=30)
     assert stxm.shutter.status.get(use_monitor=False) == 0
-    assert stxm.scanner.state.get(use_monitor=False) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False) == 0
     RE.resume()
     assert LineStatus.RETRIED in check_stack(record)["line_status"]
     safe()
@@ -113,7 +113,7 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
 def test_a_line_that_never_ends(quick, RE, stack, record, fault, safe, stxm):
     fault("hang 1 20")
     error = failed_run(RE, stack(), record, "line 1 did not end within")
-    assert stxm.scanner.index.pvname in str(error)
+    assert stxm.scanner.source.index.pvname in str(error)
     assert pages(record)["seq_num"] == [1]
     safe()
     record.clear()
@@ -125,7 +125,7 @@ def test_a_line_that_never_ends(quick, RE, stack, record, fault, safe, stxm):
 def test_scanner_error(RE, stack, record, fault, safe, stxm):
     fault("scanner_error 2")
     error = failed_run(RE, stack(), record, "reports: following error")
-    assert isinstance(error, DeviceError) and stxm.scanner.state.pvname in str(error)
+    assert isinstance(error, DeviceError) and stxm.scanner.source.state.pvname in str(error)
     assert pages(record)["seq_num"] == [1, 2]
     safe()
 
@@ -285,7 +285,7 @@ def test_any_message_may_fail(stxm, RE, stack, record, safe, one_by_one, number)
     assert RE.state == "idle"
     stops = [doc for name, doc in record if name == "stop"]
     assert len(stops) == (1 if any(name == "start" for name, _ in record) else 0)
-    stxm.scanner.abort.set(1).wait(timeout=30)
+    stxm.scanner.source.abort.set(1).wait(timeout=30)
     safe()
 
 

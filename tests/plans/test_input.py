@@ -15,8 +15,9 @@ from redoxscope.session import walk_pvs
 SETPOINTS = (
     "monochromator.setpoint", "monochromator.epu_setpoint", "zone_plate.z.user_setpoint",
     "sample_stage.x.user_setpoint", "sample_stage.fine_x.user_setpoint", "shutter.mode",
-    "shutter.command", "scanner.nx", "scanner.ny", "scanner.dwell", "scanner.x_start",
-    "scanner.index", "monochromator.readback", "zone_plate.z.user_readback",
+    "shutter.command", "scanner.source.nx", "scanner.source.ny", "scanner.source.dwell",
+    "scanner.source.x_start", "scanner.source.index", "monochromator.readback",
+    "zone_plate.z.user_readback",
 )  # fmt: skip
 
 

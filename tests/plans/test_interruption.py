@@ -83,7 +83,7 @@ def run(RE, plan):
 
 def settled(stxm):
     """Every put has been worked off: the abort's is the last, and completes when idle."""
-    stxm.scanner.abort.set(1).wait(timeout=30)
+    stxm.scanner.source.abort.set(1).wait(timeout=30)
 
 
 def test_the_messages_are_those_of_the_fakes(stxm, RE, stack, one_by_one):
@@ -100,7 +100,7 @@ def test_pause_after_any_message(stxm, RE, stack, record, safe, one_by_one, numb
     assert run(RE, after(stack(), number, Msg("pause")))
     settled(stxm)
     assert stxm.shutter.status.get(use_monitor=False) == 0
-    assert stxm.scanner.state.get(use_monitor=False) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False) == 0
     RE.resume()
     check_stack(record)
     assert record[-1][1]["exit_status"] == "success"
@@ -269,7 +269,7 @@ SCRIPT = """
             state = "not interrupted"
         except RunEngineInterrupted:
             state = RE.state
-        stxm.scanner.abort.set(1).wait(timeout=30)
+        stxm.scanner.source.abort.set(1).wait(timeout=30)
         shutter = stxm.shutter.status.get(use_monitor=False)
         RE.resume()
         validate_run(docs)

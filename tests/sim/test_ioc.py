@@ -64,8 +64,8 @@ def test_halted_right_after_go(stxm):
     for _ in range(10):
         scanner.kickoff().wait(timeout=30)
         scanner.stop()
-        scanner.abort.set(1).wait(timeout=30)
-        assert scanner.state.get(use_monitor=False) == 0
+        scanner.source.abort.set(1).wait(timeout=30)
+        assert scanner.source.state.get(use_monitor=False) == 0
         assert stxm.shutter.status.get(use_monitor=False) == 0
     assert len(fly(stxm)) == 3  # nothing is flying any more
     stxm.shutter.set("closed").wait(timeout=30)
@@ -75,8 +75,8 @@ def test_kickoff_waits_until_the_controller_is_idle(stxm):
     """It may still fly back from the image before, and would refuse another."""
     scanner = stxm.scanner
     scanner.prepare(Raster(-1, 1, 50, -1, 1, 3, 0.05)).wait(timeout=30)
-    flying = SubscriptionStatus(scanner.state, lambda *, value, **_: value == 1, timeout=5)
-    scanner.go.put(0)
+    flying = SubscriptionStatus(scanner.source.state, lambda *, value, **_: value == 1, timeout=5)
+    scanner.source.go.put(0)
     flying.wait(timeout=30)
     assert len(fly(stxm, nx=50, dwell=0.05)) == 3
     stxm.shutter.set("closed").wait(timeout=30)
@@ -152,16 +152,18 @@ def test_an_error_text_longer_than_a_string(stxm):
     text = "Go = 100 is none of the lines 0 to 2"
     # From the monitor, as the scanner reads it: a get has the length of the text before.
     said = SubscriptionStatus(
-        stxm.scanner.message, lambda *, value, **_: value == text, timeout=5, run=False
+        stxm.scanner.source.message, lambda *, value, **_: value == text, timeout=5, run=False
     )
-    stxm.scanner.go.put(100)
+    stxm.scanner.source.go.put(100)
     said.wait(timeout=30)
-    stxm.scanner.abort.set(1).wait(timeout=30)
+    stxm.scanner.source.abort.set(1).wait(timeout=30)
 
 
 def test_a_raster_that_the_controller_does_not_take(stxm, monkeypatch):
     """Read back from the controller, not from what was asked for."""
-    monkeypatch.setattr(stxm.scanner.dwell, "put", lambda *args, callback=None, **kw: callback())
+    monkeypatch.setattr(
+        stxm.scanner.source.dwell, "put", lambda *args, callback=None, **kw: callback()
+    )
     with pytest.raises(DeviceError, match="Scan:Dwell is .* where 0.0123 was written"):
         stxm.scanner.prepare(Raster(-1, 1, 4, -1, 1, 3, 0.0123)).wait(timeout=30)
 
@@ -208,10 +210,10 @@ def test_the_client_is_killed(stxm, simulation):
     )  # fmt: skip
     assert child.returncode == -9, child.stderr
     assert child.stdout.split() == ["1"]
-    idle = stxm.scanner._until_idle(20)
+    idle = stxm.scanner.source.until_idle(20)
     if idle is not None:
         idle.wait(timeout=20)
-    assert stxm.scanner.state.get(use_monitor=False) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False) == 0
     assert stxm.shutter.status.get(use_monitor=False) == 0
 
 
