@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from bluesky import RunEngine
@@ -71,9 +72,11 @@ def _is_news(record: logging.LogRecord) -> bool:
     return record.msg not in ("Run aborted", "No open traces left to close!")
 
 
-def make_engine(md: Any, **options: Any) -> RunEngine:
+def make_engine(
+    md: Any, *, kind: Callable[..., RunEngine] = RunEngine, **options: Any
+) -> RunEngine:
     """A RunEngine that can be used from any thread, and tells an error once."""
-    engine = RunEngine(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
+    engine = kind(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
     engine.log.logger.addFilter(_is_news)  # added once, however often
     return engine
 

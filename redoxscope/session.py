@@ -7,8 +7,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ __all__ = [
     "Session",
     "connect",
     "missing_pvs",
+    "opened_by",
     "start_session",
     "walk_pvs",
 ]
@@ -80,6 +81,7 @@ class Session:
         catalog_directory: Path | None = None,
         tes: bool = False,
         timeout: float = CONNECT_TIMEOUT,
+        engine: Callable[..., Any] | None = None,
     ):
         from ._baseline import Baseline
         from ._engine import make_engine
@@ -123,6 +125,7 @@ class Session:
             Metadata(data / "metadata.json"),
             scan_id_source=ScanNumbers(data / "scan_id"),
             md_validator=partial(check_session, own=own),
+            **({} if engine is None else {"kind": engine}),
         )
         self.RE.preprocessors.append(self._unless_ending)
         self.RE.md.update(own)
@@ -294,6 +297,20 @@ class Session:
             raise SystemExit(128 + self.ended_by)
 
 
+_opener: Callable[..., Session] | None = None
+
+
+@contextmanager
+def opened_by(opener: Callable[..., Session]) -> Iterator[None]:
+    """Have another function open the sessions that `start_session` is asked for: a dry run."""
+    global _opener
+    before, _opener = _opener, opener
+    try:
+        yield
+    finally:
+        _opener = before
+
+
 def start_session(
     beamline: str | Path | None = None,
     *,
@@ -354,6 +371,8 @@ def start_session(
     ...     s.RE(energy_stack(s.stxm, edge="Mn L3", pixels=50))
     ...     run = s.cat[-1]
     """
+    if _opener is not None:
+        return _opener(beamline, tes=tes, timeout=timeout)
     simulation: Simulation | None = None
     own = beamline is None
     if beamline is not None:

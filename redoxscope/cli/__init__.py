@@ -13,6 +13,7 @@ from .. import __version__
 from ._commands import check, recover, shell, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
+from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._snapshot import snapshot
 from ._tes import tes_app
 
@@ -47,6 +48,7 @@ def _options(
 
 for command in (sim, check, snapshot, shell, recover):
     app.command()(command)
+app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 
 
 def _known_errors() -> tuple[type[BaseException], ...]:

@@ -10,7 +10,7 @@ from ._dastard_process import SimulatedDastard
 from ._layout import SERVED_COUNTERS, Layout
 from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
 from ._ports import free_port
-from ._process import Simulation, check_options, client_environment
+from ._process import Simulation, check_options, client_environment, isolate_client
 from ._rixs_model import RIXS_SAMPLES, RixsModel
 from ._tes_array import TesArray
 
@@ -31,5 +31,6 @@ __all__ = [
     "check_options",
     "client_environment",
     "free_port",
+    "isolate_client",
     "open_sample",
 ]

@@ -9,6 +9,10 @@ from collections.abc import Callable
 __all__ = ["Clock", "InstantClock"]
 
 
+AN_INSTANT = 0.003
+"""Real time (s) of what is over at once: so that a client sees it begin and end."""
+
+
 class Clock:
     """Simulated seconds that pass ``speed`` times as fast as real ones.
 
@@ -69,7 +73,7 @@ class InstantClock(Clock):
         return self._at
 
     async def sleep_until(self, when: float) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(AN_INSTANT)
         self._at = max(self._at, when)
 
     async def unless(self, stop: asyncio.Event, duration: float) -> bool:

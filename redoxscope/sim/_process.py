@@ -18,7 +18,7 @@ from ._layout import Layout
 from ._ports import free_port
 from ._repeater import answer_repeater_requests
 
-__all__ = ["Simulation", "check_options", "client_environment", "point_client"]
+__all__ = ["Simulation", "check_options", "client_environment", "isolate_client", "point_client"]
 
 _ports: list[int] = []
 """Ports that libca of this process searches; it reads its environment only once."""
@@ -48,6 +48,16 @@ def _with_the_users(ours: dict[str, str]) -> dict[str, str]:
     return both
 
 
+def _in_use() -> str | None:
+    """A PV that this process has used, where libca has read its environment already."""
+    ca = sys.modules.get("epics.ca")
+    # A context stays in it from the first channel on, also when all were closed again.
+    contexts = getattr(ca, "_cache", {})
+    if not contexts:
+        return None
+    return next((name for names in contexts.values() for name in names), "a PV closed since")
+
+
 def _check_unused() -> None:
     """Refuse where libca has read its environment already: it would not find the simulation.
 
@@ -55,17 +65,21 @@ def _check_unused() -> None:
     ------
     SimulationError
     """
-    ca = sys.modules.get("epics.ca")
-    # A context stays in it from the first channel on, also when all were closed again.
-    contexts = getattr(ca, "_cache", {})
-    if contexts:
-        used = next((name for names in contexts.values() for name in names), "a PV closed since")
+    used = _in_use()
+    if used is not None:
         raise SimulationError(
             f"EPICS is in use in this process already ({used}), and its client reads where to "
             "look for PVs only once: it would not find the simulated beamline. Start the session "
             "first, or in a new process; or run `redoxscope sim` beside it, and set what that says "
             "before Python is started"
         )
+
+
+def _take_ports() -> None:
+    while len(_ports) < _PORTS_PER_PROCESS:
+        port = free_port()
+        if port not in _ports:
+            _ports.append(port)
 
 
 def point_client() -> None:
@@ -79,12 +93,38 @@ def point_client() -> None:
     if _ports:
         return
     _check_unused()
-    while len(_ports) < _PORTS_PER_PROCESS:
-        port = free_port()
-        if port not in _ports:
-            _ports.append(port)
+    _take_ports()
     os.environ.update(_with_the_users(client_environment(_ports)))
     os.environ["EPICS_CA_REPEATER_PORT"] = str(answer_repeater_requests())
+
+
+def isolate_client() -> None:
+    """Let EPICS clients of this process find its simulations and nothing else, whatever the user's
+    environment names.
+
+    Raises
+    ------
+    SimulationError
+        EPICS is in use in this process already: it may know real PVs.
+    """
+    used = _in_use()
+    if used is not None:
+        raise SimulationError(
+            f"EPICS is in use in this process already ({used}): a dry run, which must reach no "
+            "real PV, begins in a new process"
+        )
+    _take_ports()
+    nobody = str(free_port())
+    os.environ.update(client_environment(_ports))
+    os.environ.update(
+        EPICS_CA_NAME_SERVERS="",
+        EPICS_CA_REPEATER_PORT=str(answer_repeater_requests()),
+        EPICS_PVA_ADDR_LIST="127.0.0.1",
+        EPICS_PVA_AUTO_ADDR_LIST="NO",
+        EPICS_PVA_NAME_SERVERS="",
+        EPICS_PVA_BROADCAST_PORT=nobody,
+        EPICS_PVA_SERVER_PORT=nobody,
+    )
 
 
 def _take_port() -> int:

@@ -1,0 +1,247 @@
+"""A RunEngine that moves the simulated devices, and counts time instead of waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.suspenders import SuspenderBase
+from bluesky.utils import FailedStatus
+from ophyd import EpicsMotor, Signal
+
+from .. import plans
+from ..devices import Shutter
+from ._account import Account, Run, told
+from ._frames import line_of_error, line_of_script, plan_being_made
+from ._place import put_in_place
+from ._timeline import Timeline
+
+__all__ = ["DryEngine", "Rehearsal"]
+
+
+class Rehearsal:
+    """What is known of the script so far.
+
+    Parameters
+    ----------
+    full : bool
+        Scans are really measured, on the simulated beamline.
+    """
+
+    def __init__(self, *, full: bool = False):
+        self.full = full
+        self.account, self.timeline = Account(), Timeline()
+        self._known: list[BaseException] = []  # errors that have their row
+
+    def refused(self, error: BaseException, plan: str | None = None) -> None:
+        """Something would be refused; once for each error, however often it is raised again."""
+        error = _cause(error)
+        if any(error is known for known in self._known):
+            return
+        self._known.append(error)
+        run = Run(
+            plan or plan_being_made() or "script",
+            self.timeline.now,
+            ok=False,
+            error=told(error),
+            line=line_of_error(error) or line_of_script(),
+        )
+        self.account.runs.append(run)
+
+    def has(self, error: BaseException) -> bool:
+        """Whether the error has its row."""
+        return any(_cause(error) is known for known in self._known)
+
+    def ended(self, run: Run, error: BaseException) -> None:
+        """An error ended a run."""
+        error = _cause(error)
+        self._known.append(error)
+        run.ok, run.error = False, told(error)
+        run.line = line_of_error(error) or run.line
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What made a status fail: it names the device."""
+    if isinstance(error, FailedStatus) and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+class DryEngine(RunEngine):
+    """RunEngine of a dry run.
+
+    Moves are made, on a simulation where they are over at once, and counted as long as the device
+    says that they take. A scan that asks whether it is foretold is told so, and not measured.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As of `bluesky.RunEngine`.
+    rehearsal : Rehearsal
+    """
+
+    def __init__(self, *args: Any, rehearsal: Rehearsal, **kwargs: Any):
+        self._rehearsal, self._time = rehearsal, rehearsal.timeline
+        self._runs: dict[Any, Run] = {}  # open ones
+        self._by_reason: set[int] = set()  # those of which only a reason tells why they failed
+        self._counting: dict[Any, float] = {}  # live time (s) under way, by group
+        self._flights: dict[Any, tuple[float, float]] = {}  # how long a flyer flies, and counts
+        self._measured = False  # a foretold scan is being measured all the same
+        super().__init__(*args, **kwargs)
+
+    def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
+        name = getattr(plan, "__name__", "plan").lstrip("_")
+        before = len(self._rehearsal.account.runs)
+        try:
+            return super().__call__(plan, subs, **metadata_kw)
+        except BaseException as exc:
+            left = list(self._runs.values())
+            mine = self._rehearsal.account.runs[before:]
+            failed = left or [run for run in mine if id(run) in self._by_reason]
+            if failed and not self._rehearsal.has(exc):
+                self._rehearsal.ended(failed[-1], exc)
+            else:
+                self._rehearsal.refused(exc, name)
+            raise
+        finally:
+            for run in self._runs.values():
+                run.duration_s = self._time.now - run.start_s
+            self._runs.clear()
+            self._by_reason.clear()
+            self._counting.clear()
+            self._flights.clear()
+            self._measured = False
+            self._time.forget()
+
+    def install_suspender(self, suspender: Any) -> None:
+        """Leave out what waits for the beam: nobody foretells that."""
+        if not isinstance(suspender, SuspenderBase):
+            super().install_suspender(suspender)
+            return
+        self._rehearsal.account.note(
+            f"{type(suspender).__name__} is left out: how long it would wait cannot be foretold",
+            line_of_script(),
+        )
+
+    # -- messages ---------------------------------------------------------------------------
+
+    async def _open_run(self, msg: Any) -> Any:
+        uid = await super()._open_run(msg)
+        named = self._metadata_per_call.get("plan_name") or msg.kwargs.get("plan_name")
+        name = named or getattr(self._plan, "__name__", "plan")
+        run = Run(name, self._time.now, line=line_of_script())
+        self._runs[msg.run] = run
+        self._rehearsal.account.runs.append(run)
+        return uid
+
+    async def _close_run(self, msg: Any) -> Any:
+        uid = await super()._close_run(msg)
+        self._measured = False
+        run = self._runs.pop(msg.run, None)
+        if run is not None:
+            run.duration_s = self._time.now - run.start_s
+            if msg.kwargs.get("exit_status") not in (None, "success"):
+                run.ok, run.error = False, msg.kwargs.get("reason") or "it is ended early"
+                self._by_reason.add(id(run))
+        return uid
+
+    async def _set(self, msg: Any) -> Any:
+        seconds = self._move_time(msg.obj, msg.args)
+        answer = await super()._set(msg)
+        self._begins(msg, seconds)
+        return answer
+
+    async def _trigger(self, msg: Any) -> Any:
+        point_time = getattr(msg.obj, "point_time", None)
+        seconds = float(point_time()) if callable(point_time) else 0.0
+        answer = await super()._trigger(msg)
+        self._begins(msg, seconds)
+        group = msg.kwargs.get("group")
+        self._counting[group] = max(self._counting.get(group, 0.0), seconds)
+        return answer
+
+    async def _prepare(self, msg: Any) -> Any:
+        answer = await super()._prepare(msg)
+        frame_time, raster = getattr(msg.obj, "frame_time", None), (*msg.args, None)[0]
+        if callable(frame_time) and all(hasattr(raster, name) for name in ("nx", "ny", "dwell")):
+            times = frame_time(raster.nx, raster.ny, raster.dwell)
+            self._flights[msg.obj] = (float(sum(times)), float(times[0]))
+        return answer
+
+    async def _complete(self, msg: Any) -> Any:
+        answer = await super()._complete(msg)
+        seconds, live = self._flights.get(msg.obj, (0.0, 0.0))
+        self._begins(msg, seconds)
+        if not self._measured:
+            group = msg.kwargs.get("group")
+            self._counting[group] = max(self._counting.get(group, 0.0), live)
+        return answer
+
+    async def _wait(self, msg: Any) -> Any:
+        answer = await super()._wait(msg)
+        group = msg.args[0] if msg.args else msg.kwargs.get("group")
+        self._time.waited(group)
+        live = self._counting.pop(group, 0.0)
+        if not self._measured:
+            for run in self._runs.values():
+                run.live_s += live
+        return answer
+
+    async def _sleep(self, msg: Any) -> None:
+        if not self._measured:
+            self._time.passes(*msg.args)
+
+    async def _input(self, msg: Any) -> str:
+        prompt = msg.kwargs.get("prompt", "")
+        self._rehearsal.account.note(f"it waits for somebody to answer {prompt!r}; taken as ''")
+        return ""
+
+    async def _pause(self, msg: Any) -> None:
+        self._rehearsal.account.note("it pauses until somebody resumes it", line_of_script())
+
+    async def _null(self, msg: Any) -> Any:
+        if "scan" not in msg.kwargs:
+            return await super()._null(msg)
+        instruments = msg.obj if isinstance(msg.obj, tuple) else (msg.obj,)
+        return await asyncio.to_thread(self._foretell, msg, msg.kwargs["scan"], instruments)
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _foretell(self, msg: Any, scan: Any, instruments: Sequence[Any]) -> Any:
+        """Count what a scan takes; None where it is to be measured all the same."""
+        foreseen = plans.estimate(scan, *instruments)  # type: ignore[attr-defined]
+        self._time.passes(foreseen.total)
+        run = self._runs.get(msg.run)
+        if run is not None:
+            run.live_s += foreseen.live
+            run.dose_gy = _largest(run.dose_gy, foreseen.dose_gy)
+        if self._rehearsal.full:
+            self._measured = True
+            return None
+        put_in_place(scan, instruments)
+        return foreseen
+
+    def _begins(self, msg: Any, seconds: float) -> None:
+        if not self._measured:
+            self._time.begins(msg.kwargs.get("group"), seconds)
+
+    def _move_time(self, device: Any, target: Sequence[Any]) -> float:
+        """How long a device says that a move takes (s)."""
+        time_to = getattr(device, "time_to", None)
+        if callable(time_to) and target:
+            return float(time_to(target[0]))
+        if isinstance(device, EpicsMotor):
+            way = abs(target[0] - device.position)
+            return float(way / device.velocity.get() + device.acceleration.get())
+        if not isinstance(device, Signal | Shutter):
+            self._rehearsal.account.note(
+                f"{device.name} does not say how long its moves take: they are counted as 0 s"
+            )
+        return 0.0
+
+
+def _largest(*doses: float | None) -> float | None:
+    known = [dose for dose in doses if dose is not None]
+    return max(known) if known else None

@@ -1,0 +1,48 @@
+"""Putting the devices where a scan would have left them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["put_in_place"]
+
+MOVE_TIMEOUT = 30.0
+"""Longest time (s) for a move, which on an instant simulation takes none."""
+
+
+def put_in_place(scan: Any, instruments: Sequence[Any]) -> None:
+    """Move energy and coarse stage to where the last step of a scan is.
+
+    Parameters
+    ----------
+    scan : redoxscope.scan.Scan
+    instruments : sequence of device
+        The microscope; or the spectrometer and the monochromator.
+    """
+    parts = [*scan.frames, *scan.points, *scan.exposures]
+    moves = []
+    axis = _energy_axis(instruments)
+    if axis is not None:
+        moves.append(axis.set(parts[-1].energy))
+    if scan.frames:
+        (stxm,) = instruments
+        last = scan.frames[-1]
+        there = stxm.place(scan.regions[last.region], last.dwell)
+        for motor, target in (
+            (stxm.sample_stage.x, there.coarse_x),
+            (stxm.sample_stage.y, there.coarse_y),
+        ):
+            if target is not None:
+                moves.append(motor.set(target))
+    for move in moves:
+        move.wait(timeout=MOVE_TIMEOUT)
+
+
+def _energy_axis(instruments: Sequence[Any]) -> Any:
+    """What moves the energy: the microscope's, which takes the focus with it, or a device's own."""
+    for instrument in instruments:
+        axis = getattr(instrument, "energy", None)
+        if hasattr(axis, "set") and hasattr(axis, "focus"):
+            return axis
+    return next((device for device in instruments if hasattr(device, "offset_at")), None)

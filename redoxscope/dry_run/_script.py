@@ -1,0 +1,168 @@
+"""Carrying out a user's script as a dry run."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalog import data_directory
+from ..config import load_beamline
+from ..sim import Simulation, isolate_client
+from ._account import Account
+from ._frames import line_of_error
+from ._layout_of import layout_of
+from ._state import State, read_state
+
+if TYPE_CHECKING:
+    from ._engine import Rehearsal
+
+__all__ = ["dry_run"]
+
+FULL_SPEED = 50.0
+"""Simulated seconds per real second where everything is measured: what lines come through at."""
+FULL_SPEED_TES = 20.0
+"""The same with a spectrometer, whose photons are drawn one by one."""
+
+
+def dry_run(
+    script: str | Path,
+    beamline: str | Path,
+    *,
+    state: str | Path | None = None,
+    full: bool = False,
+    arguments: Sequence[str] = (),
+) -> Account:
+    """Carry out a script on a simulation of a beamline, as fast as can be. Once per process.
+
+    Its ``start_session(...)`` gets the simulated beamline, whatever it passes; no real PV can be
+    reached, data go into a folder that is removed.
+
+    Parameters
+    ----------
+    script : str or Path
+        As Python would run it.
+    beamline : str or Path
+        Beamline file.
+    state : str or Path, optional
+        How the beamline stands, from ``redoxscope snapshot``. Without it, limits, speeds and
+        positions are the simulation's own.
+    full : bool
+        Measure everything on the simulated beamline, with maps.
+    arguments : sequence of str
+        ``sys.argv[1:]`` of the script.
+
+    Returns
+    -------
+    Account
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such script.
+    redoxscope.config.ConfigError
+        The beamline file is wrong, or has one PV under two keys.
+    StateError
+        The state is no snapshot, or of another beamline.
+    redoxscope.sim.SimulationError
+        EPICS is in use in this process, or the simulation does not start.
+    """
+    script, beamline = Path(script), Path(beamline)
+    if not script.is_file():
+        raise FileNotFoundError(f"{script}: no such script")
+    config = load_beamline(beamline)
+    known = None if state is None else read_state(state)
+    layout = layout_of(config, known)
+    isolate_client()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dry-run-")))
+        calibrations = data_directory() / "calibrations"
+        os.environ.update(
+            REDOXSCOPE_DATA=str(_made(folder / "data")),
+            TILED_PROFILES=str(_made(folder / "profiles")),
+            MPLBACKEND="Agg",
+        )
+        simulation = stack.enter_context(
+            Simulation(
+                layout=layout,
+                instant=not full,
+                speed=FULL_SPEED if config.tes is None else FULL_SPEED_TES,
+                tes=False if config.tes is None else {"data": _made(folder / "dastard")},
+                wait=False,
+            )
+        )
+        # Seconds of imports, while the simulation starts.
+        from ..session import opened_by
+        from ._engine import Rehearsal
+        from ._session import Opener
+        from ._timeline import users_time
+
+        simulation.wait_ready()
+        rehearsal = Rehearsal(full=full)
+        account = rehearsal.account
+        _note_state(account, state, known)
+        opener = Opener(
+            config,
+            file=beamline,
+            simulation=simulation,
+            data=folder / "data",
+            calibrations=calibrations,
+            rehearsal=rehearsal,
+        )
+        stack.callback(opener.close)
+        with opened_by(opener), users_time(rehearsal.timeline), _as_a_script(script, arguments):
+            _carry_out(script, rehearsal)
+        account.total_s = rehearsal.timeline.now
+        if not opener.sessions:
+            account.note("the script started no session, so nothing of it was foretold")
+    return account
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _note_state(account: Account, path: str | Path | None, state: State | None) -> None:
+    """Say where the dry run is less than one of the real beamline."""
+    if state is None:
+        account.note(
+            "without --state, limits, speeds and positions are those of the simulation; make one "
+            "with: redoxscope snapshot"
+        )
+    elif state.missing:
+        account.note(
+            f"{path}: {', '.join(state.missing)} did not answer the snapshot; as in the simulation"
+        )
+
+
+@contextmanager
+def _as_a_script(script: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """What Python sets when it runs a script."""
+    argv, path = sys.argv, list(sys.path)
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = argv, path
+
+
+def _carry_out(script: Path, rehearsal: Rehearsal) -> None:
+    """Run the script; what ends it early is known to the rehearsal afterwards."""
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as exc:
+        if exc.code not in (None, 0):
+            rehearsal.refused(exc, "script")
+    except KeyboardInterrupt as exc:
+        rehearsal.account.ended_early = line_of_error(exc) or str(script)
+    except BaseException as exc:
+        if not rehearsal.has(exc):
+            rehearsal.refused(exc, "script")
+        rehearsal.account.ended_early = line_of_error(exc) or str(script)

@@ -1,0 +1,171 @@
+"""The session of a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .._beamline_file import CatalogConfig
+from .._spectrometer import CalibrationStore
+from ..config import BeamlineConfig, ConfigError
+from ..devices import DeviceError
+from ..session import Session
+from ..sim import Simulation
+from ._engine import DryEngine, Rehearsal
+from ._frames import line_of_script
+from ._unmeasured import Unmeasured
+
+__all__ = ["DrySession", "check_simulated", "Opener"]
+
+CHECKS = ("check_scan", "check_stack")
+"""Methods of instruments that refuse a scan by raising."""
+
+LOOPBACK = ("localhost", "127.0.0.1")
+
+
+class DrySession(Session):
+    """A session whose engine foretells, on a simulated beamline that outlives it.
+
+    Without ``full`` there are no documents, and nothing is kept: the live maps and the catalog are
+    not measured.
+    """
+
+    def __init__(self, config: Any, *, rehearsal: Rehearsal, **kwargs: Any):
+        self._rehearsal = rehearsal
+        engine = partial(DryEngine, rehearsal=rehearsal)
+        super().__init__(config, simulation=None, engine=engine, **kwargs)
+        for instrument in (self.stxm, self._tes):
+            for name in CHECKS:
+                if hasattr(instrument, name):
+                    setattr(instrument, name, self._telling(getattr(instrument, name)))
+        if rehearsal.full:
+            return
+        self.RE.dispatcher.unsubscribe_all()
+        for part in (self.map, self.rixs):
+            part.close()
+        self.map = self.rixs = Unmeasured(self._decides)  # type: ignore[assignment]
+
+    @property
+    def cat(self) -> Any:
+        return super().cat if self._rehearsal.full else Unmeasured(self._decides)
+
+    def _decides(self) -> None:
+        self._rehearsal.account.note(
+            "the script decides by what was measured; taken as: no. --full measures it, on the "
+            "simulated sample",
+            line_of_script(),
+        )
+
+    def _telling(self, check: Callable[..., Any]) -> Callable[..., Any]:
+        """Have a refusal known also where a plan catches it, as that of a night does."""
+
+        def told(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return check(*args, **kwargs)
+            except Exception as exc:
+                self._rehearsal.refused(exc)
+                raise
+
+        return told
+
+
+def check_simulated(device: Any, port: int) -> None:
+    """Refuse to go on where a PV is answered by anything but the simulation.
+
+    Raises
+    ------
+    DeviceError
+        Names the PV, and who answers.
+    """
+    for item in device.walk_signals(include_lazy=True):
+        pv = getattr(item.item, "_read_pv", None)
+        host = None if pv is None else pv.host
+        if host is None:
+            continue
+        name, _, number = str(host).partition(":")
+        if name not in LOOPBACK or number != str(port):
+            raise DeviceError(
+                f"{item.item.name}: the PV {item.item.pvname} is answered by {host}, which is not "
+                "the simulated beamline: the dry run ends here"
+            )
+
+
+class Opener:
+    """Opens the sessions of a script, on the simulated beamline.
+
+    Parameters
+    ----------
+    config : BeamlineConfig
+        Of the beamline file.
+    file : Path
+        The beamline file.
+    simulation : Simulation
+    data : Path
+        Folder for what the script would keep.
+    calibrations : Path
+        Where the user's calibrations of the spectrometer are kept; they are only read.
+    rehearsal : Rehearsal
+    """
+
+    def __init__(
+        self,
+        config: BeamlineConfig,
+        *,
+        file: Path,
+        simulation: Simulation,
+        data: Path,
+        calibrations: Path,
+        rehearsal: Rehearsal,
+    ):
+        self._config, self._file, self._simulation = config, file, simulation
+        self._data, self._rehearsal = data, rehearsal
+        self._calibrations = CalibrationStore(calibrations, config.name)
+        self.sessions: list[Session] = []
+
+    def __call__(self, beamline: str | Path | None, *, tes: bool | None, timeout: float) -> Session:
+        if beamline is not None and Path(beamline).resolve() != self._file.resolve():
+            self._rehearsal.account.note(
+                f"the script starts its session with {beamline}; the dry run is of {self._file}",
+                line_of_script(),
+            )
+        has = self._config.tes is not None
+        if tes and not has:
+            raise ConfigError(f"beamline {self._config.name!r} has no key 'tes'")
+        session = DrySession(
+            on_the_simulation(self._config, self._simulation),
+            rehearsal=self._rehearsal,
+            data=self._data,
+            catalog_directory=self._data,
+            tes=has if tes is None else tes,
+            timeout=timeout,
+        )
+        self.sessions.append(session)
+        check_simulated(session.stxm, self._simulation.port)
+        if "tes" in session.devices:
+            if session.tes.holder is not None:
+                check_simulated(session.tes.holder, self._simulation.port)
+            self._calibrations.load_newest(session.tes)
+        return session
+
+    def close(self) -> None:
+        """Close what the script left open."""
+        for session in self.sessions:
+            session.close()
+
+
+def on_the_simulation(config: BeamlineConfig, simulation: Simulation) -> BeamlineConfig:
+    """The beamline with the simulated Dastard for its own, and a catalog of its own."""
+    changes: dict[str, Any] = {"simulated": True, "catalog": CatalogConfig()}
+    if config.tes is not None and simulation.dastard is not None:
+        there = {
+            "host": "127.0.0.1",
+            "port": simulation.dastard.base,
+            "time_scale": simulation.speed,
+            "backend": "dastard",
+            "source": None,
+            "path": "",
+        }
+        changes["tes"] = config.tes.model_copy(update=there)
+    return config.model_copy(update=changes)

@@ -1,0 +1,235 @@
+"""A user's script as a dry run: the real command, on a beamline that somebody else serves too."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from redoxscope.config import load_beamline
+from redoxscope.dry_run import dry_run, layout_of, take_snapshot
+from redoxscope.sim import SimulationError, free_port
+
+from .conftest import MINE
+from .watching import WatchingIOC
+
+SCRIPT = '''\
+"""A night."""
+import datetime
+import logging
+import sys
+import time
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import numpy as np
+
+from redoxscope import start_session
+from redoxscope.plans import energy_stack, with_beam
+
+STACK = {"energies": [640.0, 641.0], "size": 4, "pixels": 4, "dwell": 0.01}
+began, clock = time.time(), datetime.datetime.now()
+failed = {}
+
+
+def night(scans):
+    for name, scan in scans.items():
+        def go_on(error, name=name):
+            failed[name] = error
+            yield from bps.null()
+        yield from bpp.contingency_wrapper(scan, except_plan=go_on, auto_raise=False)
+
+
+with start_session("elsewhere.yml", speed=10) as s:
+    print("arguments", sys.argv[1:])
+    s.RE(bps.mv(s.stxm.energy, 700))
+    time.sleep(3600)
+    s.RE(energy_stack(s.stxm, **STACK))  # the first run
+    r = s.map.result
+    print(f"mean {r.mean:.3f}", float(np.asarray(r.mean) * 2))
+    if r.mean > 0.5:
+        print("never")
+    print("last", s.cat[-1]["primary"].read())
+    try:
+        s.RE(energy_stack(s.stxm, **STACK | {"center": (99999, 0)}))  # too far
+    except Exception as exc:
+        print("caught", type(exc).__name__)
+    s.RE(night({
+        "a": energy_stack(s.stxm, **STACK | {"dwell": 99.0}),
+        "b": energy_stack(s.stxm, **STACK),
+    }))
+    s.stxm.transmission.dwell.put(2.0)
+    s.RE(with_beam(bp.scan([s.stxm.transmission], s.stxm.energy, 640, 650, 3), s.stxm.shutter))
+    s.RE(bps.sleep(60))
+    print("failed", list(failed), "elapsed", time.time() - began)
+    assert abs((datetime.datetime.now() - clock).total_seconds() - (time.time() - began)) < 1
+    s.RE(energy_stack(s.stxm, **STACK | {"energies": [5.0, 6.0]}))  # uncaught
+    print("not reached")
+'''
+
+
+def line(text: str) -> str:
+    number = next(i for i, found in enumerate(SCRIPT.splitlines(), 1) if text in found)
+    return f"night.py:{number}"
+
+
+def command(*arguments, cwd, **environment):
+    code = "from redoxscope.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "dry-run", *map(str, arguments)],
+        capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """The dry run of the script, with an environment that points at another IOC of these PVs."""
+    folder = tmp_path_factory.mktemp("night")
+    (folder / "mine.yml").write_text(MINE, encoding="utf-8")
+    (folder / "night.py").write_text(SCRIPT, encoding="utf-8")
+    port = free_port()
+    real = WatchingIOC(port, layout_of(load_beamline(folder / "mine.yml")), folder)
+    done = command(
+        "night.py", "--beamline", "mine.yml", "--json", "night.json", "--", "--sample", "A",
+        cwd=folder,
+        EPICS_CA_ADDR_LIST=f"127.0.0.1:{port}",
+        EPICS_CA_AUTO_ADDR_LIST="YES",
+        EPICS_CA_NAME_SERVERS=f"127.0.0.1:{port}",
+        EPICS_CA_SERVER_PORT=str(port),
+        REDOXSCOPE_DATA=str(folder / "kept"),
+    )  # fmt: skip
+    real.close()
+    assert (folder / "night.json").exists(), done.stdout + done.stderr
+    account = json.loads((folder / "night.json").read_text(encoding="utf-8"))
+    return done, account, real, folder
+
+
+def test_no_real_pv_is_reached_whatever_the_environment_says(night):
+    _, _, real, _ = night
+    assert real.seen == []
+
+
+def test_nothing_is_kept(night):
+    _, _, _, folder = night
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".json") == [
+        "mine.yml",
+        "night.py",
+    ]
+
+
+def test_the_script_runs_as_it_is(night):
+    done, _, _, _ = night
+    assert "arguments ['--sample', 'A']" in done.stdout, done.stderr
+    assert "mean (not measured) nan" in done.stdout
+    assert "last (not measured)" in done.stdout
+    assert "never" not in done.stdout
+    assert "caught LimitError" in done.stdout
+    assert "failed ['a']" in done.stdout
+    assert "not reached" not in done.stdout
+
+
+def test_each_run_has_its_row_and_each_refusal_its_line(night):
+    _, account, _, _ = night
+    rows = [(run["ok"], run["line"]) for run in account["runs"]]
+    assert rows == [
+        (True, line("# the first run")),
+        (False, line("# too far")),
+        (False, line("yield from bpp.contingency_wrapper")),
+        (True, line("s.RE(night({")),
+        (True, line("s.RE(with_beam")),
+        (False, line("# uncaught")),
+    ]
+    errors = [run["error"] for run in account["runs"] if not run["ok"]]
+    assert "soft limits" in errors[0]
+    assert "99" in errors[1]
+    assert "dwell" in errors[1]
+    assert "= 5 eV" in errors[2]
+
+
+def test_an_error_that_nobody_catches_ends_it_and_that_is_said(night):
+    done, account, _, _ = night
+    assert done.returncode == 1
+    assert account["ended_early"] == line("# uncaught")
+    assert (
+        f"{line('# uncaught')} ends the script: what comes after it was not looked" in done.stdout
+    )
+
+
+def test_time_is_what_devices_declare_and_sleeps_count(night):
+    _, account, _, _ = night
+    first, scan, last = account["runs"][0], account["runs"][4], account["runs"][-1]
+    assert first["start_s"] == pytest.approx(6.2 + 3600, abs=0.01)  # 60 eV at 10 eV/s, settling
+    assert scan["live_s"] == pytest.approx(3 * 2.0)
+    # 3 points of 2 s; moves of 1, 5 and 5 eV: the first from 641 eV.
+    assert scan["duration_s"] == pytest.approx(6.0 + 0.3 + 2 * 0.7, abs=0.05)
+    end = scan["start_s"] + scan["duration_s"]
+    assert last["start_s"] == pytest.approx(end + 60)
+    assert account["total_s"] == pytest.approx(last["start_s"])
+
+
+def test_what_the_dry_run_took_otherwise_is_noted(night):
+    _, account, _, _ = night
+    notes = "\n".join(account["notes"])
+    assert "elsewhere.yml; the dry run is of mine.yml" in notes
+    assert f"{line('if r.mean')}: the script decides by what was measured" in notes
+    assert "without --state" in notes
+
+
+def test_a_script_that_does_not_exist(mine):
+    with pytest.raises(FileNotFoundError, match="none.py: no such script"):
+        dry_run(mine.parent / "none.py", mine)
+
+
+@pytest.fixture
+def script(tmp_path) -> Path:
+    path = tmp_path / "night.py"
+    path.write_text("print('started')\n", encoding="utf-8")
+    return path
+
+
+def test_bad_files_are_refused_by_name_before_anything_runs(script, mine, tmp_path, capsys):
+    state = tmp_path / "state.yml"
+    state.write_text("name: mine\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="state.yml: no snapshot"):
+        dry_run(script, mine, state=state)
+    state.write_text(
+        "snapshot: 1\nbeamline: theirs\nfile: f\nsha256: s\ntime: t\npvs: {}\n", encoding="utf-8"
+    )
+    with pytest.raises(ValueError, match="the beamline 'theirs'.*'mine'"):
+        dry_run(script, mine, state=state)
+    mine.write_text(mine.read_text().replace("diameter: 155", "diametre: 155"))
+    with pytest.raises(ValueError, match="mine.yml:.*diametre"):
+        dry_run(script, mine)
+    assert capsys.readouterr().out == ""
+
+
+def test_where_epics_was_used_before_a_dry_run_is_refused(script, mine, stxm):
+    with pytest.raises(SimulationError, match="EPICS is in use in this process already"):
+        dry_run(script, mine)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+        ("x = 1\nx.y\n", "night.py:2"),
+        ("def f(:\n", "night.py:1"),
+        ("print('hello')\n", "started no session"),
+    ],
+    ids=["exit", "raises", "syntax", "no session"],
+)
+def test_a_script_that_ends_otherwise(script, mine, text, words):
+    script.write_text(text, encoding="utf-8")
+    done = command(script, "--beamline", mine, cwd=mine.parent)
+    assert words in done.stdout, done.stderr
+    assert done.returncode == (0 if "no session" in words else 1)
+
+
+def test_a_snapshot_cannot_be_taken_of_nothing(tmp_path):
+    with pytest.raises(ValueError, match="none.yml"):
+        take_snapshot(tmp_path / "none.yml")

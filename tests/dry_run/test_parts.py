@@ -1,0 +1,257 @@
+"""Parts of a dry run, without a process."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from types import SimpleNamespace
+
+import bluesky.plan_stubs as bps
+import numpy as np
+import pytest
+from bluesky import Msg
+from bluesky import preprocessors as bpp
+from bluesky.suspenders import SuspendBoolHigh
+from ophyd import Signal
+from ophyd.status import Status
+
+from redoxscope import plans
+from redoxscope.dry_run import Account, Run, _engine
+from redoxscope.dry_run._engine import DryEngine, Rehearsal
+from redoxscope.dry_run._timeline import Timeline, users_time
+from redoxscope.dry_run._unmeasured import Unmeasured
+from redoxscope.plans._foretold import foretold
+
+
+class Axis:
+    """Is there at once, and says how long it would have taken."""
+
+    parent, name = None, "axis"
+
+    def __init__(self, seconds):
+        self.seconds, self.asked = seconds, []
+
+    def time_to(self, target):
+        return self.seconds
+
+    def set(self, target):
+        self.asked.append(target)
+        status = Status()
+        status.set_finished()
+        return status
+
+
+class Detector(Axis):
+    def point_time(self):
+        return self.seconds
+
+    def trigger(self):
+        return self.set(None)
+
+
+@pytest.fixture
+def rehearsal():
+    return Rehearsal()
+
+
+@pytest.fixture
+def engine(rehearsal):
+    return DryEngine({}, context_managers=[], rehearsal=rehearsal)
+
+
+def test_moves_of_one_group_go_on_at_once_and_others_one_after_the_other(engine, rehearsal):
+    slow, fast, third = Axis(8.0), Axis(5.0), Axis(2.0)
+    engine(bps.mv(slow, 1, fast, 2))
+    assert rehearsal.timeline.now == 8.0
+    engine(bps.mv(third, 3))
+    assert rehearsal.timeline.now == 10.0
+    assert (slow.asked, fast.asked, third.asked) == ([1], [2], [3])
+
+
+def test_a_move_that_went_on_meanwhile_counts_once(engine, rehearsal):
+    def plan():
+        yield Msg("set", Axis(8.0), 1, group="a")
+        yield Msg("sleep", None, 6.0)
+        yield Msg("wait", None, group="a")
+
+    engine(plan())
+    assert rehearsal.timeline.now == 8.0
+
+
+def test_counting_is_live_time_of_the_run(engine, rehearsal):
+    one, other = Detector(2.0), Detector(3.0)
+
+    @bpp.run_decorator(md={"plan_name": "counting"})
+    def plan():
+        for _ in range(4):
+            yield Msg("trigger", one, group="p")
+            yield Msg("trigger", other, group="p")
+            yield Msg("wait", None, group="p")
+
+    engine(plan())
+    (run,) = rehearsal.account.runs
+    assert (run.plan, run.live_s, run.duration_s, run.ok) == ("counting", 12.0, 12.0, True)
+
+
+SCAN = SimpleNamespace(frames=(), points=(SimpleNamespace(energy=700.0),), exposures=(), regions=())
+FORESEEN = SimpleNamespace(total=1000.0, live=900.0, dose_gy=2e6)
+
+
+@pytest.fixture
+def mono(monkeypatch):
+    monkeypatch.setattr(plans, "estimate", lambda scan, *on: FORESEEN, raising=False)
+    axis = Axis(5.0)
+    axis.offset_at = None
+    return axis
+
+
+def measuring(mono, measured):
+    @bpp.run_decorator(md={"plan_name": "stack"})
+    def plan():
+        if not (yield from foretold((object(), mono), SCAN)):
+            measured.append(True)
+            yield Msg("set", mono, 1.0, group="g")
+            yield Msg("wait", None, group="g")
+
+    return plan()
+
+
+def test_a_scan_is_foretold_and_leaves_the_devices_where_it_would_have(engine, rehearsal, mono):
+    measured = []
+    engine(measuring(mono, measured))
+    (run,) = rehearsal.account.runs
+    assert (run.duration_s, run.live_s, run.dose_gy) == (1000.0, 900.0, 2e6)
+    assert mono.asked == [700.0]
+    assert not measured
+
+
+def test_a_full_dry_run_measures_and_counts_the_scan_once(mono):
+    rehearsal, measured = Rehearsal(full=True), []
+    engine = DryEngine({}, context_managers=[], rehearsal=rehearsal)
+    engine(measuring(mono, measured))
+    (run,) = rehearsal.account.runs
+    assert (run.duration_s, run.live_s) == (1000.0, 900.0)
+    assert measured == [True]
+    assert mono.asked == [1.0]
+
+
+def test_what_ends_a_run_stands_in_its_row(engine, rehearsal):
+    @bpp.run_decorator(md={"plan_name": "breaks"})
+    def plan():
+        yield from bps.sleep(3)
+        raise ValueError("too far")
+
+    with pytest.raises(ValueError, match="too far"):
+        engine(plan())
+    (run,) = rehearsal.account.runs
+    assert (run.ok, run.error, run.duration_s) == (False, "too far", 3.0)
+    assert run.line.startswith("test_parts.py:")
+
+
+def test_a_run_that_a_plan_leaves_open_has_an_end(engine, rehearsal):
+    def plan():
+        yield from bps.open_run({"plan_name": "open"})
+        yield from bps.sleep(2)
+        raise RuntimeError("gone")
+
+    with pytest.raises(RuntimeError):
+        engine(plan())
+    (run,) = rehearsal.account.runs
+    assert (run.duration_s, run.error) == (2.0, "RuntimeError: gone")
+
+
+def test_a_refusal_that_is_raised_again_has_one_row(engine, rehearsal):
+    error = ValueError("no")
+
+    def plan():
+        yield from bps.null()
+        rehearsal.refused(error)
+        raise error
+
+    with pytest.raises(ValueError):
+        engine(plan())
+    assert [run.error for run in rehearsal.account.runs] == ["no"]
+
+
+def test_nobody_is_waited_for(engine, rehearsal):
+    signal = Signal(name="beam", value=1)
+    engine.install_suspender(SuspendBoolHigh(signal))
+
+    def plan():
+        yield from bps.pause()
+        answer = yield from bps.input_plan("go on? ")
+        assert answer == ""
+
+    engine(plan())
+    notes = "\n".join(rehearsal.account.notes)
+    for words in ("SuspendBoolHigh is left out", "pauses until somebody", "'go on? '"):
+        assert words in notes
+
+
+def test_a_device_that_says_nothing_of_its_time_is_noted(engine, rehearsal):
+    axis = Axis(1.0)
+    axis.time_to = None
+    engine(bps.mv(axis, 1))
+    assert rehearsal.account.notes == [
+        "axis does not say how long its moves take: they are counted as 0 s"
+    ]
+
+
+def test_the_users_sleeps_are_counted_and_others_really_sleep():
+    timeline = Timeline()
+    began, clock = time.time(), datetime.datetime.now()
+    real = time.sleep  # noqa: TID251
+    with users_time(timeline):
+        time.sleep(500.0)  # noqa: TID251
+        assert timeline.now == 500.0
+        assert time.time() - began == pytest.approx(500, abs=60)
+        assert (datetime.datetime.now() - clock).total_seconds() == pytest.approx(500, abs=60)
+        assert isinstance(clock, datetime.datetime)
+        other = threading.Thread(target=lambda: time.sleep(0.001))  # noqa: TID251
+        other.start()
+        other.join()
+        assert timeline.now == 500.0, "a thread of his own does not drive the clock"
+        event = threading.Event()
+        assert not event.wait(0.001)  # the standard library lives in real time
+    assert time.sleep is real  # noqa: TID251
+
+
+def test_what_was_not_measured_stays_unknown_and_decisions_are_told():
+    asked = []
+    unknown = Unmeasured(lambda: asked.append(1))
+    value = (unknown.result["x"].mean() - 2) / unknown
+    assert f"{value:.3f}" == "(not measured)"
+    assert np.isnan(np.asarray(value)).all()
+    assert list(value) == []
+    assert not asked
+    assert not value > 1
+    assert not value
+    assert len(asked) == 2
+    with pytest.raises(TypeError):
+        range(value)
+
+
+def test_the_table_says_what_would_fail():
+    account = Account(
+        runs=[
+            Run("stxm_energy_stack", 0.0, 751.0, 602.0, 1.234e6, line="night.py:3"),
+            Run("rixs_map", 760.0, ok=False, error="no sample 'x'", line="night.py:9"),
+        ],
+        total_s=760.0,
+    )
+    assert not account.ok
+    text = account.table()
+    assert "0:12:31  stxm_energy_stack" in text
+    assert "1.23 MGy" in text
+    assert "FAILS  night.py:9" in text
+    assert "no sample 'x'" in text
+    assert "2 runs, 1 would fail" in text
+
+
+def test_a_status_that_failed_is_told_by_its_cause():
+    from bluesky.utils import FailedStatus
+
+    error = FailedStatus("status")
+    error.__cause__ = RuntimeError("mono stuck")
+    assert _engine._cause(error) is error.__cause__
