@@ -1,8 +1,11 @@
 """Bluesky plans."""
 
 from ._beam import with_beam, with_beam_decorator
+from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._energy_stack import energy_stack
+from ._expose import expose
 from ._inputs import check_energies
+from ._pauses import Pauses, uninterrupted
 from ._photons import with_photons
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, plan
@@ -14,15 +17,21 @@ __all__ = [
     "CALIBRATION_POINT",
     "Bounds",
     "EnergyAxis",
+    "FrameStream",
+    "FramesDetector",
     "LineScanner",
     "Microscope",
+    "Pauses",
+    "PointDetector",
     "RixsScan",
     "Spectrometer",
     "check_energies",
     "energy_stack",
+    "expose",
     "plan",
     "rixs_map",
     "tes_calibrate",
+    "uninterrupted",
     "with_beam",
     "with_beam_decorator",
     "with_photons",

@@ -4,6 +4,20 @@ Nothing here is used at run time.
 """
 
 from ._documents import Documents, make_engine
+from ._fake_frames import FakeFrames
+from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
 from ._fly_run import validate_fly_run
+from ._interrupt import paused_after, run_resuming
 
-__all__ = ["Documents", "make_engine", "validate_fly_run"]
+__all__ = [
+    "Documents",
+    "FakeAxis",
+    "FakeFrames",
+    "FakePoint",
+    "FakeSetting",
+    "FakeShutter",
+    "make_engine",
+    "paused_after",
+    "run_resuming",
+    "validate_fly_run",
+]

@@ -1,0 +1,81 @@
+"""What a pause leaves undone: how a plan finds out, and does it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+
+__all__ = ["Pauses", "uninterrupted"]
+
+T = TypeVar("T")
+
+
+class Pauses:
+    """Counts the pauses of a plan: the RunEngine tells everything that it has seen of them.
+
+    To be shown to the engine once, by ``yield from pauses.watch()``.
+
+    Attributes
+    ----------
+    count : int
+        Pauses and suspensions so far.
+    """
+
+    name = "pauses"
+    parent = None
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __repr__(self) -> str:
+        return f"Pauses({self.count})"
+
+    def watch(self) -> MsgGenerator[None]:
+        """Have the engine know it."""
+        yield Msg("null", self)
+
+    def pause(self) -> None:
+        """Count; called by the RunEngine."""
+        self.count += 1
+
+    def resume(self) -> None:
+        """Do nothing; without it the RunEngine would not tell of a pause."""
+
+
+def uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
+    """Run a step of a plan, and all of it again until no pause came between.
+
+    Whether the RunEngine repeats the messages since the last checkpoint after a pause is not for
+    a step to know: one detector that flies forbids it for everybody. So what a plan asks of a
+    heater, a camera or a motor while something flies, it asks in here. The step has to be one
+    that may be done twice: set, wait, trigger; no event.
+
+    Parameters
+    ----------
+    step : callable
+        Makes the messages; the same each time.
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    object
+        What the step returned, the last time.
+
+    Examples
+    --------
+    >>> from bluesky import plan_stubs as bps
+    >>> plan = uninterrupted(lambda: bps.mv(heater, 300))  # doctest: +SKIP
+    """
+    pauses = Pauses()
+    yield from pauses.watch()
+    while True:
+        before = pauses.count
+        result: Any = yield from step()
+        if pauses.count == before:
+            return result
