@@ -19,7 +19,14 @@ from redoxscope import plans
 from redoxscope.plans import Bounds, EnergyAxis, Microscope, energy_stack, plan
 from redoxscope.plans._public import description, device_parameters
 
-HELPERS = {"check_energies", "plan", "uninterrupted", "with_beam", "with_beam_decorator"}
+HELPERS = {
+    "check_energies",
+    "plan",
+    "uninterrupted",
+    "with_beam",
+    "with_beam_decorator",
+    "with_photons",
+}
 """Functions that we export beside plans; everything else in small letters must be a plan."""
 
 EXPORTED = sorted(name for name in plans.__all__ if name[0].islower() and name not in HELPERS)
