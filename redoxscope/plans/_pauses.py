@@ -72,6 +72,10 @@ def uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
     >>> from bluesky import plan_stubs as bps
     >>> plan = uninterrupted(lambda: bps.mv(heater, 300))  # doctest: +SKIP
     """
+    return _uninterrupted(step)  # a generator function would be taken for a plan
+
+
+def _uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
     pauses = Pauses()
     yield from pauses.watch()
     while True:
