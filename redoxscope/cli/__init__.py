@@ -14,6 +14,7 @@ from ._commands import check, recover, shell, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
+from ._queue import queue
 from ._snapshot import snapshot
 from ._tes import tes_app
 
@@ -46,7 +47,7 @@ def _options(
     pass
 
 
-for command in (sim, check, snapshot, shell, recover):
+for command in (sim, check, snapshot, shell, queue, recover):
     app.command()(command)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 
@@ -58,6 +59,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
         ("redoxscope.catalog", "CatalogError"),
         ("redoxscope.sim", "SimulationError"),
         ("redoxscope.devices", "DeviceError"),
+        ("redoxscope.queue", "QueueError"),
     ):
         if module in sys.modules:
             kinds.append(getattr(sys.modules[module], name))

@@ -217,6 +217,17 @@ class STXM(Device):
             raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
         self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
 
+    def parameter_limits(self) -> dict[str, tuple[float, float]]:
+        """Limits that it publishes of what plans are given, by the parameter: ``dwell`` (s).
+
+        Raises
+        ------
+        DeviceError
+            The scanner does not say what it can fly.
+        """
+        limits = self.scanner.source.limits()
+        return {"dwell": (limits.min_dwell, limits.max_dwell)}
+
     def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement:
         """Where the stages go for a region: the fine stage alone where its range suffices.
 

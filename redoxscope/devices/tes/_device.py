@@ -16,7 +16,7 @@ from ophyd.status import Status
 from ...analysis.tes import Calibration
 from ...contract import NOT_CHOSEN, Bins
 from ...formats import PhotonAsset, PhotonListWriter
-from .._base import DeviceError, Move, done, logged, then
+from .._base import DeviceError, Move, done, logged, published, then
 from .._light import check_light, watch_light
 from ._acquisition import Acquisition, Setup
 from ._calibrator import Calibrator
@@ -107,6 +107,18 @@ class TES(ConnectedTES):
         self._calibration = calibration
         self.calibration_uid.put("" if calibration is None else calibration.uid)
         self.line_table.put("" if calibration is None else calibration.line_table)
+
+    def parameter_limits(self) -> dict[str, tuple[float, float]]:
+        """Limits of what plans are given, by the parameter: ``dwell`` (s), by the dead man.
+
+        Raises
+        ------
+        DeviceError
+            The shutter does not say after how long it closes by itself.
+        """
+        if self.shutter is None:
+            return {}
+        return {"dwell": (0.0, published(self.shutter.dead_man, "s"))}
 
     def check_scan(
         self,

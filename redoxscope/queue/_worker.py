@@ -1,0 +1,59 @@
+"""The session of a queue server's worker: opened by its startup code, closed when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any
+
+__all__ = ["VARIABLE", "environment", "open_session"]
+
+VARIABLE = "REDOXSCOPE_QUEUE"
+"""Environment variable: what `redoxscope.start_session` is given, as JSON."""
+PID_FILE = "worker.pid"
+
+
+def environment(options: Mapping[str, Any]) -> dict[str, str]:
+    """The variable with which a worker opens its session.
+
+    Parameters
+    ----------
+    options : mapping
+        Arguments of `redoxscope.start_session` that JSON can say, and ``folder``: where the
+        worker says its process id.
+    """
+    return {VARIABLE: json.dumps(dict(options))}
+
+
+def open_session() -> dict[str, Any]:
+    """Start the one session of this process, and give its names.
+
+    The session is closed when the process ends: a worker is a child of ``multiprocessing``,
+    which ends without the handlers of ``atexit``.
+
+    Raises
+    ------
+    RuntimeError
+        The variable is not set: this is for the worker that ``redoxscope queue`` starts.
+    """
+    from ..session import start_session
+    from ._names import names
+
+    if VARIABLE not in os.environ:
+        raise RuntimeError(
+            f"{VARIABLE} is not set; start the manager with `redoxscope queue --beamline FILE`"
+        )
+    given = json.loads(os.environ[VARIABLE])
+    pid_file = Path(given.pop("folder")) / PID_FILE
+    session = start_session(**given)
+
+    def close() -> None:
+        session.close()
+        pid_file.unlink(missing_ok=True)
+
+    Finalize(None, close, exitpriority=100)
+    pid_file.write_text(str(os.getpid()), encoding="utf-8")
+    return names(session)

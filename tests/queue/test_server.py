@@ -1,0 +1,216 @@
+"""The real queue server on a simulated beamline: it lists, refuses, runs, pauses and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from redoxscope.catalog import open_catalog
+
+from .conftest import PATIENCE, wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore:the catalog is that of")
+
+SMALL = {"energies": [640, 641, 642], "size": 2, "pixels": 6, "dwell": 0.001}
+LONG = {"edge": "Mn L3", "size": 4, "pixels": [40, 40], "dwell": 0.02}
+"""Seconds at this speed, with a line every 40 ms: enough for a pause to fall into it."""
+
+
+def of(client, name):
+    plans = client.well("plans_allowed", user_group="primary")["plans_allowed"]
+    return {parameter["name"]: parameter for parameter in plans[name]["parameters"]}
+
+
+def newest(server):
+    return open_catalog("redoxscope", directory=server.data)[-1]
+
+
+def run_to_the_end(client, *plans):
+    for name, args, kwargs in plans:
+        answer = client.add(name, *args, **kwargs)
+        assert answer["success"], answer
+    client.well("queue_start")
+    wait_until(lambda: len(client.history()) == len(plans), "all plans are over")
+    client.wait("idle")
+    results = [item["result"] for item in client.history()]
+    assert [result["exit_status"] for result in results] == ["completed"] * len(plans), results
+    return results
+
+
+def test_plans_are_listed_with_limits_of_the_controller_and_devices_that_are_there(client):
+    stack = of(client, "energy_stack")
+    assert stack["dwell"]["min"] == "1e-05" and stack["dwell"]["max"] == "10"
+    assert "(s)" in stack["dwell"]["description"]
+    assert list(stack["stxm"]["annotation"]["devices"].values()) == [["stxm"]]
+    rixs = of(client, "rixs_map")
+    assert list(rixs["tes"]["annotation"]["devices"].values()) == [["tes"]]
+    assert "mono" in next(iter(rixs["mono"]["annotation"]["devices"].values()))
+    assert rixs["dwell"]["max"] == "30"
+    listed = client.well("plans_allowed", user_group="primary")["plans_allowed"]
+    assert {"energy_stack", "rixs_map", "xes", "tes_calibrate", "mv"} <= set(listed)
+    assert {"count", "count_with_beam", "scan", "scan_with_beam"} <= set(listed)
+    devices = client.well("devices_allowed", user_group="primary")["devices_allowed"]
+    assert {"stxm", "energy", "tes", "transmission", "ring"} <= set(devices)
+
+
+REFUSED = {
+    "long-dwell": ("energy_stack", ["stxm"], {**SMALL, "dwell": 11}, ["dwell", "11", "10]"]),
+    "short-dwell": (
+        "energy_stack",
+        ["stxm"],
+        {**SMALL, "dwell": 1e-6},
+        ["dwell", "1e-06", "1e-05"],
+    ),
+    "dwell-in-words": ("energy_stack", ["stxm"], {**SMALL, "dwell": "1 ms"}, ["dwell", "1 ms"]),
+    "no-such-device": ("energy_stack", ["stxn"], SMALL, ["stxm", "stxn"]),
+    "another-device": ("energy_stack", ["ring"], SMALL, ["stxm", "ring"]),
+    "no-such-plan": ("energy_stac", ["stxm"], SMALL, ["energy_stac", "allowed"]),
+    "no-such-parameter": ("energy_stack", ["stxm"], {"dwel": 1}, ["dwel"]),
+    "beyond-the-dead-man": (
+        "rixs_map",
+        ["tes", "mono"],
+        {"edge": "O K", "dwell": 31},
+        ["31", "30]"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_on_hand_in(client, name):
+    plan, args, kwargs, says = REFUSED[name]
+    answer = client.add(plan, *args, **kwargs)
+    assert not answer["success"]
+    for word in says:
+        assert word in answer["msg"], answer["msg"]
+    assert client.status()["items_in_queue"] == 0
+
+
+def test_a_stack_runs_to_the_end_and_is_in_the_catalog(client, server, beamline):
+    [result] = run_to_the_end(client, ("energy_stack", ["stxm"], {**SMALL, "md": {"who": "queue"}}))
+    run = newest(server)
+    assert [run.start["uid"]] == result["run_uids"] and run.start["who"] == "queue"
+    assert run.metadata["stop"]["exit_status"] == "success"
+    assert run["primary"].read()["energy"].shape[0] == 18
+    assert beamline.blade.get() == 0
+
+
+def test_references_are_given_by_name_and_file(client, server, tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("energy,a,b\n630,0,1\n650,1,1\n660,1,0\n")
+    given = {"file": str(table), "unit": "OD"}
+    four = {**SMALL, "energies": [640, 642, 645, 655]}
+    run_to_the_end(
+        client,
+        ("energy_stack", ["stxm"], {**four, "references": "Mn L3"}),
+        ("energy_stack", ["stxm"], {**four, "references": given}),
+    )
+    assert newest(server).start["references"]["names"] == ["a", "b"]
+
+
+def test_a_rixs_map_runs_to_the_end_and_is_in_the_catalog(client, server):
+    points = {"energies": [528.0, 530.0], "windows": ["PFY[505:535]"], "passes": 2, "dwell": 1}
+    results = run_to_the_end(
+        client,
+        ("tes_calibrate", ["tes", "mono"], {"time": 60}),
+        ("rixs_map", ["tes", "mono"], points),
+    )
+    run = newest(server)
+    assert [run.start["uid"]] == results[-1]["run_uids"]
+    assert run.start["plan_name"] == "rixs_map"
+    assert run["primary"].read()["energy"].shape[0] == 4
+
+
+def test_plans_of_bluesky_move_and_count_with_beam(client, server, beamline):
+    run_to_the_end(
+        client,
+        ("mv", ["energy", 641.0], {}),
+        ("scan_with_beam", [["transmission"], "energy", 640.0, 641.0], {"num": 2}),
+        ("list_scan_with_beam", [["transmission"], "energy", [640.0, 641.0]], {}),
+        ("count_with_beam", [["transmission", "ring"]], {"num": 2}),
+    )
+    counts = newest(server)["primary"].read()["transmission"]
+    assert counts.shape[0] == 2 and float(counts.min()) > 0
+    assert beamline.blade.get() == 0
+
+
+def started(client, beamline, **more):
+    """A stack that has taken lines."""
+    answer = client.add("energy_stack", "stxm", **{**LONG, **more})
+    assert answer["success"], answer
+    client.well("queue_start")
+    wait_until(lambda: beamline.blade.get() == 1, "the shutter is open")
+
+
+@pytest.mark.parametrize("option", ["deferred", "immediate"])
+def test_paused_and_resumed(client, server, beamline, option):
+    more = {"edge": None, "energies": [640, 641], "pixels": [40, 30]}
+    started(client, beamline, **more)
+    client.well("re_pause", option=option)
+    client.wait("paused")
+    assert client.status()["re_state"] == "paused"
+    wait_until(lambda: beamline.blade.get() == 0, "no beam while it is paused")
+    client.well("re_resume")
+    client.wait("idle")
+    [item] = client.history()
+    assert item["result"]["exit_status"] == "completed", item["result"]
+    run = newest(server)
+    assert run.metadata["stop"]["exit_status"] == "success"
+    assert run["primary"].read()["energy"].shape[0] == 60
+    assert beamline.blade.get() == 0
+
+
+@pytest.mark.parametrize(("option", "end"), [("immediate", "abort"), ("deferred", "stop")])
+def test_paused_and_ended(client, server, beamline, option, end):
+    started(client, beamline)
+    client.well("re_pause", option=option)
+    client.wait("paused")
+    client.well(f"re_{end}")
+    client.wait("idle")
+    assert beamline.blade.get() == 0
+    [item] = client.history()
+    assert item["result"]["exit_status"] == {"abort": "aborted", "stop": "stopped"}[end]
+    stop = newest(server).metadata["stop"]
+    assert stop["exit_status"] == {"abort": "abort", "stop": "success"}[end]
+
+
+def test_a_worker_that_is_killed_leaves_no_beam(client, server, beamline):
+    started(client, beamline)
+    os.kill(server.worker, signal.SIGKILL)
+    wait_until(lambda: beamline.blade.get() == 0, "the dead man closes the shutter")
+    client.well("environment_destroy")
+    client.wait("idle")
+    client.clear()
+    client.well("environment_open")
+    client.wait("idle")
+    assert client.status()["worker_environment_exists"]
+    run_to_the_end(client, ("energy_stack", ["stxm"], SMALL))
+
+
+def test_a_worker_that_is_told_to_end_makes_safe(client, server, beamline):
+    started(client, beamline)
+    os.kill(server.worker, signal.SIGTERM)
+    wait_until(lambda: beamline.blade.get() == 0, "the shutter is closed")
+    wait_until(lambda: not (server.data / "queue" / "worker.pid").exists(), "the session is closed")
+    stop = newest(server).metadata["stop"]
+    assert stop["exit_status"] == "abort" and "SIGTERM" in stop["reason"]
+    client.well("environment_destroy")
+    client.wait("idle")
+    client.clear()
+    client.well("environment_open")
+    client.wait("idle")
+
+
+def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):
+    started(client, beamline)
+    family = psutil.Process(server.pid).children(recursive=True)
+    names = [" ".join(process.cmdline()) for process in family]
+    assert any("redis-server" in name for name in names)
+    assert server.worker in [process.pid for process in family]
+    assert server.end(signal.SIGINT) == 0, server.printed
+    assert beamline.blade.get() == 0
+    _, left = psutil.wait_procs(family, timeout=PATIENCE)
+    assert left == []
+    assert newest(server).metadata["stop"]["exit_status"] == "abort"
