@@ -94,7 +94,7 @@ def _with_photons(plan: MsgGenerator, tes: Spectrometer) -> MsgGenerator:
             yield from _in(msg.run, _last(tes, msg.kwargs.get("exit_status")))
         return (yield msg)
 
-    return (yield from carried(ensure_generator(plan), carry))
+    return carried(ensure_generator(plan), carry)
 
 
 def _in(run: Any, plan: MsgGenerator) -> MsgGenerator:
