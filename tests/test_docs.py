@@ -137,7 +137,7 @@ def test_the_banner_is_the_tutorials():
 
 
 def test_every_fault_is_in_the_table():
-    text = (DOCS / "how-to" / "faults-and-dry-runs.md").read_text("utf-8")
+    text = (DOCS / "how-to" / "faults.md").read_text("utf-8")
     for name in FAULTS:
         assert re.search(rf"\| .*`(dastard )?{name}[ `]", text), name
     for name in SERVER_FAULTS:
