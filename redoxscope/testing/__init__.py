@@ -5,6 +5,7 @@ Nothing here is used at run time.
 
 from ._documents import Documents, make_engine
 from ._fake_frames import FakeFrames
+from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
@@ -13,6 +14,8 @@ __all__ = [
     "Documents",
     "FakeAxis",
     "FakeFrames",
+    "FakeLines",
+    "FakeMicroscope",
     "FakePoint",
     "FakeSetting",
     "FakeShutter",

@@ -12,7 +12,7 @@ from bluesky import RunEngine
 __all__ = ["Documents", "make_engine"]
 
 
-def make_engine() -> tuple[RunEngine, Documents]:
+def make_engine(**options: Any) -> tuple[RunEngine, Documents]:
     """Make a RunEngine without signal handlers, and what keeps its documents.
 
     As fixtures::
@@ -21,13 +21,18 @@ def make_engine() -> tuple[RunEngine, Documents]:
         def engine():
             return make_engine()
 
+    Parameters
+    ----------
+    **options
+        For the RunEngine.
+
     Returns
     -------
     engine : bluesky.RunEngine
     documents : Documents
         Subscribed.
     """
-    engine, documents = RunEngine({}, context_managers=[]), Documents()
+    engine, documents = RunEngine({}, context_managers=[], **options), Documents()
     engine.subscribe(documents)
     return engine, documents
 

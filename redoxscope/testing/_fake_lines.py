@@ -1,0 +1,287 @@
+"""A scanner that flies lines, and the microscope around it, with no controller behind them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from bluesky.utils import NoReplayAllowed
+from ophyd.status import Status
+
+from ..contract import LineStatus
+from ..scan import Raster, Region, Scan
+from ._fake_parts import FakeAxis, FakeSetting, FakeShutter, reading, settled
+
+__all__ = ["FakeLines", "FakeMicroscope"]
+
+ENERGY, CURRENT = 600.0, 500.0
+
+
+class FakeLines:
+    """Flies images line by line: each ``trigger`` brings the next one, or each call of ``fly``.
+
+    From kickoff to complete it goes on by itself after a pause, and tells the RunEngine to replay
+    nothing, as every line scanner must.
+
+    Parameters
+    ----------
+    energy : FakeAxis
+        Recorded with each line (eV).
+    shutter : FakeShutter
+        It has to follow while lines are flown.
+    name : str
+    fields : sequence of str
+        Detectors.
+    count : callable, optional
+        ``count(field, line)`` gives the counts of each pixel; by default 1000.
+    prompt : bool
+        A trigger brings the next line.
+
+    Attributes
+    ----------
+    dark : list of int
+        Lines that were flown without beam.
+    halted : int
+        How often a pause halted it.
+    """
+
+    parent = None
+
+    def __init__(
+        self,
+        energy: FakeAxis,
+        shutter: FakeShutter,
+        name: str = "scanner",
+        *,
+        fields: Sequence[str] = ("transmission", "i0"),
+        count: Callable[[str, int], float] | None = None,
+        prompt: bool = True,
+    ) -> None:
+        self.name, self.fields, self.prompt = name, tuple(fields), prompt
+        self.dark: list[int] = []
+        self.halted = 0
+        self._energy, self._shutter = energy, shutter
+        self._count = count or (lambda field, line: 1000.0)
+        self._raster: Raster | None = None
+        self._open = self._flying = False
+        self._next = 0
+        self._ready: deque[tuple[dict[str, Any], float]] = deque()
+        self._waiter: Status | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def prepare(self, raster: Raster) -> Status:
+        """Take a raster."""
+        self._raster = raster
+        self._ready.clear()
+        return settled()
+
+    def kickoff(self) -> Status:
+        """Begin an image, with the shutter following.
+
+        Raises
+        ------
+        RuntimeError
+            None was prepared, or the last one is still open.
+        """
+        if self._raster is None or self._open:
+            raise RuntimeError(
+                f"{self.name}: kickoff {'twice' if self._open else 'before prepare'}"
+            )
+        self._open = self._flying = True
+        self._next = 0
+        self._shutter.set("follow")
+        return settled()
+
+    @property
+    def flown(self) -> bool:
+        """Whether every line of the image is ready or was collected."""
+        return self._raster is None or self._next >= self._raster.ny
+
+    def trigger(self) -> Status:
+        """Status that is done when a line is ready."""
+        if self._waiter is None or self._waiter.done:
+            self._waiter = Status()
+        waiter = self._waiter
+        if self.prompt and not self._ready:
+            self.fly()
+        self._notify()
+        return waiter
+
+    def fly(self) -> None:
+        """Fly the next line, unless it is halted."""
+        raster, line = self._raster, self._next
+        if raster is None or not self._flying or self.flown:
+            return
+        if not self._shutter.beam:
+            self.dark.append(line)
+        step = (raster.x_stop - raster.x_start) / max(raster.nx - 1, 1)
+        rise = (raster.y_stop - raster.y_start) / max(raster.ny - 1, 1)
+        row: dict[str, Any] = {
+            "energy": float(self._energy.position),
+            "ring_current": CURRENT,
+            "line": line,
+            "line_status": int(LineStatus.OK),
+            "sample_x": [raster.x_start + step * i for i in range(raster.nx)],
+            "sample_y": [raster.y_start + rise * line] * raster.nx,
+        }
+        row |= {field: [float(self._count(field, line))] * raster.nx for field in self.fields}
+        self._ready.append((row, time.time()))
+        self._next += 1
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._waiter is not None and not self._waiter.done and (self._ready or self.flown):
+            self._waiter.set_finished()
+
+    def collect_pages(self) -> Iterator[dict[str, Any]]:
+        """One page with the lines that are ready."""
+        rows = [self._ready.popleft() for _ in range(len(self._ready))]
+        if rows:
+            yield {
+                "data": {key: [row[key] for row, _ in rows] for key in rows[0][0]},
+                "timestamps": {key: [when for _, when in rows] for key in rows[0][0]},
+            }
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Data keys of a line."""
+        nx = 0 if self._raster is None else self._raster.nx
+        number = {"source": "fake", "dtype": "number", "dtype_numpy": "<f8", "shape": []}
+        whole = {**number, "dtype": "integer", "dtype_numpy": "<i8"}
+        array = {**number, "dtype": "array", "shape": [nx]}
+        arrays = {"sample_x": "um", "sample_y": "um", **dict.fromkeys(self.fields, "counts")}
+        return {
+            "energy": {**number, "units": "eV"},
+            "ring_current": {**number, "units": "mA"},
+            "line": whole,
+            "line_status": dict(whole),
+            **{key: {**array, "units": unit} for key, unit in arrays.items()},
+        }
+
+    def complete(self) -> Status:
+        """End the image."""
+        self._open = self._flying = False
+        return settled()
+
+    def pause(self) -> None:
+        """Halt.
+
+        Raises
+        ------
+        bluesky.utils.NoReplayAllowed
+            An image is open: it goes on by itself.
+        """
+        self._flying = False
+        self.halted += 1
+        if self._open:
+            raise NoReplayAllowed
+
+    def resume(self) -> None:
+        """Go on with the line that was not finished; the shutter follows again."""
+        if self._open:
+            self._shutter.set("follow")
+            self._flying = True
+
+    def stop(self, *, success: bool = False) -> None:
+        """Halt for good."""
+        self._open = self._flying = False
+        if self._waiter is not None and not self._waiter.done:
+            self._waiter.set_finished()
+
+    def read_configuration(self) -> dict[str, Any]:
+        """Dead time (s) and saturation (counts/s) of each detector."""
+        return {key: reading(value) for key, value in self._settings().items()}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """Their data keys."""
+        key = {"source": "fake", "dtype": "number", "shape": []}
+        return {name: dict(key) for name in self._settings()}
+
+    def _settings(self) -> dict[str, float]:
+        times = {f"{field}_dead_time": 5e-9 for field in self.fields}
+        return {**times, **{f"{field}_saturation": 4e7 for field in self.fields}}
+
+
+@dataclass(frozen=True)
+class _Placement:
+    coarse_x: float | None
+    coarse_y: float | None
+    raster: Raster
+
+
+class FakeMicroscope:
+    """A microscope on which `redoxscope.plans.energy_stack` and its kin run in no time.
+
+    Parameters
+    ----------
+    name : str
+    **scanner
+        As of `FakeLines`.
+
+    Attributes
+    ----------
+    energy : FakeAxis
+        400 to 1100 eV.
+    scanner : FakeLines
+    shutter : FakeShutter
+    """
+
+    parent = None
+
+    def __init__(self, name: str = "stxm", **scanner: Any) -> None:
+        self.name = name
+        self.energy = FakeAxis("energy", ENERGY, unit="eV", limits=(400.0, 1100.0))
+        self.monochromator = SimpleNamespace(name="mono", edge=FakeSetting("mono_edge"))
+        self.sample_stage = SimpleNamespace(
+            x=FakeAxis("sample_x_coarse"), y=FakeAxis("sample_y_coarse")
+        )
+        self.shutter = FakeShutter()
+        self.scanner = FakeLines(self.energy, self.shutter, **scanner)
+        self.line_detectors = [
+            SimpleNamespace(name=field, field=field) for field in self.scanner.fields
+        ]
+        self.fixed_parts: list[Any] = []
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def stage(self) -> list[object]:
+        """Do nothing."""
+        return [self]
+
+    def unstage(self) -> list[object]:
+        """Halt, and close the shutter."""
+        self.scanner.stop()
+        self.shutter.set("closed")
+        return [self]
+
+    def check_scan(self, scan: Scan) -> None:
+        """Refuse energies outside the limits.
+
+        Raises
+        ------
+        ValueError
+        """
+        for energy in scan.all_energies:
+            self.energy.check_value(energy)
+
+    def place(
+        self,
+        region: Region,
+        dwell: float,
+        *,
+        retries: int = 1,
+        at: tuple[float, float] | None = None,
+    ) -> _Placement:
+        """The stage reaches everything where it stands."""
+        (x0, x1), (y0, y1) = region.extents
+        nx, ny = region.pixels
+        return _Placement(None, None, Raster(x0, x1, nx, y0, y1, ny, dwell, retries))
+
+    def back_after(self, error: BaseException) -> None:
+        """Nothing was away."""
