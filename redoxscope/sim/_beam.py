@@ -43,7 +43,7 @@ class Beam:
     flux: float = 1e7
     current_ma: float = 500.0
     lifetime_h: float = 8.0
-    top_up_s: float = 0.0
+    top_up_s: float = 300.0
     noise: float = 0.002
     harmonic: float = 0.0
     monitor_share: float = 0.3

@@ -19,6 +19,7 @@ import pytest
 
 SCRIPT = """
     import signal, sys, threading
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
     from redoxscope import start_session
     from redoxscope.plans import energy_stack
 

@@ -105,7 +105,7 @@ def test_same_seed_same_counts():
 
 
 def test_ring_current_decays_and_is_topped_up():
-    b = Beam(current_ma=500, lifetime_h=8)
+    b = Beam(current_ma=500, lifetime_h=8, top_up_s=0)
     assert b.ring_current(8 * 3600) == pytest.approx(500 / np.e)
     assert b.rate(700, 3600) == pytest.approx(b.rate(700, 0) * np.exp(-1 / 8))
     top = Beam(lifetime_h=8, top_up_s=60)
