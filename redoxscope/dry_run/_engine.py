@@ -156,6 +156,8 @@ class DryEngine(RunEngine):
     async def _trigger(self, msg: Any) -> Any:
         point_time = getattr(msg.obj, "point_time", None)
         seconds = float(point_time()) if callable(point_time) else 0.0
+        scale = getattr(msg.obj, "time_scale", None)  # of a simulated server that is ahead of us
+        seconds *= 1.0 if scale is None else float(scale.get())
         answer = await super()._trigger(msg)
         self._begins(msg, seconds)
         group = msg.kwargs.get("group")
@@ -235,7 +237,7 @@ class DryEngine(RunEngine):
         if isinstance(device, EpicsMotor):
             way = abs(target[0] - device.position)
             return float(way / device.velocity.get() + device.acceleration.get())
-        if not isinstance(device, Signal | Shutter):
+        if hasattr(device, "position") and not isinstance(device, Signal | Shutter):
             self._rehearsal.account.note(
                 f"{device.name} does not say how long its moves take: they are counted as 0 s"
             )

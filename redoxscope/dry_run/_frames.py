@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
-__all__ = ["called_by_user", "line_of_error", "line_of_script", "plan_being_made"]
+__all__ = ["is_users", "line_of_error", "line_of_script", "plan_being_made"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = tuple(
@@ -20,7 +20,8 @@ _LIBRARIES = tuple(
 
 
 @cache
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Whether a file is the user's own: no library, and none of this package."""
     if file.startswith("<"):
         return False
     path = Path(file).resolve()
@@ -29,17 +30,12 @@ def _is_users(file: str) -> bool:
     return not str(path).startswith(_LIBRARIES)
 
 
-def called_by_user(depth: int) -> bool:
-    """Whether the function so many calls above is the user's own code."""
-    return _is_users(sys._getframe(depth).f_code.co_filename)  # noqa: SLF001
-
-
 def _where(file: str, line: int) -> str:
     return f"{Path(file).name}:{line}"
 
 
 def _last_users(frames: list[tuple[FrameType, int]]) -> str | None:
-    users = [(frame, line) for frame, line in frames if _is_users(frame.f_code.co_filename)]
+    users = [(frame, line) for frame, line in frames if is_users(frame.f_code.co_filename)]
     if not users:
         return None
     frame, line = users[-1]
@@ -63,7 +59,7 @@ def line_of_script() -> str | None:
 
 def line_of_error(error: BaseException) -> str | None:
     """The innermost line of the user's code that an error came through."""
-    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and is_users(error.filename):
         return _where(error.filename, error.lineno or 0)
     trace: TracebackType | None = error.__traceback__
     return _last_users(list(traceback.walk_tb(trace)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as datetime_module
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from ._frames import called_by_user
+from ._frames import is_users
 
 __all__ = ["Timeline", "users_time"]
 
@@ -52,54 +54,65 @@ class Timeline:
 def users_time(timeline: Timeline) -> Iterator[None]:
     """Have the user's own code live in the timeline: its sleeps are over at once, and are counted.
 
-    ``time.sleep``, ``time.time``, ``time.monotonic``, ``time.perf_counter`` and
-    ``datetime.now`` are asked by everybody; only where the caller is the user's script (or a
-    module of his), in the main thread or in a plan, do they answer otherwise.
+    What the script and modules of the user import as ``time`` and ``datetime`` are copies, whose
+    ``sleep``, ``time``, ``monotonic``, ``perf_counter``, ``now`` and ``today`` go by the timeline.
+    Libraries, which time their network, have the real ones.
     """
-    began = {name: getattr(time, name)() for name in ("time", "monotonic", "perf_counter")}
-    really_sleep = time.sleep  # noqa: TID251  for whoever is not the script
-    real_datetime = datetime_module.datetime
+    copies = {"time": _time_of(timeline), "datetime": _datetime_of(timeline)}
+    real = builtins.__import__
 
-    def in_script() -> bool:
-        thread = threading.current_thread()
-        main = thread is threading.main_thread() or thread.name == ENGINE_THREAD
-        return main and called_by_user(depth=3)
+    def importing(
+        name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> ModuleType:
+        if name in copies and not level and is_users((globals or {}).get("__file__") or "<>"):
+            return copies[name]
+        return real(name, globals, locals, fromlist, level)
 
+    with mock.patch.object(builtins, "__import__", importing):
+        yield
+
+
+def _copy(module: ModuleType, **changed: Any) -> ModuleType:
+    copy = ModuleType(module.__name__, module.__doc__)
+    copy.__dict__.update({**vars(module), **changed})
+    return copy
+
+
+def _time_of(timeline: Timeline) -> ModuleType:
     def sleep(seconds: float, /) -> None:
-        if in_script():
+        thread = threading.current_thread()
+        if thread is threading.main_thread() or thread.name == ENGINE_THREAD:
             timeline.passes(seconds)
-        else:
-            really_sleep(seconds)
+        else:  # a thread of the user's own does not drive the clock
+            time.sleep(seconds)  # noqa: TID251
 
     def clock(name: str) -> Callable[[], float]:
-        real = getattr(time, name)
+        began = getattr(time, name)()
+        return lambda: float(began + timeline.now)
 
-        def now() -> float:
-            return float(began[name] + timeline.now if in_script() else real())
+    names = ("time", "monotonic", "perf_counter")
+    return _copy(time, sleep=sleep, **{name: clock(name) for name in names})
 
-        return now
+
+def _datetime_of(timeline: Timeline) -> ModuleType:
+    real, began = datetime_module.datetime, time.time()
 
     class _Kind(type):
         def __instancecheck__(cls, other: Any) -> bool:
-            return isinstance(other, real_datetime)
-
-        def __subclasscheck__(cls, other: Any) -> bool:
-            return issubclass(other, real_datetime)
+            return isinstance(other, real)
 
     class _Datetime(datetime_module.datetime, metaclass=_Kind):
+        """Makes real ones; only what it takes for now is the timeline's."""
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            return real(*args, **kwargs)
+
         @classmethod
         def now(cls, tz: Any = None) -> Any:
-            seen = began["time"] + timeline.now if in_script() else None
-            return real_datetime.now(tz) if seen is None else real_datetime.fromtimestamp(seen, tz)
+            return real.fromtimestamp(began + timeline.now, tz)
 
         @classmethod
         def today(cls) -> Any:
-            seen = began["time"] + timeline.now if in_script() else None
-            return real_datetime.today() if seen is None else real_datetime.fromtimestamp(seen)
+            return cls.now()
 
-    with ExitStack() as patched:
-        patched.enter_context(mock.patch.object(time, "sleep", sleep))
-        for name in began:
-            patched.enter_context(mock.patch.object(time, name, clock(name)))
-        patched.enter_context(mock.patch.object(datetime_module, "datetime", _Datetime))
-        yield
+    return _copy(datetime_module, datetime=_Datetime)
