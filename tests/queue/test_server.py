@@ -9,8 +9,11 @@ import psutil
 import pytest
 
 from redoxscope.catalog import open_catalog
+from redoxscope.queue import QueueServer
+from redoxscope.queue._redis import Redis
+from redoxscope.sim import free_port
 
-from .conftest import PATIENCE, wait_until
+from .conftest import PATIENCE, Server, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:the catalog is that of")
 
@@ -214,3 +217,32 @@ def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):
     _, left = psutil.wait_procs(family, timeout=PATIENCE)
     assert left == []
     assert newest(server).metadata["stop"]["exit_status"] == "abort"
+
+
+def test_a_beamline_that_does_not_answer_ends_the_command_and_says_why(beamline, tmp_path):
+    file = tmp_path / "beamline.yml"
+    text = beamline.file.read_text("utf-8")
+    file.write_text(text.replace(beamline.prefix, "NOBODY:", 1), "utf-8")
+    control = f"tcp://127.0.0.1:{free_port()}"
+    server = Server(tmp_path / "data", f"--beamline={file}", control=control)
+    wait_until(lambda: not server.alive, "it ends")
+    assert server.end() == 2
+    assert "NOBODY:" in server.printed
+    assert "error: the environment did not open; the reason is printed above" in server.printed
+
+
+def test_a_redis_of_somebody_else_stays(tmp_path):
+    """A manager without an environment, on a Redis that is running."""
+    (tmp_path / "redis").mkdir()
+    addresses = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    options = {"control": addresses[0], "info": addresses[1]}
+    with Redis(tmp_path / "redis") as redis, (tmp_path / "out.txt").open("w") as output:
+        with QueueServer(
+            {}, tmp_path / "queue", redis=redis.address, output=output, **options
+        ) as server:
+            assert server.redis == redis.address and server.redis_pid is None
+            assert server.ask("status")["worker_environment_exists"] is False
+            family = psutil.Process(server.pid).children(recursive=True)
+        assert not server.alive
+        _, left = psutil.wait_procs(family, timeout=PATIENCE)
+        assert left == [] and psutil.pid_exists(redis.pid)
