@@ -9,7 +9,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -18,8 +18,12 @@ from .data import get_edge
 from .devices import (
     STXM,
     BeamlineDevice,
+    FlyCounter,
+    FlyLines,
+    FlyShutter,
     LineCounter,
     Monochromator,
+    MotorMonochromator,
     OrderSortingAperture,
     RingCurrent,
     SampleHolder,
@@ -41,26 +45,28 @@ __all__ = [
     "problems",
 ]
 
-DEVICE_CLASSES: dict[str, type[BeamlineDevice]] = {
-    "monochromator": Monochromator,
-    "zone_plate": ZonePlate,
-    "osa": OrderSortingAperture,
-    "sample_stage": SampleStage,
-    "scanner": StampedLines,
-    "transmission": LineCounter,
-    "i0": LineCounter,
-    "ring": RingCurrent,
-    "shutter": Shutter,
-    "holder": SampleHolder,
+DEVICE_CLASSES: dict[str, dict[str, type[BeamlineDevice]]] = {
+    "monochromator": {"redoxscope": Monochromator, "motor": MotorMonochromator},
+    "zone_plate": {"redoxscope": ZonePlate},
+    "osa": {"redoxscope": OrderSortingAperture},
+    "sample_stage": {"redoxscope": SampleStage},
+    "scanner": {"redoxscope": StampedLines, "fly": FlyLines},
+    "transmission": {"redoxscope": LineCounter, "fly": FlyCounter},
+    "i0": {"redoxscope": LineCounter, "fly": FlyCounter},
+    "ring": {"redoxscope": RingCurrent},
+    "shutter": {"redoxscope": Shutter, "fly": FlyShutter},
+    "holder": {"redoxscope": SampleHolder},
 }
-"""Class of the device behind each key of the file."""
+"""Class of the device behind each key of the file, by its contract."""
 
 # The validators' errors start with " = ": the loader puts the key's whole path before them.
 
 
-def _number(value: Any, unit: str, above: float | None = None) -> float:
+def _number(
+    value: Any, unit: str, above: float | None = None, at_least: float | None = None
+) -> float:
     try:
-        return as_number("", value, unit, above=above)
+        return as_number("", value, unit, above=above, at_least=at_least)
     except ValueError as exc:
         if isinstance(value, str) and _is_float(value):
             raise ValueError(
@@ -109,8 +115,8 @@ def _pv(value: Any, *, empty: bool = False) -> str:
     return text
 
 
-def _in(unit: str, above: float | None = None) -> BeforeValidator:
-    return BeforeValidator(partial(_number, unit=unit, above=above))
+def _in(unit: str, above: float | None = None, at_least: float | None = None) -> BeforeValidator:
+    return BeforeValidator(partial(_number, unit=unit, above=above, at_least=at_least))
 
 
 Micrometres = Annotated[float, _in("µm", above=0)]
@@ -122,6 +128,22 @@ PV = Annotated[str, BeforeValidator(_pv)]
 
 def _port(high: int) -> BeforeValidator:
     return BeforeValidator(partial(_whole, low=1, high=high))
+
+
+OURS: Final = "redoxscope"
+"""Contract of docs/reference/pvs.md: where the file says nothing."""
+Contract = Literal["redoxscope", "fly"]
+_ONLY_FLY = {
+    "axis",
+    "run_up",
+    "min_dwell",
+    "max_dwell",
+    "overhead",
+    "key",
+    "dead_time",
+    "saturation",
+}
+"""Options of devices of the FLY contract: of ours, PVs say it."""
 
 
 class _Strict(BaseModel):
@@ -138,6 +160,12 @@ class DeviceConfig(_Strict):
 class CounterConfig(DeviceConfig):
     """Counter gated by the scanner."""
 
+    contract: Contract = OURS
+    key: Text | None = Field(None, description="fly: what the FLY group calls it, DATA:{key}")
+    dead_time: Annotated[float, _in("s", at_least=0)] = Field(0.0, description="fly: s per count")
+    saturation: Annotated[float, _in("counts/s", at_least=0)] = Field(
+        0.0, description="fly: counts/s; 0 = unknown"
+    )
     behind_shutter: Truth = Field(True, description="without light when the shutter is closed")
 
 
@@ -147,9 +175,27 @@ class MonitorConfig(CounterConfig):
     behind_shutter: Truth = Field(False, description="without light when the shutter is closed")
 
 
+class ScannerConfig(DeviceConfig):
+    """What flies the lines."""
+
+    contract: Contract = OURS
+    axis: Text = Field("x", description="fly: what AXIS calls the fast axis")
+    run_up: Annotated[float, _in("µm", at_least=0)] = Field(0.0, description="fly: µm")
+    min_dwell: Annotated[float, _in("s", above=0)] = Field(1e-4, description="fly: s")
+    max_dwell: Annotated[float, _in("s", above=0)] = Field(10.0, description="fly: s")
+    overhead: Annotated[float, _in("s", at_least=0)] = Field(0.05, description="fly: s per line")
+
+
+class ShutterConfig(DeviceConfig):
+    """What lets the beam in."""
+
+    contract: Contract = OURS
+
+
 class MonochromatorConfig(DeviceConfig):
     """Energy axis."""
 
+    contract: Literal["redoxscope", "motor"] = Field(OURS, description="motor: a record in eV")
     edge_offsets: dict[str, Annotated[float, _in("eV")]] = Field(
         default_factory=dict, description="eV by edge"
     )
@@ -217,12 +263,12 @@ class BeamlineConfig(_Strict):
     zone_plate: ZonePlateConfig
     osa: DeviceConfig
     sample_stage: DeviceConfig
-    scanner: DeviceConfig
+    scanner: ScannerConfig
     transmission: CounterConfig
     i0: MonitorConfig | None = None
     counters: dict[str, CounterConfig] = Field(default_factory=dict)
     ring: DeviceConfig
-    shutter: DeviceConfig
+    shutter: ShutterConfig | None = None
     tes: TESConfig | None = None
     holder: DeviceConfig | None = None
     catalog: CatalogConfig = CatalogConfig()
@@ -244,6 +290,7 @@ def problems(
         why = _no_counter(name)
         if why:
             yield ("counters", name), why
+    yield from _contracts(config)
     devices = list(beamline_devices(config))
     for path, cls, part in devices:
         known = suffixes(cls)
@@ -270,12 +317,39 @@ def beamline_devices(
     config: BeamlineConfig,
 ) -> Iterator[tuple[tuple[str, ...], type[BeamlineDevice], DeviceConfig]]:
     """Path of the key, class and PV names of each device of a file."""
-    for name, cls in DEVICE_CLASSES.items():
+    for name, classes in DEVICE_CLASSES.items():
         part = getattr(config, name)
         if part is not None:
-            yield (name,), cls, part
+            yield (name,), classes[getattr(part, "contract", OURS)], _named(config, name, part)
     for name, part in config.counters.items():
-        yield ("counters", name), LineCounter, part
+        cls = DEVICE_CLASSES["transmission"][part.contract]
+        yield ("counters", name), cls, _named(config, name, part)
+
+
+def _named(config: BeamlineConfig, name: str, part: DeviceConfig) -> DeviceConfig:
+    """Counts of a FLY group's line are a PV of the group, not of the counter."""
+    if not isinstance(part, CounterConfig) or part.contract != "fly":
+        return part
+    data = f"{config.prefix}{config.scanner.prefix}DATA:{part.key or name}"
+    return part.model_copy(update={"pvs": {"DATA": data, **part.pvs}})
+
+
+def _contracts(config: BeamlineConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Contracts that do not go together, and options that would be ignored."""
+    fly = config.scanner.contract == "fly"
+    if config.shutter is None and not fly:
+        yield (), "key 'shutter' is missing; only with scanner.contract: fly may there be none"
+    for path, _, part in beamline_devices(config):
+        if isinstance(part, CounterConfig | ShutterConfig) and part.contract != (
+            config.scanner.contract
+        ):
+            yield (
+                (*path, "contract"),
+                f" = {part.contract!r} must be {config.scanner.contract!r}, as the scanner's is",
+            )
+        if getattr(part, "contract", OURS) == OURS:
+            for key in sorted(part.model_fields_set & _ONLY_FLY):
+                yield (*path, key), ": only with contract: fly; else a PV says it"
 
 
 def _shared(
@@ -332,6 +406,8 @@ def known_keys(path: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = BeamlineConfig
     parts: Mapping[str, type[BaseModel]] = {
         "monochromator": MonochromatorConfig,
+        "scanner": ScannerConfig,
+        "shutter": ShutterConfig,
         "zone_plate": ZonePlateConfig,
         "tes": TESConfig,
         "catalog": CatalogConfig,

@@ -15,27 +15,13 @@ from pydantic import ValidationError
 from ._beamline_file import (
     BeamlineConfig,
     CounterConfig,
-    DeviceConfig,
     beamline_devices,
     known_keys,
     problems,
 )
 from .contract import suggestion
 from .data import FileError, YamlText, parse_yaml, read_text
-from .devices import (
-    STXM,
-    TES,
-    LineCounter,
-    Monochromator,
-    OrderSortingAperture,
-    RingCurrent,
-    SampleHolder,
-    SampleStage,
-    Shutter,
-    StampedLines,
-    ZonePlate,
-    flown_by,
-)
+from .devices import STXM, TES, NoShutter, SampleHolder, flown_by
 
 __all__ = [
     "BeamlineConfig",
@@ -149,32 +135,43 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
 
     Making it moves nothing.
     """
+    found = {path: (cls, part) for path, cls, part in beamline_devices(config)}
 
-    def part(cls: type, device: DeviceConfig, kind: str = "normal", **kwargs: Any) -> Cpt:
+    def part(*path: str, kind: str = "normal", **kwargs: Any) -> Cpt:
+        cls, device = found[path]
         return Cpt(cls, device.prefix, pvs=device.pvs, kind=kind, **kwargs)
 
-    def counter(device: CounterConfig, kind: str = "normal") -> Cpt:
-        return part(LineCounter, device, kind, behind_shutter=device.behind_shutter)
+    def counter(*path: str, kind: str = "normal") -> Cpt:
+        device = found[path][1]
+        assert isinstance(device, CounterConfig)
+        options: dict[str, Any] = {"behind_shutter": device.behind_shutter}
+        if device.contract == "fly":
+            options |= {"dead_time": device.dead_time, "saturation": device.saturation}
+        return part(*path, kind=kind, **options)
 
-    mono = config.monochromator
+    mono, scanner = config.monochromator, config.scanner
+    lines: dict[str, Any] = {"pvs": scanner.pvs}
+    if scanner.contract == "fly":
+        lines |= {"axis_label": scanner.axis, "run_up": scanner.run_up}
+        lines |= {"min_dwell": scanner.min_dwell, "max_dwell": scanner.max_dwell}
+        lines |= {"overhead": scanner.overhead}
     parts: dict[str, Any] = {
         "monochromator": part(
-            Monochromator,
-            mono,
+            "monochromator",
             edge_offsets=mono.edge_offsets,
             backlash=mono.backlash,
             tolerance=mono.tolerance,
         ),
-        "zone_plate": part(ZonePlate, config.zone_plate, geometry=config.zone_plate.geometry()),
-        "osa": part(OrderSortingAperture, config.osa),
-        "sample_stage": part(SampleStage, config.sample_stage),
-        "scanner": Cpt(flown_by(StampedLines, pvs=config.scanner.pvs), config.scanner.prefix),
-        "transmission": counter(config.transmission, "hinted"),
-        "i0": None if config.i0 is None else counter(config.i0),
-        "ring": part(RingCurrent, config.ring),
-        "shutter": part(Shutter, config.shutter),
+        "zone_plate": part("zone_plate", geometry=config.zone_plate.geometry()),
+        "osa": part("osa"),
+        "sample_stage": part("sample_stage"),
+        "scanner": Cpt(flown_by(found[("scanner",)][0], **lines), scanner.prefix),
+        "transmission": counter("transmission", kind="hinted"),
+        "i0": None if config.i0 is None else counter("i0"),
+        "ring": part("ring"),
+        "shutter": Cpt(NoShutter, "") if config.shutter is None else part("shutter"),
     }
-    parts |= {key: counter(device) for key, device in config.counters.items()}
+    parts |= {key: counter("counters", key) for key in config.counters}
     return type("STXM", (STXM,), parts)(config.prefix, name=name)
 
 

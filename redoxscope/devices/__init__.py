@@ -7,6 +7,8 @@ from ._holder import SampleHolder
 from ._line_source import FlownLine, LineLimits, LineListener, LineSource, ScannerState
 from ._monochromator import Monochromator
 from ._motor import Motor
+from ._motor_mono import MotorMonochromator
+from ._no_shutter import NoShutter
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from ._outage import survive_outages
 from ._owner import BeamlineBusyError
@@ -16,6 +18,7 @@ from ._stage import SampleStage
 from ._stamped import StampedLines
 from ._stxm import STXM, Placement
 from ._times import FrameTime
+from .fly import FlyCounter, FlyLines, FlyShutter
 from .tes import TES
 
 __all__ = [
@@ -25,6 +28,9 @@ __all__ = [
     "BeamlineDevice",
     "DeviceError",
     "FlownLine",
+    "FlyCounter",
+    "FlyLines",
+    "FlyShutter",
     "FocusedEnergy",
     "FrameTime",
     "LineCounter",
@@ -33,6 +39,8 @@ __all__ = [
     "LineSource",
     "Monochromator",
     "Motor",
+    "MotorMonochromator",
+    "NoShutter",
     "OrderSortingAperture",
     "Placement",
     "RasterScanner",

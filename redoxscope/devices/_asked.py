@@ -104,12 +104,8 @@ def energy_held(
         Held(mono.name, mono.user_offset, float(mono.user_offset.get()), 0.0, "eV"),
         *(
             Held(mono.name, signal, target, tolerance, "eV", again, stop)
-            for signal, tolerance in (
-                (mono.readback, mono.tolerance),
-                (mono.setpoint, mono.tolerance),
-                (mono.epu_readback, mono.epu_tolerance),
-                (mono.epu_setpoint, mono.epu_tolerance),
-            )
+            for _, setpoint, readback, tolerance in mono.axes
+            for signal in (readback, setpoint)
         ),
     ]
 

@@ -145,9 +145,17 @@ class Monochromator(Positioner, BeamlineDevice):
         fail_when_lost(self.pair, self._end_move)
 
     @property
+    def axes(self) -> tuple[tuple[str, Any, Any, float], ...]:
+        """What moves with the energy: name, set point, readback, tolerance (eV); itself first."""
+        return (
+            ("energy", self.setpoint, self.readback, self.tolerance),
+            ("epu", self.epu_setpoint, self.epu_readback, self.epu_tolerance),
+        )
+
+    @property
     def pair(self) -> tuple[Signal, ...]:
-        """Set points and readbacks of monochromator and EPU."""
-        return self.setpoint, self.readback, self.epu_setpoint, self.epu_readback
+        """Set points and readbacks of all that moves with the energy."""
+        return tuple(signal for _, put, read, _ in self.axes for signal in (put, read))
 
     @property
     def position(self) -> float:
@@ -162,7 +170,7 @@ class Monochromator(Positioner, BeamlineDevice):
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest true energy (eV) with the present offset and backlash."""
-        low, high = common_limits(self.setpoint.limits, self.epu_setpoint.limits)
+        low, high = common_limits(*(setpoint.limits for _, setpoint, _, _ in self.axes))
         offset, backlash = self.offset.get(), self.backlash.get()
         return low + offset + max(backlash, 0.0), high + offset + min(backlash, 0.0)
 
@@ -191,7 +199,8 @@ class Monochromator(Positioner, BeamlineDevice):
         mono = energy - (self.offset.get() if offset is None else offset)
         for step in {mono - self.backlash.get(), mono}:
             check_limits(f"{self.name}.energy", step, self.setpoint.limits, "eV")
-        check_limits(f"{self.name}.epu", mono, self.epu_setpoint.limits, "eV")
+        for axis, setpoint, _, _ in self.axes[1:]:
+            check_limits(f"{self.name}.{axis}", mono, setpoint.limits, "eV")
         self.time_to(energy, energy)
 
     def time_to(self, target: float, start: float | None = None) -> float:
@@ -238,7 +247,7 @@ class Monochromator(Positioner, BeamlineDevice):
         self._end_move(DeviceError(f"{what} instead"))
         move = Move(what, 2 * seconds + SETTLE_TIMEOUT)
         self._move = move
-        legs = 2  # monochromator and EPU, in parallel
+        legs = len(self.axes)  # in parallel
         lock = threading.Lock()
 
         def leg_done(**_: Any) -> None:
@@ -254,7 +263,8 @@ class Monochromator(Positioner, BeamlineDevice):
                 move.attempt(lambda: self.setpoint.put(target, callback=leg_done))
 
         try:
-            self.epu_setpoint.put(target, callback=leg_done)
+            for _, setpoint, _, _ in self.axes[1:]:
+                setpoint.put(target, callback=leg_done)
             self.setpoint.put(first, callback=second_approach if approach else leg_done)
         except Exception as exc:
             move.end(exc)
@@ -276,7 +286,7 @@ class Monochromator(Positioner, BeamlineDevice):
         if self._astray(energy, use_monitor=False) is None:
             move.end()
             return
-        for readback in (self.readback, self.epu_readback):
+        for _, _, readback, _ in self.axes:
             readback.subscribe(look, run=False)
         # A controller's readback may lag behind its completion.
         patience = call_later(
@@ -286,7 +296,7 @@ class Monochromator(Positioner, BeamlineDevice):
 
         def clear(_: Status) -> None:
             patience.cancel()
-            for readback in (self.readback, self.epu_readback):
+            for _, _, readback, _ in self.axes:
                 readback.clear_sub(look)
 
         move.add_callback(clear)
@@ -298,10 +308,7 @@ class Monochromator(Positioner, BeamlineDevice):
     def _astray(self, energy: float, *, use_monitor: bool) -> DeviceError | None:
         """What is not at a true energy (eV)."""
         target = energy - self.offset.get()
-        for readback, tolerance in (
-            (self.readback, self.tolerance),
-            (self.epu_readback, self.epu_tolerance),
-        ):
+        for _, _, readback, tolerance in self.axes:
             off = abs((readback.get() if use_monitor else ask(readback)) - target)
             if not off <= tolerance:
                 return DeviceError(

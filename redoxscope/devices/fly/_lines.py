@@ -1,0 +1,497 @@
+"""Lines of a FLY group: the client moves the slow axis, asks for a line, sees whether it was."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ophyd import Component as Cpt
+from ophyd import EpicsSignal, EpicsSignalRO, Signal
+from ophyd.status import Status
+
+from ...scan import Raster
+from .._base import (
+    LOST,
+    SETTLE_TIMEOUT,
+    BeamlineDevice,
+    DeviceError,
+    Move,
+    NoAnswerError,
+    ask,
+    fail_when_lost,
+    put_now,
+    pv,
+    settle,
+    typed,
+)
+from .._halting import HALT_TIMEOUT, halting, write_changed
+from .._line_source import FlownLine, LineLimits, LineListener, ScannerState
+from .._lines import LineArray
+from .._numbers import positive, zero_or_more
+from .._positioner import FreshSignalRO
+from .._setting import Setting
+from .._steps import Steps, run_steps
+from .._times import FrameTime
+from .._watch import Held
+from ._counter import FlyCounter
+from ._units import in_ms
+
+__all__ = ["FlyLines"]
+
+log = logging.getLogger("redoxscope.scanner")
+
+STATES = ("IDLE", "ARMED", "FLYING", "ERROR")
+ARMED, FLYING, ERROR = 1, 2, 3
+MAX_POINTS = 16384
+"""Pixels of a line, at most."""
+
+ARRIVALS = 2
+"""How often the slow axis is sent to a line; a stop that a halt asked for may hit a later move."""
+
+
+def _number(value: float, check: Callable[[Any], Any], unit: str, doc: str) -> Any:
+    return Cpt(Setting, value=value, check=check, unit=unit, kind="config", doc=doc)
+
+
+class FlyLines(BeamlineDevice):
+    """Line source of the FLY contract: one ``GO`` is one line.
+
+    A put to ``GO`` completes also where the line failed, so a line counts only when ``INDEX`` and
+    each counter's ``LINE:INDEX`` are one more than before, ``STATE`` is ARMED, and no counter says
+    that it refused (then the counts are those of somebody else's line). Settings and ``ARM`` are
+    written once per image, and after anything that went wrong. While a line is read the slow axis
+    is on its way to the next.
+
+    Parameters
+    ----------
+    axis_label : str
+        What ``AXIS`` calls the fast axis.
+    """
+
+    start = pv(EpicsSignal, "START", kind="config", auto_monitor=True, doc="first pixel, µm")
+    stop_at = pv(EpicsSignal, "STOP", kind="config", auto_monitor=True, doc="last pixel, µm")
+    npoints = pv(EpicsSignal, "NPOINTS", kind="config", auto_monitor=True, doc="pixels of a line")
+    dwell_ms = pv(EpicsSignal, "DWELL", kind="config", auto_monitor=True, doc="ms per pixel")
+    axis = pv(EpicsSignal, "AXIS", kind="config", auto_monitor=True, string=True, doc="flies")
+    arm = pv(EpicsSignal, "ARM", kind="omitted", put_complete=True, doc="check the settings")
+    go = pv(EpicsSignal, "GO", kind="omitted", put_complete=True, doc="fly a line")
+    abort = pv(EpicsSignal, "ABORT", kind="omitted", put_complete=True, doc="give the line up")
+    state = pv(EpicsSignalRO, "STATE", kind="omitted", auto_monitor=True, doc="idle armed flying")
+    error = pv(EpicsSignalRO, "ERROR.VAL$", kind="omitted", string=True, doc="what is wrong")
+    pos = pv(LineArray, "POS", kind="omitted", doc="positions of the last line, µm")
+    index = pv(FreshSignalRO, "INDEX", kind="omitted", auto_monitor=True, doc="good lines")
+    run_up = _number(0.0, zero_or_more, "um", "how far it goes beyond a line at each end")
+    min_dwell = _number(1e-4, positive, "s", "shortest dwell")
+    max_dwell = _number(10.0, positive, "s", "longest dwell")
+    overhead = _number(0.05, zero_or_more, "s", "of each line: slow axis, start, end")
+    deadline = _number(7.0, positive, "s", "its own time limit, beyond four times the dwell")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        pvs: Mapping[str, str] | None = None,
+        axis_label: str = "x",
+        run_up: float = 0.0,
+        min_dwell: float = 1e-4,
+        max_dwell: float = 10.0,
+        overhead: float = 0.05,
+        **kwargs: Any,
+    ):
+        super().__init__(prefix, name=name, pvs=pvs, **kwargs)
+        self._label = axis_label
+        for signal, value in (
+            (self.run_up, run_up),
+            (self.min_dwell, min_dwell),
+            (self.max_dwell, max_dwell),
+            (self.overhead, overhead),
+        ):
+            signal.put(value)
+        self._counters: tuple[FlyCounter, ...] = ()
+        self._fast: Any = None
+        self._slow: Any = None
+        self._raster: Raster | None = None
+        self._origin = (0.0, 0.0)
+        self._noted: dict[Any, int] = {}  # index signals, before the line
+        self._told_zeros = False
+        self._going = False  # a GO of ours has not completed
+
+    # -- as LineSource --------------------------------------------------------------------------
+
+    def attach(
+        self, detectors: Sequence[Any], axes: tuple[Any, Any], listener: LineListener
+    ) -> None:
+        """As `LineSource.attach`.
+
+        Raises
+        ------
+        TypeError
+            A counter of another contract, or no axes.
+        """
+        for det in detectors:
+            if not isinstance(det, FlyCounter):
+                raise TypeError(
+                    f"{det.name} is no counter of the FLY contract, as {self.name} needs"
+                )
+        self._fast, self._slow = axes
+        if self._slow is None:
+            raise TypeError(f"{self.name} needs the fine stage's axes")
+        self._counters, self._listener = tuple(detectors), listener
+        fail_when_lost(self.signals(), listener.on_lost)
+
+    def where(self) -> Mapping[str, str]:
+        busy = [self.state, *(det.line_state for det in self._counters)]
+        own = {
+            "line": self.index.pvname,
+            "index": self.index.pvname,
+            "state": ", ".join(signal.pvname for signal in busy),
+            "sample_x": self.pos.pvname,
+            "sample_y": self._slow.user_readback.pvname,
+        }
+        return own | {det.field: det.line.pvname for det in self._counters}
+
+    def signals(self) -> Sequence[Signal]:
+        own: list[Signal] = [self.arm, self.go, self.abort, self.state, self.index, self.pos]
+        own += [self._slow.user_setpoint, self._slow.user_readback]
+        for det in self._counters:
+            own += [det.line, det.index, det.dwell_ms, det.npoints]
+        return own
+
+    def limits(self) -> LineLimits:
+        """What it can fly, as the beamline file says: the contract publishes none of it."""
+        return LineLimits(
+            min_dwell=float(self.min_dwell.get()),
+            max_dwell=float(self.max_dwell.get()),
+            max_points=MAX_POINTS,
+            run_up=float(self.run_up.get()),
+        )
+
+    def frame_time(self, nx: int, ny: int, dwell: float) -> FrameTime:
+        """As `LineSource.frame_time`: each line begins with the slow axis, and a start."""
+        return FrameTime(nx * ny * dwell, ny * float(self.overhead.get()), 0.0)
+
+    def patience(self, raster: Raster) -> float:
+        """Longer than the controller's own, which says what it was waiting for."""
+        return 4 * raster.line_time + float(self.deadline.get()) + float(self.overhead.get())
+
+    def write(self, raster: Raster, origin: tuple[float, float]) -> Status:
+        self._raster, self._origin = raster, origin
+        return write_changed(self.name, self._wanted(raster))
+
+    def held(self, raster: Raster, again: Callable[[], Status]) -> list[Held]:
+        units = {self.start: "µm", self.stop_at: "µm"}
+        return [
+            Held(signal.parent.name, signal, value, 0.0, units.get(signal, ""), again)
+            for signal, value in self._wanted(raster).items()
+        ]
+
+    def ready(self, flight: int, line: int, *, clean: bool) -> Status:
+        return run_steps(self._prepare(flight, line), self._goes_on(flight))
+
+    def launch(self, flight: int, line: int) -> None:
+        steps = self._lines(flight, line, self._go())
+        run_steps(steps, self._goes_on(flight)).add_callback(
+            lambda status: self._report(flight, status.exception(timeout=0))
+        )
+
+    def until_idle(self, timeout: float) -> Status | None:
+        """Somebody else's line must not be taken for ours."""
+        if self.doing(ask=False) != ScannerState.FLYING:
+            return None
+        idle = Move(f"{self.name} ({self.where()['state']}) coming to rest", timeout)
+        signals = [self.state, *(det.line_state for det in self._counters)]
+
+        def look(**_: Any) -> None:
+            if self.doing(ask=False) != ScannerState.FLYING:
+                idle.end()
+
+        for signal in signals:
+            signal.subscribe(look, run=False)
+        idle.add_callback(lambda _: [signal.clear_sub(look) for signal in signals])
+        look()
+        return idle
+
+    def halt(self, needed: Sequence[Signal], patience: float) -> Move:
+        """Abort the line, and stop both axes: the contract's abort does not stop a motor."""
+        heard = [self.state, *(motor.motor_done_move for motor in (self._slow, self._fast))]
+        aborted = False
+
+        def order(halted: Move, again: Callable[[], None]) -> None:
+            nonlocal aborted
+            aborted = False
+
+            def look(**_: Any) -> None:
+                if aborted and not halted.done:
+                    halted.attempt(at_rest)
+
+            def at_rest() -> None:
+                try:
+                    rests = int(ask(heard[0])) != FLYING and all(int(ask(s)) for s in heard[1:])
+                except (TimeoutError, *LOST):
+                    return  # silent: when it is back it is asked to halt again
+                if rests:
+                    halted.end()
+
+            def taken(**_: Any) -> None:
+                nonlocal aborted
+                if not self.abort.connected:  # completed by the disconnection
+                    again()
+                    return
+                aborted = True
+                look()
+
+            for signal in heard:
+                signal.subscribe(look, run=False)
+            halted.add_callback(lambda _: [signal.clear_sub(look) for signal in heard])
+            # Not one that rests: the order might lie there, and hit its next move.
+            if self._going or int(self.state.get()) == FLYING:
+                put_now(self._fast.motor_stop, 1)
+            if not int(self._slow.motor_done_move.get()):
+                put_now(self._slow.motor_stop, 1)
+            self.abort.put(1, use_complete=True, callback=taken)
+
+        signals = list(dict.fromkeys([*self.signals(), *heard, *needed]))
+        what = f"{self.name} ({self.abort.pvname}) halting"
+        return halting(self.name, what, signals, order, patience)
+
+    def halt_now(self) -> None:
+        """Abort the line and stop both axes, without waiting."""
+        errors = []
+        for signal in (self.abort, self._slow.motor_stop, self._fast.motor_stop):
+            try:
+                put_now(signal, 1)
+            except Exception as exc:  # the others are told all the same
+                errors.append(exc)
+        if errors:
+            raise errors[0]
+
+    def doing(self, *, ask: bool) -> int:
+        """Flying also where a counter counts somebody else's line."""
+        state = int(self.state.get(use_monitor=not ask))
+        if state == FLYING or any(det.busy(anew=ask) for det in self._counters):
+            return ScannerState.FLYING
+        return ScannerState.ERROR if state == ERROR else ScannerState.IDLE
+
+    def how_to_halt(self) -> str:
+        return f"{typed(self)}.abort.put(1)"
+
+    # -- a line ---------------------------------------------------------------------------------
+
+    def _wanted(self, raster: Raster) -> dict[Signal, Any]:
+        """What the group and each counter must be set to.
+
+        The group writes a counter's settings only when its own change: what somebody else has
+        set there since would stay, so they are written here.
+        """
+        dwell = in_ms(raster.dwell)
+        wanted: dict[Signal, Any] = {
+            self.start: raster.x_start,
+            self.stop_at: raster.x_stop,
+            self.npoints: raster.nx,
+            self.dwell_ms: dwell,
+            self.axis: self._label,
+        }
+        for det in self._counters:
+            wanted |= {det.dwell_ms: dwell, det.npoints: raster.nx}
+        return wanted
+
+    def _goes_on(self, flight: int) -> Callable[[], bool]:
+        return lambda: self._listener.still(flight, lambda: None)
+
+    def _report(self, flight: int, error: BaseException | None) -> None:
+        """Tell of what ended the lines, if it is not told otherwise."""
+        if error is None or not self._goes_on(flight)():
+            return
+        if isinstance(error, TimeoutError | NoAnswerError):
+            self._listener.on_lost(error)
+        else:
+            self._listener.on_error(_as_exception(error), flight)
+
+    def _prepare(self, flight: int, line: int) -> Steps:
+        """Settings, ARM, indices, slow axis: all that comes before a first GO."""
+        assert self._raster is not None
+        yield self.until_idle(self.patience(self._raster))
+        yield write_changed(self.name, self._wanted(self._raster), ask=True)
+        arming = Move(f"{self.name} ({self.arm.pvname}) arming", HALT_TIMEOUT + SETTLE_TIMEOUT)
+        self.arm.put(1, use_complete=True, callback=lambda **_: arming.end())
+        yield arming
+        if int(ask(self.state)) != ARMED:
+            raise DeviceError(
+                f"{self.name} ({self.arm.pvname}) is refused: {self._what_is_wrong()}"
+            )
+        for det in self._counters:
+            if det.busy(anew=True):
+                raise DeviceError(
+                    f"{det.name} ({det.line_state.pvname}) counts somebody else's line: one FLY "
+                    "group at a time for each counter"
+                )
+        self._note()
+        yield from self._arrive(flight, line, self._slow_to(flight, line))
+
+    def _note(self) -> None:
+        self._noted = {self.index: int(ask(self.index))}
+        self._noted |= {det.index: int(ask(det.index)) for det in self._counters}
+
+    def _go(self) -> Status:
+        """Start a line; the status is done when the put has completed."""
+        flown = Status()
+
+        def over(**_: Any) -> None:
+            self._going = False
+            settle(flown, None)
+
+        self._going = True
+        self.go.put(1, use_complete=True, callback=over)
+        return flown
+
+    def _lines(self, flight: int, line: int, flown: Status) -> Steps:
+        """From a line that was started to the last one."""
+        raster = self._raster
+        assert raster is not None
+        while True:
+            yield flown
+            y = float(ask(self._slow.user_readback))
+            last = line + 1 >= raster.ny
+            moving = None if last else self._slow_to(flight, line + 1)
+            got = self._read(flight, line, y, raster)
+            self._listener.on_line(got)
+            if last:
+                return
+            line += 1
+            yield None  # void by now, if the line is to be flown again
+            if got.missed or got.wrong:  # it was handed out all the same
+                yield moving
+                yield from self._prepare(flight, line)
+            else:
+                yield from self._arrive(flight, line, moving)
+            while taken := self._taken():
+                self._listener.on_line(FlownLine(flight, line, time.time(), missed=taken))
+                line += 1
+                if line >= raster.ny:
+                    return
+                yield None
+                yield from self._prepare(flight, line)
+            started: list[Status] = []
+            if not self._listener.still(flight, lambda to=started: to.append(self._go())):  # type: ignore[misc]
+                return
+            flown = started[0]
+
+    def _taken(self) -> str:
+        """Why no line can begin: somebody else flew since the last, gave up, or began anew.
+
+        Asked now, so that a line of somebody else cannot have come and gone unseen.
+        """
+        state, index = int(ask(self.state)), int(ask(self.index))
+        due = self._noted[self.index]
+        if state == ARMED and index == due:
+            return ""
+        return (
+            f"{self.state.pvname} is {STATES[state]} and {self.index.pvname} {index} where ARMED "
+            f"and {due} were left: somebody else has it, or it began anew"
+        )
+
+    def _read(self, flight: int, line: int, y: float, raster: Raster) -> FlownLine:
+        """What became of a line whose GO has completed."""
+        stamped = next(iter(self.index.read().values()))
+        when, index = float(stamped["timestamp"]), int(stamped["value"])
+        state = int(ask(self.state))
+        missed, wrong = self._failed(state, index), []
+        self._noted[self.index] = index
+        for det in self._counters:
+            counted, due = int(ask(det.index)), self._noted[det.index] + 1
+            self._noted[det.index] = counted
+            refused = str(ask(det.line_error) or "").strip()
+            if not missed and (counted != due or refused):
+                missed = (
+                    f"{det.index.pvname} is {counted} where {due} is due"
+                    f"{f', {det.line_error.pvname}: {refused}' if refused else ''}: these are the "
+                    "counts of somebody else's line"
+                )
+            for signal, asked in ((det.dwell_ms, in_ms(raster.dwell)), (det.npoints, raster.nx)):
+                if (value := ask(signal)) != asked:
+                    wrong.append(f"{signal.pvname} is {value:g} where {asked:g} was asked for")
+        y_line = np.full(raster.nx, y + self._origin[1])
+        if missed:
+            return FlownLine(flight, line, when, None, y_line, missed=missed)
+        counts = {det.field: np.atleast_1d(ask(det.line))[: raster.nx] for det in self._counters}
+        x = self._positions(raster) + self._origin[0]
+        return FlownLine(flight, line, when, x, y_line, counts, wrong=tuple(wrong))
+
+    def _failed(self, state: int, index: int) -> str:
+        """Why a line whose GO has completed was none; empty where it was."""
+        due = self._noted[self.index] + 1
+        if state == ARMED and index == due:
+            return ""
+        if state == ARMED and index != due - 1:
+            return f"{self.index.pvname} is {index} where {due} is due: somebody else has it"
+        return f"{self.state.pvname} is {self._what_is_wrong()}"
+
+    def _what_is_wrong(self) -> str:
+        state = int(ask(self.state))
+        text = str(ask(self.error) or "").strip()
+        return f"{STATES[state]}{f', {text}' if text else ', without a word'}"
+
+    def _positions(self, raster: Raster) -> Any:
+        """Positions of the fast axis (µm); the nominal ones where the controller has none."""
+        x = np.atleast_1d(np.asarray(ask(self.pos), dtype=float))[: raster.nx]
+        nominal = np.linspace(raster.x_start, raster.x_stop, raster.nx)
+        if x.any() or not nominal.any():
+            return x
+        if not self._told_zeros:
+            self._told_zeros = True
+            log.warning(
+                "%s (%s) is all zeros: this controller measures no positions; those that were "
+                "asked for are recorded",
+                self.name,
+                self.pos.pvname,
+            )
+        return nominal
+
+    # -- the slow axis ----------------------------------------------------------------------------
+
+    def _target(self, line: int) -> float:
+        raster = self._raster
+        assert raster is not None
+        return float(np.linspace(raster.y_start, raster.y_stop, raster.ny)[line])
+
+    def _slow_to(self, flight: int, line: int) -> Status | None:
+        """Send the slow axis to a line; None where the flight is void."""
+        motor, target = self._slow, self._target(line)
+        what = f"{motor.name} ({motor.user_setpoint.pvname}) going to {target:.6g} µm"
+        move = Move(what, 2 * motor.time_to(target) + SETTLE_TIMEOUT)
+
+        def send() -> None:
+            motor.user_setpoint.put(target, use_complete=True, callback=lambda **_: move.end())
+
+        try:
+            sent = self._listener.still(flight, send)
+        except Exception as exc:
+            move.end(exc)
+            return move
+        if not sent:
+            move.end()
+            return None
+        return move
+
+    def _arrive(self, flight: int, line: int, moving: Status | None) -> Steps:
+        """Wait for the slow axis, and see where it is: a put completes also where it failed."""
+        motor, target = self._slow, self._target(line)
+        for left in reversed(range(ARRIVALS)):
+            yield moving
+            off = abs(float(ask(motor.user_readback)) - target)
+            if off <= motor.tolerance:
+                return
+            if left:
+                moving = self._slow_to(flight, line)
+        raise DeviceError(
+            f"{motor.name} ({motor.user_readback.pvname}) is {off:.4g} µm from line {line} at "
+            f"{target:.6g} µm (tolerance {motor.tolerance:g} µm)"
+        )
+
+
+def _as_exception(error: BaseException) -> Exception:
+    return error if isinstance(error, Exception) else DeviceError(repr(error))

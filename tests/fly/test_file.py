@@ -1,0 +1,100 @@
+"""A beamline file may name other contracts; what does not go together is refused."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from redoxscope.config import ConfigError, make_stxm
+from redoxscope.devices import FlyCounter, FlyLines, FlyShutter, MotorMonochromator, NoShutter
+
+from .conftest import beamline_file
+
+NO_SHUTTER = {
+    "shutter:                   #": "# no shutter:",
+    '  prefix: "P:STXMSIM:SHUTTER1:"\n  contract: fly\n': "",
+}
+
+
+@pytest.fixture
+def made():
+    devices = []
+
+    def make(**changes):
+        devices.append(make_stxm(beamline_file("P:", **changes)))
+        return devices[-1]
+
+    yield make
+    for device in devices:
+        device.destroy()
+
+
+def test_each_part_is_of_its_contract(made):
+    stxm = made()
+    source = stxm.scanner.source
+    assert isinstance(source, FlyLines) and source.go.pvname == "P:STXMSIM:E712:FLY:GO"
+    assert isinstance(stxm.monochromator, MotorMonochromator)
+    assert stxm.monochromator.setpoint.pvname == "P:STXMSIM:XPS:energy.VAL"
+    assert isinstance(stxm.i0, FlyCounter) and isinstance(stxm.shutter, FlyShutter)
+    assert stxm.transmission.line.pvname == "P:STXMSIM:E712:FLY:DATA:default"
+    assert stxm.i0.line.pvname == "P:STXMSIM:E712:FLY:DATA:i0"
+    assert stxm.transmission.field == "transmission"
+
+
+def test_options_arrive(made):
+    stxm = made(
+        **{
+            "run_up: 0 ": "run_up: 2.5 ",
+            "overhead: 0.05": "overhead: 0.2",
+            "dead_time: 0 ": "dead_time: 2.0e-8 ",
+        }
+    )
+    limits = stxm.scanner.source.limits()
+    assert limits.run_up == 2.5 and limits.max_points == 16384
+    time = stxm.scanner.frame_time(100, 50, 0.001)
+    assert time.live == pytest.approx(5.0) and time.flight == pytest.approx(50 * 0.2)
+    dead_time = stxm.transmission.dead_time.read()
+    assert dead_time["transmission_dead_time"]["value"] == 2e-8
+    assert stxm.transmission.saturation.name == "transmission_saturation"
+
+
+def test_without_a_shutter_it_is_said_what_that_means(made, caplog):
+    stxm = made(**NO_SHUTTER)
+    assert isinstance(stxm.shutter, NoShutter)
+    with caplog.at_level(logging.WARNING):
+        stxm.shutter.stage()
+    assert "the sample has beam all the time" in caplog.text
+    assert stxm.shutter.set("follow").done and stxm.shutter.set("closed").done
+    stxm.shutter.stop()
+    assert stxm.shutter.is_open
+    with pytest.raises(RuntimeError, match="no shutter to hold open"):
+        stxm.shutter.set("hold")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("I0:\"\n  contract: fly\n  key: i0", "I0:\"",
+         "i0.contract = 'redoxscope' must be 'fly', as the scanner's is"),
+        ("SHUTTER1:\"\n  contract: fly", "SHUTTER1:\"",
+         "shutter.contract = 'redoxscope' must be 'fly'"),
+        ("contract: motor ", "contract: epics ", "monochromator.contract = 'epics' must be"),
+        ("axis: x  ", "axes: x  ", "unknown key 'scanner.axes'; did you mean 'axis'?"),
+        ("run_up: 0 ", "run_up: -1 ", "scanner.run_up = -1"),
+        ("dead_time: 0 ", "dead_time: no ", "transmission.dead_time = False"),
+    ],
+)  # fmt: skip
+def test_refused(old, new, says):
+    with pytest.raises(ConfigError) as caught:
+        beamline_file("P:", **{old: new})
+    assert says in str(caught.value), str(caught.value)
+
+
+def test_options_that_would_be_ignored_are_refused():
+    """On the contract of docs/reference/pvs.md a PV says it."""
+    with pytest.raises(ConfigError) as caught:
+        beamline_file("P:", **NO_SHUTTER, **{"  contract: fly\n": ""})
+    for key in ("scanner.axis", "scanner.run_up", "transmission.dead_time", "i0.key"):
+        assert f"{key}: only with contract: fly" in str(caught.value)
+    assert "key 'shutter' is missing" in str(caught.value)
