@@ -229,11 +229,11 @@ def _from_documents(
         elif name == "descriptor" and doc["run_start"] == run and reader.describe(doc):
             streams[doc["uid"]] = doc["name"]
         elif name in ("event", "event_page") and doc["descriptor"] in streams:
-            for seq_num, data, _ in rows_of(name, doc, "tes_spectrum"):
+            for _, data, _ in rows_of(name, doc, "tes_spectrum"):
                 if streams[doc["descriptor"]] == TOTALS_STREAM:
                     reader.totals(data)
                 else:
-                    _point(reader, seq_num, data, change)
+                    _point(reader, data, change)
     if reader is None:
         raise ValueError("no RIXS run in these documents (plan_name rixs_map or xes)")
     return reader
@@ -246,15 +246,15 @@ def _from_catalog(run: Any, options: RixsOptions, change: Change | None) -> Rixs
     reader = RixsReader(start, options)
     rows = stream_rows(run, STREAM, COLUMNS)
     reader.configure(run[STREAM].metadata.get("configuration", {}))
-    for seq_num, data in rows:
-        _point(reader, seq_num, data, change)
+    for _, data in rows:
+        _point(reader, data, change)
     if TOTALS_STREAM in run:
         for _, data in stream_rows(run, TOTALS_STREAM, TOTAL_KEYS):
             reader.totals(data)
     return reader
 
 
-def _point(reader: RixsReader, seq_num: int, data: Doc, change: Change | None) -> None:
+def _point(reader: RixsReader, data: Doc, change: Change | None) -> None:
     changed = data if change is None else change(reader, data)
     if changed is not None:
-        reader.point(seq_num, changed)
+        reader.point(changed)

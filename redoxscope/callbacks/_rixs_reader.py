@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis import dead_time_corrected
-from ..analysis.rixs import RixsCounts, spectrum_of
-from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, point_of
+from ..analysis.rixs import Places, RixsCounts, spectrum_of
+from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window
 from ..data import FeatureRange, rixs_edges, rixs_preset
 from ..photons import LiveBatch
-from ._documents import Doc, configured, has_shape, rows_of
+from ..scan import Scan
+from ._documents import Doc, configured, rows_of
 from ._rixs_pixels import PixelTally
 from ._rixs_results import results_of
 from ._rixs_snapshot import RixsSnapshot, UnderWay
@@ -40,7 +41,7 @@ class RixsOptions:
 
 def is_rixs(start: Doc) -> bool:
     """Whether a start document announces a RIXS run."""
-    return start.get("plan_name") in PLANS and has_shape(start, 2)
+    return start.get("plan_name") in PLANS and isinstance(start.get("scan"), Mapping)
 
 
 def _feature_of(start: Doc) -> FeatureRange | None:
@@ -83,13 +84,8 @@ class RixsReader:
         self.start = start
         self.options = options or RixsOptions()
         self.pixels = PixelTally() if pixels is None else pixels
-        self.passes, n_energies = (int(n) for n in start["shape"])
-        self.energies = np.asarray(start["energies"], dtype=np.float64)
-        if len(self.energies) != n_energies:
-            raise ValueError(
-                f"start document lists {len(self.energies)} energies, but shape[1] is {n_energies}"
-            )
-        self.dwell = float(start["dwell"])
+        self.scan = Scan.from_start(start)
+        self.places = Places.of(self.scan)
         self.windows = self.options.windows or tuple(map(Window.parse, start.get("windows", ())))
         self.elastic_mask = self.options.elastic_mask
         self.feature = self.options.feature or _feature_of(start)
@@ -97,16 +93,21 @@ class RixsReader:
         self._dead_time = 0.0
         self._found: dict[int, tuple[int, int]] = {}  # late and lost, by tes_point
         self._doubtful: dict[tuple[int, int], PointStatus] = {}  # by pass and energy
-        self._photons = np.zeros((self.passes, n_energies), dtype=np.int64)
+        self._photons = np.zeros((self.places.passes, len(self.energies)), dtype=np.int64)
         self._totals: dict[str, int] = {}
         self._totals_uid = ""
-        self._last = 0, -math.inf  # seq_num and start (ns) of the last event
+        self._last = -1, -math.inf  # point and start (ns) of the last event
         self._live: tuple[float, NDArray[np.int64]] | None = None
         self._made: RixsSnapshot | None = None
         self._before: RixsSnapshot | None = None
         self._complete = False
         self._ended: tuple[bool, str] = False, ""
         self._refused = ""
+
+    @property
+    def energies(self) -> NDArray[np.float64]:
+        """Excitation energies (eV)."""
+        return self.places.energies
 
     @property
     def bins(self) -> Bins:
@@ -142,16 +143,16 @@ class RixsReader:
         if low is None or high is None or step is None:
             raise ValueError("the descriptor's configuration has no tes_spectrum_low, _high, _step")
         self._dead_time = configured(configuration, "i0_dead_time") or 0.0
-        self.counts = RixsCounts(self.energies, Bins(low, high, step), self.passes)
+        self.counts = RixsCounts(self.energies, Bins(low, high, step), self.places.passes)
 
     def take(self, name: str, doc: Doc) -> list[float]:
         """Take an ``event`` or ``event_page``; return the times of its points (s)."""
         stamps = []
-        for seq_num, data, stamp in rows_of(name, doc, "tes_spectrum"):
+        for _, data, stamp in rows_of(name, doc, "tes_spectrum"):
             if doc["descriptor"] == self._totals_uid:
                 self.totals(data)
             else:
-                self.point(seq_num, data)
+                self.point(data)
                 stamps.append(stamp)
         return stamps
 
@@ -160,16 +161,18 @@ class RixsReader:
         self._totals = {key: int(value) for key, value in data.items()}
         self._made = None
 
-    def point(self, seq_num: int, data: Doc) -> None:
-        """Take one point; a ``seq_num`` seen before replaces what it brought then."""
+    def point(self, data: Doc) -> None:
+        """Take one point; it replaces what came of the same point of the scan before.
+
+        Raises
+        ------
+        ValueError
+            It is none of the scan's, or came before the descriptor.
+        """
         if self.counts is None:
             raise ValueError("a point came before the descriptor that says its emission bins")
-        ipass, index = point_of(int(seq_num), len(self.energies))
-        if not 0 <= ipass < self.passes:
-            raise ValueError(
-                f"seq_num {seq_num} is outside a run of {self.passes} passes of "
-                f"{len(self.energies)} energies"
-            )
+        number = int(data["point"])
+        ipass, index = self.places.place(number)
         begin, end = int(data["tes_point_start"]), int(data["tes_point_end"])
         late, lost = int(data["tes_late"]), int(data["tes_lost"])
         doubt = self._doubt(index, data)
@@ -180,7 +183,7 @@ class RixsReader:
             self._photons[ipass, index] = 0
         else:
             self._doubtful.pop((ipass, index), None)
-            i0, sigma = self._monitor(data.get("i0"))
+            i0, sigma = self._monitor(data.get("i0"), self.scan.points[number].dwell)
             self.counts.set_point(
                 ipass,
                 index,
@@ -194,7 +197,7 @@ class RixsReader:
             )
             self._photons[ipass, index] = int(data["tes_counts"])
         self._found[int(data["tes_point"])] = late, lost
-        self._last = int(seq_num), begin
+        self._last = number, begin
         if self._live is not None and self._live[0] <= begin:
             self._live = None
         self._made = None
@@ -219,12 +222,12 @@ class RixsReader:
         ]
         return f"{len(self._doubtful)} doubtful points are left out ({', '.join(reasons)})."
 
-    def _monitor(self, value: Any) -> tuple[float | None, float]:
+    def _monitor(self, value: Any, dwell: float) -> tuple[float | None, float]:
         """I0 as it would be without dead time, and its sigma (counts)."""
         if value is None or not math.isfinite(value):
             return None, 0.0
         seen = float(value)
-        true = float(dead_time_corrected(seen, self.dwell, self._dead_time))
+        true = float(dead_time_corrected(seen, dwell, self._dead_time))
         if not (math.isfinite(true) and seen > 0):
             return None, 0.0
         return true, true / math.sqrt(seen)  # see log_variance: var(ln N_true) = 1 / N_seen
@@ -237,7 +240,7 @@ class RixsReader:
         if self.counts is None or batch.point_start_ns <= self._last[1]:
             return False
         if self._live is None or self._live[0] < batch.point_start_ns:
-            if self._last[0] >= self.passes * len(self.energies):
+            if self._last[0] + 1 >= len(self.places):
                 return False
             self._live = float(batch.point_start_ns), np.zeros(len(self.bins), dtype=np.int64)
         elif self._live[0] > batch.point_start_ns:
@@ -300,7 +303,7 @@ class RixsReader:
             snapshot,
             uid=str(self.start.get("uid", "")),
             points_done=int(np.isfinite(counts.seconds).sum()),
-            points_total=counts.seconds.size,
+            points_total=len(self.places),
             photons=int(self._photons.sum()),
             late=self._totals.get("tes_total_late", late),
             lost=self._totals.get("tes_total_lost", lost),
@@ -314,6 +317,10 @@ class RixsReader:
     def _under_way(self) -> UnderWay | None:
         if self._live is None or self.counts is None:
             return None
-        ipass, index = point_of(self._last[0] + 1, len(self.energies))
+        number = min(self._last[0] + 1, len(self.places) - 1)
+        ipass, index = self.places.place(number)
         exposure = self.counts.exposure[:, index]
-        return UnderWay(ipass, index, self._live[1].copy(), self.dwell, float(np.nansum(exposure)))
+        return UnderWay(
+            ipass, index, self._live[1].copy(), self.scan.points[number].dwell,
+            float(np.nansum(exposure)),
+        )  # fmt: skip

@@ -150,7 +150,7 @@ class RixsSnapshot:
 
     @property
     def energies(self) -> Array:
-        """Excitation energies of one pass (eV) [nE], in the order taken."""
+        """Excitation energies (eV) [nE], each once; as they are gone to, or rising."""
         return self.result.energies
 
     @property

@@ -21,12 +21,11 @@ from ._rixs import (
     PHOTON_KEYS,
     PHOTON_STREAM,
     POINT_KEYS,
+    RIXS_START,
     TOTAL_KEYS,
     TOTALS_STREAM,
     Bins,
     PointStatus,
-    point_of,
-    validate_rixs_run,
 )
 from ._stack import (
     CONTRACT_VERSION,
@@ -47,6 +46,7 @@ __all__ = [
     "PHOTON_STREAM",
     "POINT_KEYS",
     "RIXS_RESERVED",
+    "RIXS_START",
     "STACK_RESERVED",
     "STREAM",
     "TOTALS_STREAM",
@@ -68,9 +68,7 @@ __all__ = [
     "is_number",
     "line_of",
     "nearest",
-    "point_of",
     "plain_number",
     "suggestion",
-    "validate_rixs_run",
     "validate_run",
 ]

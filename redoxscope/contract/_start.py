@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ._rixs import START_KEYS as RIXS_START_KEYS
+from ._rixs import RIXS_START
 from ._stack import START_KEYS as STACK_START_KEYS
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 
 STACK_RESERVED = (*STACK_START_KEYS, "num_points", "references")
 """Keys of an energy stack's start document that only the plan may write."""
-RIXS_RESERVED = (*RIXS_START_KEYS, "num_points", "holder", "energy_tolerance")
+RIXS_RESERVED = (*RIXS_START, "holder")
 """The same for RIXS maps, emission spectra and calibrations."""
 
 SESSION_KEYS = ("beamline_id", "simulated")

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import STREAM, TOTALS_STREAM, as_number, point_of
+from ..analysis.rixs import Places
+from ..contract import STREAM, TOTALS_STREAM, as_number
 from ..formats import writable_folder
+from ..scan import Scan
 from ._stack import DemoResult
 
 __all__ = ["RixsTiming", "run_rixs"]
@@ -28,6 +30,8 @@ class RixsTiming:
     def __init__(self, on_point: Callable[[int, int, float], None] | None = None) -> None:
         self.on_point = on_point
         self.start: Mapping[str, Any] = {}
+        self.scan: Scan | None = None
+        self._places: Places | None = None
         self.stop: Mapping[str, Any] = {}
         self.totals: dict[str, int] = {}
         self.verdict: dict[str, Any] = {}
@@ -41,6 +45,8 @@ class RixsTiming:
             verdict = self.verdict
             self.__init__(self.on_point)  # type: ignore[misc]
             self.start, self.verdict = doc, verdict
+            self.scan = Scan.from_start(doc)
+            self._places = Places.of(self.scan)
         elif name == "descriptor":
             self._streams[doc["uid"]] = doc["name"]
         elif name == "event":
@@ -51,15 +57,14 @@ class RixsTiming:
     def _event(self, stream: str, doc: Mapping[str, Any]) -> None:
         data = doc["data"]
         if stream == STREAM and "tes_counts" in data:
-            seq_num = doc["seq_num"]
-            self.times[seq_num] = doc["time"]
-            self.energies[seq_num] = data["energy"]
+            point = data["point"]
+            self.times[point] = doc["time"]
+            self.energies[point] = data["energy"]
             self.photons += data["tes_counts"]
             self.late += data["tes_late"]
             self.lost += data["tes_lost"]
-            if self.on_point is not None:
-                ipass, index = point_of(seq_num, len(self.start["energies"]))
-                self.on_point(ipass, index, data["energy"])
+            if self.on_point is not None and self._places is not None:
+                self.on_point(*self._places.place(point), data["energy"])
         elif stream == TOTALS_STREAM:
             self.totals = dict(data)
         elif stream == "calibration":
@@ -75,13 +80,15 @@ class RixsTiming:
         self, *, speed: float, time_to: Callable[[float, float], float]
     ) -> float | None:
         """Mean real time (ms) of a point beyond its dwell and the monochromator's move."""
+        if self.scan is None:
+            return None
         found = []
-        for seq_num, when in self.times.items():
-            before = self.times.get(seq_num - 1)
+        for point, when in self.times.items():
+            before = self.times.get(point - 1)
             if before is None:
                 continue
-            move = time_to(self.energies[seq_num], self.energies[seq_num - 1])
-            found.append(when - before - (self.start["dwell"] + move) / speed)
+            move = time_to(self.energies[point], self.energies[point - 1])
+            found.append(when - before - (self.scan.points[point].dwell + move) / speed)
         return float(np.mean(found) * 1e3) if found else None
 
 
@@ -144,7 +151,6 @@ def run_rixs(
 
     from .._simulated import cause_of
     from ..callbacks import MapView, draw_rixs
-    from ..data import rixs_preset
     from ..plans import CALIBRATION_POINT, RixsScan, rixs_map, tes_calibrate
     from ..session import start_session
     from ..sim import RIXS_SAMPLES, SimulationError, check_options
@@ -154,7 +160,7 @@ def run_rixs(
     options: dict[str, Any] = {
         "edge": edge, "passes": passes, "energies": energies, "sample": sample,
     }  # fmt: skip
-    RixsScan.asked_for("rixs_map", **options)  # refuses bad input before anything starts
+    asked = RixsScan.asked_for("rixs_map", **options)  # refuses bad input before anything starts
     check_options(speed, seed, simulation_options, tes=True)
     as_number("calibration_time", calibration_time, "s", above=0)
     writable_folder(out)
@@ -171,10 +177,9 @@ def run_rixs(
         if on_start is not None:
             on_start(session)
         calibration = tes_calibrate(tes, mono, time=calibration_time)
-        n_energies = len(rixs_preset(edge).energies if energies is None else energies)
         stages = (
             ("calibration", calibration, math.ceil(calibration_time / CALIBRATION_POINT)),
-            ("map", rixs_map(tes, mono, **options), passes * n_energies),
+            ("map", rixs_map(tes, mono, **options), len(asked.scan.points)),
         )
         with MapView(out, window=window) as view:
             live.on_update = view
@@ -231,7 +236,7 @@ def _summary(timing: RixsTiming, snapshot: Any, sample: str, seed: int) -> dict[
         "exit_status": timing.stop.get("exit_status"),
         "edge": start["edge"],
         "sample": sample,
-        "passes": start["passes"],
+        "passes": Scan.from_start(start).passes,
         "points": len(timing.times),
         "photons": timing.photons,
         "photons_late": late,

@@ -20,6 +20,7 @@ from ._base import (
     BeamlineDevice,
     DeviceError,
     Move,
+    answering,
     ask,
     fail_when_lost,
     published,
@@ -300,6 +301,17 @@ class Monochromator(Positioner, BeamlineDevice):
                 readback.clear_sub(look)
 
         move.add_callback(clear)
+
+    def back_after(self, error: BaseException) -> Status | None:
+        """What to wait for where a move failed for lack of an answer; else None.
+
+        Returns
+        -------
+        ophyd.status.Status or None
+            Done when set points and readbacks answer again; fails with `DeviceError` when they do
+            not within 60 s.
+        """
+        return answering(self.name, self.pair, error)
 
     def at(self, energy: float) -> bool:
         """Whether monochromator and EPU stand at a true energy (eV), by their last monitors."""

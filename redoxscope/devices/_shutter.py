@@ -12,7 +12,18 @@ from ophyd import EpicsSignal
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import Status
 
-from ._base import BeamlineDevice, DeviceError, Move, ask, logged, published, put_now, pv, typed
+from ._base import (
+    BeamlineDevice,
+    DeviceError,
+    Move,
+    NoAnswerError,
+    ask,
+    logged,
+    published,
+    put_now,
+    pv,
+    typed,
+)
 from ._numbers import number, positive
 from ._owner import BeamlineBusyError, Owner, is_dead
 from ._positioner import FreshSignalRO
@@ -122,6 +133,9 @@ class Shutter(BeamlineDevice):
 
     _following = False  # what this client asked for last; the monitor may lag behind it
     _ours = False  # this client let the beam in, and has not shut it out since
+    _order: object = None  # the last thing that it was asked for
+    _holding = False  # this client holds it open: it was seen so, and not let go since
+    _latches = False  # the command PV says what was asked for last; a momentary one goes back to 0
     interrupted = False
     """The RunEngine stopped it, in a pause, and it was not asked for anything since."""
 
@@ -207,11 +221,14 @@ class Shutter(BeamlineDevice):
         ValueError
             For anything else.
         DeviceError
-            ``"hold"`` where no dead man would end it.
+            ``"hold"`` where no dead man would end it, or again where somebody else has closed it
+            meanwhile or taken it out of holding: it is not opened again, unless it was asked to
+            close in between.
         """
         value = mode_of(self.name, value)
         if value == "hold":
             published(self.dead_man, "s")
+            self._check_held()
         if value != "closed" and (other := self._owner.other(ask=False)):
             raise BeamlineBusyError(f"{self.name} is not opened: {other} measures")
         follow = value == "follow"
@@ -221,11 +238,16 @@ class Shutter(BeamlineDevice):
             goal, signal = int(value != "closed"), self.status
         text = f"{self.name} ({signal.pvname}) is not confirmed {value}. CHECK IT BY HAND"
         move = Move(text, self.time_limit.get())
-        taken = False
+        taken, order = False, object()
 
         def confirm() -> None:
-            if int(ask(signal)) == goal:
-                move.end()
+            if int(ask(signal)) != goal:
+                return
+            if value == "hold":
+                latched = self._latches or int(ask(self.command)) == 1
+                with self._orders:
+                    self._latches, self._holding = latched, self._order is order
+            move.end()
 
         def look(*, value: Any, **_: Any) -> None:
             if taken and int(value) == goal:
@@ -245,10 +267,11 @@ class Shutter(BeamlineDevice):
         error: DeviceError | None = None
         with self._orders:  # what is noted and what is written must not be in another order
             self._following = self.interrupted = False
+            self._order, self._holding = order, self._holding and value == "hold"
             self._ours = self._ours or value != "closed"
             try:
                 if not self.command.connected:
-                    raise DeviceError(f"PV {self.command.pvname} is disconnected")
+                    raise NoAnswerError(f"PV {self.command.pvname} is disconnected")
                 if follow:
                     self.mode.put(goal, use_complete=True, callback=command_taken)
                 else:
@@ -256,10 +279,26 @@ class Shutter(BeamlineDevice):
                     self.command.put(goal, use_complete=True, callback=command_taken)
                 self._following = follow
             except Exception as exc:
-                error = DeviceError(f"{text}: {exc}")
+                silent = isinstance(exc, TimeoutError | NoAnswerError)
+                error = (NoAnswerError if silent else DeviceError)(f"{text}: {exc}")
         if error is not None:
             move.end(error)
         return move
+
+    def _check_held(self) -> None:
+        """Refuse to open again what somebody else has closed while this client held it open."""
+        if not self._holding:
+            return
+        for signal, wanted in ((self.mode, int(ShutterMode.HOLD)), (self.command, 1)):
+            if signal is self.command and not self._latches:
+                continue
+            found = int(ask(signal))
+            if found != wanted:
+                raise DeviceError(
+                    f"{self.name} ({signal.pvname}) is {found} where {wanted} was asked for: it "
+                    "was held open, and somebody else has taken it (or its controller was started "
+                    f"anew). It is not opened again; {typed(self)}.set('closed') frees it"
+                )
 
     def _shut(self, move: Status) -> None:
         if move.exception(timeout=0) is None:
@@ -322,6 +361,7 @@ class Shutter(BeamlineDevice):
     def stop(self, *, success: bool = False) -> None:
         """Close, without waiting; ``success`` tells that the RunEngine does so, in a pause."""
         with self._orders:
+            self._order, self._holding = None, False
             self._following = False
             self.interrupted = success
             try:

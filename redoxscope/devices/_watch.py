@@ -14,6 +14,8 @@ from ._base import DeviceError, ask, fail_when_lost
 
 __all__ = ["Expected", "Held", "Watch"]
 
+SILENT = object()
+"""In place of a value that nobody told."""
 CATCH_UP = 1.0
 """Time (s) for the monitor of a value to bring what the server says already."""
 
@@ -94,6 +96,7 @@ class Watch:
         self._seen: dict[Signal, str] = {}
         self._last: dict[Signal, Any] = {}
         self._came: dict[Signal, list[Any]] = {}
+        self._silent: dict[Signal, str] = {}
         self._known: set[Signal] = set()
 
     def hold(self, held: Sequence[Held]) -> Expected:
@@ -106,7 +109,7 @@ class Watch:
             fail_when_lost([signal], self._loser(signal))
         with self._changed:
             self._held = expected = {one.signal: one for one in held}
-            self._off, self._seen = {}, {}
+            self._off, self._seen, self._silent = {}, {}, {}
             self._came = {one.signal: [] for one in held if one.target is None}
         return expected
 
@@ -152,14 +155,22 @@ class Watch:
             if self._held is not expected:
                 return {}
             if anew:
-                self._seen = {}
+                self._seen, self._silent = {}, {}
                 self._came = {signal: [] for signal in self._came}
             for signal, (value, text) in answers.items():
                 if text:
                     self._seen.setdefault(signal, text)
+                    if value is SILENT:
+                        self._silent.setdefault(signal, text)
                 elif signal in self._came:
                     self._came[signal].append(value)
             return dict(self._seen)
+
+    @property
+    def silent(self) -> list[str]:
+        """Values that could not be had since `hold`, in words: there may be an outage."""
+        with self._changed:
+            return list(self._silent.values())
 
     def came(self, signal: Signal) -> list[Any]:
         """Every value of a signal without target since `hold`, in the order in which it came."""
@@ -170,6 +181,7 @@ class Watch:
         """Nothing must hold any more."""
         with self._changed:
             self._held, self._off, self._seen, self._came = {}, {}, {}, {}
+            self._silent = {}
             self._changed.notify_all()
 
     def taken(self) -> list[str]:
@@ -197,6 +209,7 @@ class Watch:
             with self._changed:
                 if signal in self._held:
                     self._off[signal] = str(error)
+                    self._silent.setdefault(signal, str(error))
                     self._seen.setdefault(signal, str(error))
 
         return lost
@@ -221,9 +234,9 @@ class Watch:
 
 
 def _answer(held: Held) -> tuple[Any, str]:
-    """A value as its server has it, and what is wrong with it."""
+    """A value as its server has it, and what is wrong with it; `SILENT` where there is none."""
     try:
         value = ask(held.signal)
-        return value, held.off(value)
-    except Exception as exc:  # whatever keeps it from being known makes it doubtful
-        return None, f"{held.where} cannot be asked: {exc or type(exc).__name__}"
+    except Exception as exc:  # whatever keeps it from being known
+        return SILENT, f"{held.where} cannot be asked: {exc or type(exc).__name__}"
+    return value, held.off(value)

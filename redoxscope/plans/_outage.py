@@ -20,14 +20,14 @@ REPEATS = 2
 """How often a step is tried again."""
 
 
-def outlasting(step: Callable[[], MsgGenerator], device: Any) -> MsgGenerator:
-    """Run a step of a plan, and again when a device answers that did not.
+def outlasting(step: Callable[[], MsgGenerator], *devices: Any) -> MsgGenerator:
+    """Run a step of a plan, and again when the devices answer that did not.
 
     Parameters
     ----------
     step : callable
         Makes the messages; it asks for the same each time.
-    device
+    *devices
         ``back_after(error)`` says what to wait for, or None where an error has another cause.
     """
     for left in reversed(range(1 + REPEATS)):
@@ -37,13 +37,15 @@ def outlasting(step: Callable[[], MsgGenerator], device: Any) -> MsgGenerator:
             raise
         except Exception as exc:
             error = named(exc)
-            back = device.back_after(error) if left else None
-            if back is None:
+            waits = [device.back_after(error) for device in devices] if left else []
+            if not any(waits):
                 raise
-        log.warning("%s; it is asked for again when %s answers", error, device.name)
-        # A pause breaks off a wait, which is then not asked for again.
-        while not back.done:
-            yield Msg("wait_for", None, [partial(finished, back)])
-        failed = back.exception(timeout=0)
-        if failed is not None:
-            raise failed
+        names = " and ".join(device.name for device in devices)
+        log.warning("%s; it is asked for again when %s answers", error, names)
+        for back in filter(None, waits):
+            # A pause breaks off a wait, which is then not asked for again.
+            while not back.done:
+                yield Msg("wait_for", None, [partial(finished, back)])
+            failed = back.exception(timeout=0)
+            if failed is not None:
+                raise failed

@@ -72,6 +72,8 @@ class EnergyAxis(Movable[float], Protocol):
 
     def check_value(self, energy: float, *, offset: float | None = None) -> None: ...
 
+    def back_after(self, error: BaseException) -> Any: ...
+
 
 class Spectrometer(Stageable, Triggerable, Protocol):
     """Energy-dispersive detector whose points are windows in photon time.
@@ -97,3 +99,5 @@ class Spectrometer(Stageable, Triggerable, Protocol):
     def check_scan(
         self, *, dwell: float, windows: Sequence[str], pixels: int, calibrating: bool
     ) -> None: ...
+
+    def back_after(self, error: BaseException) -> Any: ...

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 from bluesky.utils import MsgGenerator
 
 from ..contract import RIXS_RESERVED, Window, as_numbers, check_metadata, is_number
-from ._inputs import check_energies
+from ..scan import MAX_PARTS, Scan, Zone
 from ._protocols import EnergyAxis, Spectrometer
 from ._public import Bounds, plan
-from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
-from ._rixs_scan import MAX_POINTS, RixsScan, check_devices, passes_of
+from ._rixs_run import check_scan, counters_back, measured, one_run, safety_steps
+from ._rixs_scan import RixsScan, check_devices, passes_of
 from ._safety import explained, made_safe
 
 __all__ = ["rixs_map", "xes"]
+
+DEFAULT_PASSES = 5
 
 
 @plan
@@ -25,11 +27,13 @@ def rixs_map(
     *,
     edge: str | None = None,
     energies: Sequence[float] | None = None,
-    passes: Annotated[int, Bounds(at_least=1, at_most=MAX_POINTS)] = 5,
+    zones: Sequence[Zone | Mapping[str, Any] | Sequence[float]] | None = None,
+    passes: Annotated[int | None, Bounds(at_least=1, at_most=MAX_PARTS)] = None,
     dwell: Annotated[float | None, Bounds("s", above=0)] = None,
     windows: Sequence[str | Window] | None = None,
     pixels: Annotated[int | None, Bounds(at_least=0)] = None,
     sample: str | None = None,
+    scan: Scan | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Measure an excitation × emission map, one event per point.
@@ -49,9 +53,13 @@ def rixs_map(
         ``"O K"``, ``"Mn L"``, ``"Co L"`` or ``"Ni L"``: gives energies, dwell, windows and number
         of pixels where they are not given.
     energies : sequence of float, optional
-        Excitation energies (eV), all rising or all falling.
-    passes : int
-        How often to go through the energies.
+        Excitation energies (eV), in the order in which they are gone to; one may be there more
+        than once.
+    zones : sequence of Zone, mapping or (start, stop, step[, dwell]), optional
+        Instead of energies: zones, each with a step (eV) and, where it is not ``dwell``, a live
+        time (s) of its own.
+    passes : int, optional
+        How often to go through the energies; 5 by default.
     dwell : float, optional
         Live time of a point (s).
     windows : sequence of str or Window, optional
@@ -61,6 +69,9 @@ def rixs_map(
         Use only so many pixels, those of the best resolution; 0: all.
     sample : str, optional
         Go to this position of the sample holder first.
+    scan : Scan, mapping, JSON text or path of a file, optional
+        Measure this scan of points, instead of one that edge, energies, passes and dwell make:
+        ``Scan.from_start(run.start)`` measures a run again.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -94,17 +105,19 @@ def rixs_map(
     is; ``tes.dwell``, ``windows`` and ``pixel_limit`` stay those of the run.
     """
     check_devices(tes, mono)
-    scan = RixsScan.asked_for(
+    asked = RixsScan.asked_for(
         "rixs_map",
         edge=edge,
         energies=energies,
-        passes=passes,
+        zones=zones,
+        passes=DEFAULT_PASSES if passes is None and scan is None else passes,
         dwell=dwell,
         windows=windows,
         pixels=pixels,
         sample=sample,
+        scan=scan,
     )
-    return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
+    return explained(_measure(tes, mono, asked, check_metadata(md, RIXS_RESERVED)))
 
 
 @plan
@@ -163,34 +176,28 @@ def xes(
     """
     check_devices(tes, mono)
     given = as_numbers("energy", [energy] if is_number(energy) else energy, "eV", what="energies")
-    energies = check_energies(sorted(given), "energy")
-    passes = passes_of(time, dwell)
     if windows is None:
-        windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in energies]
-    scan = RixsScan.asked_for(
+        windows = [f"XES[{e - 0.05:g}:{e + 0.05:g}]" for e in dict.fromkeys(given)]
+    asked = RixsScan.asked_for(
         "xes",
         edge=edge,
-        energies=energies,
-        passes=passes,
+        energies=given,
+        passes=passes_of(time, dwell),
         dwell=dwell,
         windows=windows,
         pixels=pixels,
         sample=sample,
     )
-    return explained(_measure(tes, mono, scan, check_metadata(md, RIXS_RESERVED)))
+    return explained(_measure(tes, mono, asked, check_metadata(md, RIXS_RESERVED)))
 
 
 def _measure(
-    tes: Spectrometer, mono: EnergyAxis, scan: RixsScan, md: dict[str, Any]
+    tes: Spectrometer, mono: EnergyAxis, asked: RixsScan, md: dict[str, Any]
 ) -> MsgGenerator[str]:
-    check_scan(tes, mono, scan)
+    check_scan(tes, mono, asked)
     back = yield from counters_back(tes)
 
     def points() -> MsgGenerator[Any]:
-        return (
-            yield from made_safe(
-                to_sample(tes, scan, points_of(tes, mono, scan)), safety_steps(tes)
-            )
-        )
+        return (yield from made_safe(measured(tes, mono, asked), safety_steps(tes)))
 
-    return (yield from one_run(tes, mono, scan, points, md, back))
+    return (yield from one_run(tes, mono, asked, points, md, back))

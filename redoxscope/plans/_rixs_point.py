@@ -11,23 +11,29 @@ from bluesky import Msg
 from bluesky.utils import IllegalMessageSequence
 
 from ..contract import STREAM, PointStatus
+from ._outage import outlasting
 from ._protocols import Spectrometer
 from ._safety import MsgGenerator
 
-__all__ = ["REPEATS", "DoubtCount", "event", "point"]
+__all__ = ["DoubtCount", "event", "point"]
 
 log = logging.getLogger("redoxscope.plans")
 
-REPEATS = 2
-"""How often a doubtful point is measured again."""
 IN_A_ROW = 3
 """So many doubtful points in a row end the run, but where it is the beam that is missing."""
 
 
 class DoubtCount:
-    """Doubtful points of a run."""
+    """Doubtful points of a run.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    retries : int
+        How often a doubtful point is measured again.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self.retries = retries
         self.points = self.again = 0
         self._row = 0
 
@@ -47,7 +53,7 @@ class DoubtCount:
         if self._row >= IN_A_ROW:
             raise RuntimeError(
                 f"{self._row} points in a row could not be measured as asked, each tried "
-                f"{1 + REPEATS} times: {why}. Somebody else uses the beamline?"
+                f"{1 + self.retries} times: {why}. Somebody else uses the beamline?"
             )
 
     def tell(self, total: int) -> None:
@@ -62,29 +68,45 @@ class DoubtCount:
 
 
 def point(
-    tes: Spectrometer, asked: Mapping[str, Any], read: list[Any], doubts: DoubtCount
+    tes: Spectrometer,
+    asked: Mapping[str, Any],
+    read: list[Any],
+    doubts: DoubtCount,
+    *,
+    set_dwell: bool,
 ) -> MsgGenerator:
-    """Measure a point; again, at most `REPEATS` times, where not all held that was asked.
+    """Measure a point; again, as often as the scan allows, where not all held that was asked.
 
     The last try is kept whatever it is, with its status. Where somebody else took the shutter,
-    the run ends rather than open it again.
+    the run ends rather than open it again. An outage costs no try: the point is measured when
+    all that did not answer does.
 
     Parameters
     ----------
     tes : redoxscope.devices.TES
     asked : mapping
-        ``mono`` (device), ``energy`` (eV), ``dwell`` (s), ``sample`` (str or None).
+        ``mono`` (device), ``energy`` (eV), ``dwell`` (s), ``sample`` (str or None), ``point``
+        (its index in the scan).
     read : list
         What belongs to the event.
     doubts : DoubtCount
+    set_dwell : bool
+        Whether the dwell is another one than before.
 
     Raises
     ------
     RuntimeError
         The shutter was taken, or too many points in a row are doubtful.
     """
-    for left in reversed(range(1 + REPEATS)):
-        yield from _measured(tes, asked, restore=left < REPEATS)
+    fresh = True
+
+    def step() -> MsgGenerator:
+        nonlocal fresh
+        again, fresh = not fresh, False
+        return _measured(tes, asked, again=again, set_dwell=set_dwell)
+
+    for left in reversed(range(1 + doubts.retries)):
+        yield from outlasting(step, asked["mono"], tes)
         verdict = tes.conditions.verdict
         if verdict is None or not verdict.status:  # none: nobody carries the messages out
             break
@@ -102,12 +124,15 @@ def point(
             "it is measured again" if left else "and kept as such",
             why,
         )
-    yield from event(read, STREAM)
+    yield from outlasting(lambda: readings(read, STREAM), asked["mono"], tes)
+    yield Msg("save")
     if verdict is not None:
         doubts.kept(verdict.status, "; ".join(verdict.reasons))
 
 
-def _measured(tes: Spectrometer, asked: Mapping[str, Any], *, restore: bool) -> MsgGenerator:
+def _measured(
+    tes: Spectrometer, asked: Mapping[str, Any], *, again: bool, set_dwell: bool
+) -> MsgGenerator:
     """Measure, from a checkpoint: a pause abandons the window and replays all of this.
 
     Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is asked
@@ -115,12 +140,15 @@ def _measured(tes: Spectrometer, asked: Mapping[str, Any], *, restore: bool) -> 
     asked when the monochromator is there: a long move would outlast the dead man.
     """
     yield Msg("checkpoint")
-    if restore:  # what somebody else may have changed
+    if set_dwell:
+        yield Msg("set", tes.dwell, asked["dwell"], group="settings")
+    if set_dwell or again:
         for counter in tes.counters:
-            yield Msg("set", counter.dwell, asked["dwell"], group="restore")
-        if asked["sample"] is not None:
-            yield Msg("set", tes.holder, asked["sample"], group="restore")
-        yield Msg("wait", None, group="restore")
+            yield Msg("set", counter.dwell, asked["dwell"], group="settings")
+    if again and asked["sample"] is not None:  # somebody else may have changed it
+        yield Msg("set", tes.holder, asked["sample"], group="settings")
+    if set_dwell or again:
+        yield Msg("wait", None, group="settings")
     yield Msg("set", asked["mono"], asked["energy"], group="energy")
     yield Msg("wait", None, group="energy")
     if tes.shutter is not None:
@@ -137,7 +165,16 @@ def _measured(tes: Spectrometer, asked: Mapping[str, Any], *, restore: bool) -> 
 
 
 def event(devices: list[Any], stream: str) -> MsgGenerator:
-    """One event. An event left open would fail the end of the run and hide what went wrong."""
+    """One event."""
+    yield from readings(devices, stream)
+    yield Msg("save")
+
+
+def readings(devices: list[Any], stream: str) -> MsgGenerator:
+    """An event that is yet to be saved.
+
+    One left open would fail the end of the run and hide what went wrong.
+    """
     yield Msg("create", None, name=stream)
     try:
         for device in devices:
@@ -148,4 +185,3 @@ def event(devices: list[Any], stream: str) -> MsgGenerator:
         with suppress(IllegalMessageSequence):  # a pause has dropped it already
             yield Msg("drop")
         raise
-    yield Msg("save")

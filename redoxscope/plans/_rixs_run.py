@@ -12,6 +12,7 @@ from bluesky import preprocessors as bpp
 
 from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM
 from ._edge import at_edge
+from ._foretold import foretold
 from ._photons import ANNOUNCED, announced, collected, totals
 from ._protocols import EnergyAxis, Spectrometer
 from ._rixs_point import DoubtCount, point
@@ -19,57 +20,63 @@ from ._rixs_scan import RixsScan
 from ._run import in_run
 from ._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
 
-__all__ = [
-    "check_scan",
-    "counters_back",
-    "one_run",
-    "points_of",
-    "safety_steps",
-    "to_sample",
-]
+__all__ = ["check_scan", "counters_back", "measured", "one_run", "safety_steps"]
 
 
-def check_scan(tes: Spectrometer, mono: EnergyAxis, scan: RixsScan) -> None:
+def check_scan(tes: Spectrometer, mono: EnergyAxis, asked: RixsScan) -> None:
     """Everything that can be wrong, before anything moves."""
-    offset = mono.offset_at(scan.edge)
-    for energy in scan.energies:
+    offset = mono.offset_at(asked.scan.edge)
+    for energy in asked.scan.all_energies:
         mono.check_value(energy, offset=offset)
-    if scan.sample is not None:
+    if asked.sample is not None:
         if tes.holder is None:
             raise ValueError(
-                f"{tes.name} has no sample holder, so sample = {scan.sample!r} cannot be reached"
+                f"{tes.name} has no sample holder, so sample = {asked.sample!r} cannot be reached"
             )
-        tes.holder.check_value(scan.sample)
+        tes.holder.check_value(asked.sample)
     if tes.shutter is not None:
         tes.shutter.check_free()
-        tes.shutter.check_open_time(scan.dwell, f"a point of {tes.name}")
-    tes.check_scan(
-        dwell=scan.dwell,
-        windows=[str(window) for window in scan.windows],
-        pixels=scan.pixels,
-        calibrating=scan.plan_name == "tes_calibrate",
-    )
+    for dwell in asked.dwells:
+        if tes.shutter is not None:
+            tes.shutter.check_open_time(dwell, f"a point of {tes.name}")
+        tes.check_scan(
+            dwell=dwell,
+            windows=[str(window) for window in asked.windows],
+            pixels=asked.pixels,
+            calibrating=asked.plan_name == "tes_calibrate",
+        )
 
 
-def _settings(tes: Spectrometer, scan: RixsScan) -> MsgGenerator:
+def _settings(tes: Spectrometer, asked: RixsScan) -> MsgGenerator:
     """Set what is asked for, and wait: a plan that ends at once sets some of it back."""
+    dwell = asked.scan.points[0].dwell
     for signal, value in (
-        (tes.dwell, scan.dwell),
-        (tes.windows, [str(window) for window in scan.windows]),
-        (tes.pixel_limit, scan.pixels),
-        (tes.calibrating, scan.plan_name == "tes_calibrate"),
-        *((counter.dwell, scan.dwell) for counter in tes.counters),
+        (tes.dwell, dwell),
+        (tes.windows, [str(window) for window in asked.windows]),
+        (tes.pixel_limit, asked.pixels),
+        (tes.calibrating, asked.plan_name == "tes_calibrate"),
+        *((counter.dwell, dwell) for counter in tes.counters),
     ):
         yield from bps.abs_set(signal, value, group="settings")
     yield from bps.wait("settings")
 
 
-def to_sample(tes: Spectrometer, scan: RixsScan, plan: MsgGenerator) -> MsgGenerator:
-    """Move the holder, when the run is open and its start document proved right."""
-    if scan.sample is not None:
+def measured(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    asked: RixsScan,
+    learn: Callable[[], MsgGenerator] | None = None,
+) -> MsgGenerator:
+    """What a run consists of, when it is open and its start document proved right.
+
+    The holder goes to its sample, then come all points with their photons, then ``learn``.
+    """
+    if (yield from foretold((tes, mono), asked.scan)):
+        return
+    if asked.sample is not None:
         yield Msg("checkpoint")
-        yield from bps.abs_set(tes.holder, scan.sample, wait=True)
-    return (yield from plan)
+        yield from bps.abs_set(tes.holder, asked.sample, wait=True)
+    yield from _points(tes, mono, asked, learn)
 
 
 def safety_steps(tes: Spectrometer) -> list[SafetyStep]:
@@ -90,7 +97,7 @@ def _with_shutter(tes: Spectrometer, plan: MsgGenerator) -> MsgGenerator:
 def one_run(
     tes: Spectrometer,
     mono: EnergyAxis,
-    scan: RixsScan,
+    asked: RixsScan,
     points: Callable[[], MsgGenerator],
     md: dict[str, Any],
     back: list[SafetyStep],
@@ -101,11 +108,11 @@ def one_run(
     """
 
     def whole() -> MsgGenerator:
-        yield from _settings(tes, scan)
-        run = in_run(points, scan.metadata(tes, mono), md, RIXS_RESERVED)
+        yield from _settings(tes, asked)
+        run = in_run(points, asked.metadata(tes, mono), md, RIXS_RESERVED)
         return (yield from _with_shutter(tes, staged(tes, run)))
 
-    return (yield from made_safe(at_edge(mono, scan.edge, whole()), back))
+    return (yield from made_safe(at_edge(mono, asked.scan.edge, whole()), back))
 
 
 def counters_back(tes: Spectrometer) -> Generator[Msg, Any, list[SafetyStep]]:
@@ -120,31 +127,38 @@ def counters_back(tes: Spectrometer) -> Generator[Msg, Any, list[SafetyStep]]:
     return steps
 
 
-def points_of(
+def _points(
     tes: Spectrometer,
     mono: EnergyAxis,
-    scan: RixsScan,
-    learn: Callable[[], MsgGenerator] | None = None,
+    asked: RixsScan,
+    learn: Callable[[], MsgGenerator] | None,
 ) -> MsgGenerator:
     """All points of a scan, their photons announced; then ``learn``, within the same run."""
     read = [tes, mono, *tes.counters]
     if tes.ring is not None:
         read.append(tes.ring)
     read.append(tes.conditions)
-    here = None if tes.holder is None else scan.sample or tes.holder.position
-    asked = {"mono": mono, "sample": here, "dwell": scan.dwell}
-    doubts = DoubtCount()
+    here = None if tes.holder is None else asked.sample or tes.holder.position
+    points, several = asked.scan.points, len(asked.dwells) > 1
+    doubts = DoubtCount(asked.scan.retries)
     yield Msg("checkpoint")
     # Before the first point, so that a live map knows the bins while it is measured.
     yield from bps.declare_stream(*read, name=STREAM)
     yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
     try:
-        for _ in range(scan.passes):
-            for k, energy in enumerate(scan.energies, start=1):
-                yield from point(tes, {**asked, "energy": energy}, read, doubts)
-                if k % ANNOUNCED == 0 or k == len(scan.energies):
-                    yield from announced(tes)
-        doubts.tell(scan.passes * len(scan.energies))
+        since = 0
+        for number, each in enumerate(points):
+            wanted = {
+                "mono": mono, "energy": each.energy, "dwell": each.dwell, "sample": here,
+                "point": number,
+            }  # fmt: skip
+            yield from point(tes, wanted, read, doubts, set_dwell=several)
+            since += 1
+            after = points[number + 1 : number + 2]
+            if since == ANNOUNCED or not after or after[0].repeat != each.repeat:
+                since = 0
+                yield from announced(tes)
+        doubts.tell(len(points))
         yield from totals(tes)
         if learn is not None:
             yield from learn()

@@ -16,7 +16,7 @@ from ..data import load_lines, mixture_lines
 from ._protocols import EnergyAxis, Spectrometer
 from ._public import Bounds, plan
 from ._rixs_point import event
-from ._rixs_run import check_scan, counters_back, one_run, points_of, safety_steps, to_sample
+from ._rixs_run import check_scan, counters_back, measured, one_run, safety_steps
 from ._rixs_scan import RixsScan, check_devices, passes_of
 from ._safety import explained, made_safe
 
@@ -81,7 +81,7 @@ def tes_calibrate(
     """
     check_devices(tes, mono)
     passes = passes_of(time, dwell)
-    scan = RixsScan.asked_for(
+    asked = RixsScan.asked_for(
         "tes_calibrate",
         energies=[energy],
         passes=passes,
@@ -92,7 +92,7 @@ def tes_calibrate(
     )
     names = _line_names(lines, reference)
     user = check_metadata(md, RIXS_RESERVED)
-    return explained(_calibrate(tes, mono, scan, names, user))
+    return explained(_calibrate(tes, mono, asked, names, user))
 
 
 def _line_names(lines: Sequence[str] | None, reference: str | None) -> list[str]:
@@ -115,16 +115,16 @@ def _line_names(lines: Sequence[str] | None, reference: str | None) -> list[str]
 def _calibrate(
     tes: Spectrometer,
     mono: EnergyAxis,
-    scan: RixsScan,
+    asked: RixsScan,
     lines: list[str],
     md: dict[str, Any],
 ) -> MsgGenerator[Any]:
-    check_scan(tes, mono, scan)
-    here = None if tes.holder is None or scan.sample is None else tes.holder.position
+    check_scan(tes, mono, asked)
+    here = None if tes.holder is None or asked.sample is None else tes.holder.position
     back = yield from counters_back(tes)
     back.append(("end calibrating", partial(bps.abs_set, tes.calibrating, False)))
     yield from bps.abs_set(tes.calibrator.lines, lines)
-    yield from bps.abs_set(tes.calibrator.elastic, scan.energies[0])
+    yield from bps.abs_set(tes.calibrator.elastic, asked.scan.points[0].energy)
 
     def learn() -> MsgGenerator[Any]:
         if tes.shutter is not None:
@@ -138,8 +138,8 @@ def _calibrate(
             if here is not None:
                 yield from bps.abs_set(tes.holder, here, wait=True)
 
-        there = to_sample(tes, scan, points_of(tes, mono, scan, learn))
+        there = measured(tes, mono, asked, learn)
         # Back when the beam is off.
         return (yield from bpp.finalize_wrapper(made_safe(there, safety_steps(tes)), go_back))
 
-    return (yield from one_run(tes, mono, scan, points, md, back))
+    return (yield from one_run(tes, mono, asked, points, md, back))

@@ -9,6 +9,7 @@ from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
+from ._rixs import validate_rixs_run
 
 __all__ = [
     "Documents",
@@ -23,4 +24,5 @@ __all__ = [
     "paused_after",
     "run_resuming",
     "validate_fly_run",
+    "validate_rixs_run",
 ]

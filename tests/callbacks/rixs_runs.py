@@ -10,6 +10,7 @@ import numpy as np
 
 from redoxscope.contract import POINT_KEYS, Bins
 from redoxscope.photons import LiveBatch
+from redoxscope.scan import Scan, points_scan
 
 Doc = tuple[str, dict]
 T0 = 1_700_000_000_000_000_000
@@ -101,13 +102,17 @@ class RixsRun:
     def n(self) -> int:
         return len(self.energies)
 
+    def scan(self) -> Scan:
+        return points_scan(
+            energies=self.energies.tolist(), dwell=self.dwell, passes=self.passes, edge=self.edge
+        )
+
     def start(self) -> Doc:
         return "start", {
-            "uid": self.uid, "time": time.time(), "plan_name": "rixs_map", "contract_version": 1,
-            "detectors": ["tes", "i0"], "motors": ["energy"], "shape": [self.passes, self.n],
-            "hints": {}, "energies": self.energies.tolist(), "passes": self.passes,
-            "dwell": self.dwell, "edge": self.edge, "windows": WINDOWS[self.edge],
-            "holder": "lmr_charged",
+            "uid": self.uid, "time": time.time(), "plan_name": "rixs_map", "contract_version": 2,
+            "detectors": ["tes", "i0"], "motors": ["energy"], "hints": {},
+            "num_points": self.passes * self.n, "scan": self.scan().as_dict(), "edge": self.edge,
+            "energy_tolerance": 0.05, "windows": WINDOWS[self.edge], "holder": "lmr_charged",
         }  # fmt: skip
 
     def descriptor(self) -> Doc:
@@ -143,7 +148,8 @@ class RixsRun:
         spectrum = self.counts[ipass, ie]
         start = self.point_start(i if point is None else point)
         return {
-            "energy": float(self.energies[ie]) + 0.003, "tes_point": i if point is None else point,
+            "point": i, "energy": float(self.energies[ie]) + 0.003,
+            "tes_point": i if point is None else point,
             "tes_point_start": start, "tes_point_end": start + int(self.dwell * 1e9),
             "tes_counts": int(spectrum.sum()), "tes_live_fraction": self.live,
             "tes_late": 1 if i % 50 == 7 else 0, "tes_lost": 3 if i % 100 == 9 else 0,

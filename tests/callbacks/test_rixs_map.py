@@ -6,12 +6,14 @@ import threading
 import numpy as np
 import pytest
 
-from redoxscope.analysis.rixs import RixsCounts
+from redoxscope.analysis.rixs import Places, RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
-from redoxscope.contract import PointStatus, Window, validate_rixs_run
+from redoxscope.contract import PointStatus, Window
 from redoxscope.data import channel_absorption
+from redoxscope.scan import Point, Region, Scan, points_scan, stack_scan
+from redoxscope.testing import validate_rixs_run
 
-from .rixs_runs import RixsRun, verdict
+from .rixs_runs import DEAD_TIME, RixsRun, verdict
 
 SMALL = np.round(np.concatenate([np.arange(526, 530, 0.5), np.arange(530, 534, 0.2)]), 3)
 
@@ -591,13 +593,18 @@ def test_errors_stay_in_the_callback(live, caplog):
     assert live.snapshot.message == ""
 
 
+ONE = points_scan(energies=[531.0], dwell=1.0)
+LINES = stack_scan(energies=[531.0], regions=[Region((0, 0), 1, 4)])
+
+
 @pytest.mark.parametrize(
     ("start", "settings", "match"),
     [
-        ({"energies": [531.0]}, {}, "lists 1 energies"),
+        ({"scan": {"version": 3}}, {}, "version = 3; this redoxscope reads version 1"),
+        ({"scan": LINES.as_dict()}, {}, "one of lines; a RIXS map needs points"),
         ({"windows": ["PFY"]}, {}, "needs a range"),
         ({}, {"tes_spectrum_step": float("nan")}, "tes_spectrum_low, _high, _step"),
-        ({"passes": 1, "shape": [1, len(SMALL)]}, {}, "outside a run of 1 passes"),
+        ({"scan": ONE.as_dict()}, {}, "point 1 is outside a scan of 1 points"),
     ],
 )
 def test_unsuitable_documents(live, start, settings, match):
@@ -606,6 +613,84 @@ def test_unsuitable_documents(live, start, settings, match):
     play(live, [(name, doc | start), *list(run.documents())[1:]])
     assert match in str(live.error)
     assert live.snapshot is None or "Map stopped" in live.snapshot.message
+
+
+# -- places ------------------------------------------------------------------------------------
+
+
+def in_order(run, order):
+    """Documents of a run whose points are gone to in another order: places of the usual one."""
+    points = run.scan().points
+    scan = Scan(points=tuple(points[i] for i in order), edge=run.edge)
+    name, start = run.start()
+    yield name, start | {"scan": scan.as_dict()}
+    yield run.descriptor()
+    for k, i in enumerate(order):
+        begin = run.point_start(k)
+        window = {"tes_point_start": begin, "tes_point_end": begin + int(1e9 * run.dwell)}
+        name, event = run.event(i, tes_point=k, **window)
+        event["data"]["point"] = k
+        yield name, event | {"seq_num": 1000 - k}  # no place follows from it
+    yield run.stop()
+
+
+def test_energies_in_any_order_have_their_place(live):
+    run = small(passes=2)
+    rng = np.random.default_rng(1)
+    order = [*rng.permutation(run.n), *(run.n + rng.permutation(run.n))]
+    play(live, in_order(run, order))
+    assert live.error is None
+    np.testing.assert_array_equal(live.snapshot.energies, run.energies)  # rising
+    same(live.snapshot, rixs_from_run(run.documents()))
+    same(live.snapshot, rixs_from_run(in_order(run, order)))
+
+
+def test_an_energy_that_comes_twice_in_a_pass_is_compared_with_itself(live):
+    """Up and down again: what the beam did in between shows as between passes."""
+    run = small(passes=2)
+    up, down = range(run.n), range(2 * run.n - 1, run.n - 1, -1)
+    documents = list(in_order(run, [*up, *down]))
+    points = [Point(e, run.dwell) for e in [*SMALL, *SMALL[::-1]]]  # all of them one pass
+    documents[0][1]["scan"] = Scan(points=tuple(points)).as_dict()
+    play(live, documents)
+    assert live.snapshot.passes == 2 and live.snapshot.points_total == 2 * run.n
+    same(live.snapshot, rixs_from_run(run.documents()))
+    assert live.snapshot.damage is not None
+
+
+def test_each_point_has_its_own_dwell(live):
+    """The dead time of the monitor is a matter of its rate."""
+    run = small(passes=1, dwell=1.2)
+    points = [Point(e, 1.2 if i else 0.3) for i, e in enumerate(SMALL)]
+    name, start = run.start()
+    documents = [(name, start | {"scan": Scan(points=tuple(points)).as_dict()})]
+    documents += [run.descriptor(), run.event(0, i0=30_000.0), run.event(1, i0=30_000.0)]
+    play(live, documents)
+    assert live.wait_idle(10)
+    i0 = live._reader.counts.i0[0]
+    assert i0[0] == pytest.approx(30_000 / (1 - 30_000 * DEAD_TIME / 0.3), rel=1e-9)
+    assert i0[1] == pytest.approx(30_000 / (1 - 30_000 * DEAD_TIME / 1.2), rel=1e-9)
+
+
+PLACES = {
+    "rising": ([1.0, 2.0, 3.0], 1, [1.0, 2.0, 3.0], [0, 1, 2], [0, 0, 0]),
+    "falling": ([3.0, 2.0], 2, [3.0, 2.0], [0, 1, 0, 1], [0, 0, 1, 1]),
+    "any": ([2.0, 1.0, 3.0], 1, [1.0, 2.0, 3.0], [1, 0, 2], [0, 0, 0]),
+    "again": ([1.0, 2.0, 1.0], 2, [1.0, 2.0], [0, 1, 0, 0, 1, 0], [0, 0, 1, 2, 2, 3]),
+    "one": ([5.0], 3, [5.0], [0, 0, 0], [0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_places_of_points(what):
+    energies, passes, axis, index, ipass = PLACES[what]
+    places = Places.of(points_scan(energies=energies, dwell=1.0, passes=passes))
+    assert places.energies.tolist() == axis and places.passes == max(ipass) + 1
+    assert places.index.tolist() == index and places.ipass.tolist() == ipass
+    assert places.place(len(places) - 1) == (ipass[-1], index[-1])
+    for number in (-1, len(places)):
+        with pytest.raises(ValueError, match=f"point {number} is outside a scan of"):
+            places.place(number)
 
 
 def test_call_on_the_engine_thread_only_queues():

@@ -72,7 +72,7 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
     devices = [
         Replayed("tes", run, [k for k in keys if k.startswith("tes_")], settings["tes"]),
         Replayed("i0", run, ["i0"], settings["i0"]),
-        Replayed("mono", run, ["energy", "ring_current"], {}),
+        Replayed("mono", run, ["energy", "ring_current", "point"], {}),
     ]
     start = {k: v for k, v in run.start()[1].items() if k not in ("uid", "time")}
     engine = RunEngine({}, context_managers=[])

@@ -10,7 +10,8 @@ import pytest
 from ophyd.signal import EpicsSignalBase
 
 from redoxscope.contract import PointStatus
-from redoxscope.devices import LineCounter, Monochromator, RingCurrent, SampleHolder
+from redoxscope.devices import DeviceError, LineCounter, Monochromator, RingCurrent, SampleHolder
+from redoxscope.devices._base import NoAnswerError
 from redoxscope.devices._positioner import FreshSignalRO
 from redoxscope.devices._watch import Held, Watch
 from redoxscope.devices.tes._beam import BeamMemory
@@ -95,7 +96,7 @@ def beamline():
 
 def judged(mono, tes, during=lambda: None, conditions=None):
     conditions = PointConditions(tes) if conditions is None else conditions
-    asked = {"mono": mono, "energy": ENERGY, "sample": "gold", "dwell": DWELL}
+    asked = {"mono": mono, "energy": ENERGY, "sample": "gold", "dwell": DWELL, "point": 3}
     conditions.set(asked).wait(20)
     during()
     conditions.trigger().wait(20)
@@ -159,6 +160,7 @@ def test_what_another_client_changes_is_found(what, back):
         raise AssertionError(*conditions.verdict.reasons)
     assert pv.name in conditions.verdict.reasons[0]
     assert conditions.read()["tes_point_status"]["value"] == int(flag)
+    assert conditions.read()["point"]["value"] == 3
     assert set(conditions.describe()) == set(conditions.read())
     assert tes.disowned == [7]  # nor does a calibration take it
 
@@ -202,22 +204,60 @@ def test_a_command_that_goes_back_by_itself_says_nothing():
     assert not judged(mono, tes).verdict.status
 
 
-def test_a_connection_that_broke_hides_what_happened():
+@pytest.mark.parametrize("back", [False, True])
+def test_a_connection_that_broke_is_an_outage(back):
+    """What happened meanwhile is hidden, and nobody has meddled: the point is measured again."""
     mono, tes = beamline()
-    verdict = judged(mono, tes, lambda: mono.readback.link(connected=False)).verdict
-    assert verdict.status == PointStatus.ENERGY and "disconnected" in verdict.reasons[0]
+
+    def cut():
+        mono.readback.link(connected=False)
+        if back:
+            mono.readback.link(connected=True)
+
+    with pytest.raises(NoAnswerError, match="PV BL:readback disconnected"):
+        judged(mono, tes, cut)
+    assert tes.disowned == [7]
 
 
-@pytest.mark.parametrize("path", ["mono.readback", "tes.i0.counts", "tes.holder.target"])
-def test_what_cannot_be_asked_is_not_taken_for_right(path):
+@pytest.mark.parametrize("when", ["before", "within"])
+@pytest.mark.parametrize(
+    "path", ["mono.readback", "tes.i0.counts", "tes.holder.target", "tes.shutter.mode"]
+)
+def test_what_does_not_answer_is_an_outage(path, when):
+    """A shutter that cannot be asked was taken by nobody."""
     mono, tes = beamline()
     pv = pv_of(mono, tes, path)
+    pv.dead = when == "before" and path != "tes.i0.counts"
 
     def hang():
         pv.dead = True
 
-    verdict = judged(mono, tes, hang).verdict
-    assert verdict.status and "cannot be asked: no answer" in verdict.reasons[0]
+    with pytest.raises(NoAnswerError, match="no answer"):
+        judged(mono, tes, hang)
+
+
+def test_after_an_outage_the_next_point_is_judged_anew():
+    mono, tes = beamline()
+    conditions = PointConditions(tes)
+    with pytest.raises(NoAnswerError):
+        judged(mono, tes, lambda: mono.readback.link(connected=False), conditions)
+    assert not judged(mono, tes, conditions=conditions).verdict.status
+
+
+def test_an_outage_is_waited_for_and_nothing_else():
+    _, tes = beamline()
+    tes.outage = PV("outage", 5.0)
+    conditions = PointConditions(tes)
+    for signal in (tes.shutter.status, tes.shutter.mode, tes.ring.current, tes.i0.counts):
+        signal.connected = True
+    tes.holder.readback.connected = True
+    assert conditions.back_after(DeviceError("stuck")) is None
+    conditions.back_after(NoAnswerError("silent")).wait(20)
+    tes.shutter.mode.connected = False
+    conditions.back_after(DeviceError("disconnected")).wait(20)
+    tes.outage.value, tes.ring.current.dead = 0.05, True
+    with pytest.raises(DeviceError, match="BL:current, which did not come back"):
+        conditions.back_after(NoAnswerError("silent")).wait(20)
 
 
 def test_a_change_that_no_monitor_brought_is_found_at_the_end():
@@ -280,7 +320,8 @@ def test_without_shutter_holder_ring_and_counters():
 def test_a_point_under_way_has_no_verdict():
     mono, tes = beamline()
     conditions = judged(mono, tes)
-    conditions.set({"mono": mono, "energy": ENERGY, "sample": None, "dwell": DWELL}).wait(20)
+    asked = {"mono": mono, "energy": ENERGY, "sample": None, "dwell": DWELL, "point": 0}
+    conditions.set(asked).wait(20)
     assert conditions.verdict is None
     with pytest.raises(RuntimeError, match="no point was judged"):
         conditions.read()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
+from ophyd.status import Status
 from ophyd.utils import LimitError
 
 from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.data import mixture_lines
 from redoxscope.devices import BeamlineBusyError
 from redoxscope.plans import rixs_map, tes_calibrate, xes
-from redoxscope.plans._rixs_point import REPEATS
+from redoxscope.plans._rixs_scan import RETRIES
+from redoxscope.scan import Outer, Point, Region, Role, Scan, points_scan, stack_scan
 
 
 class Part(SimpleNamespace):
@@ -30,6 +33,9 @@ class Part(SimpleNamespace):
 
 class FakeMono(Part):
     tolerance = 0.02
+
+    def back_after(self, error):
+        return None
 
     def offset_at(self, edge):
         return {"Co L": 0.25}.get(edge, 0.0)
@@ -61,6 +67,10 @@ class FakeHolder(Part):
 
 class FakeTES(Part):
     checked = None
+    back = None  # status that an outage is waited for with
+
+    def back_after(self, error):
+        return self.back if isinstance(error, TimeoutError) else None
 
     def __init__(self, **parts):
         super().__init__(conditions=Part(name="conditions", verdict=None), **parts)
@@ -114,7 +124,11 @@ POINT = [
     ("wait", None),
     ("set", "shutter", "hold"),  # its dead man must not run while the monochromator moves
     ("wait", None),
-    ("set", "conditions", {"mono": "mono", "energy": 780.0, "sample": "lmr_charged", "dwell": 1.2}),
+    (
+        "set",
+        "conditions",
+        {"mono": "mono", "energy": 780.0, "sample": "lmr_charged", "dwell": 1.2, "point": 0},
+    ),
     ("wait", None),
     ("trigger", "tes"),
     ("trigger", "i0"),
@@ -131,6 +145,13 @@ POINT = [
 ]
 
 
+def of_point(message, number):
+    """A message of the first point, as another one has it."""
+    if message[:2] != ("set", "conditions"):
+        return message
+    return (*message[:2], message[2] | {"point": number})
+
+
 def test_a_point_is_replayed_from_its_checkpoint_as_a_whole(tes, mono):
     messages = told(rixs_map(tes, mono, energies=[780.0], dwell=1.2, passes=2))
     first = messages.index(("set", "mono", 780.0)) - 1
@@ -140,7 +161,8 @@ def test_a_point_is_replayed_from_its_checkpoint_as_a_whole(tes, mono):
     # and neither a pause before it nor one after it announces them twice
     around = [("checkpoint", None), ("collect", "photons"), ("checkpoint", None)]
     assert messages[first + len(POINT) : second] == around
-    assert messages[second : second + len(POINT)] == POINT
+    again = messages[second : second + len(POINT)]
+    assert again == [of_point(message, 1) for message in POINT]
 
 
 def settings(messages):
@@ -174,8 +196,9 @@ def test_settings_come_before_staging_and_safety_before_the_end(tes, mono):
 def test_an_edge_brings_energies_dwell_windows_and_pixels(tes, mono):
     messages = list(rixs_map(tes, mono, edge="O K", passes=2))
     start = next(m.kwargs for m in messages if m.command == "open_run")
-    assert start["shape"] == [2, len(start["energies"])]
-    assert 530.0 < start["energies"][50] < 545.0
+    scan = Scan.from_start(start)
+    assert (scan.kind, scan.passes, scan.edge) == ("points", 2, "O K")
+    assert 530.0 < scan.energies[50] < 545.0
     assert "oxidised=sPFY[522.3:525.1]" in start["windows"]
     assert start["detectors"] == ["tes", "i0"]
     assert settings(told(iter(messages)))["pixel_limit"] == 64
@@ -243,7 +266,8 @@ def test_xes_takes_its_time_in_passes(tes, mono):
     messages = list(xes(tes, mono, [531.0, 560.0], time=9.0, dwell=2.0))
     start = next(m.kwargs for m in messages if m.command == "open_run")
     assert start["plan_name"] == "xes"
-    assert start["shape"] == [5, 2]
+    scan = Scan.from_start(start)
+    assert (scan.passes, scan.energies) == (5, [531.0, 560.0])
     assert start["windows"] == ["XES[530.95:531.05]", "XES[559.95:560.05]"]
 
 
@@ -274,6 +298,8 @@ def test_calibration_that_fails_goes_back_too(tes, mono):
     assert ("set", "calibrating", False) in after
 
 
+SCAN = points_scan(energies=[700.0], dwell=1.0)
+LINES = stack_scan(energies=[700.0], regions=[Region((0, 0), 1, 4)], dwell=0.01)
 BAD = {
     "nothing": ({}, ["edge", "energies"]),
     "no-dwell": ({"energies": [700.0]}, ["dwell", "s"]),
@@ -283,7 +309,27 @@ BAD = {
     "passes": ({"edge": "O K", "passes": 0}, ["passes", "0", ">= 1"]),
     "half-pass": ({"edge": "O K", "passes": 1.5}, ["passes", "1.5"]),
     "pixels": ({"edge": "O K", "pixels": -1}, ["pixels", "-1"]),
-    "order": ({"energies": [700.0, 702.0, 701.0], "dwell": 1.0}, ["energies[2]", "701", "order"]),
+    "zones": (
+        {"zones": [(700.0, 705.0, 1.0), (704.0, 706.0, 1.0)], "dwell": 1.0},
+        ["zones[0]", "zones[1]", "overlap", "704 to 705 eV"],
+    ),
+    "both": ({"zones": [(700.0, 705.0, 1.0)], "energies": [700.0], "dwell": 1.0}, ["either"]),
+    "scan": ({"scan": SCAN, "dwell": 1.0, "edge": "O K"}, ["edge and dwell", "beside scan"]),
+    "lines": ({"scan": LINES}, ["one of lines", "measures points"]),
+    "dark": (
+        {"scan": Scan(points=(Point(700.0, 1.0), Point(700.0, 1.0, Role.DARK)))},
+        ["points[1]", "'dark'", "sample or dose_check"],
+    ),
+    "outer": (
+        {"scan": Scan(points=(Point(700.0, 1.0, outer=(25.0,)),), outer=(Outer("T", "degC"),))},
+        ["outer loop 'T'"],
+    ),
+    "scan-version": ({"scan": {"version": 7}}, ["version = 7", "version 1"]),
+    "scan-limits": ({"scan": points_scan(energies=[300.0], dwell=1.0)}, ["300", "400 to 1100 eV"]),
+    "scan-dead-man": (
+        {"scan": points_scan(zones=[(700, 701, 1), (702, 703, 1, 40.0)], dwell=1.0)},
+        ["tes", "40 s", "dead_man"],
+    ),
     "window": ({"edge": "O K", "windows": ["PFY[535:505]"]}, ["PFY", "505", "535", "eV"]),
     "kind": ({"edge": "O K", "windows": ["QFY[505:535]"]}, ["QFY", "PFY"]),
     "twice": ({"edge": "O K", "windows": ["PFY[1:2]", "PFY[3:4]"]}, ["PFY", "name="]),
@@ -296,7 +342,6 @@ BAD = {
     "text": ({"energies": "abc", "dwell": 1.0}, ["energies = 'abc'", "list"]),
     "passes-nan": ({"edge": "O K", "passes": math.nan}, ["passes = nan", ">= 1"]),
     "passes-inf": ({"edge": "O K", "passes": math.inf}, ["passes = inf", ">= 1"]),
-    "passes-none": ({"edge": "O K", "passes": None}, ["passes = None", ">= 1"]),
     "pixels-text": ({"edge": "O K", "pixels": "all"}, ["pixels = 'all'", ">= 0"]),
     "many-passes": ({"edge": "O K", "passes": 10**9}, ["passes = 1000000000", "<="]),
     "true-passes": ({"edge": "O K", "passes": True}, ["passes = True", ">= 1"]),
@@ -344,7 +389,7 @@ def test_a_time_that_is_none_or_endless_is_named(tes, mono, time):
 def test_energies_of_a_generator_are_taken_once(tes, mono):
     plan = rixs_map(tes, mono, energies=(e for e in (700, np.float32(701))), dwell=1.0)
     start = next(m.kwargs for m in plan if m.command == "open_run")
-    assert start["energies"] == [700.0, 701.0]
+    assert Scan.from_start(start).energies == [700.0, 701.0]
 
 
 @pytest.mark.parametrize("energy", [None, "abc", math.nan, [531.0, None]])
@@ -356,7 +401,8 @@ def test_an_energy_of_xes_that_is_none_is_named(tes, mono, energy):
 def test_numbers_of_numpy_are_numbers(tes, mono):
     messages = list(xes(tes, mono, np.int64(640), time=np.float32(1.0), dwell=np.float64(0.5)))
     start = next(m.kwargs for m in messages if m.command == "open_run")
-    assert start["energies"] == [640.0] and start["passes"] == 2
+    scan = Scan.from_start(start)
+    assert scan.energies == [640.0] and scan.passes == 2
 
 
 @pytest.mark.parametrize(
@@ -407,6 +453,134 @@ def test_an_event_that_cannot_be_read_is_dropped(tes, mono):
             assert plan.send(None).command != "save"
 
 
+# -- the scan
+
+
+def test_a_run_is_measured_again_from_its_start_document(tes, mono):
+    first = list(rixs_map(tes, mono, edge="Co L", passes=2))
+    start = next(m.kwargs for m in first if m.command == "open_run")
+    scan = Scan.from_start(start)
+    for given in (scan, start["scan"], scan.to_json()):
+        again = list(rixs_map(tes, mono, scan=given, windows=start["windows"]))
+        assert next(m.kwargs for m in again if m.command == "open_run") == start
+    assert [m[:2] for m in told(again)] == [m[:2] for m in told(first)]
+
+
+def gone_to(messages):
+    return [m[2] for m in told(messages) if m[:2] == ("set", "mono")]
+
+
+def test_energies_in_any_order_and_repeated(tes, mono):
+    energies = [702.0, 700.0, 702.0, 701.0]
+    plan = list(rixs_map(tes, mono, energies=energies, dwell=1.0, passes=2))
+    assert gone_to(plan) == energies * 2
+    start = next(m.kwargs for m in plan if m.command == "open_run")
+    assert start["num_points"] == 8 and Scan.from_start(start).energies == [702.0, 700.0, 701.0]
+    numbers = [m.args[0]["point"] for m in plan if m.command == "set" and "point" in str(m.args)]
+    assert numbers == list(range(8))
+
+
+def test_a_zone_has_a_dwell_of_its_own(tes, mono):
+    zones = [(700.0, 702.0, 1.0), (702.0, 703.0, 1.0, 4.0)]
+    plan = list(rixs_map(tes, mono, zones=zones, dwell=1.0, passes=1))
+    assert gone_to(plan) == [700.0, 701.0, 702.0, 703.0]
+    messages = told(plan)
+    each = [messages.index(("set", "mono", energy)) for energy in (700.0, 701.0, 702.0, 703.0)]
+    for at, dwell in zip(each, (1.0, 1.0, 4.0, 4.0), strict=True):
+        assert messages[at - 4 : at] == [
+            ("checkpoint", None),
+            ("set", "dwell", dwell),
+            ("set", "i0_dwell", dwell),
+            ("wait", None),
+        ]
+    watched = [m[2]["dwell"] for m in messages if m[:2] == ("set", "conditions")]
+    assert watched == [1.0, 1.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("make", ["map", "calibration"])
+def test_what_is_foretold_is_not_measured(tes, mono, make):
+    """The engine of a dry run answers the plan's question; a RunEngine answers None."""
+    if make == "map":
+        plan = rixs_map(tes, mono, energies=[700.0], dwell=1.0, sample="reference")
+    else:
+        plan = tes_calibrate(tes, mono, time=10.0)
+    asked, messages, message = [], [], next(plan)
+    with suppress(StopIteration):
+        while True:
+            messages.append(told_one(message))
+            mine = message.command == "null" and "scan" in message.kwargs
+            if mine:
+                asked.append((message.obj, message.kwargs["scan"].kind))
+            message = plan.send("an account" if mine else None)
+    assert asked == [((tes, mono), "points")]
+    commands = [message[0] for message in messages]
+    assert commands.index("open_run") < commands.index("null") < commands.index("close_run")
+    assert "trigger" not in commands and ("set", "mono", 700.0) not in messages
+    assert ("set", "holder", "reference") not in messages
+    assert ("set", "shutter", "closed") in messages
+
+
+# -- an outage
+
+
+def outlived(tes, plan, failing, error):
+    """Messages of a plan; the first that ``failing`` says fails, then all answers again."""
+    tes.back, messages, failed, message = Status(), [], False, next(plan)
+    with suppress(StopIteration):
+        while True:
+            messages.append(told_one(message))
+            if not failed and failing(messages):
+                failed = True
+                message = plan.throw(error)
+            else:
+                if message.command == "wait_for":
+                    tes.back.set_finished()
+                message = plan.send(None)
+    return messages
+
+
+CUTS = {
+    "move": lambda messages: messages[-2:] == [("set", "mono", 701.0), ("wait", None)],
+    "counting": lambda messages: messages[-2:] == [("trigger", "i0"), ("wait", None)],
+    "judged": lambda messages: messages[-2:] == [("trigger", "conditions"), ("wait", None)],
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_point_is_measured_when_all_answers_again(tes, mono, cut, caplog):
+    plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=1.0, passes=1)
+    messages = outlived(tes, plan, CUTS[cut], TimeoutError("PV is silent"))
+    assert ("wait_for", None, ANY) in [(*m[:2], ANY) for m in messages]
+    after = messages[[m[0] for m in messages].index("wait_for") + 1 :]
+    assert after[:4] == [
+        ("checkpoint", None),
+        ("set", "i0_dwell", 1.0),  # of a controller that was started anew
+        ("set", "holder", "lmr_charged"),
+        ("wait", None),
+    ]
+    points = [m[2]["point"] for m in messages if m[:2] == ("set", "conditions")]
+    assert points == ([0, 1] if cut == "move" else [0, 0, 1])
+    assert messages.count(("save", None)) == 3  # two points, the totals
+    assert "PV is silent; it is asked for again when mono and tes answers" in caplog.text
+
+
+def test_an_event_that_is_cut_is_read_again(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0], dwell=1.0, passes=1)
+    messages = outlived(
+        tes, plan, lambda m: m[-1] == ("read", "mono"), TimeoutError("PV is silent")
+    )
+    at = messages.index(("drop", None))
+    after = [m for m in messages[at + 1 :] if m[0] != "wait_for"]
+    assert after[:3] == [("create", None), ("read", "tes"), ("read", "mono")]
+    assert messages.count(("save", None)) == 2 and messages.count(("trigger", "tes")) == 1
+
+
+def test_another_error_is_no_outage(tes, mono):
+    plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=1.0, passes=1)
+    with pytest.raises(ValueError, match="limit"):
+        outlived(tes, plan, CUTS["move"], ValueError("beyond its limit"))
+
+
 # -- points that somebody else disturbs -------------------------------------------------------
 
 
@@ -455,8 +629,8 @@ def test_a_doubtful_point_is_measured_again_as_asked(tes, mono, caplog):
 
 def test_what_stays_doubtful_is_kept_and_said(tes, mono, caplog):
     plan = rixs_map(tes, mono, energies=[700.0, 701.0], dwell=0.5, passes=1)
-    messages = carried_out(tes, plan, [AWAY] * (1 + REPEATS))
-    assert points_of(messages) == (2 + REPEATS, 2)
+    messages = carried_out(tes, plan, [AWAY] * (1 + RETRIES))
+    assert points_of(messages) == (2 + RETRIES, 2)
     assert "and kept as such" in caplog.text
     assert "1 of 2 points are doubtful (tes_point_status); no map counts them" in caplog.text
 

@@ -16,6 +16,7 @@ from ._feature import FeatureSignificance, feature_significance
 from ._fill import BinnedPhotons, bin_photons
 from ._loss import energy_loss_map
 from ._maximum import SIGNIFICANT, Maximum, find_maximum
+from ._places import Places
 from ._points import PointIndex
 from ._results import EmissionSpectrum, RixsMapResult, Yield
 
@@ -30,6 +31,7 @@ __all__ = [
     "FeatureSignificance",
     "Maximum",
     "PassComparison",
+    "Places",
     "PointIndex",
     "RixsCounts",
     "RixsMapResult",

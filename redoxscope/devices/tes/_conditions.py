@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ophyd.status import Status
+from ophyd.utils import DisconnectedError
 
 from ...contract import PointStatus
 from .._asked import energy_held
-from .._base import DeviceError, Move, ask
+from .._base import DeviceError, Move, NoAnswerError, answering, ask
 from .._shutter import ShutterMode
 from .._watch import Expected, Held, Watch
 from ._beam import BeamMemory
@@ -48,9 +49,9 @@ class Verdict:
 class PointConditions:
     """Watches what others may change while a point is measured.
 
-    ``set`` begins, ``trigger`` ends and judges, ``read`` gives ``tes_point_status``. Watched are
-    energy, undulator, sample, shutter, ring current and the counters' dwell, as far as the
-    beamline has them.
+    ``set`` begins, ``trigger`` ends and judges, ``read`` gives ``point`` and
+    ``tes_point_status``. Watched are energy, undulator, sample, shutter, ring current and the
+    counters' dwell, as far as the beamline has them.
     """
 
     parent = None
@@ -90,20 +91,25 @@ class PointConditions:
         Parameters
         ----------
         asked : mapping
-            ``mono`` (device), ``energy`` (true, eV), ``dwell`` (s) and ``sample`` (None: any).
+            ``mono`` (device), ``energy`` (true, eV), ``dwell`` (s), ``sample`` (None: any) and
+            ``point``, its index in the scan.
 
         Returns
         -------
         ophyd.status.Status
-            Done when every value was asked for once.
+            Done when every value was asked for once; fails with `NoAnswerError` where one does
+            not answer.
         """
         self._verdict, self.watching = None, True
         wanted = tuple(self._wanted(asked))
         expected = self._watch.hold([held for _, held in wanted])
         self._point = _Point(dict(asked), wanted, expected)
-        return self._in_thread(
-            "asking what holds before a point", lambda: self._watch.ask(expected, anew=True)
-        )
+
+        def begin() -> None:
+            self._watch.ask(expected, anew=True)
+            self._answered()
+
+        return self._in_thread("asking what holds before a point", begin)
 
     def trigger(self) -> Status:
         """Judge the point that is over.
@@ -111,17 +117,54 @@ class PointConditions:
         Returns
         -------
         ophyd.status.Status
-            Done when every value was asked for again.
+            Done when every value was asked for again; fails with `NoAnswerError` where one did
+            not answer, also for a moment.
         """
         point = self._point
 
         def judge() -> None:
             seen = self._watch.ask(point.expected)
+            try:
+                self._answered()
+            except NoAnswerError:
+                self._disown()  # it is measured again
+                raise
             if self._point is point:  # else another was begun meanwhile
                 self._verdict, self._at = self._judged(point, seen), time.time()
                 self._watch.rest()
 
         return self._in_thread("asking what held during a point", judge)
+
+    def _answered(self) -> None:
+        """Refuse to judge what could not be asked: an outage is nobody's meddling."""
+        if silent := self._watch.silent:
+            raise NoAnswerError("; ".join(silent))
+
+    def _disown(self) -> None:
+        """Calibrate nothing with the photons of the point that was measured last."""
+        run = self._tes.run
+        result = None if run is None else run.acquisition.result
+        if run is not None and result is not None:
+            run.acquisition.disown(result.point)
+
+    def back_after(self, error: BaseException) -> Status | None:
+        """What to wait for where a point failed for lack of an answer; else None.
+
+        Returns
+        -------
+        ophyd.status.Status or None
+            Done when all that a point needs beside the detector answers again; fails with
+            `DeviceError` when it does not within ``tes.outage`` seconds.
+        """
+        tes = self._tes
+        signals = [counter.counts for counter in tes.counters]
+        if tes.shutter is not None:
+            signals += [tes.shutter.status, tes.shutter.mode]
+        if tes.holder is not None:
+            signals.append(tes.holder.readback)
+        if tes.ring is not None:
+            signals.append(tes.ring.current)
+        return answering(tes.name, signals, error, tes.outage.get())
 
     def _in_thread(self, what: str, work: Callable[[], Any]) -> Status:
         """Do what waits for servers; the RunEngine's thread must not."""
@@ -182,15 +225,16 @@ class PointConditions:
         for found in filter(None, beam):
             status |= PointStatus.BEAM
             reasons.append(found)
-        result = None if tes.run is None else tes.run.acquisition.result
-        if status and tes.run is not None and result is not None:
-            tes.run.acquisition.disown(result.point)
+        if status:
+            self._disown()
         return Verdict(status, tuple(reasons), taken)
 
     def _monitor(self, energy: float, dwell: float) -> str:
         counter = self._tes.i0.counts
         try:
             counts = float(ask(counter))
+        except (TimeoutError, DisconnectedError):
+            raise
         except Exception as exc:  # whatever keeps it from being known makes the point doubtful
             return f"{counter.name} cannot be asked: {exc or type(exc).__name__}"
         return self._beam.monitor(energy, counts, dwell)
@@ -198,7 +242,7 @@ class PointConditions:
     # -- readings -------------------------------------------------------------------------
 
     def read(self) -> dict[str, Any]:
-        """Status of the point that was judged last.
+        """Index in the scan, and status, of the point that was judged last.
 
         Raises
         ------
@@ -207,11 +251,15 @@ class PointConditions:
         """
         if self._verdict is None:
             raise DeviceError(f"{self.name}: no point was judged")
-        return {"tes_point_status": {"value": int(self._verdict.status), "timestamp": self._at}}
+        values = {
+            "point": int(self._point.asked["point"]),
+            "tes_point_status": int(self._verdict.status),
+        }
+        return {key: {"value": value, "timestamp": self._at} for key, value in values.items()}
 
     def describe(self) -> dict[str, Any]:
         key = {"source": self._tes.source, "dtype": "integer", "dtype_numpy": "<i8", "shape": []}
-        return {"tes_point_status": key}
+        return {name: dict(key) for name in ("point", "tes_point_status")}
 
     def read_configuration(self) -> dict[str, Any]:
         return {}

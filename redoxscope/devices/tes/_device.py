@@ -393,6 +393,10 @@ class TES(ConnectedTES):
     def resume(self) -> None:
         """Nothing: the plan goes on with a new point."""
 
+    def back_after(self, error: BaseException) -> Status | None:
+        """What to wait for where a point failed for lack of an answer; else None."""
+        return self.conditions.back_after(error)
+
     # -- readings -------------------------------------------------------------------------
 
     def read(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from ophyd import Component, Device
 
 from ...contract import Bins
+from .._base import OUTAGE
 from .._numbers import finite, flag, positive, zero_or_more
 from .._setting import Setting
 
@@ -50,6 +51,10 @@ class TESSettings(Device):
     time_limit = Cpt(
         value=10.0, check=positive, unit="s",
         doc="longest time for an answer of the server, on top of what it needs",
+    )  # fmt: skip
+    outage = Cpt(
+        value=OUTAGE, check=positive, unit="s",
+        doc="longest time to wait for PVs beside it that do not answer",
     )  # fmt: skip
     write_off = Cpt(value=True, check=flag, doc="have the server write OFF files")
     write_ljh = Cpt(value=False, check=flag, doc="have the server write LJH files")
