@@ -7,8 +7,10 @@ from ._documents import Documents, make_engine
 from ._fake_frames import FakeFrames
 from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
+from ._fly_contract import check_fly_contract
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
+from ._line_contract import check_line_contract
 from ._rixs import validate_rixs_run
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "FakePoint",
     "FakeSetting",
     "FakeShutter",
+    "check_fly_contract",
+    "check_line_contract",
     "make_engine",
     "paused_after",
     "run_resuming",
