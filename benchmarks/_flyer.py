@@ -12,7 +12,9 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from ophyd.status import Status
 
+from redoxscope.contract import STACK
 from redoxscope.data import edge_energies, load_references
+from redoxscope.scan import Region, stack_scan
 
 LINES_PER_PAGE = 10
 
@@ -63,7 +65,7 @@ class SyntheticFlyer:
 
     def describe_collect(self) -> dict[str, Any]:
         arrays = ("sample_x", "sample_y", "transmission", "i0")
-        scalars = ("energy", "ring_current", "line", "line_status")
+        scalars = ("energy", "ring_current", "frame", "line", "line_status")
         array = {"source": "synthetic", "dtype": "array", "shape": [self.side]}
         keys = {key: {**array, "dtype_numpy": "<f8"} for key in arrays}
         return keys | {
@@ -82,6 +84,7 @@ class SyntheticFlyer:
             "i0": [[float("nan")] * self.side] * n,
             "energy": [self.energies[k] for k, _ in at],
             "ring_current": [500.0] * n,
+            "frame": [k for k, _ in at],
             "line": [line for _, line in at],
             "line_status": [0] * n,
         }
@@ -92,14 +95,9 @@ class SyntheticFlyer:
 def synthetic_stack(flyer: SyntheticFlyer):
     """Plan: the whole stack in pages."""
     side = flyer.side
-    md = {
-        "plan_name": "energy_stack",
-        "shape": [len(flyer.energies), side, side],
-        "energies": list(flyer.energies),
-        "dwell": 0.001,
-        "edge": "Mn L3",
-        "region": {"center": [0, 0], "size": [6, 6], "pixels": [side, side]},
-    }
+    region = Region((0, 0), 6, side)
+    scan = stack_scan(energies=flyer.energies, regions=[region], dwell=0.001, edge="Mn L3")
+    md = {"plan_name": STACK, "scan": scan.as_dict(), "edge": scan.edge}
 
     @bpp.run_decorator(md=md)
     def inner():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from bluesky import Msg
@@ -25,7 +25,9 @@ class Baseline(bpp.SupplementalData):
     """As bluesky's `SupplementalData`, but shares its stream with a plan that has a baseline too.
 
     ``bpp.baseline_wrapper`` around a plan would declare the stream a second time; here its devices
-    and the session's are read into one event.
+    and the session's are read into one event. Runs of images have none of the session's: their
+    lines carry what stands still in their configuration, and other people's readers of stacks
+    refuse a run with a stream that lacks the counter.
     """
 
     def __call__(self, plan: MsgGenerator) -> MsgGenerator:
@@ -51,8 +53,11 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
 
     def opened(msg: Msg) -> MsgGenerator:
         uid = yield msg  # a run that could not be opened (a full disk) has no baseline
-        due.add(msg.run)
         shared.pop(msg.run, None)
+        if _of_lines(msg.kwargs):
+            shared[msg.run] = []
+        else:
+            due.add(msg.run)
         return uid
 
     def begin(msg: Msg) -> MsgGenerator:
@@ -99,3 +104,9 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
         return None, None
 
     return (yield from bpp.plan_mutator(plan, look))
+
+
+def _of_lines(metadata: Mapping[str, Any]) -> bool:
+    """Whether a run's metadata say that it is one of images."""
+    scan = metadata.get("scan")
+    return isinstance(scan, Mapping) and scan.get("kind") == "lines"

@@ -129,10 +129,7 @@ class Session:
         )
         self.RE.preprocessors.append(self._unless_ending)
         self.RE.md.update(own)
-        stxm = self.stxm
-        self.RE.preprocessors.append(
-            Baseline(baseline=[stxm.zone_plate, stxm.osa, stxm.sample_stage])
-        )
+        self.RE.preprocessors.append(Baseline(baseline=self.stxm.fixed_parts))
         # In this order: what must not be lost, then what is shown, then what is stored.
         self.log = DocumentLog(data / "documents")
         self.map = OxidationMap(rate=1.0)

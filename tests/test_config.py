@@ -16,9 +16,9 @@ from redoxscope.config import (
     parse_beamline,
     simulated_beamline,
 )
-from redoxscope.contract import validate_run
 from redoxscope.plans import energy_stack
 from redoxscope.session import connect
+from redoxscope.testing import validate_run
 
 TEXT = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
 

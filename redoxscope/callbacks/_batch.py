@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..analysis import I0Spectrum
-from ..contract import STREAM
 from ..data import References
 from ._documents import documents_of, start_of, stream_rows
 from ._memory import available_bytes, gigabytes
@@ -19,7 +18,7 @@ __all__ = ["as_i0", "i0_of_run", "oxidation_map"]
 
 ARRAYS = ("transmission", "i0", "sample_x", "sample_y")
 """Columns with a value for each pixel, 8 bytes each."""
-COLUMNS = ("transmission", "i0", "line", "line_status", "sample_x", "sample_y")
+COLUMNS = ("transmission", "i0", "frame", "line", "line_status", "sample_x", "sample_y")
 
 
 def oxidation_map(source: Any, references: References | None = None, **options: Any) -> Snapshot:
@@ -151,7 +150,7 @@ def _from_documents(
         elif name in ("event", "event_page") and doc["descriptor"] in descriptors:
             reader.take(name, doc)
     if reader is None:
-        raise ValueError("no energy stack in these documents (start.energies, start.shape [3])")
+        raise ValueError("no energy stack in these documents (start.plan_name, start.scan)")
     return reader
 
 
@@ -160,16 +159,17 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)
-    values = int(np.prod([float(n) for n in start["shape"]]))
+    values = len(reader.energies) * reader.size[0] * reader.size[1]
     needed, available = 8 * values * len(ARRAYS), available_bytes()
     if needed > available:
         raise ValueError(
             f"run {start.get('uid')} has {values:.3g} pixels: reading it needs "
             f"{gigabytes(needed)}, and {gigabytes(available)} are available"
         )
-    rows = stream_rows(run, STREAM, COLUMNS)
-    metadata = run[STREAM].metadata
+    stream = reader.scan.stream_of(0)
+    rows = stream_rows(run, stream, COLUMNS)
+    metadata = run[stream].metadata
     reader.configure(metadata.get("configuration", {}), metadata.get("data_keys", {}))
-    for seq_num, data in rows:
-        reader.line(seq_num, data)
+    for _, data in rows:
+        reader.line(data)
     return reader

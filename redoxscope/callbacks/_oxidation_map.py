@@ -113,7 +113,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         new = as_i0(i0)
         reader = self._reader
         if reader is not None and isinstance(new, I0Spectrum):
-            new.at(reader.energies, reader.start.get("dwell"))
+            new.at(reader.energies, reader.dwell)
         self.options = replace(self.options, i0=new)
         self._ask("i0", None if isinstance(new, str) else new)
 

@@ -17,9 +17,10 @@ from ..analysis import (
     checked_mask,
     default_region,
 )
-from ..contract import STREAM, LineStatus, as_number, line_of
+from ..contract import IMAGE, STACK, LineStatus, as_number
 from ..data import References, UndeterminedError, get_edge, load_references
-from ._documents import Doc, configured, has_shape, rows_of
+from ..scan import Role, Scan
+from ._documents import Doc, configured, rows_of
 from ._doubts import TAKEN, doubts_of
 from ._memory import Binning, available_bytes, binning_for, gigabytes, map_bytes
 from ._snapshot import Doubt, Frame, Snapshot
@@ -66,8 +67,8 @@ class MapOptions:
 
 
 def is_stack(start: Doc) -> bool:
-    """Whether a start document announces an energy stack."""
-    return start.get("plan_name") == "energy_stack" and has_shape(start, 3)
+    """Whether a start document announces images of one region."""
+    return start.get("plan_name") in (STACK, IMAGE) and "scan" in start
 
 
 def references_for(start: Doc, energies: Any, options: MapOptions) -> References | None:
@@ -121,12 +122,18 @@ class StackReader:
     def __init__(self, start: Doc, options: MapOptions) -> None:
         self.start = start
         self.options = options
-        n_energies, ny, nx = (int(n) for n in start["shape"])
-        self.energies = np.asarray(start["energies"], dtype=np.float64)
-        if len(self.energies) != n_energies:
-            raise ValueError(
-                f"start document lists {len(self.energies)} energies, but shape[0] is {n_energies}"
-            )
+        self.scan = Scan.from_start(start)
+        if self.scan.kind != "lines" or len(self.scan.regions) != 1:
+            raise ValueError("the run is none of images of one region")
+        listed = self.scan.energies
+        self.energies = np.asarray(listed, dtype=np.float64)
+        # Which energy a frame's lines belong to; those of another role belong to none.
+        self._index = [
+            listed.index(frame.energy) if frame.role is Role.SAMPLE else None
+            for frame in self.scan.frames
+        ]
+        self.dwell = self.scan.frames[0].dwell
+        n_energies, (nx, ny) = len(listed), self.scan.regions[0].pixels
         self.size = (ny, nx)
         self._refusal: ValueError | None = None
         self.references: References | None = None
@@ -156,7 +163,7 @@ class StackReader:
             self.fit = self._new_fit({})
         self.status = np.full((n_energies, ny), -1, dtype=np.int8)
         self._newest = 0
-        self.x, self.y = nominal_positions(start, ny, nx)
+        self.x, self.y = nominal_positions(self.scan.regions[0])
         self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
 
@@ -187,7 +194,7 @@ class StackReader:
             )
 
         i0 = self.options.i0
-        dwell, pixels = self.start.get("dwell"), 1
+        dwell, pixels = self.dwell, 1
         found = (detector("transmission"), detector("i0"))
         if self._binning is not None:
             pixels = self._binning.factor**2
@@ -202,7 +209,7 @@ class StackReader:
             self.shape,
             mode=i0 if isinstance(i0, str) else "auto",
             i0=None if isinstance(i0, str) else self._scaled(i0),
-            dwell=None if dwell is None else pixels * dwell,
+            dwell=pixels * dwell,
             transmission=found[0],
             monitor=found[1],
             min_thickness=least,
@@ -216,14 +223,13 @@ class StackReader:
         if (self.status >= 0).any():
             return  # a second descriptor of the same stream: the counters have not changed
         unit = str(dict(data_keys.get("transmission") or {}).get("units") or "").lower()
-        dwell = self.start.get("dwell")
-        if unit in RATES and dwell and self.options.counts_per_unit is None:
-            self._per_unit = float(dwell)
+        if unit in RATES and self.options.counts_per_unit is None:
+            self._per_unit = self.dwell
         self.fit = self._new_fit(configuration)
 
     def describe(self, descriptor: Doc) -> bool:
         """Take a descriptor; whether its events are lines."""
-        if not is_primary(descriptor):
+        if self.scan.region_in(str(descriptor.get("name"))) is None:
             return False
         self.configure(descriptor.get("configuration", {}), descriptor.get("data_keys", {}))
         return True
@@ -231,20 +237,22 @@ class StackReader:
     def take(self, name: str, doc: Doc) -> list[float]:
         """Take an ``event`` or ``event_page``; return the times of its lines (s)."""
         stamps = []
-        for seq_num, data, stamp in rows_of(name, doc, "transmission"):
-            self.line(seq_num, data)
+        for _, data, stamp in rows_of(name, doc, "transmission"):
+            self.line(data)
             stamps.append(stamp)
         return stamps
 
-    def line(self, seq_num: int, data: Doc) -> None:
-        """Take one line; a ``seq_num`` seen before replaces what it brought then."""
-        k, line = line_of(int(seq_num), self.size[0])
-        if not 0 <= k < len(self.energies):
-            raise ValueError(f"seq_num {seq_num} is outside a stack of shape {self.start['shape']}")
-        if "line" in data and int(data["line"]) != line:
+    def line(self, data: Doc) -> None:
+        """Take one line; one that was there before is replaced."""
+        frame, line = int(data["frame"]), int(data["line"])
+        if not (0 <= frame < len(self._index) and 0 <= line < self.size[0]):
             raise ValueError(
-                f"seq_num {seq_num} means line {line}, but the event says {data['line']}"
+                f"an event names line {line} of frame {frame}; the scan has {len(self._index)} "
+                f"frames of {self.size[0]} lines"
             )
+        k = self._index[frame]
+        if k is None:
+            return
         counts = np.asarray(data["transmission"], dtype=np.float64) * self._per_unit
         monitor = data.get("i0")
         i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
@@ -382,8 +390,3 @@ class StackReader:
             return region, self.fit.region_spectrum(region)
         except ValueError:  # its lines have no common set of energies yet
             return region, None
-
-
-def is_primary(descriptor: Doc) -> bool:
-    """Whether a descriptor is the stream with the lines."""
-    return descriptor.get("name") == STREAM

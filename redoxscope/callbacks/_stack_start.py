@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ..scan import Region
 from ._documents import Doc
 
 __all__ = ["nominal_positions", "title_of"]
@@ -29,17 +30,8 @@ def title_of(start: Doc) -> str:
     return " · ".join(filter(None, parts))
 
 
-def nominal_positions(
-    start: Doc, ny: int, nx: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixel positions asked for, µm, until they are measured; indices where not even that."""
-    region = start.get("region") or {}
-    try:
-        (cx, cy), (w, h) = region["center"], region["size"]
-    except (KeyError, TypeError, ValueError):
-        return np.arange(nx, dtype=np.float64), np.arange(ny, dtype=np.float64)
-    step_x, step_y = w / nx, h / ny
-    return (
-        cx + step_x * (np.arange(nx) - (nx - 1) / 2),
-        cy + step_y * (np.arange(ny) - (ny - 1) / 2),
-    )
+def nominal_positions(region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixel positions asked for, x and y in µm, until they are measured."""
+    (x0, x1), (y0, y1) = region.extents
+    nx, ny = region.pixels
+    return np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)

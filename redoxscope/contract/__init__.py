@@ -29,25 +29,33 @@ from ._rixs import (
 )
 from ._stack import (
     CONTRACT_VERSION,
+    IMAGE,
+    LINE_ARRAYS,
     LINE_KEYS,
+    LINE_UNITS,
+    STACK,
     STREAM,
     LineStatus,
-    line_of,
-    validate_run,
 )
+from ._stack import START_KEYS as STACK_START_KEYS
 from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_session, check_start
 from ._window import WINDOW_KINDS, Window
 
 __all__ = [
     "CONTRACT_VERSION",
+    "IMAGE",
+    "LINE_ARRAYS",
     "LINE_KEYS",
+    "LINE_UNITS",
     "NOT_CHOSEN",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",
     "RIXS_RESERVED",
     "RIXS_START",
+    "STACK",
     "STACK_RESERVED",
+    "STACK_START_KEYS",
     "STREAM",
     "TOTALS_STREAM",
     "TOTAL_KEYS",
@@ -66,9 +74,7 @@ __all__ = [
     "check_session",
     "check_start",
     "is_number",
-    "line_of",
     "nearest",
     "plain_number",
     "suggestion",
-    "validate_run",
 ]

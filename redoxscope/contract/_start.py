@@ -17,8 +17,8 @@ __all__ = [
     "check_start",
 ]
 
-STACK_RESERVED = (*STACK_START_KEYS, "num_points", "references")
-"""Keys of an energy stack's start document that only the plan may write."""
+STACK_RESERVED = (*STACK_START_KEYS, "shape", "extents", "snaking", "references", "stxm")
+"""Keys of the start document of images that only the plan may write."""
 RIXS_RESERVED = (*RIXS_START, "holder")
 """The same for RIXS maps, emission spectra and calibrations."""
 

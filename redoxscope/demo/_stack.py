@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import STREAM, LineStatus, line_of
+from ..contract import IMAGE, STACK, LineStatus
 from ..formats import writable_folder
+from ..scan import Scan
 
 __all__ = ["DemoResult", "StackTiming", "run_stack"]
 
@@ -22,11 +23,12 @@ __all__ = ["DemoResult", "StackTiming", "run_stack"]
 class StackTiming:
     """Callback that notes when each line was done, to say what the software cost.
 
-    Times of the last taking of a line count; arrays are [nE, ny].
+    Times of the last taking of a line count; arrays are [frames, lines of the tallest region].
     """
 
     start: dict[str, Any] = field(default_factory=dict)
     stop: dict[str, Any] = field(default_factory=dict)
+    scan: Scan | None = None
     done: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     status: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     on_line: Callable[[int, int, float], None] | None = None
@@ -35,22 +37,21 @@ class StackTiming:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._streams = set()
-            if doc.get("plan_name") != "energy_stack":
+            if doc.get("plan_name") not in (STACK, IMAGE):
                 return
-            self.start, self.stop = doc, {}
-            n_e, ny, _ = doc["shape"]
-            self.done = np.full((n_e, ny), np.nan)
-            self.status = np.full((n_e, ny), np.nan)
-        elif name == "descriptor" and doc["name"] == STREAM and self._is_ours(doc):
-            self._streams = {doc["uid"]}
+            self.start, self.stop, self.scan = doc, {}, Scan.from_start(doc)
+            shape = (len(self.scan.frames), max(r.pixels[1] for r in self.scan.regions))
+            self.done, self.status = np.full(shape, np.nan), np.full(shape, np.nan)
+        elif name == "descriptor" and self.scan is not None and self._is_ours(doc):
+            if self.scan.region_in(doc["name"]) is not None:
+                self._streams.add(doc["uid"])
         elif name == "event_page" and doc["descriptor"] in self._streams:
-            ny = self.done.shape[1]
-            for row, seq_num in enumerate(doc["seq_num"]):
-                k, line = line_of(seq_num, ny)
+            data = doc["data"]
+            for row, (k, line) in enumerate(zip(data["frame"], data["line"], strict=True)):
                 self.done[k, line] = doc["timestamps"]["transmission"][row]
-                self.status[k, line] = doc["data"]["line_status"][row]
+                self.status[k, line] = data["line_status"][row]
                 if self.on_line is not None:
-                    self.on_line(k, line, doc["data"]["energy"][row])
+                    self.on_line(k, line, data["energy"][row])
         elif name == "stop" and self._is_ours(doc):
             self.stop = doc
 
@@ -79,19 +80,27 @@ class StackTiming:
             and ``software_ms_per_energy`` (between images, beyond the monochromator's move;
             None for a single image).
         """
-        n_e, ny, nx = self.start["shape"]
-        taken = int(np.isfinite(self.done).sum())
-        line_live = nx * self.start["dwell"]
-        period = (line_live + flyback) / speed
-        moves = [time_to(b, a) / speed for a, b in pairwise(self.start["energies"])]
-        again = int((self.status >= LineStatus.RETRIED).sum())
-        per_line = np.diff(self.done, axis=1) - period
+        assert self.scan is not None, "no stack was seen"
+        frames, regions = self.scan.frames, self.scan.regions
+        live = np.array([f.dwell * regions[f.region].pixels[0] for f in frames])
+        last = [regions[f.region].pixels[1] - 1 for f in frames]
+        period = (live + flyback) / speed
+        moves = np.array(
+            [
+                0.0 if a.energy == b.energy else time_to(b.energy, a.energy) / speed
+                for a, b in pairwise(frames)
+            ]
+        )
+        taken = np.isfinite(self.done).sum(axis=1)
+        again = (self.status >= LineStatus.RETRIED).sum(axis=1)
+        per_line = np.diff(self.done, axis=1) - period[:, None]
         clean = (self.status[:, 1:] == 0) & np.isfinite(per_line)
-        gaps = self.done[1:, 0] - self.done[:-1, -1] - period - np.asarray(moves)
+        ends = self.done[np.arange(len(frames)), last]
+        gaps = self.done[1:, 0] - ends[:-1] - period[1:] - moves
         gaps = gaps[np.isfinite(gaps) & (self.status[1:, 0] == 0)]
         return {
-            "live_s": taken * line_live,
-            "engine_s": (taken + again) * period + float(np.sum(moves)),
+            "live_s": float(taken @ live),
+            "engine_s": float((taken + again) @ period + moves.sum()),
             "wall_s": _number(self.stop.get("time", np.nan) - self.start["time"]),
             "software_ms_per_line": _mean_ms(per_line[clean]),
             "software_ms_per_energy": _mean_ms(gaps),
@@ -218,7 +227,7 @@ def run_stack(
         "sample": str(sample),
         "speed": speed,
         "shape": list(timing.start["shape"]),
-        "energies": list(timing.start["energies"]),
+        "energies": [] if timing.scan is None else timing.scan.energies,
         **_map_summary(snapshot, scan),
         "lines_missed": int((timing.status >= LineStatus.MISSED).sum()),
         "lines_retried": int((timing.status == LineStatus.RETRIED).sum()),

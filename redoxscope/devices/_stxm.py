@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from ophyd import Device
 from ophyd.status import Status
 
 from ..optics import ZonePlateGeometry
-from ..scan import Raster, Region
+from ..scan import Raster, Region, Scan
 from ._asked import Asked
 from ._base import answering, both
 from ._counter import LineCounter, RingCurrent
@@ -38,7 +37,7 @@ class Placement:
 class STXM(Device):
     """Zone-plate STXM: monochromator, optics, stages, scanner, detectors, shutter.
 
-    ``energy`` moves monochromator, EPU and focus together. `check_stack` is the interlock of
+    ``energy`` moves monochromator, EPU and focus together. `check_scan` is the interlock of
     a whole plan; the same checks guard each device's own ``set``.
 
     Parameters
@@ -108,8 +107,13 @@ class STXM(Device):
         parts = (getattr(self, name) for name in self.component_names)
         return [part for part in parts if isinstance(part, LineCounter)]
 
+    @property
+    def fixed_parts(self) -> list[Device]:
+        """What stands still while an image is flown: zone plate, aperture, sample stage."""
+        return [self.zone_plate, self.osa, self.sample_stage]
+
     def back_after(self, error: BaseException) -> Status | None:
-        """What to wait for where an energy move failed for lack of an answer; else None.
+        """What to wait for where a move or a raster failed for lack of an answer; else None.
 
         Returns
         -------
@@ -117,8 +121,10 @@ class STXM(Device):
             Done when all that such a move asks answers again; fails with `DeviceError` when it
             does not within ``scanner.outage`` seconds.
         """
-        motors = (self.zone_plate.z, self.osa.z, self.sample_stage.z)
-        signals = [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
+        stage = self.sample_stage
+        motors = (self.zone_plate.z, self.osa.z, stage.z, stage.x, stage.y)
+        signals = list(self.scanner.source.signals)
+        signals += [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
         signals += self.monochromator.pair
         return answering(self.name, signals, error, self.scanner.outage.get())
 
@@ -163,38 +169,49 @@ class STXM(Device):
             for end in (min(first, last) - more, max(first, last) + more):
                 check_limits(fine.name, end, fine.limits, "µm")
 
-    def check_stack(
-        self, energies: Sequence[float], region: Region, dwell: float, *, edge: str | None = None
-    ) -> None:
-        """Check a whole stack against limits and geometry, from what the devices say now.
-
-        Parameters
-        ----------
-        energies : sequence of float
-            True photon energies (eV).
-        region : Region
-        dwell : float
-            Time per pixel (s).
-        edge : str, optional
-            Edge whose energy offset will apply.
+    def check_scan(self, scan: Scan) -> None:
+        """Check a whole scan of images against limits and geometry, from what the devices say now.
 
         Raises
         ------
         ophyd.utils.LimitError, redoxscope.optics.InterlockError, ValueError
-            Naming device, value, limit and unit. Nothing has moved.
+            Naming device, value, limit and unit, and the region where there are several. Nothing
+            has moved.
         BeamlineBusyError
             Somebody else measures.
         """
+        if scan.kind != "lines":
+            raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
         self.scanner.check_free()
-        self.check_dwell(dwell, region.pixels[0])
-        self.place(region, dwell)
-        offset = self.monochromator.offset_at(edge)
+        self._check_places(scan)
+        energies = scan.all_energies
+        offset = self.monochromator.offset_at(scan.edge)
         for energy in energies:
             self.monochromator.check_value(energy, offset=offset)
         self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.here())
         self._check_osa_z(self.osa.z.here())
         for energy in (min(energies), max(energies)):
             self._check_zone_plate_z(self.energy.focus(energy))
+
+    def _check_places(self, scan: Scan) -> None:
+        """Check each region and dwell, from where the coarse stage will stand then."""
+        stage = self.sample_stage
+        at, seen = (stage.x.position, stage.y.position), set()
+        for frame in scan.frames:
+            step = frame.region, frame.dwell, at
+            if step in seen:
+                continue
+            seen.add(step)
+            region = scan.regions[frame.region]
+            try:
+                self.check_dwell(frame.dwell, region.pixels[0])
+                placed = self.place(region, frame.dwell, at=at)
+            except ValueError as exc:  # LimitError is one
+                if len(scan.regions) == 1:
+                    raise
+                raise type(exc)(f"region {region.name!r}: {exc}") from exc
+            x, y = placed.coarse_x, placed.coarse_y
+            at = (at[0] if x is None else x, at[1] if y is None else y)
 
     def check_dwell(self, dwell: float, nx: int) -> None:
         """Refuse a dwell (s) or line length that the scanner cannot fly.
@@ -228,8 +245,24 @@ class STXM(Device):
         limits = self.scanner.source.limits()
         return {"dwell": (limits.min_dwell, limits.max_dwell)}
 
-    def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement:
+    def place(
+        self,
+        region: Region,
+        dwell: float,
+        *,
+        retries: int = 1,
+        at: tuple[float, float] | None = None,
+    ) -> Placement:
         """Where the stages go for a region: the fine stage alone where its range suffices.
+
+        Parameters
+        ----------
+        region : Region
+        dwell : float
+            Time per pixel (s).
+        retries : int
+        at : tuple of float, optional
+            Where the coarse stage stands before (x, y; µm); by default, where it stands now.
 
         Raises
         ------
@@ -239,12 +272,14 @@ class STXM(Device):
         run_up = self.scanner.source.limits().run_up
         starts: list[float] = []
         coarse: list[float | None] = []
-        for axis, (first, last), beyond in zip("xy", region.extents, (run_up, 0.0), strict=True):
+        stage = self.sample_stage
+        before = (stage.x.position, stage.y.position) if at is None else at
+        axes = zip("xy", region.extents, (run_up, 0.0), before, strict=True)
+        for axis, (first, last), beyond, here in axes:
             motor = getattr(self.sample_stage, axis)
             fine = getattr(self.sample_stage, f"fine_{axis}")
             low, high = fine.limits
             check_limits(fine.name, low, (low, high), "µm")  # that there are any
-            here = motor.position
             if low <= first - here - beyond and last - here + beyond <= high:
                 coarse.append(None)
             else:

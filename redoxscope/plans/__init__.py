@@ -2,7 +2,7 @@
 
 from ._beam import with_beam, with_beam_decorator
 from ._detectors import FramesDetector, FrameStream, PointDetector
-from ._energy_stack import energy_stack
+from ._energy_stack import energy_stack, execute, image
 from ._expose import expose
 from ._inputs import check_energies
 from ._pauses import Pauses, uninterrupted
@@ -27,7 +27,9 @@ __all__ = [
     "Spectrometer",
     "check_energies",
     "energy_stack",
+    "execute",
     "expose",
+    "image",
     "plan",
     "rixs_map",
     "tes_calibrate",

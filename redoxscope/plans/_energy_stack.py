@@ -1,24 +1,15 @@
-"""Energy stack: one image per photon energy, in one run, one event per line."""
+"""Energy stack: images at several photon energies, in one run, one event per line."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from bluesky import Msg
-from bluesky import plan_stubs as bps
-from bluesky import preprocessors as bpp
+from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
-from ..contract import (
-    CONTRACT_VERSION,
-    STACK_RESERVED,
-    STREAM,
-    as_pair,
-    check_metadata,
-)
+from ..contract import STACK_RESERVED, as_pair, check_metadata
 from ..data import (
     References,
     UndeterminedError,
@@ -27,16 +18,14 @@ from ..data import (
     get_edge,
     load_references,
 )
-from ..scan import MAX_RETRIES, Region
-from ._edge import at_edge
-from ._inputs import check_device, check_energies
-from ._outage import outlasting
-from ._protocols import Microscope, Placement
+from ..scan import MAX_RETRIES, Region, Scan, Zone, as_scan, stack_scan
+from ._frames import measure_frames
+from ._inputs import check_axes, check_device
+from ._protocols import Microscope
 from ._public import Bounds, plan
-from ._run import in_run
-from ._safety import close, halt, made_safe
+from ._stack_start import stack_start
 
-__all__ = ["energy_stack"]
+__all__ = ["energy_stack", "execute", "image"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -47,17 +36,21 @@ def energy_stack(
     *,
     edge: str | None = None,
     energies: Sequence[float] | None = None,
-    center: tuple[float, float] = (0.0, 0.0),
-    size: float | tuple[float, float] = 5.0,
-    pixels: int | tuple[int, int] = 100,
+    zones: Sequence[Zone | Mapping[str, Any] | Sequence[float]] | None = None,
+    center: tuple[float, float] | None = None,
+    size: float | tuple[float, float] | None = None,
+    pixels: int | tuple[int, int] | None = None,
+    regions: Sequence[Region | Mapping[str, Any]] | None = None,
+    i0_region: Region | Mapping[str, Any] | None = None,
     dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
+    dose_check: float | Sequence[float] | None = None,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Take an image of one region at each of several photon energies.
+    """Take an image of one or more regions at each of several photon energies.
 
-    The whole plan is checked before the first move: energies, region and run-up against the
+    The whole plan is checked before the first move: energies, regions and run-up against the
     soft limits, and zone plate, order-sorting aperture and sample against each other at
     the lowest energy.
 
@@ -67,17 +60,29 @@ def energy_stack(
         A `redoxscope.devices.STXM`, or what can do the same.
     edge : str, optional
         Absorption edge, e.g. ``"Mn L3"``: gives energies, reference spectra and the
-        monochromator's offset. Without it, ``energies`` must be given.
+        monochromator's offset. Without it, ``energies`` or ``zones`` must be given.
     energies : sequence of float, optional
-        True photon energies (eV), all rising or all falling; by default the edge's.
+        True photon energies (eV), in the order in which they are gone to, each once; by default
+        the edge's.
+    zones : sequence of Zone, mapping or (start, stop, step[, dwell]), optional
+        Instead of energies: zones with a step (eV) and, where it is not ``dwell``, a time per
+        pixel (s) of their own. They may share ends, and not overlap.
     center : tuple of float
-        x, y of the middle of the region (µm, sample coordinates).
+        x, y of the middle of the region (µm, sample coordinates); by default (0, 0).
     size : float or tuple of float
-        Width, height (µm); one number for a square.
+        Width, height (µm); one number for a square; by default 5.
     pixels : int or tuple of int
-        Columns, rows; one number for a square.
+        Columns, rows; one number for a square; by default 100.
+    regions : sequence of Region or mapping, optional
+        Instead of center, size and pixels: several regions, each visited at each energy, each in
+        a stream of its own under its name.
+    i0_region : Region or mapping, optional
+        An empty place that is imaged at each energy too, for the incoming beam.
     dwell : float
         Time per pixel (s).
+    dose_check : float or sequence of float, optional
+        Energies (eV) at which every region is imaged once more at the end, to see what the beam
+        has done.
     retries : int
         How often a missed line is taken again, at most 100.
     references : References, mapping or str, optional
@@ -101,40 +106,182 @@ def energy_stack(
     Raises
     ------
     ValueError
-        A value that makes no sense: energies NaN, unsorted or twice the same; a region, a
-        dwell or pixels that are not positive; an unknown edge; references that do not cover
+        A value that makes no sense: energies NaN or twice the same, zones that overlap; a region,
+        a dwell or pixels that are not positive; an unknown edge; references that do not cover
         the energies or cannot be told apart; metadata that would overwrite the contract's, or
         something else than a microscope. Raised when the plan is called. Metadata that come
         with ``RE(plan, key=…)`` or from ``RE.md`` are compared when the run is open: then this
         ends it before its first move.
     ophyd.utils.LimitError, redoxscope.optics.InterlockError
-        Outside the limits or against the geometry. Raised before the plan's first message.
+        Outside the limits or against the geometry; names the region where there are several.
+        Raised before the plan's first message.
     """
     check_device("stxm", stxm, Microscope, "STXM")
-    if energies is None:
+    if energies is None and zones is None:
         if edge is None:
-            raise ValueError("energy_stack needs edge='Mn L3' (or another) or energies=[...] in eV")
+            raise ValueError(
+                "energy_stack needs edge='Mn L3' (or another), energies=[...] or zones=[...] in eV"
+            )
         energies = edge_energies(edge)
-    energies = check_energies(energies)
-    region = Region(
-        as_pair("center", center, "µm"),
-        as_pair("size", size, "µm", single=True),
-        as_pair("pixels", pixels, single=True),
+    scan = stack_scan(
+        energies=energies,
+        zones=zones,
+        regions=_regions(regions, center, size, pixels),
+        dwell=dwell,
+        edge=None if edge is None else get_edge(edge).name,
+        retries=retries,
+        i0_region=i0_region,
+        dose_check=dose_check,
     )
-    if edge is not None:
-        edge = get_edge(edge).name
+    return _measure(stxm, scan, references, {}, md)
+
+
+@plan
+def image(
+    stxm: Microscope,
+    *,
+    energy: Annotated[float, Bounds("eV", above=0)],
+    edge: str | None = None,
+    center: tuple[float, float] | None = None,
+    size: float | tuple[float, float] | None = None,
+    pixels: int | tuple[int, int] | None = None,
+    regions: Sequence[Region | Mapping[str, Any]] | None = None,
+    dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
+    retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Take an image of one or more regions at one photon energy.
+
+    Parameters
+    ----------
+    stxm : Microscope
+        A `redoxscope.devices.STXM`, or what can do the same.
+    energy : float
+        True photon energy (eV).
+    edge : str, optional
+        Absorption edge whose energy offset applies.
+    center : tuple of float
+        x, y of the middle of the region (µm, sample coordinates); by default (0, 0).
+    size : float or tuple of float
+        Width, height (µm); one number for a square; by default 5.
+    pixels : int or tuple of int
+        Columns, rows; one number for a square; by default 100.
+    regions : sequence of Region or mapping, optional
+        Instead of center, size and pixels: several regions, each in a stream of its own.
+    dwell : float
+        Time per pixel (s).
+    retries : int
+        How often a missed line is taken again, at most 100.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    ValueError, ophyd.utils.LimitError, redoxscope.optics.InterlockError
+        As `energy_stack`.
+    """
+    check_device("stxm", stxm, Microscope, "STXM")
+    scan = stack_scan(
+        energies=[energy],
+        regions=_regions(regions, center, size, pixels),
+        dwell=dwell,
+        edge=None if edge is None else get_edge(edge).name,
+        retries=retries,
+    )
+    return _measure(stxm, scan, None, {}, md)
+
+
+@plan
+def execute(
+    stxm: Microscope,
+    scan: Scan | Mapping[str, Any] | str,
+    *,
+    axes: Mapping[str, Movable[Any]] | None = None,
+    references: References | Mapping[str, Any] | str | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Measure a scan of images that is given as data, e.g. that of an earlier run again.
+
+    Parameters
+    ----------
+    stxm : Microscope
+        A `redoxscope.devices.STXM`, or what can do the same.
+    scan : Scan, mapping, str
+        A `Scan`, its dictionary, JSON text, or the path of a file that ends in ``.json``. That of
+        an earlier run: ``Scan.from_start(run.metadata["start"])``.
+    axes : mapping of str to device, optional
+        What is set for the scan's outer loops, by their names: ``{"temperature": heater}``. Each
+        is set when the value of an image differs from that of the one before.
+    references : References, mapping or str, optional
+        Spectra of the pure species for the live map; by default those of the scan's edge.
+    md : mapping, optional
+        Further metadata for the start document.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    ValueError
+        No scan, one of another version, one of points or exposures; an outer loop without its
+        axis, or an axis without its loop; further as `energy_stack`.
+    ophyd.utils.LimitError, redoxscope.optics.InterlockError
+        As `energy_stack`; an axis that has a ``check_value`` is asked for each value, too.
+    """
+    check_device("stxm", stxm, Microscope, "STXM")
+    found = as_scan(scan)
+    if found.kind != "lines":
+        raise ValueError(f"scan is one of {found.kind}; execute measures images (kind 'lines')")
+    if found.edge is not None:
+        get_edge(found.edge)
+    return _measure(stxm, found, references, check_axes(found, axes), md)
+
+
+def _measure(
+    stxm: Microscope,
+    scan: Scan,
+    references: References | Mapping[str, Any] | str | None,
+    axes: Mapping[str, Any],
+    md: Mapping[str, Any] | None,
+) -> MsgGenerator[str]:
+    """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
+    energies = scan.energies
     spectra: References | None = None
     if references is not None:
         spectra = as_references(references)
         spectra.design(energies)  # raises when they do not fit these energies
-    elif edge is not None:
-        spectra = _default_references(edge, energies)
-    metadata = {
-        **_start_metadata(stxm, energies, region, dwell, edge),
-        **({} if spectra is None else {"references": spectra.at(energies)}),
-    }
-    user = check_metadata(md, STACK_RESERVED)
-    return _energy_stack(stxm, energies, region, dwell, edge, retries, metadata, user)
+    elif scan.edge is not None:
+        spectra = _default_references(scan.edge, energies)
+    metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
+    if spectra is not None:
+        metadata["references"] = spectra.at(energies)
+    return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED))
+
+
+def _regions(regions: Any, center: Any, size: Any, pixels: Any) -> list[Any]:
+    """The regions of a stack: those that are given, or the one that is said in words."""
+    said = {"center": center, "size": size, "pixels": pixels}
+    if regions is not None:
+        given = [name for name, value in said.items() if value is not None]
+        if given:
+            raise ValueError(f"{given[0]} and regions are both given; a region has its own")
+        if isinstance(regions, (str, Mapping, Region)) or not hasattr(regions, "__iter__"):
+            raise ValueError(f"regions = {regions!r:.80} must be a list of regions")
+        return list(regions)
+    return [
+        Region(
+            as_pair("center", (0.0, 0.0) if center is None else center, "µm"),
+            as_pair("size", 5.0 if size is None else size, "µm", single=True),
+            as_pair("pixels", 100 if pixels is None else pixels, single=True),
+        )
+    ]
 
 
 def _default_references(edge: str, energies: list[float]) -> References | None:
@@ -152,123 +299,3 @@ def _default_references(edge: str, energies: list[float]) -> References | None:
         log.warning("no map, images only: %s", exc)
         return None
     return references
-
-
-def _start_metadata(
-    stxm: Microscope, energies: list[float], region: Region, dwell: float, edge: str | None
-) -> dict[str, Any]:
-    nx, ny = region.pixels
-    x_extent, y_extent = region.extents
-    return {
-        "plan_name": "energy_stack",
-        "contract_version": CONTRACT_VERSION,
-        "detectors": [det.field for det in stxm.line_detectors],
-        "motors": ["energy", "sample_y", "sample_x"],
-        "shape": [len(energies), ny, nx],
-        "num_points": len(energies) * ny,
-        "extents": [[energies[0], energies[-1]], list(y_extent), list(x_extent)],
-        "snaking": [False, False, False],
-        "hints": {"dimensions": [[["energy"], STREAM]]},
-        "energies": energies,
-        "dwell": dwell,
-        "edge": edge,
-        "region": region.as_dict(),
-    }
-
-
-def _energy_stack(
-    stxm: Microscope,
-    energies: list[float],
-    region: Region,
-    dwell: float,
-    edge: str | None,
-    retries: int,
-    metadata: dict[str, Any],
-    md: dict[str, Any],
-) -> MsgGenerator:
-    stxm.check_stack(energies, region, dwell, edge=edge)
-    place = partial(stxm.place, region, dwell, retries=retries)
-
-    def images() -> MsgGenerator:
-        steps = (halt(stxm.scanner), close(stxm.shutter))
-        return (yield from made_safe(_images(stxm, energies, place), steps))
-
-    @bpp.stage_decorator([stxm])
-    def run() -> MsgGenerator:
-        return (yield from in_run(images, metadata, md, STACK_RESERVED))
-
-    return (yield from at_edge(stxm.monochromator, edge, run()))
-
-
-def _images(
-    stxm: Microscope, energies: list[float], place: Callable[[], Placement]
-) -> MsgGenerator:
-    scanner, stage = stxm.scanner, stxm.sample_stage
-    yield from bps.checkpoint()
-    coarse = place()
-    for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
-        if target is not None:
-            yield from bps.abs_set(motor, target, group="coarse")
-    yield from bps.wait("coarse")
-    # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
-    yield from bps.prepare(scanner, place().raster, wait=True)
-    yield from bps.checkpoint()
-    yield from bps.declare_stream(scanner, name=STREAM, collect=True)
-    yield from bps.abs_set(stxm.shutter, "follow", wait=True)
-    try:
-        yield from outlasting(partial(_go_to, stxm, energies[0]), stxm)
-        for following in [*energies[1:], None]:
-            yield from _image(stxm, following)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        # Lines that were finished before it went wrong are data.
-        yield Msg("collect", scanner, name=STREAM, return_payload=False)
-        raise
-
-
-def _go_to(stxm: Microscope, energy: float) -> MsgGenerator:
-    """Move the energy; a pause replays this from its checkpoint."""
-    yield Msg("checkpoint")
-    yield Msg("set", stxm.energy, energy, group="energy")
-    yield Msg("wait", None, group="energy")
-
-
-def _arrive(stxm: Microscope, energy: float | None) -> MsgGenerator:
-    """Wait for the energy, and ask for it again where a pause or an outage lost it."""
-    yield Msg("wait", None, group="energy")
-    if energy is not None and not stxm.energy.at(energy):
-        yield from _go_to(stxm, energy)
-
-
-def _send(stxm: Microscope, energy: float) -> MsgGenerator:
-    yield Msg("set", stxm.energy, energy, group="energy")
-
-
-def _image(stxm: Microscope, following: float | None) -> MsgGenerator:
-    """Fly one image at the present energy, and go to the one that follows.
-
-    Messages are yielded bare: ``@plan`` stubs would cost more than the work. The last lines are
-    collected, and so validated, shown and written, while the energy moves already.
-
-    From ``kickoff`` to ``complete`` the scanner itself goes on where a pause halted it, and
-    tells the RunEngine to replay nothing: a collect that was replayed would number its lines
-    twice. So a move that a pause stopped in that time is asked for again.
-    """
-    scanner = stxm.scanner
-    yield Msg("kickoff", scanner, group="kickoff")
-    yield Msg("wait", None, group="kickoff")
-    while True:
-        yield Msg("trigger", scanner, group="lines")
-        yield Msg("wait", None, group="lines")
-        if scanner.flown:
-            break
-        yield Msg("collect", scanner, name=STREAM, return_payload=False)
-        yield Msg("checkpoint")
-    if following is not None:
-        yield from outlasting(partial(_send, stxm, following), stxm)
-    yield Msg("collect", scanner, name=STREAM, return_payload=False)
-    yield Msg("checkpoint")
-    yield Msg("complete", scanner, group="energy")
-    yield Msg("checkpoint")
-    yield from outlasting(partial(_arrive, stxm, following), stxm)

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..contract import as_numbers
+from ..scan import Scan
 
-__all__ = ["check_device", "check_energies", "lacking"]
+__all__ = ["check_axes", "check_device", "check_energies", "lacking"]
+
+
+def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
+    """What is set for the outer loops of a scan, by their names.
+
+    Raises
+    ------
+    ValueError
+        A loop has none, one belongs to no loop, or cannot be set.
+    """
+    given = {} if axes is None else axes
+    if not isinstance(given, Mapping):
+        raise ValueError(f"axes = {axes!r:.80} must be a mapping, as {{'temperature': heater}}")
+    loops = [outer.name for outer in scan.outer]
+    for outer in scan.outer:
+        if outer.name not in given:
+            unit = f" ({outer.unit})" if outer.unit else ""
+            raise ValueError(
+                f"the scan loops over {outer.name!r}{unit} and no axis is given for it: "
+                f"axes={{{outer.name!r}: …}}"
+            )
+    for name, device in given.items():
+        if name not in loops:
+            raise ValueError(
+                f"axes has {name!r}, over which the scan does not loop; its loops: "
+                f"{', '.join(loops) or 'none'}"
+            )
+        if isinstance(device, type) or not callable(getattr(device, "set", None)):
+            shown = getattr(device, "name", device)
+            raise ValueError(f"axes[{name!r}] = {shown!r:.80} is no device that can be set")
+    return dict(given)
 
 
 def check_device(name: str, device: Any, protocol: type, example: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
 
-from ..scan import Raster, Region
+from ..scan import Raster, Region, Scan
 
 __all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer", "Stage"]
 
@@ -27,9 +27,14 @@ class LineScanner(Flyable, Triggerable, EventPageCollectable, Protocol):
     ``flown``: every line of the image is ready or was collected.
     """
 
+    name: str
     flown: bool
 
     def prepare(self, raster: Raster) -> Any: ...
+
+    def read_configuration(self) -> Any: ...
+
+    def describe_configuration(self) -> Any: ...
 
     def stop(self, *, success: bool = False) -> None: ...
 
@@ -43,7 +48,11 @@ class Stage(Protocol):
 
 @runtime_checkable
 class Microscope(Stageable, Protocol):
-    """Microscope that can fly images at one energy after the other."""
+    """Microscope that can fly images at one energy after the other.
+
+    ``fixed_parts`` do not move while an image is flown; what they say is written into the
+    descriptor of the lines.
+    """
 
     name: str
     energy: Any
@@ -52,10 +61,9 @@ class Microscope(Stageable, Protocol):
     scanner: Any
     shutter: Any
     line_detectors: Sequence[Any]
+    fixed_parts: Sequence[Any]
 
-    def check_stack(
-        self, energies: Sequence[float], region: Region, dwell: float, *, edge: str | None = None
-    ) -> None: ...
+    def check_scan(self, scan: Scan) -> None: ...
 
     def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement: ...
 

@@ -12,6 +12,7 @@ from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
 from ._line_contract import check_line_contract
 from ._rixs import validate_rixs_run
+from ._stack import validate_run
 
 __all__ = [
     "Documents",
@@ -29,4 +30,5 @@ __all__ = [
     "run_resuming",
     "validate_fly_run",
     "validate_rixs_run",
+    "validate_run",
 ]

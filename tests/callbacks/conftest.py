@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus
+from redoxscope.contract import STACK, LineStatus
 from redoxscope.data import References
+from redoxscope.scan import Region, stack_scan
 
 Doc = tuple[str, dict]
 
@@ -26,11 +27,12 @@ class Stack:
     configuration: dict = field(default_factory=dict)
 
     def start(self) -> Doc:
-        n, ny, nx = self.counts.shape
+        _, ny, nx = self.counts.shape
+        region = Region((0, 0), (nx * 0.1, ny * 0.1), (nx, ny))
+        scan = stack_scan(energies=self.energies, regions=[region], dwell=1e-3)
         return "start", {
-            "uid": self.uid, "time": time.time(), "plan_name": "energy_stack",
-            "shape": [n, ny, nx], "energies": self.energies.tolist(), "dwell": 1e-3, "edge": None,
-            "region": {"center": [0.0, 0.0], "size": [nx * 0.1, ny * 0.1], "pixels": [nx, ny]},
+            "uid": self.uid, "time": time.time(), "plan_name": STACK, "scan": scan.as_dict(),
+            "edge": None,
         }  # fmt: skip
 
     def descriptor(self) -> Doc:
@@ -44,7 +46,7 @@ class Stack:
         gone = [float("nan")] * nx
         monitor = gone if self.monitor is None or missed else self.monitor[k, line].tolist()
         data = {
-            "energy": float(self.energies[k]), "line": line, "ring_current": 500.0,
+            "energy": float(self.energies[k]), "frame": k, "line": line, "ring_current": 500.0,
             "sample_x": self.x.tolist(), "sample_y": [float(self.y[line])] * nx,
             "transmission": gone if missed else self.counts[k, line].tolist(), "i0": monitor,
             "line_status": int(LineStatus.MISSED if missed else LineStatus.OK),

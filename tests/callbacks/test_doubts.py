@@ -214,7 +214,7 @@ def test_images_are_there_without_references(edge, energies, words):
 def test_images_are_there_where_the_references_do_not_suit(caplog):
     stack, references = make()
     documents = list(stack.documents())
-    documents[0][1]["energies"] = [600.0 + i for i in range(12)]
+    documents[0][1]["scan"]["frames"]["energy"] = [600.0 + i for i in range(12)]
     live = played(documents, references)
     assert "outside" in str(live.error) and "outside" in live.snapshot.message
     assert caplog.text.count("outside") == 1

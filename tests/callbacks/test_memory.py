@@ -9,7 +9,8 @@ from redoxscope.analysis import PixelFlag
 from redoxscope.callbacks import OxidationMap, _stack_reader, oxidation_map
 from redoxscope.callbacks._memory import Binning, available_bytes, binning_for, map_bytes
 from redoxscope.callbacks._stack_reader import MapOptions, StackReader
-from redoxscope.contract import LineStatus
+from redoxscope.contract import STACK, LineStatus
+from redoxscope.scan import Region, stack_scan
 
 from .conftest import make
 
@@ -47,8 +48,10 @@ def test_declined_live_and_the_scan_goes_on(monkeypatch, stack):
 
 def test_a_huge_stack_allocates_little_at_its_start():
     start = {
-        "uid": "huge", "plan_name": "energy_stack", "shape": list(HUGE), "dwell": 1e-3,
-        "energies": np.linspace(630, 660, 200).tolist(), "edge": "Mn L3", "detectors": ["i0"],
+        "uid": "huge", "plan_name": STACK, "edge": "Mn L3", "detectors": ["i0"],
+        "scan": stack_scan(
+            energies=np.linspace(630, 660, HUGE[0]), regions=[Region((0, 0), 50, HUGE[:0:-1])]
+        ).as_dict(),
     }  # fmt: skip
     reader = StackReader(start, MapOptions())
     assert reader.shape[0] < 4096 or available_bytes() > 66e9
@@ -147,8 +150,8 @@ def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
 
     class Run(dict):
         metadata = {"start": {  # noqa: RUF012
-            "uid": "r", "plan_name": "energy_stack", "shape": [2, 30, 30],
-            "energies": [640.0, 641.0],
+            "uid": "r", "plan_name": STACK,
+            "scan": stack_scan(energies=[640, 641], regions=[Region((0, 0), 5, 30)]).as_dict(),
         }}  # fmt: skip
 
     monkeypatch.setattr(_batch, "available_bytes", lambda: 1000)

@@ -162,16 +162,25 @@ def test_errors_stay_in_the_callback(stack, live, caplog):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"energies": [640.0]}, "lists 1 energies"),
-        ({"shape": [12, 24, 31]}, "counts has shape"),
+        ({"version": 9}, "scan version = 9"),
+        ({"regions": [{"center": [0, 0], "size": 1, "pixels": [31, 24]}]}, "counts has shape"),
     ],
 )
 def test_unsuitable_start_documents(stack, live, change, match):
     name, doc = stack[0].start()
-    live(name, doc | change)
+    live(name, doc | {"scan": doc["scan"] | change})
     play(live, list(stack[0].documents())[1:])
     assert match in str(live.error)
     assert live.snapshot is None
+
+
+@pytest.mark.parametrize("change", [{"frame": [12]}, {"frame": [-1]}, {"line": [24]}])
+def test_an_event_of_no_line_of_the_scan_is_named(stack, change):
+    documents, references = stack
+    everything = list(documents.documents())
+    everything[7][1]["data"].update(change)
+    with pytest.raises(ValueError, match=r"names line \d+ of frame -?\d+; the scan has 12 frames"):
+        oxidation_map(everything, references)
 
 
 def test_failing_on_update_is_called_once(stack, caplog):
@@ -294,7 +303,7 @@ def test_run_of_a_catalog(stack):
     documents.configuration = {"transmission_dead_time": 1e-8}
     everything = list(documents.documents())
     pages = [doc for name, doc in everything if name == "event_page"]
-    keys = ("transmission", "i0", "sample_x", "sample_y", "line", "energy", "line_status")
+    keys = ("transmission", "i0", "sample_x", "sample_y", "frame", "line", "energy", "line_status")
     columns = {}
     for key in keys:
         values = np.array([page["data"][key][0] for page in pages])
@@ -358,7 +367,7 @@ def test_times_that_no_lock_can_wait_for_are_refused(option, value):
 
 @pytest.mark.parametrize(
     "change",
-    [{"references": "Toner 2014"}, {"energies": "Mn"}, {"shape": 5}, {"shape": "all"}],
+    [{"references": "Toner 2014"}, {"scan": "Mn"}, {"scan": 5}, {"scan": {}}],
 )
 def test_a_run_refused_for_its_start_document_is_the_plan_s_to_say(stack, caplog, change):
     callback = OxidationMap()

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from redoxscope.contract import STACK
+
 NX, NY = 20, 5
 
 
@@ -90,6 +92,7 @@ def stack_lines(energies: int = 2, nx: int = NX, ny: int = NY) -> list[dict[str,
         lines.append(
             {
                 "energy": 640.0 + number // ny,
+                "frame": number // ny,
                 "line": number % ny,
                 "sample_x": np.linspace(-1, 1, nx).tolist(),
                 "sample_y": [0.1 * (number % ny)] * nx,
@@ -111,6 +114,7 @@ def data_keys(nx: int = NX) -> dict[str, Any]:
     integer = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8", "source": "test"}
     return {
         "energy": number,
+        "frame": integer,
         "line": integer,
         "sample_x": line,
         "sample_y": line,
@@ -129,7 +133,7 @@ def stack_documents(
 
     lines = stack_lines() if lines is None else lines
     keys = data_keys(len(lines[0]["sample_x"]) if lines else NX)
-    run = compose_run(metadata={"plan_name": "energy_stack", "scan_id": 12, **md})
+    run = compose_run(metadata={"plan_name": STACK, "scan_id": 12, **md})
     configuration = {
         "counter": {
             "data": {"transmission_dead_time": 1e-7},

@@ -10,6 +10,8 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from ophyd.status import Status
 
+from redoxscope.contract import STACK
+
 from .conftest import data_keys
 
 
@@ -49,7 +51,7 @@ def _done() -> Status:
     return status
 
 
-@bpp.run_decorator(md={"plan_name": "energy_stack"})
+@bpp.run_decorator(md={"plan_name": STACK})
 def fly_lines(flyer: LineFlyer) -> Iterator[Any]:
     """One run with every line of the flyer."""
     yield from bps.declare_stream(flyer, name="primary", collect=True)

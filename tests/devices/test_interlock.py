@@ -8,7 +8,7 @@ from ophyd.utils import LimitError, ReadOnlyError
 
 from redoxscope.devices import DeviceError
 from redoxscope.optics import InterlockError
-from redoxscope.scan import Raster, Region
+from redoxscope.scan import Raster, Region, stack_scan
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_microscope_without_geometry_moves_nothing(simulation):
         for ask in (
             lambda: stxm.energy.set(650.0), lambda: stxm.zone_plate.z.set(-5200.0),
             lambda: stxm.osa.z.set(-10.0), lambda: stxm.sample_stage.z.set(10.0),
-            lambda: stxm.check_stack([650.0], region, 0.001),
+            lambda: stxm.check_scan(stack_scan(energies=[650.0], regions=[region])),
         ):  # fmt: skip
             with pytest.raises(InterlockError, match="other_zone_plate: .*geometry is not set"):
                 ask()

@@ -13,10 +13,10 @@ from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
 from redoxscope.config import make_stxm, simulated_beamline
-from redoxscope.contract import validate_run
 from redoxscope.devices import BeamlineBusyError, _owner
 from redoxscope.plans import energy_stack
 from redoxscope.session import connect
+from redoxscope.testing import validate_run
 
 
 class PlayedPV:

@@ -9,8 +9,9 @@ import event_model
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus, line_of, validate_run
+from redoxscope.contract import LineStatus
 from redoxscope.plans import energy_stack
+from redoxscope.testing import validate_run
 
 ENERGIES = [639.0, 640.0]
 PIXELS = (4, 3)
@@ -108,8 +109,8 @@ def check_stack(record, *, energies=ENERGIES, pixels=PIXELS, size=SIZE, dark=Fal
     rows = (np.arange(ny) - (ny - 1) / 2) * size[1] / ny
     columns = (np.arange(nx) - (nx - 1) / 2) * size[0] / nx
     for i, seq_num in enumerate(data["seq_num"]):
-        index, line = line_of(seq_num, ny)
-        assert data["line"][i] == line
+        index, line = divmod(seq_num - 1, ny)
+        assert (data["frame"][i], data["line"][i]) == (index, line)
         assert data["energy"][i] == pytest.approx(energies[index], abs=0.02)
         if data["line_status"][i] == LineStatus.MISSED:
             continue  # positions may be missing too

@@ -59,12 +59,12 @@ class FakeMicroscope(Part):
         lost = DeviceError("it did not come back") if "gone" in str(error) else None
         return Part(name="back", done=True, exception=lambda timeout: lost)
 
-    def check_stack(self, energies, region, dwell, *, edge=None):
-        self.checked = (list(energies), region, dwell, edge)
+    def check_scan(self, scan):
+        self.checked = scan
         if self.refuse:
             raise self.refuse
 
-    def place(self, region, dwell, *, retries=1):
+    def place(self, region, dwell, *, retries=1, at=None):
         self.places += 1
         ny = region.pixels[1]
         # The fine coordinates differ: the stage stands elsewhere after the coarse move.
@@ -82,6 +82,7 @@ def fake_microscope(lines=3):
         sample_stage=Part(name="stage", x=Part(name="coarse_x"), y=Part(name="coarse_y")),
         scanner=FakeScanner(name="scanner", lines=lines),
         shutter=Part(name="shutter"),
+        fixed_parts=[],
         line_detectors=[
             Part(name="transmission", field="transmission"),
             Part(name="i0", field="i0"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus, validate_run
+from redoxscope.contract import LineStatus
+from redoxscope.scan import Scan, stack_scan
+from redoxscope.testing import validate_run
 
 from .conftest import ENERGIES, check_stack, pages
 
@@ -26,7 +28,7 @@ def test_messages(stxm, stack, monkeypatch, stopped):
     assert messages == [
         ("set", "stxm_monochromator_edge"), ("wait", None),
         ("stage", "stxm"), ("subscribe", None), ("open_run", None), ("unsubscribe", None),
-        checkpoint, ("wait", None),
+        ("null", "stxm"), checkpoint, ("wait", None),
         ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
         ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),
         *go, *image, ("set", "energy"), *end, *(go if stopped else []), *image, *end,
@@ -42,9 +44,11 @@ def test_documents(RE, stack, record, safe):
     data = check_stack(record)
     assert set(data["line_status"]) == {LineStatus.OK}
     start, stop = record[0][1], record[-1][1]
-    assert start["plan_name"] == "energy_stack"
+    assert start["plan_name"] == "stxm_energy_stack" and start["contract_version"] == 2
     assert start["shape"] == [2, 3, 4]
-    assert start["energies"] == ENERGIES
+    region = {"center": (0, 0), "size": (2.0, 3.0), "pixels": (4, 3)}
+    scan = stack_scan(energies=ENERGIES, regions=[region], dwell=0.05)
+    assert Scan.from_start(start) == scan
     assert start["sample"] == {"name": "test"}
     assert start["extents"] == [[639.0, 640.0], [-1.0, 1.0], [-0.75, 0.75]]
     assert stop["exit_status"] == "success" and stop["reason"] == ""
@@ -126,7 +130,10 @@ def test_image_after_image_without_a_move(stxm, RE, record):
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda start, page, keys: page["data"]["line"].__setitem__(0, 5), "line 5 where 0"),
+        (
+            lambda start, page, keys: page["data"]["line"].__setitem__(0, 5),
+            "frame 0, line 5 where",
+        ),
         (lambda start, page, keys: page["data"]["transmission"].__setitem__(0, [1.0]), "list of 4"),
         (
             lambda start, page, keys: page["data"]["transmission"][0].__setitem__(1, float("nan")),
@@ -135,7 +142,9 @@ def test_image_after_image_without_a_move(stxm, RE, record):
         (lambda start, page, keys: page["data"]["line_status"].__setitem__(0, 2), "not all NaN"),
         (lambda start, page, keys: keys["energy"].pop("units"), "units None"),
         (lambda start, page, keys: page["seq_num"].__setitem__(0, 3), "gap"),
-        (lambda start, page, keys: start.pop("energies"), "'energies'"),
+        (lambda start, page, keys: start.pop("edge"), "'edge'"),
+        (lambda start, page, keys: start.pop("scan"), "carries no scan"),
+        (lambda start, page, keys: page["data"]["frame"].__setitem__(0, 1), "frame 1, line 0 wh"),
         (lambda start, page, keys: page["timestamps"]["i0"].__setitem__(0, 7.0), "time stamps"),
     ],
 )

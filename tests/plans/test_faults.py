@@ -13,10 +13,11 @@ from bluesky import RunEngine
 from bluesky.utils import InvalidCommand
 
 from redoxscope.config import make_stxm, simulated_beamline
-from redoxscope.contract import LineStatus, validate_run
+from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 from redoxscope.plans import energy_stack
 from redoxscope.sim import Simulation
+from redoxscope.testing import validate_run
 
 from .conftest import check_documents, check_stack, pages
 from .test_interruption import LABELS, after

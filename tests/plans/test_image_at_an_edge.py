@@ -8,6 +8,7 @@ import pytest
 
 from redoxscope.data import UndeterminedError, load_references
 from redoxscope.plans import energy_stack
+from redoxscope.scan import Scan
 
 
 class FakeSTXM(SimpleNamespace):
@@ -15,8 +16,8 @@ class FakeSTXM(SimpleNamespace):
 
     name, parent = "stxm", None
 
-    def check_stack(self, *args, **kwargs):
-        self.checked = args, kwargs
+    def check_scan(self, scan):
+        self.checked = scan
 
     def back_after(self, error):
         return None
@@ -34,7 +35,7 @@ class FakeSTXM(SimpleNamespace):
 def start_of(**options):
     """The start document's metadata, as the plan gives it to the RunEngine."""
     detector = SimpleNamespace(field="transmission")
-    parts = dict.fromkeys(("energy", "scanner", "shutter", "sample_stage"))
+    parts = dict.fromkeys(("energy", "scanner", "shutter", "sample_stage", "fixed_parts"))
     parts["monochromator"] = SimpleNamespace(edge=SimpleNamespace(get=lambda: "", name="edge"))
     stxm = FakeSTXM(line_detectors=[detector], **parts)
     for msg in energy_stack(stxm, size=1.0, pixels=2, **options):
@@ -54,7 +55,7 @@ def start_of(**options):
 )
 def test_few_energies_at_an_edge(energies, caplog):
     start = start_of(edge="Mn L3", energies=energies)
-    assert start["edge"] == "Mn L3" and start["energies"] == energies
+    assert start["edge"] == "Mn L3" and Scan.from_start(start).energies == energies
     assert "references" not in start
     assert "no map, images only" in caplog.text and f"{len(energies)} energ" in caplog.text
 

@@ -245,8 +245,8 @@ SCRIPT = """
     from bluesky import RunEngine
     from bluesky.utils import RunEngineInterrupted
     from redoxscope.config import make_stxm, simulated_beamline
-    from redoxscope.contract import validate_run
     from redoxscope.plans import energy_stack
+    from redoxscope.testing import validate_run
     from redoxscope.sim import Simulation
 
     hits = int(sys.argv[1])

@@ -38,15 +38,15 @@ class Microscope(Device):
         self.scanner, self.shutter = make("scanner"), make("shutter")
         self.monochromator = make("mono")
         self.monochromator.edge = Signal(name="edge", value="")
-        self.line_detectors = []
+        self.line_detectors, self.fixed_parts = [], []
 
-    def check_stack(self, energies, region, dwell, *, edge=None):
+    def check_scan(self, scan):
         pass
 
     def back_after(self, error):
         return None
 
-    def place(self, region, dwell, *, retries=1):
+    def place(self, region, dwell, *, retries=1, at=None):
         raise RuntimeError("first move")
 
 
@@ -108,7 +108,7 @@ def plans(moves):
     """Each plan by name, taking its ``md``."""
     stxm, tes, mono = Microscope(moves), Spectrometer(moves), Axis(moves)
     return {
-        "energy_stack": lambda **md: energy_stack(stxm, energies=[640.0], pixels=2, **md),
+        "energy_stack": lambda **md: energy_stack(stxm, energies=[640.0, 641.0], pixels=2, **md),
         "rixs_map": lambda **md: rixs_map(
             tes, mono, energies=[640.0], dwell=1.0, sample="reference", **md
         ),
@@ -166,6 +166,11 @@ def test_references_in_words(RE, docs, moves, plans):
     refused(RE, docs, moves, plans["energy_stack"](), says, references="Toner 2014")
 
 
+@pytest.mark.parametrize("key", ["scan", "shape", "extents", "snaking", "stxm"])
+def test_what_a_stack_says_of_itself_cannot_be_replaced(RE, docs, moves, plans, key):
+    refused(RE, docs, moves, plans["energy_stack"](), [key, "says"], **{key: {"kind": 5}})
+
+
 def test_what_lingers_in_the_engine_is_refused(RE, docs, moves, plans):
     RE.md["references"] = {"names": ["a", "b"]}
     refused(RE, docs, moves, plans["energy_stack"](), ["references", "RE.md"])
@@ -194,9 +199,9 @@ def test_keys_of_the_user_pass(RE, docs, plans, name):
     start = docs["start"][0]
     wanted = {"sample": "MC18", "proposal": 7, "operator": "me", "comment": "trial"}
     assert {key: start[key] for key in wanted} == wanted
-    assert (
-        start["num_points"] != 77 and start["plan_name"] == name
-    )  # the plan's own go before RE.md
+    own = {"energy_stack": "stxm_energy_stack"}.get(name, name)
+    # The plan's own go before RE.md.
+    assert start["num_points"] != 77 and start["plan_name"] == own
 
 
 def test_a_run_says_where_the_holder_stands(plans):

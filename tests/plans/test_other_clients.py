@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ophyd import EpicsSignal
 
-from redoxscope.contract import LineStatus, line_of
+from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 
 from .conftest import check_documents, pages
@@ -60,10 +60,10 @@ def taken_where_asked(record, size=(2.0, 3.0), nx=4):
     check_documents(record)
     data = pages(record)
     rows = (np.arange(LINES) - (LINES - 1) / 2) * size[1] / LINES
-    for i, seq_num in enumerate(data["seq_num"]):
+    for i in range(len(data["seq_num"])):
         if data["line_status"][i] not in (LineStatus.OK, LineStatus.RETRIED):
             continue
-        k, line = line_of(seq_num, LINES)
+        k, line = data["frame"][i], data["line"][i]
         assert data["energy"][i] == pytest.approx(ENERGIES[k], abs=0.02)
         np.testing.assert_allclose(data["sample_y"][i], rows[line], atol=0.1)
         assert min(data["transmission"][i]) > 1e4 and min(data["i0"][i]) > 1e4

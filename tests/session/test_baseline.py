@@ -80,16 +80,36 @@ def test_a_plan_that_fails_is_told_by_its_own_error(RE, docs, axes, caplog):
     assert "no baseline at the end of the run: the IOC is gone" in caplog.text
 
 
+def lines_run(detector):
+    md = {"plan_name": "stxm_energy_stack", "scan": {"kind": "lines"}}
+    return bp.count([detector], md=md)
+
+
+def test_a_run_of_images_has_none(RE, docs, axes):
+    RE.preprocessors.append(Baseline(baseline=axes[:2]))
+    RE(lines_run(axes[2]))
+    assert [d["name"] for d in docs["descriptor"]] == ["primary"]
+    RE(bp.count([axes[2]]))  # the next run has one again
+    assert [d["name"] for d in docs["descriptor"]] == ["primary", "baseline", "primary"]
+
+
+def test_a_run_of_images_keeps_the_baseline_of_its_plan(run, axes):
+    assert run(bpp.baseline_wrapper(lines_run(axes[2]), [axes[0]])) == [{"a", "a_setpoint"}] * 2
+
+
 @pytest.mark.slow
 def test_around_a_stack_of_a_session(tmp_path):
     from redoxscope import start_session
     from redoxscope.plans import energy_stack
 
     with start_session(speed=50, data=tmp_path) as s:
+        s.RE(energy_stack(s.stxm, energies=[640, 641], pixels=4, size=1.0))
+        assert set(s.cat[-1]) == {"primary"}
+        said = s.cat[-1]["primary"].metadata["configuration"]["stxm_scanner"]["data"]
+        assert {"stxm_zone_plate_z", "stxm_osa_x", "stxm_sample_stage_x"} <= set(said)
         plan = energy_stack(s.stxm, energies=[640, 641], pixels=4, size=1.0)
-        s.RE(bpp.baseline_wrapper(plan, [s.stxm.ring, s.stxm.zone_plate]))
-        data = s.cat[-1]["baseline"].read()
-        assert data["stxm_zone_plate_z"].shape == (2,) and data["stxm_osa_x"].shape == (2,)
+        s.RE(bpp.baseline_wrapper(plan, [s.stxm.ring]))
+        assert s.cat[-1]["baseline"].read()["ring_current"].shape == (2,)
 
 
 def test_a_run_that_cannot_be_opened_is_told_by_its_own_error(RE, axes):

@@ -1,0 +1,181 @@
+"""Measures the images of a scan, one after the other, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+from bluesky.utils import MsgGenerator
+
+from ..contract import STACK_RESERVED
+from ..scan import Frame, Scan
+from ._edge import at_edge
+from ._foretold import foretold
+from ._line_stream import LineStream
+from ._outage import outlasting
+from ._protocols import Microscope
+from ._run import in_run
+from ._safety import close, halt, made_safe
+
+__all__ = ["measure_frames"]
+
+
+def measure_frames(
+    stxm: Microscope,
+    scan: Scan,
+    axes: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    md: Mapping[str, Any],
+) -> MsgGenerator[str]:
+    """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
+
+    Parameters
+    ----------
+    stxm : Microscope
+    scan : Scan
+        Of lines.
+    axes : mapping of str to device
+        For each outer loop, by its name.
+    metadata, md : mapping
+        The plan's start document, and what the user adds.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    ophyd.utils.LimitError, redoxscope.optics.InterlockError, ValueError
+        Outside the limits or against the geometry. Raised before the first message.
+    """
+    stxm.check_scan(scan)
+    for i, outer in enumerate(scan.outer):
+        axis = axes[outer.name]
+        if hasattr(axis, "check_value"):
+            for value in dict.fromkeys(frame.outer[i] for frame in scan.frames):
+                axis.check_value(value)
+
+    def images() -> MsgGenerator[None]:
+        steps = (halt(stxm.scanner), close(stxm.shutter))
+        return (yield from made_safe(_frames(stxm, scan, axes), steps))
+
+    @bpp.stage_decorator([stxm])
+    def run() -> MsgGenerator[str]:
+        return (yield from in_run(images, metadata, md, STACK_RESERVED))
+
+    return (yield from at_edge(stxm.monochromator, scan.edge, run()))
+
+
+def _frames(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
+    if (yield from foretold(stxm, scan)):
+        return
+    streams: dict[int, LineStream] = {}
+    flown: tuple[LineStream, str] | None = None
+    before: Frame | None = None
+    try:
+        for index, frame in enumerate(scan.frames):
+            following = scan.frames[index + 1] if index + 1 < len(scan.frames) else None
+            if scan.outer and (before is None or frame.outer != before.outer):
+                yield from _set_outer(scan, axes, before, frame)
+            if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
+                yield from outlasting(partial(_prepare, stxm, scan, frame), stxm)
+            name = scan.stream_of(frame.region)
+            if frame.region not in streams:
+                # Now, and not before: the descriptor holds the raster that was just prepared.
+                streams[frame.region] = stream = LineStream(stxm.scanner, stxm.fixed_parts)
+                yield from bps.declare_stream(stream, name=name, collect=True)
+            if before is None:
+                yield from bps.abs_set(stxm.shutter, "follow", wait=True)
+                yield from outlasting(partial(_go_to, stxm, frame.energy), stxm)
+            stream = streams[frame.region]
+            stream.frame, flown = index, (stream, name)
+            yield from _image(stxm, stream, name, frame, following)
+            before = frame
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if flown is not None:  # lines that were finished before it went wrong are data
+            yield Msg("collect", flown[0], name=flown[1], return_payload=False)
+        raise
+
+
+def _set_outer(
+    scan: Scan, axes: Mapping[str, Any], before: Frame | None, frame: Frame
+) -> MsgGenerator[None]:
+    """Set the axes of outer loops whose values differ from those of the image before."""
+    yield Msg("checkpoint")
+    for i, outer in enumerate(scan.outer):
+        if before is None or before.outer[i] != frame.outer[i]:
+            yield Msg("set", axes[outer.name], frame.outer[i], group="outer")
+    yield Msg("wait", None, group="outer")
+
+
+def _prepare(stxm: Microscope, scan: Scan, frame: Frame) -> MsgGenerator[None]:
+    """Bring the stage to a region, and tell the scanner its raster."""
+    stage = stxm.sample_stage
+    place = partial(stxm.place, scan.regions[frame.region], frame.dwell, retries=scan.retries)
+    yield Msg("checkpoint")
+    coarse = place()
+    for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
+        if target is not None:
+            yield Msg("set", motor, target, group="coarse")
+    yield Msg("wait", None, group="coarse")
+    # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
+    yield Msg("prepare", stxm.scanner, place().raster, group="prepare")
+    yield Msg("wait", None, group="prepare")
+    yield Msg("checkpoint")
+
+
+def _go_to(stxm: Microscope, energy: float) -> MsgGenerator[None]:
+    """Move the energy; a pause replays this from its checkpoint."""
+    yield Msg("checkpoint")
+    yield Msg("set", stxm.energy, energy, group="energy")
+    yield Msg("wait", None, group="energy")
+
+
+def _arrive(stxm: Microscope, energy: float | None) -> MsgGenerator[None]:
+    """Wait for the energy, and ask for it again where a pause or an outage lost it."""
+    yield Msg("wait", None, group="energy")
+    if energy is not None and not stxm.energy.at(energy):
+        yield from _go_to(stxm, energy)
+
+
+def _send(stxm: Microscope, energy: float) -> MsgGenerator[None]:
+    yield Msg("set", stxm.energy, energy, group="energy")
+
+
+def _image(
+    stxm: Microscope, stream: LineStream, name: str, frame: Frame, following: Frame | None
+) -> MsgGenerator[None]:
+    """Fly one image at the present energy, and go to the one that follows.
+
+    Messages are yielded bare: ``@plan`` stubs would cost more than the work. The last lines are
+    collected, and so validated, shown and written, while the energy moves already.
+
+    From ``kickoff`` to ``complete`` the scanner itself goes on where a pause halted it, and
+    tells the RunEngine to replay nothing: a collect that was replayed would number its lines
+    twice. So a move that a pause stopped in that time is asked for again.
+    """
+    scanner = stxm.scanner
+    energy = None if following is None else following.energy
+    yield Msg("kickoff", stream, group="kickoff")
+    yield Msg("wait", None, group="kickoff")
+    while True:
+        yield Msg("trigger", scanner, group="lines")
+        yield Msg("wait", None, group="lines")
+        if scanner.flown:
+            break
+        yield Msg("collect", stream, name=name, return_payload=False)
+        yield Msg("checkpoint")
+    if energy is not None and energy != frame.energy:
+        yield from outlasting(partial(_send, stxm, energy), stxm)
+    yield Msg("collect", stream, name=name, return_payload=False)
+    yield Msg("checkpoint")
+    yield Msg("complete", stream, group="energy")
+    yield Msg("checkpoint")
+    yield from outlasting(partial(_arrive, stxm, energy), stxm)

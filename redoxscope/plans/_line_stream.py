@@ -1,0 +1,80 @@
+"""The data of images: what is declared as a stream, flown and collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+__all__ = ["LineStream"]
+
+
+class LineStream:
+    """Lines of the images of one region, as events that name their frame.
+
+    bluesky keeps what a device says of its data for a whole run, and lines of two regions differ
+    in length: so each region has one of these. What flies the lines does not know of it.
+
+    Parameters
+    ----------
+    scanner : redoxscope.plans.LineScanner
+        What flies them.
+    parts : sequence of device
+        What stands still meanwhile. Its readings go into the configuration of the descriptor.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the image that is being flown, in the scan's frames.
+    """
+
+    parent = None
+
+    def __init__(self, scanner: Any, parts: Sequence[Any] = ()) -> None:
+        self.name: str = scanner.name
+        self.frame = 0
+        self._scanner = scanner
+        self._parts = tuple(parts)
+
+    def __repr__(self) -> str:
+        return f"LineStream({self.name})"
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """Those of the scanner."""
+        return dict(getattr(self._scanner, "hints", {}))
+
+    def kickoff(self) -> Any:
+        """Fly every line of an image; a status."""
+        return self._scanner.kickoff()
+
+    def complete(self) -> Any:
+        """End the image; a status."""
+        return self._scanner.complete()
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Data keys of a line."""
+        whole = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8", "source": "scan"}
+        return {**self._scanner.describe_collect(), "frame": whole}
+
+    def collect_pages(self) -> Iterator[dict[str, Any]]:
+        """Pages of the lines that are ready, in order."""
+        for page in self._scanner.collect_pages():
+            stamps = page["timestamps"]["line"]
+            yield {
+                **page,
+                "data": {**page["data"], "frame": [self.frame] * len(stamps)},
+                "timestamps": {**page["timestamps"], "frame": list(stamps)},
+            }
+
+    def read_configuration(self) -> dict[str, Any]:
+        """The scanner's configuration, and all that the other parts say."""
+        values = dict(self._scanner.read_configuration())
+        for part in self._parts:
+            values |= {**part.read(), **part.read_configuration()}
+        return values
+
+    def describe_configuration(self) -> dict[str, Any]:
+        keys = dict(self._scanner.describe_configuration())
+        for part in self._parts:
+            keys |= {**part.describe(), **part.describe_configuration()}
+        return keys
