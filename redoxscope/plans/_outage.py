@@ -41,7 +41,8 @@ def outlasting(step: Callable[[], MsgGenerator], *devices: Any) -> MsgGenerator:
             if not any(waits):
                 raise
         names = " and ".join(device.name for device in devices)
-        log.warning("%s; it is asked for again when %s answers", error, names)
+        verb = "answers" if len(devices) == 1 else "answer"
+        log.warning("%s; it is asked for again when %s %s", error, names, verb)
         for back in filter(None, waits):
             # A pause breaks off a wait, which is then not asked for again.
             while not back.done:

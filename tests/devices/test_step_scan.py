@@ -296,6 +296,64 @@ def test_the_shutter_is_closed_whatever_ends_the_plan(stxm, RE, docs, ending):
     assert stxm.shutter.mode.get(use_monitor=False) == 0
 
 
+@pytest.fixture
+def somebody_else(simulation):
+    """Write a PV of the shutter as another client does; written when this returns."""
+    from caproto.sync.client import write
+
+    return lambda suffix, value: write(f"{simulation.prefix}{suffix}", value, notify=True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "says"), [("Shutter:Cmd", "is 0 where 1 was"), ("Shutter:Mode", "is 0 where 2 was")]
+)
+def test_a_shutter_that_somebody_took_is_not_opened_again(stxm, somebody_else, suffix, says):
+    shutter = stxm.shutter
+    for _ in range(2):
+        shutter.set("hold").wait(timeout=30)  # asked again, as each point does
+    somebody_else(suffix, 0)
+    with pytest.raises(DeviceError, match=rf"{suffix}\) {says} asked.*somebody else.*'closed'"):
+        shutter.set("hold")
+    assert not shutter.is_open
+    shutter.set("closed").wait(timeout=30)  # who wants it all the same says so
+    shutter.set("hold").wait(timeout=30)
+    assert shutter.is_open
+
+
+def test_what_the_dead_man_closed_is_opened_again(stxm):
+    """A long move between two points: nobody has taken anything."""
+    shutter, before = stxm.shutter, stxm.shutter.dead_man.get()
+    shutter.dead_man.put(0.2, wait=True)
+    try:
+        shutter.set("hold").wait(timeout=30)
+        closed(shutter)
+        shutter.dead_man.put(before, wait=True)
+        shutter.set("hold").wait(timeout=30)
+        assert shutter.is_open
+    finally:
+        shutter.dead_man.put(before, wait=True)
+
+
+def test_a_command_that_goes_back_by_itself_tells_nothing(stxm, somebody_else, monkeypatch):
+    """Where the command PV is a push button, only the mode says that it was taken."""
+    shutter = stxm.shutter
+    monkeypatch.setattr(shutter, "_latches", False)
+    monkeypatch.setattr(shutter.command, "get", lambda **_: 0)
+    shutter.set("hold").wait(timeout=30)
+    shutter.set("hold").wait(timeout=30)
+    somebody_else("Shutter:Mode", 0)
+    with pytest.raises(DeviceError, match="Shutter:Mode"):
+        shutter.set("hold")
+
+
+def test_between_two_points_of_a_scan_it_is_not_opened_again(stxm, RE, docs, somebody_else):
+    RE.subscribe(lambda name, doc: somebody_else("Shutter:Cmd", 0), "event")
+    with pytest.raises(DeviceError, match="Shutter:Cmd.* is 0 .*is not opened again"):
+        RE(with_beam(bp.count([stxm.transmission], num=3), stxm.shutter))
+    assert len(docs["event"]) == 1 and docs["stop"][0]["exit_status"] == "fail"
+    assert not stxm.shutter.is_open
+
+
 def test_a_pause_closes_it_and_the_point_is_counted_again(stxm, RE, docs):
     stxm.transmission.dwell.put(10.0)  # 0.2 s
     counting, count = threading.Event(), []

@@ -561,7 +561,7 @@ def test_a_point_is_measured_when_all_answers_again(tes, mono, cut, caplog):
     points = [m[2]["point"] for m in messages if m[:2] == ("set", "conditions")]
     assert points == ([0, 1] if cut == "move" else [0, 0, 1])
     assert messages.count(("save", None)) == 3  # two points, the totals
-    assert "PV is silent; it is asked for again when mono and tes answers" in caplog.text
+    assert "PV is silent; it is asked for again when mono and tes answer" in caplog.text
 
 
 def test_an_event_that_is_cut_is_read_again(tes, mono):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import numpy as np
@@ -14,6 +16,7 @@ from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, 
 from redoxscope.contract import STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.devices import DeviceError
 from redoxscope.plans import rixs_map
+from redoxscope.scan import Scan
 from redoxscope.testing import validate_rixs_run
 
 from ..devices.tes_parts import settled, truth
@@ -336,6 +339,67 @@ def test_a_shutter_that_another_client_takes_stays_closed(session, run, puts):
         end()
     assert closed(session)
     assert run.record[-1][1]["exit_status"] == "fail" and 0 < len(events(run.record)) < 4
+
+
+@pytest.mark.parametrize("suffix", ["Shutter:Cmd", "Shutter:Mode"])
+def test_a_shutter_that_is_taken_between_two_points_stays_closed(session, run, suffix):
+    def take(name, doc):
+        caput(f"{session.simulation.prefix}{suffix}", 0, notify=True)
+
+    token = session.RE.subscribe(take, "event")
+    try:
+        with pytest.raises(DeviceError, match=f"{suffix}.* is 0 .*is not opened again"):
+            run(**LONG)
+    finally:
+        session.RE.unsubscribe(token)
+    assert closed(session)
+    assert run.record[-1][1]["exit_status"] == "fail" and len(events(run.record)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["set", "trigger"])
+def test_a_network_cut_is_survived(session, run, command, caplog):
+    """Before the second move, and as the second point begins: the server is held for 12 s."""
+    timers = []
+
+    def cut(msg):
+        cut.points += msg.command == "set" and msg.obj is session.mono
+        mine = msg.obj is (session.mono if command == "set" else session.tes)
+        if cut.points == 2 and msg.command == command and mine and not timers:
+            os.kill(session.simulation.pid, signal.SIGSTOP)
+            timers.append(threading.Timer(12, os.kill, (session.simulation.pid, signal.SIGCONT)))
+            timers[0].start()
+
+    cut.points = 0
+    session.RE.msg_hook = cut
+    try:
+        record = run(passes=1)
+    finally:
+        session.RE.msg_hook = None
+        timers[0].join()
+    validate_rixs_run(record)
+    assert [data["tes_point_status"] for data in events(record).values()] == [0] * len(ENERGIES)
+    assert "it is asked for again when stxm_monochromator and tes answer" in caplog.text
+    assert record[-1][1]["exit_status"] == "success" and closed(session)
+    consistent(session, record)
+
+
+def test_a_run_is_measured_again(session, run):
+    """From its start document in the catalog: the same points, with the same windows."""
+    zones = [(528.0, 529.0, 1.0), (531.0, 530.0, 0.5, 4.0)]
+    record = list(run(energies=None, zones=zones, dwell=2.0, passes=2))
+    validate_rixs_run(record)
+    lengths = {d["tes_point_end"] - d["tes_point_start"] for d in events(record).values()}
+    assert lengths == {2 * 10**9, 4 * 10**9}
+    start = session.cat[record[0][1]["uid"]].metadata["start"]
+    run.record.clear()
+    session.RE(rixs_map(session.tes, session.mono, scan=Scan.from_start(start)))
+    validate_rixs_run(run.record)
+    assert run.record[0][1]["scan"] == record[0][1]["scan"] == start["scan"]
+    shown = session.rixs.snapshot
+    assert shown.energies.tolist() == [528.0, 529.0, 530.0, 530.5, 531.0] and shown.passes == 2
+    stored = rixs_from_run(session.cat[run.record[0][1]["uid"]])
+    np.testing.assert_array_equal(shown.result.rate, stored.result.rate)
 
 
 def test_a_beam_dump_within_a_point_is_no_damage(session, run, caplog):
