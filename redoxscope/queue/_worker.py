@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections.abc import Mapping
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -14,6 +16,10 @@ __all__ = ["VARIABLE", "environment", "open_session"]
 VARIABLE = "REDOXSCOPE_QUEUE"
 """Environment variable: what `redoxscope.start_session` is given, as JSON."""
 PID_FILE = "worker.pid"
+"""There while the session is: the manager lets go of a worker before it has ended."""
+
+EARLIER_TIMEOUT = 60.0
+"""Longest time (s) for the session of an earlier worker to be closed."""
 
 
 def environment(options: Mapping[str, Any]) -> dict[str, str]:
@@ -48,6 +54,7 @@ def open_session() -> dict[str, Any]:
         )
     given = json.loads(os.environ[VARIABLE])
     pid_file = Path(given.pop("folder")) / PID_FILE
+    wait_for_earlier(pid_file, EARLIER_TIMEOUT)
     session = start_session(**given)
 
     def close() -> None:
@@ -57,3 +64,35 @@ def open_session() -> dict[str, Any]:
     Finalize(None, close, exitpriority=100)
     pid_file.write_text(str(os.getpid()), encoding="utf-8")
     return names(session)
+
+
+def wait_for_earlier(pid_file: Path, timeout: float) -> None:
+    """Wait until the session of an earlier worker is closed; one that was killed has none.
+
+    Raises
+    ------
+    RuntimeError
+        It is not closed within ``timeout`` (s).
+    """
+    deadline, pause = time.monotonic() + timeout, threading.Event()
+    while (pid := _pid(pid_file)) is not None and _there(pid):
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"an earlier worker (process {pid}) has not closed its session in {timeout:g} s"
+            )
+        pause.wait(0.1)
+
+
+def _pid(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # none, or half written by a machine that went down
+        return None
+
+
+def _there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

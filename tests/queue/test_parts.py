@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +19,7 @@ from redoxscope.devices import DeviceError
 from redoxscope.queue import QueueError, QueueServer
 from redoxscope.queue._names import narrowed
 from redoxscope.queue._redis import Redis, find_redis
-from redoxscope.queue._worker import VARIABLE, environment, open_session
+from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
 
 
 def without(monkeypatch, *modules):
@@ -99,6 +101,20 @@ def test_a_worker_of_somebody_else_is_told_who_starts_it(monkeypatch):
 def test_what_the_worker_is_told_is_json():
     told = environment({"speed": 2.0, "folder": "/x"})
     assert json.loads(told[VARIABLE]) == {"speed": 2.0, "folder": "/x"}
+
+
+def test_a_worker_waits_for_the_session_of_an_earlier_one(tmp_path):
+    file = tmp_path / "worker.pid"
+    wait_for_earlier(file, 0.0)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as earlier:
+        file.write_text(str(earlier.pid))
+        with pytest.raises(RuntimeError, match=f"process {earlier.pid}.* has not closed"):
+            wait_for_earlier(file, 0.0)
+        earlier.kill()
+        earlier.wait()
+        wait_for_earlier(file, 0.0)  # it was killed, and has no session any more
+    file.write_text("")
+    wait_for_earlier(file, 0.0)
 
 
 class Tes(SimpleNamespace):

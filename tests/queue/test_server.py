@@ -119,9 +119,10 @@ def test_a_rixs_map_runs_to_the_end_and_is_in_the_catalog(client, server):
         client,
         ("tes_calibrate", ["tes", "mono"], {"time": 60}),
         ("rixs_map", ["tes", "mono"], points),
+        ("count_with_beam", [["tes"]], {"num": 2}),
     )
-    run = newest(server)
-    assert [run.start["uid"]] == results[-1]["run_uids"]
+    [uid] = results[1]["run_uids"]
+    run = open_catalog("redoxscope", directory=server.data)[uid]
     assert run.start["plan_name"] == "rixs_map"
     assert run["primary"].read()["energy"].shape[0] == 4
 
@@ -202,8 +203,10 @@ def test_a_worker_that_is_told_to_end_makes_safe(client, server, beamline):
     client.well("environment_destroy")
     client.wait("idle")
     client.clear()
-    client.well("environment_open")
-    client.wait("idle")
+    for change in ("environment_open", "environment_close", "environment_open"):
+        client.well(change)
+        client.wait("idle")
+    assert client.status()["worker_environment_exists"]
 
 
 def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):
