@@ -6,6 +6,7 @@ order, nothing was taken in the dark or elsewhere, and the shutter was closed du
 
 from __future__ import annotations
 
+import tempfile
 import threading
 
 import pytest
@@ -15,8 +16,8 @@ from bluesky import preprocessors as bpp
 from bluesky.suspenders import SuspendBoolHigh
 from ophyd import Signal
 
-from redoxscope.plans import LineScanner, Pauses, uninterrupted
-from redoxscope.scan import Raster
+from redoxscope.plans import LineScanner, Microscope, Pauses, energy_stack, execute, uninterrupted
+from redoxscope.scan import Frame, Outer, Raster, Region, Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeFrames,
@@ -25,6 +26,8 @@ from redoxscope.testing import (
     make_engine,
     paused_after,
     run_resuming,
+    validate_fly_run,
+    validate_run,
 )
 
 LINES, ENERGIES = 3, (640.0, 641.0)
@@ -140,9 +143,14 @@ def test_three_kinds_of_detectors_in_one_plan(together):
     assert together.camera.triggered == 2 * (LINES - 1)
 
 
-def moments(plan, first="checkpoint", last="close_run"):
-    """Numbers of a plan's messages, from its first checkpoint to the end of its run."""
-    messages = list(plan)
+def moments(engine, plan, first="checkpoint", last="close_run"):
+    """Numbers of a plan's messages, from its first checkpoint to the end of its run.
+
+    The plan is run for it: what it asks next may depend on what was answered.
+    """
+    messages = []
+    engine.msg_hook = messages.append
+    engine(plan)
     commands = [message.command for message in messages]
     return [
         pytest.param(n, id=f"{n}-{commands[n]}-{getattr(messages[n].obj, 'name', '')}")
@@ -150,31 +158,10 @@ def moments(plan, first="checkpoint", last="close_run"):
     ]
 
 
-def listed(plan, scanner):
-    """Messages of a plan, where its scanner flies what it is told."""
-    answers = {
-        "kickoff": scanner.kickoff, "trigger": scanner.trigger, "complete": scanner.complete
-    }  # fmt: skip
-    answer = None
-    while True:
-        try:
-            msg = plan.send(answer)
-        except StopIteration:
-            return
-        answer = None
-        if msg.command == "prepare":
-            scanner.prepare(*msg.args)
-        elif msg.obj is scanner and msg.command in answers:
-            answer = answers[msg.command]()
-        elif msg.command == "collect":
-            list(scanner.collect_pages())
-        yield msg
-
-
 def together_moments():
-    bench = Together("unused")
-    bench.stxm.shutter.beam = True
-    return moments(listed(bench.plan(), bench.stxm.scanner))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Together(folder)
+        return moments(bench.engine, bench.plan())
 
 
 @pytest.mark.parametrize("number", together_moments())
@@ -264,3 +251,166 @@ def test_pauses_are_counted():
 
     assert run_resuming(engine, plan()) == 1
     assert pauses.count == 1
+
+
+class Stack:
+    """An energy stack on a microscope that flies in no time."""
+
+    def __init__(self, prompt=True):
+        self.stxm = FakeMicroscope(prompt=prompt)
+        self.engine, self.documents = make_engine()
+
+    def plan(self, **options):
+        options = {"energies": ENERGIES, "pixels": (4, LINES)} | options
+        return energy_stack(self.stxm, **options)
+
+    def paused(self):
+        assert not self.stxm.shutter.beam
+
+    def check(self):
+        self.documents.validate()
+        validate_run(self.documents)
+        rows = self.documents.rows().values()
+        assert [(row["energy"], row["frame"], row["line"]) for row in rows] == [
+            (energy, frame, line) for frame, energy in enumerate(ENERGIES) for line in range(LINES)
+        ]
+        assert self.stxm.scanner.dark == []
+        assert self.documents.stop["exit_status"] == "success"
+        assert not self.stxm.shutter.beam
+
+
+def stack_moments():
+    bench = Stack()
+    return moments(bench.engine, bench.plan())
+
+
+def test_the_fake_microscope_is_one():
+    assert isinstance(FakeMicroscope(), Microscope)
+
+
+def test_a_stack_is_one_for_viewers_of_the_fly_contract():
+    bench = Stack()
+    bench.engine(bench.plan())
+    bench.check()
+    validate_fly_run(bench.documents)
+    assert bench.documents.start["stxm"]["shape"] == [2, LINES, 4]
+
+
+@pytest.mark.parametrize("number", stack_moments())
+def test_a_stack_paused_after_any_message(number):
+    bench = Stack()
+    assert run_resuming(bench.engine, paused_after(bench.plan(), number), bench.paused) == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("numbers", [range(16, 40, 2), (18, 19, 20, 21), (25, 30, 35)])
+def test_a_stack_paused_again_and_again(numbers):
+    bench = Stack()
+    paused = run_resuming(bench.engine, paused_after(bench.plan(), numbers), bench.paused)
+    assert paused == len(list(numbers))
+    bench.check()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_stack_paused_while_the_energy_moves(number):
+    bench = Stack()
+    energy, move, count = bench.stxm.energy, bench.stxm.energy.set, 0
+
+    def move_and_pause(value):
+        nonlocal count
+        energy.prompt = count != number
+        if not energy.prompt:
+            threading.Thread(target=bench.engine.request_pause).start()
+        count += 1
+        return move(value)
+
+    energy.set = move_and_pause
+    assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("number", range(2 * LINES))
+def test_a_stack_paused_while_a_line_is_flown(number):
+    """It is flown again, whole."""
+    bench = Stack()
+    scanner, fly, count = bench.stxm.scanner, bench.stxm.scanner.fly, 0
+
+    def fly_or_pause():
+        nonlocal count
+        count += 1
+        if count == number + 1:
+            threading.Thread(target=bench.engine.request_pause).start()
+        else:
+            fly()
+
+    def resume():
+        resumed()
+        fly()
+
+    resumed, scanner.resume, scanner.fly = scanner.resume, resume, fly_or_pause
+    assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
+    bench.check()
+    assert scanner.halted == 1
+
+
+def heated_scan():
+    return Scan(
+        regions=(Region((0, 0), (2, 2), (4, LINES)),),
+        frames=[Frame(energy, 0.01, outer=(t,)) for t in (100.0, 200.0) for energy in ENERGIES],
+        outer=(Outer("temperature", "degC"),),
+    )
+
+
+class Heated(Stack):
+    """A stack at two temperatures."""
+
+    def __init__(self):
+        super().__init__()
+        self.heater = FakeAxis("heater", 20.0, unit="degC")
+        self.taken = []
+        self.stxm.scanner._count = self.count
+
+    def count(self, field, line):
+        if field == "i0":
+            self.taken.append(self.heater.position)
+        return self.heater.position
+
+    def plan(self):
+        return execute(self.stxm, heated_scan(), axes={"temperature": self.heater})
+
+    def check(self):
+        rows = self.documents.rows().values()
+        wanted = [(100.0 * (1 + frame // 2), frame) for frame in range(4) for _ in range(LINES)]
+        assert [(row["transmission"][0], row["frame"]) for row in rows] == wanted
+        assert self.stxm.scanner.dark == []
+        assert self.documents.stop["exit_status"] == "success"
+
+
+def heated_moments():
+    bench = Heated()
+    return moments(bench.engine, bench.plan())
+
+
+@pytest.mark.parametrize("number", heated_moments())
+def test_a_heated_stack_paused_after_any_message(number):
+    bench = Heated()
+    assert run_resuming(bench.engine, paused_after(bench.plan(), number), bench.paused) == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_heater_that_a_pause_stopped_is_asked_again(number):
+    bench = Heated()
+    move, count = bench.heater.set, 0
+
+    def move_and_pause(value):
+        nonlocal count
+        bench.heater.prompt = count != number
+        if not bench.heater.prompt:
+            threading.Thread(target=bench.engine.request_pause).start()
+        count += 1
+        return move(value)
+
+    bench.heater.set = move_and_pause
+    assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
+    bench.check()

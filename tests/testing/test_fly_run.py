@@ -6,7 +6,8 @@ import copy
 
 import pytest
 
-from redoxscope.testing import validate_fly_run
+from redoxscope.plans import energy_stack
+from redoxscope.testing import Documents, validate_fly_run
 
 SHAPE = [2, 3, 4]
 
@@ -122,3 +123,12 @@ def test_everything_wrong_is_said_at_once():
 
     with pytest.raises(ValueError, match="dwell_ms.*event 3"):
         validate_fly_run(changed(change))
+
+
+def test_a_run_of_ours_on_the_simulated_beamline_is_accepted(stxm, RE):
+    documents = Documents()
+    RE.subscribe(documents)
+    RE(energy_stack(stxm, energies=[639.0, 640.0], pixels=(4, 3), size=(2.0, 3.0), dwell=0.05))
+    validate_fly_run(documents)
+    assert documents.start["stxm"]["energies"] == [639.0, 640.0]
+    assert documents.start["stxm"]["dwell_ms"] == 50.0
