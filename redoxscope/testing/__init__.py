@@ -7,6 +7,7 @@ from ._documents import Documents, make_engine
 from ._fake_frames import FakeFrames
 from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
+from ._fake_spectrometer import FakeMono, FakeSpectrometer
 from ._fly_contract import check_fly_contract
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
@@ -20,9 +21,11 @@ __all__ = [
     "FakeFrames",
     "FakeLines",
     "FakeMicroscope",
+    "FakeMono",
     "FakePoint",
     "FakeSetting",
     "FakeShutter",
+    "FakeSpectrometer",
     "check_fly_contract",
     "check_line_contract",
     "make_engine",

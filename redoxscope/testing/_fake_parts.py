@@ -49,6 +49,14 @@ class FakeSetting:
         self.value = value
         return settled()
 
+    def read(self) -> dict[str, Any]:
+        """The value."""
+        return {self.name: reading(self.value)}
+
+    def describe(self) -> dict[str, Any]:
+        """Its data key."""
+        return {self.name: number_key()}
+
 
 class FakeAxis:
     """An axis whose moves end at once, or when ``arrive`` is called.

@@ -16,13 +16,23 @@ from bluesky import preprocessors as bpp
 from bluesky.suspenders import SuspendBoolHigh
 from ophyd import Signal
 
-from redoxscope.plans import LineScanner, Microscope, Pauses, energy_stack, execute, uninterrupted
+from redoxscope.plans import (
+    LineScanner,
+    Microscope,
+    Pauses,
+    energy_stack,
+    execute,
+    rixs_map,
+    uninterrupted,
+)
 from redoxscope.scan import Frame, Outer, Raster, Region, Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeFrames,
     FakeMicroscope,
+    FakeMono,
     FakePoint,
+    FakeSpectrometer,
     make_engine,
     paused_after,
     run_resuming,
@@ -412,5 +422,68 @@ def test_a_heater_that_a_pause_stopped_is_asked_again(number):
         return move(value)
 
     bench.heater.set = move_and_pause
+    assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
+    bench.check()
+
+
+class Points:
+    """A RIXS map: two passes through two energies."""
+
+    def __init__(self):
+        self.mono = FakeMono()
+        self.tes = FakeSpectrometer(self.mono)
+        self.engine, self.documents = make_engine()
+
+    def plan(self):
+        return rixs_map(self.tes, self.mono, energies=ENERGIES, dwell=1.0, passes=2)
+
+    def paused(self):
+        assert not self.tes.shutter.beam
+
+    def check(self):
+        self.documents.validate()
+        rows = list(self.documents.rows().values())
+        wanted = [*ENERGIES, *ENERGIES]
+        assert [(row["point"], row["energy"]) for row in rows] == list(enumerate(wanted))
+        # The window that an event names was taken there, and in the light.
+        assert [self.tes.taken[row["tes_point"]] for row in rows] == [(e, True) for e in wanted]
+        assert self.documents.stop["exit_status"] == "success"
+        assert not self.tes.shutter.beam
+
+
+def points_moments():
+    bench = Points()
+    return moments(bench.engine, bench.plan())
+
+
+def test_a_map():
+    bench = Points()
+    bench.engine(bench.plan())
+    bench.check()
+
+
+@pytest.mark.parametrize("number", points_moments())
+def test_a_map_paused_after_any_message(number):
+    bench = Points()
+    assert run_resuming(bench.engine, paused_after(bench.plan(), number), bench.paused) == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("what", ["tes", "mono", "monitor"])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_map_paused_in_the_middle_of_a_point(what, number):
+    bench = Points()
+    part = {"tes": bench.tes, "mono": bench.mono, "monitor": bench.tes.counters[0]}[what]
+    name = "set" if what == "mono" else "trigger"
+    act, asked = getattr(part, name), []
+
+    def act_and_pause(*args):
+        asked.append(args)
+        part.prompt = len(asked) != number + 1
+        if not part.prompt:
+            threading.Thread(target=bench.engine.request_pause).start()
+        return act(*args)
+
+    setattr(part, name, act_and_pause)
     assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
     bench.check()
