@@ -9,6 +9,9 @@ from typing import Any
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.utils import ensure_generator
+
+from .plans._carried import carried
 
 __all__ = ["Baseline"]
 
@@ -31,8 +34,10 @@ class Baseline(bpp.SupplementalData):
     """
 
     def __call__(self, plan: MsgGenerator) -> MsgGenerator:
-        plan = bpp.fly_during_wrapper(plan, self.flyers)
-        plan = bpp.monitor_during_wrapper(plan, self.monitors)
+        if self.flyers:  # bluesky's wrappers keep every message until the plan's end
+            plan = bpp.fly_during_wrapper(plan, self.flyers)
+        if self.monitors:
+            plan = bpp.monitor_during_wrapper(plan, self.monitors)
         return (yield from _read_with(plan, list(self.baseline)))
 
 
@@ -82,28 +87,29 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
             yield Msg("read", device, run=msg.run)
         return (yield msg)
 
-    def look(msg: Msg) -> tuple[MsgGenerator | None, None]:
+    def carry(msg: Msg) -> MsgGenerator:
         name, run = msg.kwargs.get("name"), msg.run
         if msg.command == "open_run":
-            return opened(msg), None
+            return (yield from opened(msg))
         if run in due and msg.command == "declare_stream" and name == NAME:
             due.discard(run)
             taken = {key for device in msg.args for key in device.describe()}
             shared[run] = [d for d in devices if taken.isdisjoint(d.describe())]
-            return bpp.single_gen(msg._replace(args=(*msg.args, *shared[run]))), None
-        elif run in due and msg.command not in _BEFORE:
+            return (yield msg._replace(args=(*msg.args, *shared[run])))
+        if run in due and msg.command not in _BEFORE:
             due.discard(run)
-            return begin(msg), None
-        elif run in shared and msg.command == "create" and name == NAME:
+            return (yield from begin(msg))
+        if run in shared and msg.command == "create" and name == NAME:
             reading.add(run)
         elif run in reading and msg.command in ("save", "drop"):
             reading.discard(run)
-            return (saved(msg) if msg.command == "save" else None), None
+            if msg.command == "save":
+                return (yield from saved(msg))
         elif msg.command == "close_run" and run not in shared:
-            return end(msg), None
-        return None, None
+            return (yield from end(msg))
+        return (yield msg)
 
-    return (yield from bpp.plan_mutator(plan, look))
+    return (yield from carried(ensure_generator(plan), carry))
 
 
 def _of_lines(metadata: Mapping[str, Any]) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from weakref import WeakSet
+
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import pytest
+from bluesky import Msg
 from ophyd.sim import SynAxis
 
 from redoxscope._baseline import Baseline
+from redoxscope.plans import with_beam, with_photons
 
 
 @pytest.fixture
@@ -131,3 +136,36 @@ def test_a_run_that_cannot_be_opened_is_told_by_its_own_error(RE, axes):
     assert axes[2].readback.get() == 1
     RE.scan_id_source = numbers
     RE(bp.count([axes[2]]))
+
+
+@pytest.mark.parametrize("what", ["baseline", "beam", "photons"])
+def test_messages_are_not_kept_until_the_end_of_the_plan(what):
+    """A night of lines is millions of messages, each in every wrapper."""
+    stand_in = SimpleNamespace(
+        name="device", parent=None, set=None, dead_man=None, status=None, photons=None, totals=None,
+        read=None, describe=lambda: {},
+    )  # fmt: skip
+    left, most = WeakSet(), 0
+
+    class Token:
+        pass
+
+    def plan():
+        nonlocal most
+        yield Msg("open_run")
+        for _ in range(100):
+            token = Token()
+            left.add(token)
+            yield Msg("null", None, token=token)
+            del token
+            most = max(most, len(left))
+        yield Msg("close_run")
+
+    wrapped = {
+        "baseline": lambda: Baseline(baseline=[stand_in])(plan()),
+        "beam": lambda: with_beam(plan(), stand_in),
+        "photons": lambda: with_photons(plan(), stand_in),
+    }[what]()
+    for message in wrapped:
+        del message
+    assert 0 < most < 5
