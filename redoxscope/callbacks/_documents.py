@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Doc", "configured", "documents_of", "has_shape", "rows_of", "start_of", "stream_rows"]
+__all__ = ["Doc", "configured", "documents_of", "rows_of", "start_of", "stream_rows"]
 
 Doc = Mapping[str, Any]
 
@@ -51,14 +51,6 @@ def _no_run(source: Any) -> ValueError:
         f"{repr(source)[:80]} is neither a run, as cat[-1] or cat['uid'], nor pairs of name and "
         "document"
     )
-
-
-def has_shape(start: Doc, dimensions: int) -> bool:
-    """Whether a start document has a shape of so many dimensions; the user may have put anything
-    there, which the plan then refuses.
-    """
-    shape = start.get("shape")
-    return isinstance(shape, (list, tuple)) and len(shape) == dimensions
 
 
 def rows_of(name: str, doc: Doc, key: str) -> Iterator[tuple[int, Doc, float]]:

@@ -190,3 +190,50 @@ def test_the_plans_of_the_spectrometer_announce_their_photons_themselves(session
     names = [doc["name"] for name, doc in record if name == "descriptor"]
     assert sorted(names) == ["baseline", STREAM, PHOTON_STREAM, TOTALS_STREAM]
     whole(session, record, 2)
+
+
+# -- and everything else in bluesky's own plans, into the catalog
+
+
+AXES = {
+    "energy": lambda s: (s.stxm.energy, 640.0),
+    "mono": lambda s: (s.mono, 640.0),
+    "stage": lambda s: (s.stxm.sample_stage.x, 0.0),
+    "fine": lambda s: (s.stxm.sample_stage.fine_y, 0.0),
+    "aperture": lambda s: (s.stxm.osa.x, 0.0),
+}
+
+
+@pytest.mark.parametrize("what", AXES)
+def test_counters_in_scans_along_everything_that_moves(session, count, what):
+    stxm, (axis, here) = session.stxm, AXES[what](session)
+    session.RE(bps.mv(axis, here, stxm.transmission.dwell, 0.02, stxm.i0.dwell, 0.02))
+    key = "energy" if what in ("energy", "mono") else axis.name
+    counters = [stxm.transmission, stxm.i0, stxm.ring]
+    asked = [here, here + 0.5, here + 1.0]
+    for plan in (
+        bp.scan(counters, axis, here, here + 1.0, 3),
+        bp.rel_scan(counters, axis, 0.0, 1.0, 3),
+        bp.list_scan(counters, axis, asked),
+    ):
+        record = list(count(plan))
+        count.record.clear()
+        for name, doc in record:
+            event_model.schema_validators[event_model.DocumentNames[name]].validate(doc)
+        run = session.cat[record[0][1]["uid"]]
+        assert PHOTON_STREAM not in set(run)  # the spectrometer has no part in it
+        stored = run[STREAM].read()
+        np.testing.assert_allclose(stored[key].values, asked, atol=0.1)
+        assert stored["transmission"].values.min() > 10 and stored["i0"].values.min() > 10
+        assert not stxm.shutter.is_open
+        session.RE(bps.mv(axis, here))
+    session.RE(bps.mv(stxm.i0.dwell, 1.0))
+
+
+@pytest.mark.parametrize("what", ["stxm", "energy", "mono"])
+def test_everything_can_be_counted(session, count, what):
+    device = {"stxm": session.stxm, "energy": session.stxm.energy, "mono": session.mono}[what]
+    record = count(bp.count([device], num=2))
+    stored = session.cat[record[0][1]["uid"]][STREAM].read()
+    np.testing.assert_allclose(stored["energy"].values, 640.0, atol=0.02)
+    assert len(events(record)) == 2 and set(events(record)[0]) >= {"energy"}
