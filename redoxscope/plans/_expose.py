@@ -16,7 +16,7 @@ from bluesky.utils import MsgGenerator, RunEngineControlException
 
 from ..contract import CONTRACT_VERSION, STREAM, check_metadata
 from ..data import get_edge
-from ..scan import Exposures, Scan, as_scan
+from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge
 from ._foretold import foretold
@@ -74,8 +74,8 @@ def expose(
     energy : Movable
         Photon energy (eV).
     shutter : Movable, optional
-        Opened with ``"hold"`` for each exposure, when everything stands; closed at the end, and
-        by its dead man where nobody asks again.
+        Opened with ``"hold"`` for each exposure, when everything stands, and closed for those of
+        the role *dark*; closed at the end, and by its dead man where nobody asks again.
     axes : mapping of str to Movable, optional
         What is set for the scan's outer loops, by their names.
     also : sequence of Readable, optional
@@ -116,6 +116,9 @@ def expose(
             raise ValueError(
                 f"the scan is at the {found.edge} edge, whose offset {_named(energy)} does not know"
             )
+    dark = [i for i, part in enumerate(found.exposures) if part.role is Role.DARK]
+    if dark and shutter is None:
+        raise ValueError(f"exposures[{dark[0]}] has the role 'dark': give the shutter to close")
     loops = _loops(found, axes)
     setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also))
     return _run(setup, check_metadata(md, EXPOSE_RESERVED))
@@ -311,7 +314,8 @@ def _frame(setup: _Setup, part: Exposures, point: int) -> MsgGenerator[None]:
         if pauses.count == seen:
             setup.reached = {name: (value, seen) for name, (_, value) in wanted.items()}
         if setup.shutter is not None:
-            yield Msg("set", setup.shutter, "hold", group="shutter")
+            wish = "closed" if part.role is Role.DARK else "hold"
+            yield Msg("set", setup.shutter, wish, group="shutter")
             yield Msg("wait", None, group="shutter")
         if pauses.count != seen:  # it stopped what moved, and closed the shutter
             continue

@@ -117,6 +117,14 @@ def test_outer_loops_set_their_axis(bench):
     assert [row["heater"] for row in bench.documents.rows().values()] == [100.0, 200.0]
 
 
+def test_dark_exposures_are_dark(bench):
+    parts = [Exposures(640.0, 0.1, PLACES[:2], role=role) for role in ("dark", "sample", "i0")]
+    bench.engine(bench.plan(Scan(exposures=parts)))
+    assert bench.lit == [False, False, True, True, True, True]
+    with pytest.raises(ValueError, match="exposures.0. has the role 'dark': give the shutter"):
+        bench.plan(Scan(exposures=parts), shutter=None)
+
+
 def test_a_frame_that_failed_is_taken_again(bench):
     bench.camera.fail_next(RuntimeError("no memory"))
     bench.engine(bench.plan())
