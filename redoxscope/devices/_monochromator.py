@@ -184,6 +184,19 @@ class Monochromator(Positioner, BeamlineDevice):
         own = self.edge_offsets[known[0]] if edge and known else 0.0
         return own + float(self.user_offset.get())
 
+    def parameter_limits(self) -> dict[str, tuple[float, float]]:
+        """Limits of what plans are given, by the parameter: energies (eV), at whichever edge.
+
+        Empty where nothing may be moved.
+        """
+        low, high = self.limits
+        if not low < high:  # NaN, too
+            return {}
+        offsets = [self.offset_at(edge) for edge in (None, *self.edge_offsets)]
+        here = self.offset.get()
+        pair = (low - here + min(offsets), high - here + max(offsets))
+        return dict.fromkeys(("energy", "energies", "dose_check"), pair)
+
     def check_value(self, energy: float, *, offset: float | None = None) -> None:
         """Refuse a true energy (eV) whose approach leaves the soft limits.
 

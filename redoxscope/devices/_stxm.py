@@ -235,7 +235,7 @@ class STXM(Device):
         self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
 
     def parameter_limits(self) -> dict[str, tuple[float, float]]:
-        """Limits that it publishes of what plans are given, by the parameter: ``dwell`` (s).
+        """Limits of what plans are given, by the parameter: ``dwell`` (s), energies (eV).
 
         Raises
         ------
@@ -243,7 +243,8 @@ class STXM(Device):
             The scanner does not say what it can fly.
         """
         limits = self.scanner.source.limits()
-        return {"dwell": (limits.min_dwell, limits.max_dwell)}
+        dwell = (limits.min_dwell, limits.max_dwell)
+        return {**self.monochromator.parameter_limits(), "dwell": dwell}
 
     def place(
         self,

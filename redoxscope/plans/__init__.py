@@ -8,7 +8,7 @@ from ._inputs import check_energies
 from ._pauses import Pauses, uninterrupted
 from ._photons import with_photons
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
-from ._public import Bounds, plan
+from ._public import Bounds, OneOf, plan
 from ._rixs import rixs_map, xes
 from ._rixs_scan import RixsScan
 from ._tes_calibrate import CALIBRATION_POINT, tes_calibrate
@@ -21,6 +21,7 @@ __all__ = [
     "FramesDetector",
     "LineScanner",
     "Microscope",
+    "OneOf",
     "Pauses",
     "PointDetector",
     "RixsScan",

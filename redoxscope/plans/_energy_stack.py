@@ -11,6 +11,7 @@ from bluesky.utils import MsgGenerator
 
 from ..contract import STACK_RESERVED, as_pair, check_metadata
 from ..data import (
+    EDGES,
     References,
     UndeterminedError,
     as_references,
@@ -22,7 +23,7 @@ from ..scan import MAX_RETRIES, Region, Scan, Zone, as_scan, stack_scan
 from ._frames import measure_frames
 from ._inputs import check_axes, check_device
 from ._protocols import Microscope
-from ._public import Bounds, plan
+from ._public import Bounds, OneOf, plan
 from ._stack_start import stack_start
 
 __all__ = ["energy_stack", "execute", "image"]
@@ -34,8 +35,8 @@ log = logging.getLogger("redoxscope.plans")
 def energy_stack(
     stxm: Microscope,
     *,
-    edge: str | None = None,
-    energies: Sequence[float] | None = None,
+    edge: Annotated[str | None, OneOf(tuple(EDGES))] = None,
+    energies: Annotated[Sequence[float] | None, Bounds("eV", above=0)] = None,
     zones: Sequence[Zone | Mapping[str, Any] | Sequence[float]] | None = None,
     center: tuple[float, float] | None = None,
     size: float | tuple[float, float] | None = None,
@@ -43,7 +44,7 @@ def energy_stack(
     regions: Sequence[Region | Mapping[str, Any]] | None = None,
     i0_region: Region | Mapping[str, Any] | None = None,
     dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
-    dose_check: float | Sequence[float] | None = None,
+    dose_check: Annotated[float | Sequence[float] | None, Bounds("eV", above=0)] = None,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
@@ -141,7 +142,7 @@ def image(
     stxm: Microscope,
     *,
     energy: Annotated[float, Bounds("eV", above=0)],
-    edge: str | None = None,
+    edge: Annotated[str | None, OneOf(tuple(EDGES))] = None,
     center: tuple[float, float] | None = None,
     size: float | tuple[float, float] | None = None,
     pixels: int | tuple[int, int] | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from bluesky.utils import plan as bluesky_plan
 
 from ..contract import as_number, as_whole
 
-__all__ = ["Bounds", "description", "device_parameters", "plan"]
+__all__ = ["Bounds", "OneOf", "description", "device_parameters", "plan"]
 
 P = ParamSpec("P")
 
@@ -84,6 +85,20 @@ class Bounds:
         low = self.above if self.at_least is None else self.at_least
         limits = {"min": low, "max": self.at_most, "step": self.step}
         return {key: value for key, value in limits.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The texts that a parameter may be: ``Annotated[str | None, OneOf(names)]``.
+
+    A queue server lists them and takes no other; the plan itself refuses, with what may be meant.
+
+    Parameters
+    ----------
+    names : tuple of str
+    """
+
+    names: tuple[str, ...]
 
 
 def plan(function: Callable[P, MsgGenerator[Any]]) -> Callable[P, MsgGenerator[Any]]:
@@ -237,7 +252,13 @@ def _protocols(hint: Any) -> typing.Iterator[type]:
 def _said(hint: Any, device: str) -> str | None:
     """A type as text that JSON can fill, without what only Python has; None: no part of it."""
     if hasattr(hint, "__metadata__"):
-        return _said(typing.get_args(hint)[0], device)
+        said = _said(typing.get_args(hint)[0], device)
+        names = [
+            name for part in hint.__metadata__ if isinstance(part, OneOf) for name in part.names
+        ]
+        if names and said is not None:
+            said = re.sub(r"\bstr\b", f"typing.Literal[{', '.join(map(repr, names))}]", said)
+        return said
     if hint is Any:
         return "typing.Any"
     if hint in _PLAIN:

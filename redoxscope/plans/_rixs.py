@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from bluesky.utils import MsgGenerator
 
 from ..contract import RIXS_RESERVED, Window, as_numbers, check_metadata, is_number
+from ..data import rixs_edges
 from ..scan import MAX_PARTS, Scan, Zone
 from ._protocols import EnergyAxis, Spectrometer
-from ._public import Bounds, plan
+from ._public import Bounds, OneOf, plan
 from ._rixs_run import check_scan, counters_back, measured, one_run, safety_steps
 from ._rixs_scan import RixsScan, check_devices, passes_of
 from ._safety import explained, made_safe
@@ -25,8 +26,8 @@ def rixs_map(
     tes: Spectrometer,
     mono: EnergyAxis,
     *,
-    edge: str | None = None,
-    energies: Sequence[float] | None = None,
+    edge: Annotated[str | None, OneOf(rixs_edges())] = None,
+    energies: Annotated[Sequence[float] | None, Bounds("eV", above=0)] = None,
     zones: Sequence[Zone | Mapping[str, Any] | Sequence[float]] | None = None,
     passes: Annotated[int | None, Bounds(at_least=1, at_most=MAX_PARTS)] = None,
     dwell: Annotated[float | None, Bounds("s", above=0)] = None,
@@ -124,11 +125,11 @@ def rixs_map(
 def xes(
     tes: Spectrometer,
     mono: EnergyAxis,
-    energy: float | Sequence[float],
+    energy: Annotated[float | Sequence[float], Bounds("eV", above=0)],
     *,
     time: Annotated[float, Bounds("s", above=0)] = 60.0,
     dwell: Annotated[float, Bounds("s", above=0)] = 2.0,
-    edge: str | None = None,
+    edge: Annotated[str | None, OneOf(rixs_edges())] = None,
     windows: Sequence[str | Window] | None = None,
     pixels: Annotated[int | None, Bounds(at_least=0)] = None,
     sample: str | None = None,

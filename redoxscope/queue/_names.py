@@ -89,7 +89,8 @@ def narrowed(function: Callable[..., Any], devices: Mapping[str, Any]) -> Any:
             limits |= _limits(devices[able[0]])
         elif signature.parameters[parameter].default is inspect.Parameter.empty:
             return None
-    limits = {name: pair for name, pair in limits.items() if name in signature.parameters}
+    numbers = set(signature.parameters) - set(device_parameters(function))
+    limits = {name: pair for name, pair in limits.items() if name in numbers}
 
     @functools.wraps(function)
     def plan(*args: Any, **kwargs: Any) -> Any:

@@ -211,3 +211,20 @@ def test_without_a_geometry_nothing_is_in_focus(mono):
         energy.check_value(650.0)
     plate.set_geometry(GEOMETRY)
     energy.check_value(650.0)
+
+
+def test_limits_told_to_a_queue_refuse_nothing_that_the_plan_would_take(mono):
+    told = mono.parameter_limits()
+    assert set(told) == {"energy", "energies", "dose_check"}
+    low, high = told["energies"]
+    for edge in (None, "Mn L3"):
+        offset = mono.offset_at(edge)
+        for energy in (low, high):
+            taken = 250.0 <= energy - offset <= 1500.0
+            if taken:
+                mono.check_value(energy, offset=offset)
+    assert (low, high) == (250.0, 1500.5)
+    mono.edge.put("Mn L3")  # what holds now does not matter
+    assert mono.parameter_limits() == told
+    mono.epu_setpoint.sim_set_limits((0.0, 0.0))
+    assert mono.parameter_limits() == {}

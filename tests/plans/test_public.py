@@ -79,6 +79,7 @@ def test_devices_are_given_by_name(listed, name):
 def test_limits_are_told(listed):
     stack = {parameter["name"]: parameter for parameter in listed["energy_stack"]["parameters"]}
     assert stack["retries"]["max"] == "100" and stack["dwell"]["min"] == "0"
+    assert stack["energies"]["min"] == "0" and "'Mn L3'" in stack["edge"]["annotation"]["type"]
 
 
 GOOD = {
@@ -104,6 +105,8 @@ BAD = {
     "endless-retries": ({"stxm": "stxm", "retries": 1000}, ["retries", "1000", "100"]),
     "half-retries": ({"stxm": "stxm", "retries": 0.5}, ["retries", "0.5"]),
     "energies-in-words": ({"stxm": "stxm", "energies": "640"}, ["energies"]),
+    "unknown-edge": ({"stxm": "stxm", "edge": "mn l3"}, ["edge", "Mn L3", "Ni L3"]),
+    "negative-energy": ({"stxm": "stxm", "energies": [640, -1]}, ["energies", "-1", "[0, inf]"]),
     "three-centers": ({"stxm": "stxm", "center": [1, 2, 3]}, ["center"]),
     "device-as-number": ({"stxm": 3}, ["stxm"]),
 }

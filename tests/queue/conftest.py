@@ -22,7 +22,7 @@ from redoxscope.sim import Simulation, free_port
 
 COMMAND = [sys.executable, "-c", "from redoxscope.cli import main; main()", "queue"]
 SPEED = 20.0
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Longest wait (s) of any test here; a busy machine is no fault of the queue server."""
 
 

@@ -32,6 +32,7 @@ def newest(server):
 
 
 def run_to_the_end(client, *plans):
+    client.clear()
     for name, args, kwargs in plans:
         answer = client.add(name, *args, **kwargs)
         assert answer["success"], answer
@@ -67,6 +68,9 @@ REFUSED = {
         {**SMALL, "dwell": 1e-6},
         ["dwell", "1e-06", "1e-05"],
     ),
+    "low-energy": ("energy_stack", ["stxm"], {**SMALL, "energies": [300]}, ["300", "[400, 1100]"]),
+    "high-energy": ("tes_calibrate", ["tes", "mono"], {"energy": 1500}, ["energy", "1100"]),
+    "unknown-edge": ("rixs_map", ["tes", "mono"], {"edge": "O L"}, ["edge", "O K"]),
     "dwell-in-words": ("energy_stack", ["stxm"], {**SMALL, "dwell": "1 ms"}, ["dwell", "1 ms"]),
     "no-such-device": ("energy_stack", ["stxn"], SMALL, ["stxm", "stxn"]),
     "another-device": ("energy_stack", ["ring"], SMALL, ["stxm", "ring"]),
@@ -98,6 +102,21 @@ def test_a_stack_runs_to_the_end_and_is_in_the_catalog(client, server, beamline)
     assert run.metadata["stop"]["exit_status"] == "success"
     assert run["primary"].read()["energy"].shape[0] == 18
     assert beamline.blade.get() == 0
+
+
+def test_regions_zones_and_an_earlier_scan_are_given_as_data(client, server):
+    left = {"name": "left", "center": [-2, 0], "size": [2, 1], "pixels": [4, 2]}
+    right = {**left, "name": "right", "center": [2, 0]}
+    regions = {
+        "regions": [left, right],
+        "zones": [[640, 641, 1], {"start": 642, "stop": 643, "step": 1}],
+    }
+    run_to_the_end(client, ("energy_stack", ["stxm"], regions))
+    run = newest(server)
+    assert run["left"].read()["energy"].shape == run["right"].read()["energy"].shape == (8,)
+    scan = run.start["scan"]
+    run_to_the_end(client, ("execute", ["stxm", scan], {}))
+    assert newest(server).start["scan"] == scan
 
 
 def test_references_are_given_by_name_and_file(client, server, tmp_path):
