@@ -39,10 +39,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REDOXSCOPE_DATA"] = f"{folder}/data"
         os.environ["TILED_PROFILES"] = f"{folder}/profiles"
-        from . import bench_analysis, bench_fly, bench_queue, bench_rixs, bench_stack, bench_tes
+        from . import (
+            bench_analysis,
+            bench_dry_run,
+            bench_fly,
+            bench_queue,
+            bench_rixs,
+            bench_stack,
+            bench_tes,
+        )
 
-        parts = (bench_stack, bench_fly, bench_analysis, bench_rixs, bench_tes, bench_queue)
-        for part in parts:
+        for part in (
+            bench_stack,
+            bench_dry_run,
+            bench_fly,
+            bench_analysis,
+            bench_rixs,
+            bench_tes,
+            bench_queue,
+        ):
             show(part.rows())
 
 

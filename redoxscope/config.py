@@ -32,6 +32,7 @@ __all__ = [
     "make_stxm",
     "make_tes",
     "simulated_beamline",
+    "simulated_fly",
 ]
 
 
@@ -128,6 +129,12 @@ def simulated_beamline(prefix: str) -> BeamlineConfig:
     """The simulated beamline's file, for an IOC with this PV prefix."""
     text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
     return parse_beamline(text, "simulated.yml").model_copy(update={"prefix": prefix})
+
+
+def simulated_fly() -> BeamlineConfig:
+    """The file of the simulated beamline of the FLY contract, with an empty prefix."""
+    text = resources.files("redoxscope").joinpath("beamlines/fly.yml").read_text("utf-8")
+    return parse_beamline(text, "fly.yml")
 
 
 def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:

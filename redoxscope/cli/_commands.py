@@ -37,12 +37,28 @@ def sim(
         str,
         typer.Option(help='Of the scanner; "fly": the FLY contract is served too.'),
     ] = "index",
+    beamline: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Serve the PV names of this beamline file, with its zone plate."),
+    ] = None,
+    state: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="How that beamline stands: what redoxscope snapshot wrote."),
+    ] = None,
 ) -> None:
     """Run the simulated beamline alone, and say how to connect to it. Ctrl-C ends it."""
     from importlib import resources
 
     from ..sim import Simulation, client_environment, free_port
 
+    if state is not None and beamline is None:
+        raise ValueError("--state is of a beamline: give its file, --beamline FILE")
+    if write is not None and beamline is not None:
+        raise ValueError(
+            "--write makes the file of the simulation's own names; with --beamline "
+            "that file is the one to use"
+        )
+    layout = None if beamline is None else _layout(beamline, state)
     options: dict[str, object] = {"fault": list(fault)} if fault else {}
     port = port or free_port()
     if tes is not None:
@@ -56,8 +72,9 @@ def sim(
         options=options,
         tes=False if tes is None else {"data": tes},
         contract=contract,
+        layout=layout,
     ) as running:
-        file = write or Path("beamline.yml")
+        file = beamline or write or Path("beamline.yml")
         if write is not None:
             text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
             text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
@@ -67,7 +84,8 @@ def sim(
                 text = text.replace("port: 5500", f"port: {running.dastard.base}", 1)
                 text = text.replace("lateness:", f"time_scale: {speed:g}\n  lateness:", 1)
             write.write_text(text, encoding="utf-8")
-        echo(f"The simulated beamline answers as {prefix}* (process {running.pid}).\n")
+        names = f"{prefix}*" if layout is None else f"the PVs of {beamline}"
+        echo(f"The simulated beamline answers as {names} (process {running.pid}).\n")
         if contract == "fly":
             echo(f"The FLY contract is served as {running.fly_prefix}*.")
         if running.dastard is not None:
@@ -75,13 +93,20 @@ def sim(
         echo("In another terminal:")
         for key, value in client_environment([port]).items():
             echo(f'  export {key}="{value}"')
-        if write is None:
+        if write is None and beamline is None:
             echo("and, for a beamline file with this prefix, start this with --write beamline.yml")
         echo(f"  redoxscope check {file}\n  redoxscope shell --beamline {file}\n\nCtrl-C ends it.")
         with suppress(KeyboardInterrupt):
             running.wait()
         if not running.alive:
             raise RuntimeError(f"the simulated beamline died: {running.output.strip()}")
+
+
+def _layout(beamline: Path, state: Path | None) -> Any:
+    from ..config import load_beamline
+    from ..dry_run import layout_of, read_state
+
+    return layout_of(load_beamline(beamline), None if state is None else read_state(state))
 
 
 def check(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bluesky import RunEngine
@@ -67,6 +68,15 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, FailedStatus) and error.__cause__ is not None:
         return error.__cause__
     return error
+
+
+@dataclass(frozen=True)
+class _Exposed:
+    """What is known of a scan of exposures: times (s)."""
+
+    total: float
+    live: float
+    dose_gy: float | None = None
 
 
 class DryEngine(RunEngine):
@@ -213,7 +223,7 @@ class DryEngine(RunEngine):
 
     def _foretell(self, msg: Any, scan: Any, instruments: Sequence[Any]) -> Any:
         """Count what a scan takes; None where it is to be measured all the same."""
-        foreseen = plans.estimate(scan, *instruments)  # type: ignore[attr-defined]
+        foreseen = self._foresee(scan, instruments)
         self._time.passes(foreseen.total)
         run = self._runs.get(msg.run)
         if run is not None:
@@ -223,6 +233,17 @@ class DryEngine(RunEngine):
             self._measured = True
             return None
         put_in_place(scan, instruments)
+        return foreseen
+
+    def _foresee(self, scan: Any, instruments: Sequence[Any]) -> Any:
+        if scan.kind == "exposures":
+            self._rehearsal.account.note(
+                "of a scan of exposures only the exposures are counted, neither moves nor dose"
+            )
+            return _Exposed(scan.live_time, scan.live_time)
+        foreseen = plans.estimate(scan, *instruments)  # type: ignore[attr-defined]
+        for text in foreseen.unknown:
+            self._rehearsal.account.note(text)
         return foreseen
 
     def _begins(self, msg: Any, seconds: float) -> None:

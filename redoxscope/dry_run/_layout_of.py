@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config import BeamlineConfig, ConfigError, beamline_devices, simulated_beamline
+from .._beamline_file import OURS
+from ..config import (
+    BeamlineConfig,
+    ConfigError,
+    beamline_devices,
+    simulated_beamline,
+    simulated_fly,
+)
 from ..data import get_edge
 from ..devices import suffixes
-from ..sim import Layout
+from ..sim import ENERGY_MOTOR, Layout
 from ._state import State
 
 __all__ = ["layout_of", "names_of"]
@@ -24,16 +32,21 @@ def names_of(config: BeamlineConfig) -> dict[str, str]:
     Raises
     ------
     ConfigError
-        Two keys of the file name one PV: the simulation would serve only one of them.
+        Two keys of the file name one PV, of which the simulation would serve only one; or a key
+        names what it does not serve.
     """
     names: dict[str, str] = {}
     owners: dict[str, str] = {}
     wrong: list[str] = []
     for key, simulated, name in _pvs(config):
-        other = owners.setdefault(name, key)
-        if other != key:
+        if simulated is None:
+            wrong.append(f"{key}: the simulation has no PV that could be called {name!r}")
+            continue
+        other = owners.setdefault(name, simulated)
+        if other != simulated:
+            first = next(k for k, s, n in _pvs(config) if (s, n) == (other, name))
             wrong.append(
-                f"{key} and {other} both name the PV {name!r}; the simulation cannot serve one PV "
+                f"{key} and {first} both name the PV {name!r}; the simulation cannot serve one PV "
                 "as two: give each its own name"
             )
         names[simulated] = name
@@ -42,14 +55,39 @@ def names_of(config: BeamlineConfig) -> dict[str, str]:
     return names
 
 
-def _pvs(config: BeamlineConfig) -> Iterator[tuple[str, str, str]]:
-    """Key of the file, PV of the simulation, PV of the beamline."""
-    prefixes = {path: part.prefix for path, _, part in beamline_devices(simulated_beamline(""))}
+def _pvs(config: BeamlineConfig) -> Iterator[tuple[str, str | None, str]]:
+    """Key of the file; PV of the simulation, None where it has none; PV of the beamline."""
+    known = {False: _own_names(simulated_beamline("")), True: _own_names(simulated_fly())}
     for path, cls, part in beamline_devices(config):
-        start = prefixes.get(path, f"Counters.{path[-1]}:")
+        other = getattr(part, "contract", OURS) != OURS
         for suffix in suffixes(cls):
             name = part.pvs.get(suffix, config.prefix + part.prefix + suffix)
-            yield f"{'.'.join(path)} {suffix}", start + suffix, name
+            simulated = known[other].get((path, suffix))
+            if simulated is None and path[0] == "counters" and not other:
+                simulated = f"Counters.{path[-1]}:{suffix}"
+            key = f"{'.'.join(path)} {suffix}"
+            if simulated is None:
+                yield key, None, name
+                continue
+            field = _FIELD.search(simulated)
+            if field is None:
+                yield key, simulated, name
+            elif name.endswith(field[0]):  # of a record, which is served whole
+                yield key, simulated.removesuffix(field[0]), name.removesuffix(field[0])
+            else:
+                yield key, None, name
+
+
+_FIELD = re.compile(r"\.[A-Z]+\$?$")
+
+
+def _own_names(config: BeamlineConfig) -> dict[tuple[tuple[str, ...], str], str]:
+    """Names of the simulation's PVs, by the path of the device in its file and the suffix."""
+    return {
+        (path, suffix): part.pvs.get(suffix, config.prefix + part.prefix + suffix)
+        for path, cls, part in beamline_devices(config)
+        for suffix in suffixes(cls)
+    }
 
 
 def layout_of(config: BeamlineConfig, state: State | None = None) -> Layout:
@@ -95,4 +133,15 @@ def _values(names: dict[str, str], state: State) -> dict[str, Mapping[str, Any]]
             found[back[name]] = said
         elif record in back:
             found[f"{back[record]}.{fieldname}"] = said
+    for field, pvs in _OF_ENERGY_MOTOR.items():
+        said = found.get(f"{ENERGY_MOTOR}.{field}", {})
+        found |= {pv: said for pv in pvs if said}
     return found
+
+
+_OF_ENERGY_MOTOR = {
+    "VAL": ("Mono:Energy", "Mono:EPU"),
+    "RBV": ("Mono:Energy:RBV", "Mono:EPU:RBV"),
+    "VELO": ("Mono:Velocity",),
+}
+"""What the simulation takes from a monochromator that is one motor record."""

@@ -21,7 +21,7 @@ def put_in_place(scan: Any, instruments: Sequence[Any]) -> None:
         The microscope; or the spectrometer and the monochromator.
     """
     parts = [*scan.frames, *scan.points, *scan.exposures]
-    moves = []
+    moves: list[Any] = []
     axis = _energy_axis(instruments)
     if axis is not None:
         moves.append(axis.set(parts[-1].energy))

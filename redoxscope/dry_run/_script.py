@@ -26,6 +26,8 @@ __all__ = ["dry_run"]
 
 FULL_SPEED = 50.0
 """Simulated seconds per real second where everything is measured: what lines come through at."""
+FLY_POLL = 0.002
+"""Time (real s) between two looks of a simulated FLY service: it is not what is measured."""
 FULL_SPEED_TES = 20.0
 """The same with a spectrometer, whose photons are drawn one by one."""
 
@@ -90,6 +92,7 @@ def dry_run(
         simulation = stack.enter_context(
             Simulation(
                 layout=layout,
+                options={"fly-poll": FLY_POLL},
                 instant=not full,
                 speed=FULL_SPEED if config.tes is None else FULL_SPEED_TES,
                 tes=False if config.tes is None else {"data": _made(folder / "dastard")},

@@ -7,7 +7,7 @@ plans and callbacks never import it.
 from ._beam import Beam
 from ._child import SimulationError
 from ._dastard_process import SimulatedDastard
-from ._layout import SERVED_COUNTERS, Layout
+from ._layout import ENERGY_MOTOR, Layout
 from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
 from ._ports import free_port
 from ._process import Simulation, check_options, client_environment, isolate_client
@@ -15,9 +15,9 @@ from ._rixs_model import RIXS_SAMPLES, RixsModel
 from ._tes_array import TesArray
 
 __all__ = [
+    "ENERGY_MOTOR",
     "RIXS_SAMPLES",
     "SAMPLES",
-    "SERVED_COUNTERS",
     "Beam",
     "BeamlineModel",
     "Layout",

@@ -82,6 +82,7 @@ class Bench:
         self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
         self.energy_offset = energy_offset
+        self.energy_velocity = (layout or Layout("", {})).value("Mono:Velocity", 10.0)
         self._preparing: asyncio.Task[None] | None = None
         self._image_due = True
         known = layout or Layout("", {})
@@ -137,12 +138,12 @@ class Bench:
         db: dict[str, Any] = {}
         for group in [*groups, self.ring, self.holder, self.scanner]:
             db.update(group.pvdb)
+        if self.fleet is not None:
+            db.update(self.fleet.pvdb)
         if self._layout is not None:
             names = self._layout.names
             mine = {name.removeprefix(self._prefix): channel for name, channel in db.items()}
             db = {names[name]: channel for name, channel in mine.items() if name in names}
-        if self.fleet is not None:
-            db.update(self.fleet.pvdb)
         return {**db, **self.control.pvdb}
 
     def velocity(self, suffix: str) -> float:

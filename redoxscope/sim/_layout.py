@@ -10,7 +10,11 @@ from typing import Any
 from ..data import ENERGY_RANGE
 from ..optics import ZonePlateGeometry
 
-__all__ = ["KEPT", "KEPT_OF_COUNTERS", "SERVED_COUNTERS", "Layout"]
+__all__ = ["ENERGY_MOTOR", "FLY", "KEPT", "KEPT_OF_COUNTERS", "SERVED_COUNTERS", "Layout"]
+
+FLY = "STXMSIM:"
+"""Start of the PVs of the FLY contract."""
+ENERGY_MOTOR = f"{FLY}XPS:energy"
 
 SERVED_COUNTERS = {"Trans:": "transmission", "I0:": "i0"}
 """Prefix of the simulation's own counters, and the data key that each has."""
@@ -72,6 +76,11 @@ class Layout:
             return cls(**{**content, "offsets": pairs})
         except (KeyError, TypeError) as exc:
             raise ValueError(f"layout: {exc!r}: not what a beamline file is made into") from exc
+
+    @property
+    def fly(self) -> bool:
+        """Whether the beamline has devices of the FLY contract."""
+        return any(name.startswith(FLY) for name in self.names)
 
     def zone_plate(self) -> ZonePlateGeometry | None:
         """The zone plate; None where the beamline says nothing of it."""

@@ -239,6 +239,8 @@ class Simulation(Child):
         layout: Layout | None = None,
         instant: bool = False,
     ):
+        if layout is not None and layout.fly:
+            contract = "fly"
         check_options(speed, seed, options, tes, contract)
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None

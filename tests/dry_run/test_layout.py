@@ -6,10 +6,17 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import resources
 
 import pytest
 
-from redoxscope.config import ConfigError, load_beamline, make_stxm
+from redoxscope.config import (
+    ConfigError,
+    load_beamline,
+    make_stxm,
+    parse_beamline,
+    simulated_beamline,
+)
 from redoxscope.dry_run import State, StateError, layout_of, read_state, take_snapshot
 from redoxscope.session import connect
 from redoxscope.sim import Layout, Simulation
@@ -226,3 +233,89 @@ def test_a_layout_without_sense_ends_the_process_with_a_line():
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+
+
+def fly_file(**changes):
+    text = resources.files("redoxscope").joinpath("beamlines/fly.yml").read_text("utf-8")
+    text = text.replace("simulated: true", "simulated: false")
+    text = text.replace("STXMSIM:XPS:energy", "ALS:mono").replace("STXMSIM:", "ALS:")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return parse_beamline(text, "fly.yml")
+
+
+def test_a_beamline_of_the_fly_contract_has_its_names_too():
+    layout = layout_of(fly_file())
+    assert layout.fly
+    assert layout.names["STXMSIM:XPS:energy"] == "ALS:mono"
+    assert layout.names["STXMSIM:E712:FLY:GO"] == "ALS:E712:FLY:GO"
+    assert layout.names["STXMSIM:E712:FLY:ERROR"] == "ALS:E712:FLY:ERROR"
+    assert layout.names["STXMSIM:E712:FLY:DATA:default"] == "ALS:E712:FLY:DATA:default"
+    assert layout.names["Sample:FineX"] == "ALS:E712:SampleX"
+    assert not layout_of(simulated_beamline("")).fly
+
+
+def test_what_the_simulation_cannot_serve_is_named():
+    more = 'ring:\n  prefix: "Ring:"\ncounters:\n  tey: {prefix: "ALS:TEY:", contract: fly}\n'
+    with pytest.raises(ConfigError, match="counters.tey COUNTS: the simulation has no PV"):
+        layout_of(fly_file(**{'ring:\n  prefix: "Ring:"\n': more}))
+    other = '"ALS:mono"\n  pvs: {.VELO: "ALS:speed"}\n'
+    with pytest.raises(ConfigError, match="monochromator .VELO: .* 'ALS:speed'"):
+        layout_of(fly_file(**{'"ALS:mono"\n': other}))
+
+
+def test_the_motor_of_an_energy_stands_as_it_stood():
+    config = fly_file()
+    known = {name: said() for name in layout_of(config).names.values()}
+    known |= {"ALS:mono.VAL": said(710.0, (300.0, 900.0)), "ALS:mono.VELO": said(3.0)}
+    there = State(config.name, "fly.yml", "", "2026-11-26T01:00:00+00:00", known)
+    layout = layout_of(config, there)
+    assert layout.limits("Mono:EPU", (0, 0)) == (300.0, 900.0)
+    assert layout.value("Mono:Velocity", 0) == 3.0
+
+
+def test_a_fly_beamline_answers_by_its_own_names():
+    config = fly_file(**{'"Sample:"': '"ALS:Sample:"', '"Ring:"': '"ALS:Ring:"'})
+    with Simulation(layout=layout_of(config), instant=True, options={"fly-poll": 0.002}):
+        stxm = make_stxm(config)
+        try:
+            connect(stxm)
+            stxm.energy.set(700.0).wait(timeout=20)
+            assert stxm.monochromator.position == pytest.approx(700.0)
+        finally:
+            stxm.destroy()
+
+
+def test_the_command_serves_a_beamline_file_until_it_is_ended(mine):
+    import os
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", "from redoxscope.cli import main; main()", "sim",
+         "--beamline", str(mine)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        first = process.stdout.readline()
+        assert f"answers as the PVs of {mine}" in first, process.stderr.read()
+    finally:
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--state", "s.yml"], "--state is of a beamline"),
+        (["--beamline", "mine.yml", "--write", "x.yml"], "--write makes the file"),
+    ],
+)
+def test_options_that_do_not_go_together(options, words):
+    from typer.testing import CliRunner
+
+    from redoxscope.cli import app
+
+    done = CliRunner().invoke(app, ["sim", *options])
+    assert isinstance(done.exception, ValueError)
+    assert words in str(done.exception)

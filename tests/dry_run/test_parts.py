@@ -22,6 +22,7 @@ from redoxscope.dry_run._engine import DryEngine, Rehearsal
 from redoxscope.dry_run._timeline import Timeline, users_time
 from redoxscope.dry_run._unmeasured import Unmeasured
 from redoxscope.plans._foretold import foretold
+from redoxscope.scan import Exposures, Scan, points_scan
 
 
 class Axis:
@@ -94,8 +95,8 @@ def test_counting_is_live_time_of_the_run(engine, rehearsal):
     assert (run.plan, run.live_s, run.duration_s, run.ok) == ("counting", 12.0, 12.0, True)
 
 
-SCAN = SimpleNamespace(frames=(), points=(SimpleNamespace(energy=700.0),), exposures=(), regions=())
-FORESEEN = SimpleNamespace(total=1000.0, live=900.0, dose_gy=2e6)
+SCAN = points_scan(energies=[690.0, 700.0], dwell=450.0)
+FORESEEN = SimpleNamespace(total=1000.0, live=900.0, dose_gy=2e6, unknown=("of what is there",))
 
 
 @pytest.fixture
@@ -124,6 +125,20 @@ def test_a_scan_is_foretold_and_leaves_the_devices_where_it_would_have(engine, r
     assert (run.duration_s, run.live_s, run.dose_gy) == (1000.0, 900.0, 2e6)
     assert mono.asked == [700.0]
     assert not measured
+    assert rehearsal.account.notes == ["of what is there"]
+
+
+def test_of_exposures_their_time_is_counted_and_the_rest_is_said(engine, rehearsal):
+    scan = Scan(exposures=(Exposures(700.0, 0.5, ((0.0, 0.0), (1.0, 0.0))),))
+
+    @bpp.run_decorator(md={"plan_name": "expose"})
+    def plan():
+        assert (yield from foretold(Axis(0.0), scan))
+
+    engine(plan())
+    (run,) = rehearsal.account.runs
+    assert (run.live_s, run.duration_s) == (1.0, 1.0)
+    assert "neither moves nor dose" in rehearsal.account.notes[0]
 
 
 def test_a_full_dry_run_measures_and_counts_the_scan_once(mono):

@@ -62,7 +62,7 @@ class Fleet:
         mono = bench.mono
         energy = fleet_motor(
             lambda: (mono.setpoint.lower_ctrl_limit, mono.setpoint.upper_ctrl_limit),
-            float(mono.velocity.value),
+            float(bench.energy_velocity),
         )
         self.motors["XPS:energy"] = energy(
             prefix=prefix + "XPS:energy", drive=EnergyDrive(mono), poll=poll

@@ -1,0 +1,53 @@
+"""The same script, foretold and really measured on the simulated beamline at its own speed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+
+SCRIPT = """\
+import json
+import sys
+
+from redoxscope import start_session
+from redoxscope.plans import energy_stack
+
+times = []
+with start_session(speed=1) as s:
+    s.RE.subscribe(lambda name, doc: times.append([name, doc["time"]]) if name in ("start", "stop")
+                   else None)
+    for _ in range(3):
+        s.RE(energy_stack(s.stxm, energies=[640.0, 641.0, 643.0], size=4, pixels=(20, 4),
+                          dwell=0.02))
+if len(sys.argv) > 1:
+    with open(sys.argv[1], "w") as file:
+        json.dump(times, file)
+"""
+
+
+@pytest.mark.slow
+def test_times_agree_with_the_simulated_beamline_at_its_own_speed(tmp_path):
+    (tmp_path / "night.py").write_text(SCRIPT, encoding="utf-8")
+    file = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
+    (tmp_path / "mine.yml").write_text(file[: file.index("holder:\n")], encoding="utf-8")
+    code = "from redoxscope.cli import main; main()"
+    dry = [sys.executable, "-c", code, "dry-run", "night.py", "--beamline", "mine.yml"]
+    options = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    environment = {**os.environ, "REDOXSCOPE_DATA": str(tmp_path / "data")}
+    subprocess.run([*dry, "--json", "dry.json"], env=environment, **options)
+    subprocess.run([sys.executable, "night.py", "times.json"], env=environment, **options)
+    foretold = [
+        run["duration_s"] for run in json.loads((tmp_path / "dry.json").read_text())["runs"]
+    ]
+    stamps = [time for _, time in json.loads((tmp_path / "times.json").read_text())]
+    measured = [stop - start for start, stop in zip(stamps[::2], stamps[1::2], strict=True)]
+    shares = [real / told for real, told in zip(measured, foretold, strict=True)]
+    assert len(shares) == 3
+    assert min(shares) > 0.95, (measured, foretold)
+    # A busy machine only lengthens: the run that it left alone counts.
+    assert min(shares) < 1.05, (measured, foretold)
