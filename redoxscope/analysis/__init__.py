@@ -1,5 +1,6 @@
 """Analysis on plain arrays: counts in, maps with their uncertainty out."""
 
+from ._area import default_area
 from ._blank import Blank, find_blank
 from ._checks import checked_mask
 from ._counts import dead_time_corrected, log_variance
@@ -7,8 +8,7 @@ from ._dose import DoseChange, change_of_od
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._noise import LACK, Noise
-from ._region import default_region
-from ._result import OxidationResult, PixelFlag, RegionSpectrum
+from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._stack import StackFit
 
 __all__ = [
@@ -21,12 +21,12 @@ __all__ = [
     "Noise",
     "OxidationResult",
     "PixelFlag",
-    "RegionSpectrum",
+    "AreaSpectrum",
     "StackFit",
     "change_of_od",
     "checked_mask",
     "dead_time_corrected",
-    "default_region",
+    "default_area",
     "find_blank",
     "log_variance",
 ]

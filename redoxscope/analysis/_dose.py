@@ -74,8 +74,8 @@ def change_of_od(
     before, before_variance = first.ln_i0(k)
     if mask is not None:
         later.set_blank(mask)
-        after, after_variance = later.refreshed_ln_i0(j)
-        variance = before_variance + after_variance
+        found, found_variance = later.updated_ln_i0()
+        after, variance = float(found[j]), before_variance + float(found_variance[j])
     elif first.given_i0 is not None:
         dwell = None if later.dwell is None else later.dwell[[j]]
         after = float(first.given_i0.at([energy], dwell)[0][0])

@@ -85,13 +85,11 @@ class Frames:
         alive = self._alive(observed, k)
         return alive - self._along(self.dark, k, observed) if self.dark.any() else alive
 
-    def stretch(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray | float:
+    def stretch(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray:
         """Factor by which the dark counts raise the variance of the logarithm; see `log_variance`.
 
         With t counts, of them d dark, ``ln(t − d)`` varies t/(t − d) times as much as ``ln t``.
         """
-        if not self.dark.any():
-            return 1.0
         alive = self._alive(observed, k)
         return (alive / (alive - self._along(self.dark, k, observed))) ** 2
 

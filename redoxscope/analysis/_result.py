@@ -8,7 +8,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OxidationResult", "PixelFlag", "RegionSpectrum"]
+__all__ = ["OxidationResult", "PixelFlag", "AreaSpectrum"]
 
 Array = NDArray[np.float64]
 
@@ -109,13 +109,13 @@ class OxidationResult:
 
 
 @dataclass(frozen=True)
-class RegionSpectrum:
-    """Mean optical density of a region and its fit.
+class AreaSpectrum:
+    """Mean optical density of an area and its fit.
 
     Attributes
     ----------
     index : numpy.ndarray of int [n]
-        Which energies of the stack every line of the region has.
+        Which energies of the stack every line of the area has.
     energies : numpy.ndarray [n]
         The same in eV; NaN where the fit was not told its energies.
     od, sigma, fit : numpy.ndarray [n]
@@ -123,7 +123,7 @@ class RegionSpectrum:
     coefficients : numpy.ndarray [K+1]
         Of the fit.
     fraction, fraction_sigma : float
-        Fraction of the first species in the region.
+        Fraction of the first species in the area.
     chi2 : float
         Reduced chi-square; NaN without degrees of freedom.
     n_pixels : int
@@ -143,6 +143,6 @@ class RegionSpectrum:
 
     def __repr__(self) -> str:
         return (
-            f"<RegionSpectrum of {self.n_pixels} pixels at {len(self.index)} energies: fraction "
+            f"<AreaSpectrum of {self.n_pixels} pixels at {len(self.index)} energies: fraction "
             f"{self.fraction:.3f}, σ {self.fraction_sigma:.3f}, reduced χ² {self.chi2:.3g}>"
         )

@@ -14,7 +14,7 @@ from ._i0 import I0
 from ._i0_given import I0Spectrum
 from ._maps import Maps
 from ._noise import Noise
-from ._result import OxidationResult, RegionSpectrum
+from ._result import AreaSpectrum, OxidationResult
 from ._solve import MAX_CONDITION, scaled_condition
 from ._sums import RunningSums
 
@@ -58,7 +58,7 @@ class StackFit:
     blank : array_like of bool [ny, nx], optional
         The blank area, if it is known. By default it is found (see `find_blank`).
     energies : array_like [nE], optional
-        Photon energies in eV, for what is said of them (`RegionSpectrum.energies`).
+        Photon energies in eV, for what is said of them (`AreaSpectrum.energies`).
     i0 : I0Spectrum, optional
         An I0 measured elsewhere; needs ``energies``.
     dtype : dtype
@@ -285,10 +285,10 @@ class StackFit:
         """Ln I0 of an energy (of the ratio to a monitor) and its variance, as they are now."""
         return float(self._i0.ln_i0[k]), float(self._i0.variance[k])
 
-    def refreshed_ln_i0(self, k: int) -> tuple[float, float]:
-        """The same, brought up to date."""
+    def updated_ln_i0(self) -> tuple[Array, Array]:
+        """Ln I0 of all energies and its variance, brought up to date."""
         self._i0.update()
-        return self.ln_i0(k)
+        return self._i0.ln_i0, self._i0.variance
 
     def adopt_units(self, other: StackFit) -> None:
         """Take what one count is from a stack of the same detectors."""
@@ -358,31 +358,31 @@ class StackFit:
         self._i0_of_line[chosen] = np.where(usable, self._i0.ln_i0[:, None], np.nan).T[chosen]
         return self._maps.result()
 
-    # -- regions ---------------------------------------------------------------------------
+    # -- areas -----------------------------------------------------------------------------
 
-    def region_spectrum(self, mask: ArrayLike) -> RegionSpectrum:
-        """Mean optical density of a region, its uncertainty and its fit.
+    def area_spectrum(self, mask: ArrayLike) -> AreaSpectrum:
+        """Mean optical density of an area, its uncertainty and its fit.
 
         Parameters
         ----------
         mask : array_like of bool [ny, nx]
-            The region. Pixels of it without a value (see `PixelFlag`) are left out.
+            The pixels. Those of it without a value (see `PixelFlag`) are left out.
 
         Returns
         -------
-        RegionSpectrum
+        AreaSpectrum
 
         Raises
         ------
         ValueError
             If the mask has another shape, or no pixel of it has a value.
         """
-        from ._region import region_spectrum
+        from ._area import area_spectrum
 
-        region = checked_mask(mask, self.shape, "mask")
-        return region_spectrum(
+        area = checked_mask(mask, self.shape, "mask")
+        return area_spectrum(
             self._sums, self.design, self.species, self._i0.ln_i0, self._i0.variance,
-            region & self._maps.fitted, self.energies,
+            area & self._maps.fitted, self.energies,
         )  # fmt: skip
 
     def _check_index(self, k: int, line: int) -> None:

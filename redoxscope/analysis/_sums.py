@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -262,17 +262,23 @@ class RunningSums:
             for u in self.units.at(self.dwell, len(self.design))
         )
         with np.errstate(divide="ignore"):
-            n = self.counts.aligned[which]
-            v = np.reciprocal(n, dtype=self.dtype) * self.counts.stretch(n, energies)
+            v = self._reciprocal(self.counts, which, energies)
             if self.units.counts != 1.0:
                 v *= one
             if self.monitor:
-                n = self.monitor.aligned[which]
-                m = np.reciprocal(n, dtype=self.dtype) * self.monitor.stretch(n, energies)
+                m = self._reciprocal(self.monitor, which, energies)
                 v += m if self.units.monitor == 1.0 else m * one_m
         if self.units.relative:
             v += self.units.relative
         v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
+        return v
+
+    def _reciprocal(self, frames: Frames, which: Any, energies: NDArray[np.intp]) -> NDArray:
+        """``1/N``, larger where dark counts were taken off."""
+        n = frames.aligned[which]
+        v = np.reciprocal(n, dtype=self.dtype)
+        if frames.dark.any():
+            v *= frames.stretch(n, energies)
         return v
 
     def _add(self, k: int, line: int) -> None:

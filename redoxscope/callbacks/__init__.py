@@ -1,6 +1,6 @@
 """Callbacks: documents in, maps and files out."""
 
-from ._batch import i0_of_run, oxidation_map
+from ._batch import i0_of_run, oxidation_map, oxidation_maps
 from ._document_log import CorruptLog, DocumentLog, DocumentLogError, read_log
 from ._draw import draw
 from ._draw_rixs import draw_rixs
@@ -30,6 +30,7 @@ __all__ = [
     "draw_rixs",
     "i0_of_run",
     "oxidation_map",
+    "oxidation_maps",
     "photons_of_run",
     "read_log",
     "rixs_from_photons",

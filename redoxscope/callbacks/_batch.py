@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..analysis import I0Spectrum
 from ..data import References
+from ..scan import Role
 from ._documents import documents_of, start_of, stream_rows
 from ._memory import available_bytes, gigabytes
 from ._snapshot import Snapshot
 from ._stack_reader import MapOptions, StackReader, is_stack
 
-__all__ = ["as_i0", "i0_of_run", "oxidation_map"]
-
-ARRAYS = ("transmission", "i0", "sample_x", "sample_y")
-"""Columns with a value for each pixel, 8 bytes each."""
-COLUMNS = ("transmission", "i0", "frame", "line", "line_status", "sample_x", "sample_y")
+__all__ = ["as_i0", "i0_of_run", "oxidation_map", "oxidation_maps"]
 
 
-def oxidation_map(source: Any, references: References | None = None, **options: Any) -> Snapshot:
+def oxidation_map(
+    source: Any,
+    references: References | None = None,
+    *,
+    region: str | None = None,
+    **options: Any,
+) -> Snapshot:
     """Oxidation map of a finished run, equal to the live one to rounding.
 
     Parameters
     ----------
     source : run or iterable of (name, document)
-        A run of a catalog (``cat[-1]``), anything with ``documents()``, or documents.
+        A run of a catalog (``cat[-1]``), anything with ``documents()``, or documents; of this
+        package or of the ALS (contract ``stxm``).
     references : References, optional
         By default those of the run's edge.
+    region : str, optional
+        Name of one of several regions (with the values of outer loops where there are any); needed
+        where the run has several.
     **options
-        ``i0, min_thickness, max_od, blank, region, counts_per_unit`` as for `OxidationMap`.
+        ``edge, i0, min_thickness, max_od, blank, area, counts_per_unit, dead_time`` as for
+        `OxidationMap`.
 
     Returns
     -------
@@ -42,13 +51,42 @@ def oxidation_map(source: Any, references: References | None = None, **options: 
     Raises
     ------
     ValueError
-        If there is no energy stack in it, or the references do not suit its energies.
+        If there is no energy stack in it, or the references do not suit its energies; if it has
+        several regions and none is named, or one that it has not.
     """
-    reader = _read(source, MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))}))
-    snapshot = reader.snapshot(final=True)
+    reader = _read(source, _options(references, options))
+    names = list(reader.parts)
+    listed = ", ".join(map(repr, names))
+    if region is None and len(names) > 1:
+        raise ValueError(f"the run has maps of {listed}: give region=, or use oxidation_maps")
+    if region is not None and region not in names:
+        raise ValueError(f"region = {region!r} is none of the run's: {listed}")
+    newest = reader.snapshot(final=True)
+    part = reader.part if region is None else reader.parts[region]
+    if part.refusal is not None:
+        raise part.refusal
+    return newest if region is None else reader.snapshots[region]
+
+
+def oxidation_maps(
+    source: Any, references: References | None = None, **options: Any
+) -> dict[str, Snapshot]:
+    """Oxidation maps of all regions of a finished run, by name; see `oxidation_map`.
+
+    Raises
+    ------
+    ValueError
+        If there is no energy stack in it, or a map is refused.
+    """
+    reader = _read(source, _options(references, options))
+    reader.snapshot(final=True)
     if reader.refusal is not None:
         raise reader.refusal
-    return snapshot
+    return reader.snapshots
+
+
+def _options(references: References | None, options: dict[str, Any]) -> MapOptions:
+    return MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))})
 
 
 def as_i0(i0: Any) -> Any:
@@ -71,8 +109,8 @@ def as_i0(i0: Any) -> Any:
         parts = list(i0)
     except TypeError:
         raise ValueError(
-            f"i0 is {i0!r:.80}, but must be 'auto', 'blank', 'monitor', a spectrum (energies, "
-            "counts[, sigma]) or a run"
+            f"i0 is {i0!r:.80}, but must be 'auto', 'images', 'blank', 'monitor', a spectrum "
+            "(energies, counts[, sigma]) or a run"
         ) from None
     if parts and isinstance(parts[0], tuple) and isinstance(next(iter(parts[0]), None), str):
         return i0_of_run(parts)
@@ -80,7 +118,7 @@ def as_i0(i0: Any) -> Any:
 
 
 def i0_of_run(source: Any) -> I0Spectrum:
-    """I0 of a run: of its blank area, or of the whole image where all of it is blank.
+    """I0 of a run: of its images of the empty beam, of a blank area, or of images all blank.
 
     Parameters
     ----------
@@ -90,42 +128,48 @@ def i0_of_run(source: Any) -> I0Spectrum:
     Returns
     -------
     I0Spectrum
-        With its sigma from counting and the run's dwell; per monitor count where the run has a
-        monitor. Energies without data are left out.
+        With its sigma from counting and a dwell; per monitor count where the run has a monitor.
+        Energies without data are left out.
 
     Raises
     ------
     ValueError
-        No energy stack, no data, or neither a blank area nor an empty image.
+        No energy stack, no data, or neither images of the empty beam nor a blank area nor an
+        empty image.
     """
     reader = _read(source, MapOptions())
-    fit, uid = reader.fit, str(reader.start.get("uid", ""))[:8]
-    result = fit.solve()
-    if result.blank is None:
-        if not fit.uniform():
-            why = "nothing was taken" if fit.blank is None else fit.blank.reason
-            raise ValueError(
-                f"run {uid} gives no I0: it has no blank area ({why}) and is not empty all over"
-            )
-        fit.set_blank(np.ones(fit.shape, dtype=bool))
-        result = fit.solve()
-    known = np.isfinite(result.ln_i0)
-    if not known.any():
-        raise ValueError(f"run {uid} gives no I0: no energy has enough lines")
-    values = np.exp(result.ln_i0[known])
-    dwell = None
-    if fit.dwell is not None:
-        dwell = float(fit.dwell[known][0])
+    run = f"run {str(reader.start.get('uid', ''))[:8]}"
+    reader.settle(final=True)
+    if reader.i0_images is not None:
+        outer = next(f.outer for f in reader.scan.frames if f.role is Role.I0)
+        spectrum = reader.i0_images.spectrum(outer, final=True)
+        if spectrum is not None:
+            return replace(spectrum, source=run, partial=False)
+    why = "nothing was taken"
+    for part in reader.parts.values():
+        fit, result = part.fit, part.fit.solve()
+        if result.blank is None:
+            if not fit.uniform():
+                why = fit.blank.reason if fit.blank is not None else why
+                continue
+            fit.set_blank(np.ones(fit.shape, dtype=bool))
+            result = fit.solve()
+        known = np.isfinite(result.ln_i0)
+        if not known.any():
+            why = "no energy has enough lines"
+            continue
+        values, dwell = np.exp(result.ln_i0[known]), part.images.together * part.images.dwell[known]
         if not fit.monitored:  # all as if at one dwell
-            values = values * dwell / fit.dwell[known]
-    return I0Spectrum(
-        reader.energies[known],
-        values,
-        values * result.ln_i0_sigma[known],
-        dwell=dwell,
-        ratio=fit.monitored,
-        source=f"run {uid}",
-    )
+            values = values * dwell[0] / dwell
+        return I0Spectrum(
+            part.energies[known],
+            values,
+            values * result.ln_i0_sigma[known],
+            dwell=float(dwell[0]),
+            ratio=fit.monitored,
+            source=run,
+        )
+    raise ValueError(f"{run} gives no I0: it has no blank area ({why}) and is not empty all over")
 
 
 def _read(source: Any, options: MapOptions) -> StackReader:
@@ -150,7 +194,10 @@ def _from_documents(
         elif name in ("event", "event_page") and doc["descriptor"] in descriptors:
             reader.take(name, doc)
     if reader is None:
-        raise ValueError("no energy stack in these documents (start.plan_name, start.scan)")
+        raise ValueError(
+            "no energy stack in these documents: no start document with a scan of lines, nor with "
+            "a block stxm"
+        )
     return reader
 
 
@@ -159,17 +206,24 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
     reader = StackReader(start, options)
-    values = len(reader.energies) * reader.size[0] * reader.size[1]
-    needed, available = 8 * values * len(ARRAYS), available_bytes()
+    layout, scan = reader.layout, reader.scan
+    pixels = sum(float(np.prod(scan.regions[frame.region].pixels)) for frame in scan.frames)
+    needed, available = 8 * int(pixels) * len(layout.arrays), available_bytes()
     if needed > available:
         raise ValueError(
-            f"run {start.get('uid')} has {values:.3g} pixels: reading it needs "
+            f"run {start.get('uid')} has {pixels:.3g} pixels: reading it needs "
             f"{gigabytes(needed)}, and {gigabytes(available)} are available"
         )
-    stream = reader.scan.stream_of(0)
-    rows = stream_rows(run, stream, COLUMNS)
-    metadata = run[stream].metadata
-    reader.configure(metadata.get("configuration", {}), metadata.get("data_keys", {}))
-    for _, data in rows:
-        reader.line(data)
+    streams = [scan.stream_of(i) for i in range(len(scan.regions))]
+    there = [(i, name) for i, name in enumerate(streams) if name in set(run)]
+    # All before any line: dead times belong to the first of them already.
+    for region, stream in there:
+        metadata = run[stream].metadata
+        reader.configure(
+            region, metadata.get("configuration") or {}, metadata.get("data_keys") or {}
+        )
+    # A run that ended early may lack the streams of some regions, but not all.
+    for region, stream in there or [(0, streams[0])]:
+        for seq_num, data in stream_rows(run, stream, layout.columns):
+            reader.line(region, seq_num, data)
     return reader

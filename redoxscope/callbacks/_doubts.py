@@ -7,21 +7,23 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import LACK, OxidationResult, PixelFlag, RegionSpectrum, StackFit
+from ..analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
 from ..contract import LineStatus
+from ._draw_style import measured
+from ._images import TAKEN
 from ._snapshot import Doubt
 
-__all__ = ["TAKEN", "doubts_of"]
+__all__ = ["dose_doubt", "doubts_of"]
 
-TAKEN = (LineStatus.OK, LineStatus.RETRIED)
-"""Statuses of lines whose counts are used."""
-REGION_CHI2 = 4.0
-"""Reduced chi-square of the region beyond which the residual is twice the noise."""
+AREA_CHI2 = 4.0
+"""Reduced chi-square of the area beyond which the residual is twice the noise."""
 CHANCE = 5.0
 """... and so many standard deviations of chi-square, which few degrees of freedom make wide."""
 PIXEL_CHI2 = 2.0
 """The same for the median of the pixels, which hardly scatters."""
 RESIDUAL_SIGMA = 5.0
+DOSE_SIGMA = 3.0
+"""Standard deviations from which on a change of the optical density is called one."""
 BELOW = -0.1
 """Optical density of the brightest pixels below which a given I0 is doubted."""
 BEYOND_SHARE = 0.05
@@ -31,7 +33,7 @@ BEYOND_SHARE = 0.05
 def doubts_of(
     fit: StackFit,
     result: OxidationResult,
-    spectrum: RegionSpectrum | None,
+    spectrum: AreaSpectrum | None,
     status: NDArray[np.int8],
     energies: NDArray[np.float64],
     names: tuple[str, ...],
@@ -46,8 +48,8 @@ def doubts_of(
         The stack.
     result : OxidationResult
         Its maps.
-    spectrum : RegionSpectrum or None
-        Of the region shown.
+    spectrum : AreaSpectrum or None
+        Of the area shown.
     status : numpy.ndarray of int [nE, ny]
         `LineStatus` of each line; -1 for lines that have not come.
     energies : numpy.ndarray [nE]
@@ -73,13 +75,29 @@ def doubts_of(
     yield from _pixels(result, final)
 
 
+def dose_doubt(change: DoseChange) -> Doubt:
+    """What a dose check says, in words; its value is the change of the optical density."""
+    at = f"Dose check at {change.energy:g} eV"
+    if change.reason:
+        return Doubt("dose", change.change, f"{at}: cannot be compared ({change.reason}).")
+    times = f"{change.significance:+.1f} σ".replace("-", "−")
+    changed = abs(change.significance) > DOSE_SIGMA
+    seen = "the sample has changed" if changed else "no change beyond what counting explains"
+    return Doubt(
+        "dose",
+        change.change,
+        f"{at}: the optical density is {measured(change.change, change.sigma, sign=True)} against "
+        f"the first image ({times}, median of {several(change.n_pixels, 'pixel')}): {seen}.",
+    )
+
+
 def several(number: int, one: str, more: str = "") -> str:
     """``1 line``, ``5 lines``."""
     return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _listed(energies: NDArray[np.float64]) -> str:
-    values = [f"{e:g}" for e in energies]
+    values = [f"{e:g}" for e in np.sort(energies)]
     if len(values) > 4:
         return f"{values[0]}, {values[1]} … {values[-1]} eV"
     return ", ".join(values) + " eV"
@@ -146,6 +164,16 @@ def _i0(
                 f"The brightest pixels are {more:.0f} % brighter than the I0 given "
                 f"({given.source}): beam, dwell or detector were others.",
             )
+        unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)
+        if unknown.any() and not fit.i0_refusal:
+            n = int(unknown.sum())
+            yield Doubt(
+                "i0",
+                n,
+                f"I0 is not known at {several(n, 'energy', 'energies')} "
+                f"({_listed(energies[unknown])}): no image of the empty beam covers them, and they "
+                "are left out.",
+            )
         return
     blank = fit.blank
     if blank is not None and not blank.found:
@@ -161,7 +189,7 @@ def _i0(
             0,
             f"No blank area found ({blank.reason}). {now} Give i0= a spectrum (energies, counts, "
             "sigma) or a run of the empty beam, or blank= a mask of pixels without sample; or "
-            "include an empty area in the region.",
+            "include an empty area in the image.",
         )
         return
     unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)
@@ -244,21 +272,21 @@ def _undetermined(
     )
 
 
-def _misfit(result: OxidationResult, spectrum: RegionSpectrum | None) -> Iterator[Doubt]:
+def _misfit(result: OxidationResult, spectrum: AreaSpectrum | None) -> Iterator[Doubt]:
     blame = "references, energy or I0 do not suit, and σ, which knows counting only, does not say"
     chi2 = result.chi2[result.mask]
     chi2 = chi2[np.isfinite(chi2)]
-    region, enough = float("nan"), REGION_CHI2
+    area, enough = float("nan"), AREA_CHI2
     if spectrum is not None:
-        region = spectrum.chi2
+        area = spectrum.chi2
         freedom = max(len(spectrum.od) - len(spectrum.coefficients), 1)
         enough = max(enough, 1.0 + CHANCE * float(np.sqrt(2.0 / freedom)))
-    if region > enough:
+    if area > enough:
         yield Doubt(
             "chi2",
-            region,
-            f"The fit of the region misses by {np.sqrt(region):.1f} times the noise (reduced χ² "
-            f"{region:.3g}, 1 is right): {blame} so.",
+            area,
+            f"The fit of the area misses by {np.sqrt(area):.1f} times the noise (reduced χ² "
+            f"{area:.3g}, 1 is right): {blame} so.",
         )
     pixels = float(np.median(chi2)) if chi2.size else float("nan")
     if pixels > PIXEL_CHI2:
@@ -268,7 +296,7 @@ def _misfit(result: OxidationResult, spectrum: RegionSpectrum | None) -> Iterato
             f"Half of the pixels shown miss by more than {np.sqrt(pixels):.1f} times the noise "
             f"(median reduced χ² {pixels:.3g}): {blame} so.",
         )
-    if spectrum is not None and region > enough:
+    if spectrum is not None and area > enough:
         off = spectrum.od - spectrum.fit
         worst = int(np.argmax(np.abs(off / spectrum.sigma)))
         times = float(abs(off[worst] / spectrum.sigma[worst]))
@@ -276,7 +304,7 @@ def _misfit(result: OxidationResult, spectrum: RegionSpectrum | None) -> Iterato
             yield Doubt(
                 "residual",
                 float(off[worst]),
-                f"The region's largest residual is {off[worst]:+.3f} OD at "
+                f"The area's largest residual is {off[worst]:+.3f} OD at "
                 f"{spectrum.energies[worst]:g} eV, {times:.0f} σ.",
             )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "pretty"]
 
-REGION = "#d1495b"
+AREA = "#d1495b"
 HIGH = "k"
 _SUPERSCRIPT = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
@@ -32,7 +32,7 @@ def pretty(name: str) -> str:
 
 
 def draw(figure: Figure, snapshot: Snapshot) -> None:
-    """Draw fraction, its sigma, thickness, and the spectrum of a region with its fit.
+    """Draw fraction, its sigma, thickness, and the spectrum of an area with its fit.
 
     As long as there is no map to speak of, the image that lines come into is drawn instead:
     counts and optical density.
@@ -100,7 +100,7 @@ def _beyond(values: NDArray) -> str:
 
 
 def _marks(ax: Axes, snapshot: Snapshot, hatch: bool) -> None:
-    """Outline the region, and hatch what is above an optical density of 2."""
+    """Outline the area, and hatch what is above an optical density of 2."""
     r = snapshot.result
     x, y = edges(snapshot)
     high = (r.flags & PixelFlag.HIGH_OD).astype(bool) & r.mask
@@ -113,8 +113,8 @@ def _marks(ax: Axes, snapshot: Snapshot, hatch: bool) -> None:
         )
         hatched.set(edgecolor=(0.0, 0.0, 0.0, 0.45), linewidth=0.0)  # the colour below must show
         _outline(ax, x, y, high, HIGH, 0.6)
-    if snapshot.region is not None and snapshot.region.any():
-        _outline(ax, x, y, snapshot.region, REGION, 1.2)
+    if snapshot.area is not None and snapshot.area.any():
+        _outline(ax, x, y, snapshot.area, AREA, 1.2)
 
 
 def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -150,8 +150,8 @@ def _legend(figure: Figure, snapshot: Snapshot) -> None:
     handles: list[Any] = [Patch(facecolor=GREY, edgecolor="0.5", label="masked")]
     if ((r.flags & PixelFlag.HIGH_OD).astype(bool) & r.mask).any():
         handles.append(Patch(facecolor="w", edgecolor=HIGH, hatch="////", label="OD > 2"))
-    if snapshot.region is not None and snapshot.region.any():
-        handles.append(Line2D([], [], color=REGION, lw=1.4, label="region"))
+    if snapshot.area is not None and snapshot.area.any():
+        handles.append(Line2D([], [], color=AREA, lw=1.4, label="area"))
     figure.legend(
         handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8,
         frameon=False, handlelength=1.4, columnspacing=1.6,
@@ -172,17 +172,15 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
         each.spines[["top", "right"]].set_visible(False)
     s = snapshot.spectrum
     if s is None:
-        ax.text(
-            0.5, 0.5, "no region measured yet", transform=ax.transAxes, ha="center", color="0.5"
-        )
+        ax.text(0.5, 0.5, "no area measured yet", transform=ax.transAxes, ha="center", color="0.5")
         return
     energy = s.energies
     order = np.argsort(energy)
     ax.errorbar(
         energy, s.od, s.sigma, fmt="o", ms=2.6, lw=0.8, color="0.25",
-        label=f"region, {s.n_pixels} px",
+        label=f"area, {s.n_pixels} px",
     )  # fmt: skip
-    ax.plot(energy[order], s.fit[order], color=REGION, lw=1.4, label="fit", zorder=3)
+    ax.plot(energy[order], s.fit[order], color=AREA, lw=1.4, label="fit", zorder=3)
     ax.margins(x=0.01)
     name = pretty(snapshot.names[0])
     text = f"{name} fraction {s.fraction:.3f} ± {s.fraction_sigma:.3f} (stat.)"
@@ -194,7 +192,7 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
         fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2,
         borderaxespad=0.2, handlelength=1.4,
     )  # fmt: skip
-    below.axhline(0, color=REGION, lw=1.0)
+    below.axhline(0, color=AREA, lw=1.0)
     below.errorbar(energy, s.od - s.fit, s.sigma, fmt="o", ms=2.2, lw=0.7, color="0.25")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..contract import STREAM, as_number
+from ..contract import as_number
 
 __all__ = ["LiveCallback", "Reader"]
 
@@ -20,6 +20,9 @@ Doc = Mapping[str, Any]
 Message = tuple[str, Any]
 
 DOCUMENTS = ("start", "descriptor", "event", "event_page", "stop")
+
+BESIDES = ("baseline", "interruptions")
+"""Streams that come also where no data are taken."""
 
 MOST_AT_ONCE = 200
 """Most documents between two snapshots."""
@@ -268,7 +271,7 @@ class LiveCallback(ABC, Generic[R, S]):
                 self._descriptors.add(doc["uid"])
                 self._described(self._reader)
         elif name == "descriptor" and self._unreadable and doc["run_start"] == self._run:
-            if doc["name"] == STREAM:
+            if doc["name"] not in BESIDES:
                 error, self._unreadable = self._unreadable, None
                 raise error
         elif name == "stop" and doc["run_start"] == self._run:
@@ -308,8 +311,12 @@ class LiveCallback(ABC, Generic[R, S]):
         message = "" if status == "success" else f"Run ended: {status}. {stop.get('reason', '')}"
         self._make(stamps, final=True, message=message.strip())
         self._descriptors.clear()
-        if self._snapshot is not None:
-            self._show(self._snapshot)
+        for snapshot in self._at_the_end():
+            self._show(snapshot)
+
+    def _at_the_end(self) -> Iterable[S]:
+        """What is shown at the end of a run, `snapshot` last."""
+        return [] if self._snapshot is None else [self._snapshot]
 
     def _make(self, stamps: list[float], **how: Any) -> None:
         if self._reader is None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Binning", "available_bytes", "binning_for", "gigabytes", "map_bytes"]
+__all__ = [
+    "Binning",
+    "available_bytes",
+    "binning_for",
+    "factor_within",
+    "gigabytes",
+    "map_bytes",
+    "maps_bytes",
+]
 
 SHARE = 0.5
 """Share of the available memory that a map may take: the scan needs some, too."""
+Shapes = Sequence[tuple[int, int, int]]
 LEAST_SIDE = 8
 """Pixels a side below which an image is not made smaller any more."""
 
@@ -52,22 +62,33 @@ def map_bytes(shape: tuple[int, int, int], columns: int, monitored: bool, factor
     return total + (frames * ny * (nx // factor) if factor > 1 else 0)
 
 
-def binning_for(shape: tuple[int, int, int], columns: int, monitored: bool, available: int) -> int:
-    """Smallest number of pixels a side to take together so that the map fits into memory.
+def factor_within(shape: tuple[int, int, int], factor: int) -> int:
+    """Pixels a side to take together of images [nE, ny, nx]: small ones are left larger."""
+    return min(factor, max(1, min(shape[1:]) // LEAST_SIDE))
+
+
+def maps_bytes(shapes: Shapes, columns: int, monitored: bool, factor: int) -> int:
+    """Memory (bytes) of the maps of several stacks, as `map_bytes`."""
+    return sum(map_bytes(s, columns, monitored, factor_within(s, factor)) for s in shapes)
+
+
+def binning_for(shapes: Shapes, columns: int, monitored: bool, available: int) -> int:
+    """Smallest number of pixels a side to take together so that all maps fit into memory.
 
     Raises
     ------
     ValueError
         There is none; says how much would be needed and how much there is.
     """
-    ny, nx = shape[1:]
-    for factor in range(1, max(2, min(ny, nx) // LEAST_SIDE + 1)):
-        if map_bytes(shape, columns, monitored, factor) <= SHARE * available:
+    most = max((min(shape[1:]) for shape in shapes), default=1) // LEAST_SIDE
+    for factor in range(1, max(2, most + 1)):
+        if maps_bytes(shapes, columns, monitored, factor) <= SHARE * available:
             return factor
+    what = " and ".join(f"{n} images of {ny} × {nx} pixels" for n, ny, nx in shapes)
     raise ValueError(
-        f"a map of {shape[0]} images of {ny} × {nx} pixels needs "
-        f"{gigabytes(map_bytes(shape, columns, monitored))} and, with the pixels taken together, "
-        f"still {gigabytes(map_bytes(shape, columns, monitored, factor))}; "
+        f"a map of {what} needs {gigabytes(maps_bytes(shapes, columns, monitored, 1))} and, with "
+        f"the pixels taken together, still "
+        f"{gigabytes(maps_bytes(shapes, columns, monitored, factor))}; "
         f"{gigabytes(available)} are available, of which it may take half"
     )
 
@@ -96,7 +117,8 @@ class Binning:
         n, ny, nx = shape
         self.factor, self.width = factor, nx
         self.shape = (ny // factor, nx // factor)
-        self.limits = (np.inf, np.inf)
+        # Counts of the transmission and of the monitor that are too many, at each energy.
+        self.limits: tuple[NDArray, ...] = (np.full(n, np.inf), np.full(n, np.inf))
         # Not filled: an untouched page costs no memory, and `_seen` says what is valid.
         kept = (2 if monitored else 1, n, ny, nx // factor)
         self._lines = np.empty(kept, dtype=np.float32)
@@ -116,7 +138,7 @@ class Binning:
             if values.shape != (self.width,):
                 raise ValueError(f"counts has shape {values.shape}, but must have ({self.width},)")
             # One saturated pixel spoils the sum: it is shown as what it is.
-            values = np.where(values >= limit, np.inf, values)
+            values = np.where(values >= limit[k], np.inf, values)
             rows.append(values[: self.shape[1] * b].reshape(-1, b).sum(axis=1))
         light = monitor if monitor is not None and np.isfinite(monitor).any() else counts
         if not (light > 0).any():

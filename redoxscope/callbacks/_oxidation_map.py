@@ -25,20 +25,25 @@ logger = logging.getLogger(__name__)
 class OxidationMap(LiveCallback[StackReader, Snapshot]):
     """Live map of the oxidised fraction, with its uncertainty: ``RE.subscribe(OxidationMap())``.
 
-    Takes the documents of energy stacks (see ``redoxscope.contract``), one run after another;
-    other runs are ignored. On the RunEngine's thread a document is only put into a queue. A
-    worker thread takes what has come since it last looked, solves the lines it touched and
-    publishes a snapshot; at the end of a run all lines are solved together, which gives the
-    same map as a batch fit, and what speaks against it is told. Where there are no references,
-    or they do not suit, there is no map, but the images are there. An error there is logged,
-    kept in `error` and shown in the snapshot's message; it never reaches the RunEngine.
+    Takes the documents of energy stacks and images (see ``docs/reference/documents.md``), those of
+    the ALS too, one run after another; other runs are ignored. Each region has a map of its own;
+    what is shown is that of the region whose lines came last. On the RunEngine's thread a document
+    is only put into a queue. A worker thread takes what has come since it last looked, solves the
+    lines it touched and publishes a snapshot; at the end of a run all lines are solved together,
+    which gives the same map as a batch fit, and what speaks against it is told. Where there are no
+    references, or they do not suit, there is no map, but the images are there. An error there is
+    logged, kept in `error` and shown in the snapshot's message; it never reaches the RunEngine.
 
     Parameters
     ----------
     references : References, optional
         Reference spectra; by default those of the run's edge.
-    i0 : {"auto", "blank", "monitor"}, I0Spectrum, tuple or run
-        Where I0 comes from (see ``redoxscope.analysis.StackFit``); or an I0 measured elsewhere:
+    edge : str, optional
+        Edge whose references are taken, where the run names none or another, e.g. ``"Mn L3"``.
+    i0 : {"auto", "images", "blank", "monitor"}, I0Spectrum, tuple or run
+        Where I0 comes from: ``images`` of the empty beam, which the scan holds (role ``i0``), a
+        ``blank`` area, or the ``monitor`` alone; ``auto`` takes the first of these that there is
+        (see ``redoxscope.analysis.StackFit``). Or an I0 measured elsewhere:
         ``(energies, counts)`` or ``(energies, counts, sigma)`` in eV and counts per pixel at the
         stack's dwell (per monitor count where the stack has a monitor), or a run of the empty
         beam or with a blank area (see `i0_of_run`).
@@ -46,13 +51,15 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         Thinner pixels are masked, in µm (or end-member thicknesses); default: the references'.
     max_od : float, optional
         Mask pixels with a higher optical density at any energy. By default they are marked only.
-    blank : array_like of bool [ny, nx], optional
-        The blank area, if it should not be found automatically.
-    region : array_like of bool [ny, nx], optional
+    blank : array_like of bool [ny, nx], or mapping, optional
+        The blank area, if it should not be found automatically; by region where there are several.
+    area : array_like of bool [ny, nx], or mapping, optional
         Pixels whose spectrum is shown; by default a small square that is well measured.
     counts_per_unit : float, optional
         Counts that one unit of the transmission stands for, where it is not in counts: the dwell
         (s) for counts per second. Taken from the unit in the documents, where that is a rate.
+    dead_time : float, optional
+        Of the transmission's counter, s, where the documents do not say it or say it wrongly.
     on_update : callable, optional
         Called with a `Snapshot` from the worker thread, at most ``rate`` times a second and at
         the end. It should not block; what it raises is logged and it is not called again.
@@ -74,25 +81,34 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         self,
         references: References | None = None,
         *,
+        edge: str | None = None,
         i0: Any = "auto",
         min_thickness: float | None = None,
         max_od: float | None = None,
-        blank: ArrayLike | None = None,
-        region: ArrayLike | None = None,
+        blank: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        area: ArrayLike | Mapping[str, ArrayLike] | None = None,
         counts_per_unit: float | None = None,
+        dead_time: float | None = None,
         on_update: Callable[[Snapshot], object] | None = None,
         rate: float = 2.0,
         drain_timeout: float = 60.0,
     ) -> None:
         super().__init__(on_update=on_update, rate=rate, drain_timeout=drain_timeout)
         self.options = MapOptions(
-            references, as_i0(i0), min_thickness, max_od, blank, region, counts_per_unit
-        )
+            references, edge, as_i0(i0), min_thickness, max_od, blank, area, counts_per_unit,
+            dead_time,
+        )  # fmt: skip
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
 
     @property
+    def snapshots(self) -> dict[str, Snapshot]:
+        """What was published last of each region, by its name; `snapshot` is one of them."""
+        self._answered()
+        return {} if self._reader is None else dict(self._reader.snapshots)
+
+    @property
     def result(self) -> OxidationResult | None:
-        """The maps published last."""
+        """The maps published last, of the region measured last."""
         snapshot = self.snapshot
         return None if snapshot is None else snapshot.result
 
@@ -101,7 +117,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
 
         Parameters
         ----------
-        i0 : I0Spectrum, tuple, run, or {"auto", "blank", "monitor"}
+        i0 : I0Spectrum, tuple, run, or {"auto", "images", "blank", "monitor"}
             As for the class. A name holds from the next run on; the run at hand goes back to
             the I0 of its own.
 
@@ -113,7 +129,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         new = as_i0(i0)
         reader = self._reader
         if reader is not None and isinstance(new, I0Spectrum):
-            new.at(reader.energies, reader.dwell)
+            reader.check_i0(new)
         self.options = replace(self.options, i0=new)
         self._ask("i0", None if isinstance(new, str) else new)
 
@@ -130,8 +146,8 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
 
     @property
     def fit(self) -> StackFit | None:
-        """The fit of the current or last stack. It belongs to the worker while a run goes on."""
-        return None if self._reader is None else self._reader.fit
+        """The fit of the region measured last. It belongs to the worker while a run goes on."""
+        return None if self._reader is None else self._reader.part.fit
 
     @property
     def lines(self) -> dict[str, int]:
@@ -141,11 +157,13 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     def _accepts(self, start: Mapping[str, Any]) -> bool:
         return is_stack(start)
 
-    def _open(self, start: Mapping[str, Any]) -> StackReader:
+    def _open(self, start: Mapping[str, Any]) -> StackReader | None:
         reader = StackReader(start, self.options)
-        for remark in reader.remarks():
-            if remark.kind == "binned":  # there is still time to take less
-                self.tell(remark.text)
+        if not reader.parts:  # images of the empty beam, of the dark: nothing to map
+            return None
+        told = [d.text for p in reader.parts.values() for d in p.remarks() if d.kind == "binned"]
+        for text in dict.fromkeys(told):  # there is still time to take less
+            self.tell(text)
         return reader
 
     def _described(self, reader: StackReader) -> None:
@@ -160,9 +178,21 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
             return self._reader.refusal
         return self._error
 
+    def _at_the_end(self) -> list[Snapshot]:
+        newest = self._snapshot
+        if newest is None or self._reader is None:
+            return []
+        return [*(s for s in self._reader.snapshots.values() if s is not newest), newest]
+
     def _finish(self, stop: Mapping[str, Any], stamps: list[float]) -> None:
         super()._finish(stop, stamps)
-        if self._snapshot is not None and self._snapshot.finished:
-            for doubt in self._snapshot.doubts:
+        if self._reader is None or self._snapshot is None or not self._snapshot.finished:
+            return
+        where: dict[str, list[str]] = {}
+        for name, snapshot in self._reader.snapshots.items():
+            for doubt in snapshot.doubts:
                 if doubt.kind not in ("references", "binned"):  # told when the run began
-                    self.tell(doubt.text)
+                    where.setdefault(doubt.text, []).append(name)
+        for text, names in where.items():
+            all_of_them = len(names) == len(self._reader.snapshots)
+            self.tell(text if all_of_them else f"{', '.join(names)}: {text}")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import OxidationResult, RegionSpectrum
+from ..analysis import AreaSpectrum, DoseChange, OxidationResult
 
-__all__ = ["Doubt", "Frame", "Snapshot"]
+__all__ = ["Doubt", "Frame", "Snapshot", "file_name"]
 
 Array = NDArray[np.float64]
 
 
 MAP_SHARE = 0.002
 """Share of the pixels that must be in the mask before the map takes the images' place."""
+
+
+def file_name(region: str) -> str:
+    """A region's name as a part of a file name: ``A, 300 degC`` becomes ``A_300_degC``."""
+    return re.sub(r"[^\w.-]+", "_", region).strip("_")
 
 
 @dataclass(frozen=True)
@@ -86,16 +92,22 @@ class Snapshot:
         Unit of the reference spectra, "1/µm" or "OD"; empty without.
     x, y : numpy.ndarray [nx], [ny]
         Measured pixel positions, µm.
-    region : numpy.ndarray of bool [ny, nx] or None
+    region : str
+        Name of the region it is of, with the values of outer loops where there are any.
+    regions : tuple of str
+        Names of all maps of the run.
+    area : numpy.ndarray of bool [ny, nx] or None
         Pixels whose spectrum is shown.
-    spectrum : RegionSpectrum or None
+    spectrum : AreaSpectrum or None
         Their spectrum and fit.
+    dose : tuple of DoseChange
+        Dose checks, in the order taken: how the optical density has changed.
     lines_done : int
-        Lines measured, of ``lines_total``.
+        Lines of the map measured, of ``lines_total``.
     lines_total : int
-        Lines of the whole stack.
+        Lines of all its images.
     lines : dict
-        Lines by status, ``{"OK": n, "RETRIED": n, "MISSED": n, ...}``.
+        Lines of the run by status, ``{"OK": n, "RETRIED": n, "MISSED": n, ...}``.
     message : str
         What a user should know, in one text: how the run ended, an error, the doubts.
     doubts : tuple of Doubt
@@ -115,8 +127,11 @@ class Snapshot:
     unit: str
     x: Array
     y: Array
-    region: NDArray[np.bool_] | None = None
-    spectrum: RegionSpectrum | None = None
+    region: str = ""
+    regions: tuple[str, ...] = ()
+    area: NDArray[np.bool_] | None = None
+    spectrum: AreaSpectrum | None = None
+    dose: tuple[DoseChange, ...] = ()
     lines_done: int = 0
     lines_total: int = 0
     lines: dict[str, int] = field(default_factory=dict)
@@ -162,10 +177,10 @@ class Snapshot:
             coefficients=np.empty((0, *r.fraction[cut].shape)),
             blank=None if r.blank is None else r.blank[cut],
         )  # fmt: skip
-        region = None if self.region is None else self.region[cut]
+        area = None if self.area is None else self.area[cut]
         frame = self.frame
         if frame is not None:
             frame = replace(frame, counts=frame.counts[cut], od=frame.od[cut])
         return replace(
-            self, result=result, region=region, frame=frame, x=self.x[::step], y=self.y[::step]
+            self, result=result, area=area, frame=frame, x=self.x[::step], y=self.y[::step]
         )

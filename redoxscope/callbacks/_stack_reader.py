@@ -1,110 +1,34 @@
-"""Documents of one energy stack, in; a fit of it, out. No threads here."""
+"""Documents of one run of images, in; a map of each region, out. No threads here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from ..analysis import (
-    Detector,
-    I0Error,
-    I0Spectrum,
-    RegionSpectrum,
-    StackFit,
-    checked_mask,
-    default_region,
-)
-from ..contract import IMAGE, STACK, LineStatus, as_number
-from ..data import References, UndeterminedError, get_edge, load_references
-from ..scan import Role, Scan
+from ..analysis import Detector, I0Spectrum
+from ..contract import LineStatus
+from ..scan import Role
 from ._documents import Doc, configured, rows_of
-from ._doubts import TAKEN, doubts_of
-from ._memory import Binning, available_bytes, binning_for, gigabytes, map_bytes
-from ._snapshot import Doubt, Frame, Snapshot
-from ._stack_start import nominal_positions, title_of
+from ._doubts import several
+from ._images import Row
+from ._layout import groups_of, is_stack, layout_of
+from ._map_options import MapOptions
+from ._map_part import MapPart, Room, design_for
+from ._memory import available_bytes, binning_for, factor_within, maps_bytes
+from ._roles import DarkImages, I0Images
+from ._snapshot import Doubt, Snapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
-
 
 RATES = ("hz", "1/s", "s^-1", "counts/s", "cps")
 """Units in which a counter gives a rate, so that the counts are this times the dwell."""
 
 
-@dataclass(frozen=True)
-class MapOptions:
-    """Choices a user makes for a map; see `OxidationMap`."""
-
-    references: References | None = None
-    i0: Literal["auto", "blank", "monitor"] | I0Spectrum = "auto"
-    min_thickness: float | None = None
-    max_od: float | None = None
-    blank: ArrayLike | None = None
-    region: ArrayLike | None = None
-    counts_per_unit: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.references is not None and not isinstance(self.references, References):
-            raise ValueError(
-                f"references = {self.references!r:.80} must be References: see load_references, "
-                "references_from_csv"
-            )
-        if self.min_thickness is not None:
-            least = as_number("min_thickness", self.min_thickness, at_least=0)
-            object.__setattr__(self, "min_thickness", least)
-        if self.max_od is not None:
-            object.__setattr__(self, "max_od", as_number("max_od", self.max_od, above=0))
-        if isinstance(self.i0, str) and self.i0 not in ("auto", "blank", "monitor"):
-            raise ValueError(
-                f"i0 is {self.i0!r}, but must be 'auto', 'blank', 'monitor', a spectrum "
-                "(energies, counts[, sigma]) or a run"
-            )
-        if self.counts_per_unit is not None:
-            value = as_number("counts_per_unit", self.counts_per_unit, above=0)
-            object.__setattr__(self, "counts_per_unit", value)
-
-
-def is_stack(start: Doc) -> bool:
-    """Whether a start document announces images of one region."""
-    return start.get("plan_name") in (STACK, IMAGE) and "scan" in start
-
-
-def references_for(start: Doc, energies: Any, options: MapOptions) -> References | None:
-    """References for a run: the user's, those it carries, those of its edge; None if none.
-
-    Raises
-    ------
-    ValueError
-        They do not suit the energies. Only the edge's own may be too many for few energies:
-        then there are none (`UndeterminedError`).
-    """
-    if options.references is not None:
-        found = options.references
-    elif start.get("references"):
-        try:
-            found = References.from_document(start["references"])
-        except (KeyError, TypeError, ValueError) as exc:
-            raise ValueError(
-                f"the references that the run carries cannot be read ({type(exc).__name__}: "
-                f"{exc}); give others with references="
-            ) from exc
-    else:
-        edge = start.get("edge")
-        if not edge or not get_edge(edge).species:
-            return None
-        found = load_references(edge)
-        try:
-            found.design(energies)
-        except UndeterminedError:
-            return None
-    found.design(energies)
-    return found
-
-
 class StackReader:
-    """Feeds the lines of one run to a `StackFit`.
+    """Feeds the lines of one run to the maps of its regions.
 
     Parameters
     ----------
@@ -115,278 +39,288 @@ class StackReader:
 
     Raises
     ------
-    ValueError, KeyError
-        If the start document is not one of an energy stack, or a mask does not suit its shape.
+    ValueError
+        The start document is none of images, or cannot be read; the maps do not fit into memory.
+
+    Attributes
+    ----------
+    parts : dict of str to MapPart
+        The maps, by region; the values of outer loops are part of the name. Empty where no image
+        is of a sample.
+    snapshots : dict of str to Snapshot
+        What was solved last of each; replaced as a whole, never changed.
     """
 
     def __init__(self, start: Doc, options: MapOptions) -> None:
-        self.start = start
-        self.options = options
-        self.scan = Scan.from_start(start)
-        if self.scan.kind != "lines" or len(self.scan.regions) != 1:
-            raise ValueError("the run is none of images of one region")
-        listed = self.scan.energies
-        self.energies = np.asarray(listed, dtype=np.float64)
-        # Which energy a frame's lines belong to; those of another role belong to none.
-        self._index = [
-            listed.index(frame.energy) if frame.role is Role.SAMPLE else None
-            for frame in self.scan.frames
-        ]
-        self.dwell = self.scan.frames[0].dwell
-        n_energies, (nx, ny) = len(listed), self.scan.regions[0].pixels
-        self.size = (ny, nx)
-        self._refusal: ValueError | None = None
-        self.references: References | None = None
-        try:
-            for name in ("blank", "region"):
-                if getattr(options, name) is not None:
-                    checked_mask(getattr(options, name), self.size, name)
-            self.references = references_for(start, self.energies, options)
-        except ValueError as exc:
-            self._refusal = exc
-            self.options = options = replace(options, blank=None, region=None)
-        self.names = () if self.references is None else tuple(self.references.names)
-        self._design = (
-            np.empty((n_energies, 0))
-            if self.references is None
-            else self.references.design(self.energies)
+        self.start, self.options = start, options
+        self.layout = layout = layout_of(start)
+        self.scan = scan = layout.scan
+        groups = list(groups_of(scan))
+        names = [group.name for group in groups]
+        designs = [design_for(start, layout, group, names, options) for group in groups]
+        roles: dict[Role, list[int]] = {}
+        for i, frame in enumerate(scan.frames):
+            roles.setdefault(frame.role, []).append(i)
+
+        def shape(region: int, n: int) -> tuple[int, int, int]:
+            nx, ny = scan.regions[region].pixels
+            return n, ny, nx
+
+        shapes = [shape(g.region, len(g.sample) + len(g.checks)) for g in groups]
+        empty = roles.get(Role.I0, [])
+        beams = Counter(scan.frames[i].region for i in empty)
+        shapes += [shape(region, n) for region, n in beams.items()]
+        columns = max((design.matrix.shape[1] for design in designs), default=0)
+        monitored, available = layout.monitored and options.i0 != "blank", available_bytes()
+        factor = binning_for(shapes, columns, monitored, available)
+        needed = maps_bytes(shapes, columns, monitored, 1)
+        self.parts = {
+            group.name: MapPart(
+                start, layout, group, names, options, design,
+                Room(factor_within(shape(group.region, 1), factor), needed, available),
+            )
+            for group, design in zip(groups, designs, strict=True)
+        }  # fmt: skip
+        factors = {region: factor_within(shape(region, 1), factor) for region in beams}
+        self.i0_images = I0Images(layout, empty, factors) if empty else None
+        dark = roles.get(Role.DARK, [])
+        self.dark_images = DarkImages(layout, dark) if dark else None
+        # Where a frame's lines go; what is of another role is passed over, and said.
+        self._of_sample: dict[int, tuple[MapPart, int]] = {}
+        self._of_checks: dict[int, tuple[MapPart, int]] = {}
+        for group in groups:
+            part = self.parts[group.name]
+            self._of_sample |= {i: (part, k) for k, i in enumerate(group.sample)}
+            self._of_checks |= {i: (part, j) for j, i in enumerate(group.checks)}
+        self._of_i0, self._of_dark = frozenset(empty), frozenset(dark)
+        known = {*self._of_sample, *self._of_checks, *empty, *dark}
+        self._passed = Counter(
+            str(frame.role) for i, frame in enumerate(scan.frames) if i not in known
         )
-        self._fit_into_memory((n_energies, ny, nx))
-        given = options.region
-        self._shown = None if given is None else self._mask(given, "region")
-        self._per_unit = options.counts_per_unit or 1.0
-        try:
-            self.fit = self._new_fit({})
-        except I0Error as exc:
-            self._refusal = self._refusal or exc
-            self.options = options = replace(options, i0="auto")
-            self.fit = self._new_fit({})
-        self.status = np.full((n_energies, ny), -1, dtype=np.int8)
-        self._newest = 0
-        self.x, self.y = nominal_positions(self.scan.regions[0])
-        self._spectrum: tuple[NDArray[np.bool_] | None, RegionSpectrum | None] = (None, None)
-        self._doubts: tuple[Doubt, ...] = ()
-
-    def _fit_into_memory(self, shape: tuple[int, int, int]) -> None:
-        """Choose how many pixels are taken together, before anything is allocated."""
-        monitored = "i0" in self.start.get("detectors", ("i0",)) and self.options.i0 != "blank"
-        columns, available = self._design.shape[1], available_bytes()
-        factor = binning_for(shape, columns, monitored, available)
-        self._binning = Binning(factor, shape, monitored) if factor > 1 else None
-        self.shape = self.size if self._binning is None else self._binning.shape
-        self._room = (map_bytes(shape, columns, monitored), available)
-
-    def _mask(self, mask: ArrayLike, name: str) -> NDArray[np.bool_]:
-        found = checked_mask(mask, self.size, name)
-        return found if self._binning is None else self._binning.mask(found)
+        self._dark = 0.0, 0.0
+        self._regions: dict[str, int] = {}
+        self._rates: dict[int, bool] = {}
+        self._newest = next(iter(self.parts.values()), None)
+        self._touched: dict[str, MapPart] = {}
+        self.snapshots: dict[str, Snapshot] = {}
 
     @property
-    def refusal(self) -> ValueError | None:
-        """Why there is no map, where one was asked for: the images are shown all the same."""
-        said = self.fit.i0_refusal
-        return ValueError(said) if said and self._refusal is None else self._refusal
-
-    def _new_fit(self, configuration: Any) -> StackFit:
-        def detector(name: str) -> Detector:
-            return Detector(
-                dead_time=configured(configuration, f"{name}_dead_time") or 0.0,
-                saturation=configured(configuration, f"{name}_saturation") or 0.0,
-            )
-
-        i0 = self.options.i0
-        dwell, pixels = self.dwell, 1
-        found = (detector("transmission"), detector("i0"))
-        if self._binning is not None:
-            pixels = self._binning.factor**2
-            self._binning.limits = (found[0].limit(dwell), found[1].limit(dwell))
-        blank = self.options.blank
-        least = self.options.min_thickness
-        if least is None:
-            least = 0.0 if self.references is None else self.references.min_thickness or 0.0
-        return StackFit(
-            self._design,
-            len(self.names),
-            self.shape,
-            mode=i0 if isinstance(i0, str) else "auto",
-            i0=None if isinstance(i0, str) else self._scaled(i0),
-            dwell=pixels * dwell,
-            transmission=found[0],
-            monitor=found[1],
-            min_thickness=least,
-            max_od=self.options.max_od,
-            blank=None if blank is None else self._mask(blank, "blank"),
-            energies=self.energies,
-        )
-
-    def configure(self, configuration: Any, data_keys: Any) -> None:
-        """Take dead times, saturations and units from a descriptor."""
-        if (self.status >= 0).any():
-            return  # a second descriptor of the same stream: the counters have not changed
-        unit = str(dict(data_keys.get("transmission") or {}).get("units") or "").lower()
-        if unit in RATES and self.options.counts_per_unit is None:
-            self._per_unit = self.dwell
-        self.fit = self._new_fit(configuration)
-
-    def describe(self, descriptor: Doc) -> bool:
-        """Take a descriptor; whether its events are lines."""
-        if self.scan.region_in(str(descriptor.get("name"))) is None:
-            return False
-        self.configure(descriptor.get("configuration", {}), descriptor.get("data_keys", {}))
-        return True
-
-    def take(self, name: str, doc: Doc) -> list[float]:
-        """Take an ``event`` or ``event_page``; return the times of its lines (s)."""
-        stamps = []
-        for _, data, stamp in rows_of(name, doc, "transmission"):
-            self.line(data)
-            stamps.append(stamp)
-        return stamps
-
-    def line(self, data: Doc) -> None:
-        """Take one line; one that was there before is replaced."""
-        frame, line = int(data["frame"]), int(data["line"])
-        if not (0 <= frame < len(self._index) and 0 <= line < self.size[0]):
-            raise ValueError(
-                f"an event names line {line} of frame {frame}; the scan has {len(self._index)} "
-                f"frames of {self.size[0]} lines"
-            )
-        k = self._index[frame]
-        if k is None:
-            return
-        counts = np.asarray(data["transmission"], dtype=np.float64) * self._per_unit
-        monitor = data.get("i0")
-        i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
-        x = np.asarray(data.get("sample_x", self.x), dtype=np.float64)
-        y = np.asarray(data.get("sample_y", self.y[line]), dtype=np.float64)
-        status = int(data.get("line_status", LineStatus.OK))
-        taken = status in TAKEN
-        if not taken:  # whatever the scanner says of it: it is not to be believed
-            counts = np.full(self.size[1], np.nan)
-            i0 = None if i0 is None else counts
-        elif x.shape == self.x.shape and np.isfinite(x).all():
-            if x[0] > x[-1]:  # a line flown backwards
-                counts, x = counts[::-1], x[::-1]
-                i0 = None if i0 is None else i0[::-1]
-            self.x = x
-        if taken and np.isfinite(y).any():
-            self.y[line] = np.nanmean(y)
-        if self._binning is None:
-            self.fit.set_line(k, line, counts, i0)
-        else:
-            whole = self._binning.line(k, line, counts, i0)
-            if whole is not None:
-                self.fit.set_line(k, *whole)
-        self.status[k, line] = min(max(status, 0), 127)
-        self._newest = k
-
-    def set_i0(self, i0: I0Spectrum | None) -> None:
-        """Take I0 from a spectrum; None: from the stack itself.
+    def part(self) -> MapPart:
+        """The map whose lines came last.
 
         Raises
         ------
         ValueError
+            The run has no image of a sample.
+        """
+        if self._newest is None:
+            roles = sorted({str(frame.role) for frame in self.scan.frames})
+            raise ValueError(f"the run has no image of a sample, only of {', '.join(roles)}")
+        return self._newest
+
+    # -- documents -----------------------------------------------------------------------------
+
+    def describe(self, descriptor: Doc) -> bool:
+        """Take a descriptor; whether its events are lines.
+
+        Raises
+        ------
+        ValueError
+            It is of a stream of lines, but has no counts.
+        """
+        region = self.scan.region_in(str(descriptor.get("name")))
+        if region is None:
+            return False
+        keys = descriptor.get("data_keys") or {}
+        self.configure(region, descriptor.get("configuration") or {}, keys)
+        self._regions[str(descriptor["uid"])] = region
+        return True
+
+    def configure(self, region: int, configuration: Any, data_keys: Mapping[str, Any]) -> None:
+        """Take dead times, saturations and units from a descriptor of a region's stream.
+
+        Raises
+        ------
+        ValueError
+            There are data keys, but not that of the counts.
+        """
+        counts = self.layout.counts
+        if data_keys and counts not in data_keys:
+            raise ValueError(
+                f"run {str(self.start.get('uid', ''))[:8]!r} has no counts: its lines have no "
+                f"{counts!r}, only {', '.join(data_keys)}"
+            )
+        unit = str(dict(data_keys.get(counts) or {}).get("units") or "").lower()
+        self._rates[region] = unit in RATES and self.options.counts_per_unit is None
+
+        def detector(name: str) -> Detector:
+            dead_time = configured(configuration, f"{name}_dead_time") or 0.0
+            if name == counts and self.options.dead_time is not None:
+                dead_time = self.options.dead_time
+            return Detector(dead_time, configured(configuration, f"{name}_saturation") or 0.0)
+
+        detectors = {"transmission": detector(counts), "i0": detector("i0")}
+        for part in self.parts.values():
+            part.configure(detectors)
+        if self.i0_images is not None:
+            mode = "blank" if self.options.i0 == "blank" else "auto"
+            self.i0_images.configure(detectors, mode)
+        if self.dark_images is not None:
+            self.dark_images.configure(detectors)
+
+    def take(self, name: str, doc: Doc) -> list[float]:
+        """Take an ``event`` or ``event_page``; return the times of its lines (s)."""
+        region = self._regions[str(doc["descriptor"])]
+        stamps = []
+        for seq_num, data, stamp in rows_of(name, doc, self.layout.counts):
+            self.line(region, seq_num, data)
+            stamps.append(stamp)
+        return stamps
+
+    def line(self, region: int, seq_num: int, data: Doc) -> None:
+        """Take one line of a region; one that came before is replaced."""
+        frame, line = self.layout.place(region, seq_num, data)
+        row = self._row(region, frame, data)
+        if frame in self._of_sample:
+            part, k = self._of_sample[frame]
+            part.take(k, line, row)
+            self._newest = self._touched[part.name] = part
+        elif frame in self._of_checks:
+            part, j = self._of_checks[frame]
+            part.take_check(j, line, row)
+            self._newest = self._touched[part.name] = part
+        elif frame in self._of_i0 and self.i0_images is not None:
+            self.i0_images.take(frame, line, row)
+        elif frame in self._of_dark and self.dark_images is not None:
+            self.dark_images.take(frame, line, row)
+
+    def _row(self, region: int, frame: int, data: Doc) -> Row:
+        layout = self.layout
+        if layout.counts not in data:
+            raise ValueError(f"a line has no {layout.counts!r}, only {', '.join(data)}")
+        per_unit = self.options.counts_per_unit or 1.0
+        if self._rates.get(region):
+            per_unit = self.scan.frames[frame].dwell
+        counts = np.asarray(data[layout.counts], dtype=np.float64) * per_unit
+        monitor = data.get("i0") if layout.monitored else None
+        i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
+        asked, _ = layout.axes[region]
+        x = np.asarray(data.get(layout.x, asked), dtype=np.float64)
+        y = np.asarray(data.get(layout.y, np.nan), dtype=np.float64)
+        # Some controllers fill in zeros where they have no positions.
+        known = x.shape == asked.shape and bool(np.isfinite(x).all())
+        if known and x.size > 1 and not np.ptp(x):
+            known = False
+        along = x if known else asked
+        if along[0] > along[-1]:  # a line flown backwards
+            counts, along = counts[::-1], along[::-1]
+            i0 = None if i0 is None else i0[::-1]
+        return Row(
+            counts,
+            i0,
+            int(data.get("line_status", LineStatus.OK)),
+            along if known else None,
+            float(np.nanmean(y)) if np.isfinite(y).any() else None,
+        )
+
+    # -- I0 ------------------------------------------------------------------------------------
+
+    def check_i0(self, i0: I0Spectrum) -> None:
+        """Raise `I0Error` where a spectrum does not cover the energies of a map."""
+        for part in self.parts.values():
+            part.check_i0(i0)
+
+    def set_i0(self, i0: I0Spectrum | None) -> None:
+        """Take I0 from a spectrum; None: from the run itself.
+
+        Raises
+        ------
+        I0Error
             It does not cover the energies.
         """
-        self.fit.set_i0(None if i0 is None else self._scaled(i0))
+        for part in self.parts.values():
+            part.set_i0(i0)
+            self._touched[part.name] = part
 
-    def _scaled(self, i0: I0Spectrum) -> I0Spectrum:
-        """The same for pixels that are taken together, where its dwell does not say it."""
-        per_monitor = i0.ratio or (i0.ratio is None and "i0" in self.start.get("detectors", ()))
-        if self._binning is None or i0.dwell is not None or per_monitor:
-            return i0
-        n = self._binning.factor**2
-        sigma = None if i0.sigma is None else n * i0.sigma
-        return replace(i0, values=n * i0.values, sigma=sigma)
+    def settle(self, *, final: bool) -> list[Doubt]:
+        """Let what other images say be known to the maps; what is to be said of it."""
+        said: list[Doubt] = []
+        fits = [part.fit for part in self.parts.values()]
+        if self.dark_images is not None:
+            light = float(np.nanmean([np.nan, *(fit.light for fit in fits)])) if _any(fits) else 0.0
+            rate, _, monitor = self.dark_images.rates(final=final)
+            bright = light > 0 and self.dark_images.is_light(light, final=final)
+            dark = (0.0, 0.0)
+            if np.isfinite(rate) and not bright:
+                dark = rate, monitor if np.isfinite(monitor) else 0.0
+            if dark != self._dark:
+                self._dark = dark
+                for part in self.parts.values():
+                    part.set_dark(*dark)
+                for images in self.i0_images.regions.values() if self.i0_images else ():
+                    images.fit.set_dark(*dark)
+            said += self.dark_images.doubts(light, final=final)
+        if self.i0_images is not None:
+            for part in self.parts.values():
+                part.offer_i0(self.i0_images.spectrum(part.outer, final=final), final=final)
+            if final:
+                said += self.i0_images.doubts()
+        else:
+            for part in self.parts.values():
+                part.offer_i0(None, final=final)
+        for role, n in self._passed.items():
+            said.append(
+                Doubt(
+                    "roles",
+                    n,
+                    f"{several(n, 'image')} of the role {role!r}, not known here: left out.",
+                )
+            )
+        return said
+
+    # -- out -----------------------------------------------------------------------------------
+
+    @property
+    def refusal(self) -> ValueError | None:
+        """Why a map is lacking, where one was asked for."""
+        found = [part.refusal for part in self.parts.values() if part.refusal is not None]
+        return found[0] if found else None
 
     @property
     def line_counts(self) -> dict[str, int]:
-        """Lines by status."""
-        return {s.name: int((self.status == s).sum()) for s in LineStatus}
+        """Lines by status, of all images."""
+        statuses = [
+            images.status
+            for part in self.parts.values()
+            for images in (part.images, part.checks)
+            if images is not None
+        ]
+        if self.i0_images is not None:
+            statuses += [images.status for images in self.i0_images.regions.values()]
+        if self.dark_images is not None:
+            statuses += self.dark_images.statuses
+        return {s.name: sum(int((one == s).sum()) for one in statuses) for s in LineStatus}
 
     def snapshot(self, *, final: bool = False, full: bool = True, message: str = "") -> Snapshot:
-        """Solve what has changed (all, if final) and return it; in full with the spectrum."""
-        result = self.fit.solve(None if final else self.fit.refresh())
-        together = self._binning
-        if full:
-            self._spectrum = self._region(result)
-            self._doubts = (
-                *self.remarks(),
-                *doubts_of(
-                    self.fit, result, self._spectrum[1],
-                    self.status if together is None else together.status(self.status),
-                    self.energies, self.names, final=final,
-                ),
-            )  # fmt: skip
-        done = np.isin(self.status, TAKEN)
-        if self._binning is None:
-            done &= self.fit.lines_present
-        return Snapshot(
-            uid=str(self.start.get("uid", "")),
-            result=result,
-            energies=self.energies,
-            names=self.names,
-            unit="" if self.references is None else self.references.unit,
-            x=self.x.copy() if together is None else together.axis(self.x),
-            y=self.y.copy() if together is None else together.axis(self.y),
-            region=self._spectrum[0],
-            spectrum=self._spectrum[1],
-            lines_done=int(done.sum()),
-            lines_total=self.status.size,
-            lines=self.line_counts,
-            message=" ".join(filter(None, [message, *(d.text for d in self._doubts)])),
-            doubts=self._doubts,
-            finished=final,
-            title=title_of(self.start),
-            frame=self._frame(),
-        )
+        """Solve what has changed (all, if final); the map whose lines came last.
 
-    def remarks(self) -> list[Doubt]:
-        """Why there is no map, or another one than was asked for."""
-        said = []
-        if self._binning is not None:
-            b, (needed, available) = self._binning.factor, self._room
-            said.append(
-                Doubt(
-                    "binned",
-                    b,
-                    f"{b} × {b} pixels are taken together: at full size ({self.size[0]} × "
-                    f"{self.size[1]} × {len(self.energies)}) the map needs {gigabytes(needed)}, "
-                    f"and {gigabytes(available)} are available, of which it may take half.",
-                )
-            )
-        if self.refusal is not None:
-            kind = "references" if self._refusal is not None else "i0"
-            said.append(Doubt(kind, self.fit.brightest_od, f"No map: {self.refusal}."))
-            return said
-        if self.references is None:
-            n, edge = len(self.energies), self.start.get("edge")
-            why = (
-                f"{n} {'energy cannot' if n == 1 else 'energies cannot'} tell the species of "
-                f"{edge} apart"
-                if edge and get_edge(edge).species
-                else "the run names no reference spectra"
-            )
-            said.append(Doubt("references", n, f"Images only, no map: {why}."))
-        return said
+        Raises
+        ------
+        ValueError
+            The run has no image of a sample.
+        """
+        newest = self.part
+        said = self.settle(final=final)
+        chosen = self.parts if final else self._touched | {newest.name: newest}
+        lines = self.line_counts
+        self.snapshots = self.snapshots | {
+            name: part.snapshot(final=final, full=full, message=message, doubts=said, lines=lines)
+            for name, part in chosen.items()
+        }
+        self._touched = {}
+        return self.snapshots[newest.name]
 
-    def _frame(self) -> Frame:
-        """The image that the last line belongs to."""
-        k = self._newest
-        counts, od = self.fit.image(k)
-        relative = not np.isfinite(od).any()
-        if relative:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                od = -np.log(counts)
-            od[~np.isfinite(od)] = np.nan
-            if np.isfinite(od).any():
-                od -= np.nanpercentile(od, 1)
-        return Frame(k, float(self.energies[k]), counts, od, relative)
 
-    def _region(self, result: Any) -> tuple[NDArray[np.bool_] | None, RegionSpectrum | None]:
-        region = default_region(result) if self._shown is None else self._shown
-        if region is None or not np.isfinite(result.thickness[region]).any():
-            return region, None
-        try:
-            return region, self.fit.region_spectrum(region)
-        except ValueError:  # its lines have no common set of energies yet
-            return region, None
+def _any(fits: list[Any]) -> bool:
+    """Whether any image of a sample was taken."""
+    return any(fit.lines_present.any() for fit in fits)

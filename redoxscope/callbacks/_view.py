@@ -23,9 +23,10 @@ class MapView:
 
     Drawing takes a tenth of a second and holds the interpreter, so another process does it:
     there a window where there is a display, else ``live.png`` in a folder, replaced at each
-    update in one step. A snapshot that comes while the last is still being drawn replaces the
-    one waiting. Closing the window, or a crash over there, ends the view and nothing else; the
-    view ends with this process, however that ends, because its pipe does.
+    update in one step; of a run with several maps also ``live_NAME.png`` for each. A snapshot that
+    comes while the last is still being drawn replaces the one of the same map that waits. Closing
+    the window, or a crash over there, ends the view and nothing else; the view ends with this
+    process, however that ends, because its pipe does.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class MapView:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._waiting: Snapshot | RixsSnapshot | None = None
+        self._waiting: dict[str, Snapshot | RixsSnapshot] = {}
         self._closing = False
         self._changed = threading.Condition()
         self._sender = threading.Thread(target=self._send, name="map-view", daemon=True)
@@ -57,8 +58,10 @@ class MapView:
 
     def __call__(self, snapshot: Snapshot | RixsSnapshot) -> None:
         """Show a snapshot as soon as the view is free. Returns at once."""
+        name = snapshot.region if isinstance(snapshot, Snapshot) else ""
         with self._changed:
-            self._waiting = snapshot
+            self._waiting.pop(name, None)  # the newest is shown last
+            self._waiting[name] = snapshot
             self._changed.notify()
 
     @property
@@ -91,11 +94,12 @@ class MapView:
             with pipe:
                 while True:
                     with self._changed:
-                        self._changed.wait_for(lambda: self._closing or self._waiting is not None)
-                        snapshot, self._waiting = self._waiting, None
-                    if snapshot is None:
+                        self._changed.wait_for(lambda: self._closing or self._waiting)
+                        waiting, self._waiting = self._waiting, {}
+                    if not waiting:
                         return
-                    pickle.dump(snapshot.thinned(), pipe, protocol=pickle.HIGHEST_PROTOCOL)
-                    pipe.flush()
+                    for snapshot in waiting.values():
+                        pickle.dump(snapshot.thinned(), pipe, protocol=pickle.HIGHEST_PROTOCOL)
+                        pipe.flush()
         except OSError:  # the window was closed
             logger.info("the map view is gone; the scan goes on without it")

@@ -6,17 +6,17 @@ import argparse
 import contextlib
 import os
 import pickle
+import shutil
 import sys
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ._draw import draw
 from ._draw_rixs import draw_rixs
 from ._rixs_snapshot import RixsSnapshot
-from ._snapshot import Snapshot
+from ._snapshot import Snapshot, file_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +28,12 @@ SIZE = {Snapshot: (11.0, 7.6), RixsSnapshot: (12.0, 8.6)}
 
 
 class Inbox:
-    """The newest snapshot on a pipe; older ones that nobody looked at are dropped."""
+    """The newest snapshot of each map on a pipe; older ones that nobody looked at are dropped."""
 
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
-        self._newest: deque[Shown] = deque(maxlen=1)
+        self._lock = threading.Lock()
+        self._newest: dict[str, Shown] = {}
         self._news = threading.Event()
         self._end = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
@@ -41,7 +42,11 @@ class Inbox:
         # A pipe that ends in the middle of a snapshot is a parent that was killed.
         with contextlib.suppress(EOFError, pickle.UnpicklingError):
             while True:
-                self._newest.append(pickle.load(self._pipe))
+                snapshot = pickle.load(self._pipe)
+                name = snapshot.region if isinstance(snapshot, Snapshot) else ""
+                with self._lock:
+                    self._newest.pop(name, None)
+                    self._newest[name] = snapshot
                 self._news.set()
         self._end.set()
         self._news.set()
@@ -55,12 +60,17 @@ class Inbox:
         """Wait, but not longer than there is something to wait for."""
         self._end.wait(seconds)
 
-    def take(self, timeout: float | None) -> Shown | None:
-        """Newest snapshot, or None if there is none within ``timeout`` seconds."""
+    def take(self, timeout: float | None) -> list[Shown]:
+        """Newest snapshot of each map, the last one last; none if none comes within ``timeout`` s.
+
+        Once nothing more will come, all that is left.
+        """
         self._news.wait(timeout)
         if not self.ended:
             self._news.clear()
-        return self._newest.pop() if self._newest else None
+        with self._lock:
+            found, self._newest = list(self._newest.values()), {}
+        return found
 
 
 def picture(figure: Figure, snapshot: Shown) -> None:
@@ -71,11 +81,15 @@ def picture(figure: Figure, snapshot: Shown) -> None:
         draw(figure, snapshot)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, paths: list[Path]) -> None:
     """Write a picture so that whoever looks sees the old one or the new, never a part."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=110)
-    os.replace(part, path)
+    drawn = paths[0].with_name(f".{paths[0].stem}.drawn{paths[0].suffix}")
+    figure.savefig(drawn, dpi=110)
+    for path in paths[1:]:
+        part = path.with_name(f".{path.stem}.part{path.suffix}")
+        shutil.copyfile(drawn, part)
+        os.replace(part, path)
+    os.replace(drawn, paths[0])
 
 
 def to_file(inbox: Inbox, folder: Path) -> None:
@@ -84,15 +98,22 @@ def to_file(inbox: Inbox, folder: Path) -> None:
 
     figure = Figure()
     while True:
-        snapshot = inbox.take(None)
-        if snapshot is not None:
+        snapshots = inbox.take(None)
+        for snapshot in snapshots:
             begun = time.monotonic()
             figure.set_size_inches(*SIZE[type(snapshot)])
             picture(figure, snapshot)
-            save(figure, folder / "live.png")
+            save(figure, [folder / name for name in file_names(snapshot)])
             inbox.rest(time.monotonic() - begun)  # at most half of a core
-        elif inbox.ended:
+        if not snapshots and inbox.ended:
             return
+
+
+def file_names(snapshot: Shown) -> list[str]:
+    """Files of a snapshot: of one of several maps also one of its own."""
+    if isinstance(snapshot, Snapshot) and len(snapshot.regions) > 1:
+        return ["live.png", f"live_{file_name(snapshot.region)}.png"]
+    return ["live.png"]
 
 
 def to_window(inbox: Inbox) -> None:
@@ -106,8 +127,9 @@ def to_window(inbox: Inbox) -> None:
     plt.show(block=False)
     while not closed:
         begun = time.monotonic()
-        snapshot = inbox.take(0.02)
-        if snapshot is not None:
+        snapshots = inbox.take(0.02)
+        if snapshots:
+            snapshot = snapshots[-1]
             if type(snapshot) is not kind:  # once; after that the size is the user's
                 kind = type(snapshot)
                 figure.set_size_inches(*SIZE[kind], forward=True)

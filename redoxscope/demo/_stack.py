@@ -295,7 +295,11 @@ def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
     """Figures of the map over its mask; those against the truth None for a measured sample."""
     keys = ("fraction_mean", "fraction_std", "n_mask", "sigma_median")
     if snapshot is None:
-        return {**dict.fromkeys((*keys, "fraction_rms_error", "pull_std")), "doubts": []}
+        return {
+            **dict.fromkeys((*keys, "fraction_rms_error", "pull_std")),
+            "doubts": [],
+            "dose": [],
+        }
     result = snapshot.result
     mask = result.mask
     truth = scan.truth() if snapshot.names else None
@@ -312,6 +316,15 @@ def _map_summary(snapshot: Any, scan: _Scan) -> dict[str, Any]:
         "sigma_median": _number(result.sigma_median),
         "fraction_rms_error": None if rms is None else _number(rms),
         "pull_std": None if pull is None else _number(pull),
+        "dose": [
+            {
+                "energy": c.energy,
+                "change": _number(c.change),
+                "sigma": _number(c.sigma),
+                "n_pixels": c.n_pixels,
+            }
+            for c in snapshot.dose
+        ],
         "message": snapshot.message,
         "doubts": [
             {"kind": d.kind, "value": _number(d.value), "text": d.text} for d in snapshot.doubts

@@ -78,7 +78,7 @@ def test_any_order_of_energies_gives_the_same_map(stack):
     np.testing.assert_array_equal(mixed.mask, rising.mask)
     np.testing.assert_allclose(mixed.ln_i0, rising.ln_i0[order], rtol=1e-12)
     area = rising.mask
-    one, two = fit.region_spectrum(area), other.region_spectrum(area)
+    one, two = fit.area_spectrum(area), other.area_spectrum(area)
     np.testing.assert_allclose(two.od, one.od[order], rtol=1e-9)
     assert two.fraction == pytest.approx(one.fraction)
 

@@ -129,6 +129,16 @@ def test_sigma_of_a_change_is_what_two_images_scatter(stack):
     assert np.std(pulls) == pytest.approx(1.0, abs=0.35) and abs(np.mean(pulls)) < 0.6
 
 
+def test_i0_of_few_blank_pixels_is_in_sigma(stack):
+    few = np.zeros((48, 48), dtype=bool)
+    few[0, :6] = True
+    fit = fitted(stack, counted(stack), blank=few)
+    fit.solve()
+    found = change_of_od(fit, 7, again(stack, 7), 0, stack.thickness > 0)
+    later, first = 6 * stack.i0[7] * 2, 6 * stack.i0[7] * DWELL[7] / 1e-3
+    assert found.sigma == pytest.approx(np.sqrt(1 / later + 1 / first), rel=0.1)
+
+
 def test_a_change_where_i0_comes_from_elsewhere(stack):
     counts = counted(stack)[:, 16:32, 16:32]  # no blank area
     given = I0Spectrum(ENERGIES, stack.i0, dwell=1e-3)

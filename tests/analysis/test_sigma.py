@@ -98,7 +98,7 @@ def test_region_sigma():
         for k, image in enumerate(stack.counts(rng)):
             fit.set_image(k, image)
         fit.solve()
-        spectrum = fit.region_spectrum(region)
+        spectrum = fit.area_spectrum(region)
         found.append(spectrum.fraction)
         quoted.append(spectrum.fraction_sigma)
         chi2.append(spectrum.chi2)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from redoxscope.analysis import Detector, PixelFlag, StackFit, default_region
+from redoxscope.analysis import Detector, PixelFlag, StackFit, default_area
 
 from .conftest import make_stack
 
@@ -53,7 +53,7 @@ def test_toner_line_by_line_with_automatic_i0(toner):
     )
     high = (result.flags & PixelFlag.HIGH_OD).astype(bool) & result.mask
     assert high.sum() == pytest.approx(852, abs=30)
-    region = fit.region_spectrum(default_region(result))
+    region = fit.area_spectrum(default_area(result))
     assert region.n_pixels > 20
     assert 0 < region.fraction_sigma < result.sigma_median / 4
 
@@ -381,12 +381,12 @@ def test_a_regions_energies_are_energies(stack):
     axis = np.linspace(636.0, 660.0, 24)
     fit = feed(StackFit(stack.design, 2, (48, 48), energies=axis), counts)
     fit.solve()
-    spectrum = fit.region_spectrum(stack.thickness > 0)
+    spectrum = fit.area_spectrum(stack.thickness > 0)
     np.testing.assert_array_equal(spectrum.energies, np.delete(axis, 3))
     np.testing.assert_array_equal(spectrum.index, np.delete(np.arange(24), 3))
     untold = feed(StackFit(stack.design, 2, (48, 48)), counts)
     untold.solve()
-    assert np.isnan(untold.region_spectrum(stack.thickness > 0).energies).all()
+    assert np.isnan(untold.area_spectrum(stack.thickness > 0).energies).all()
 
 
 def test_max_od_masks_what_is_flagged():
@@ -541,6 +541,6 @@ def test_bad_lines_are_refused(stack):
     with pytest.raises(ValueError, match="shifts has shape"):
         fit.reaccumulate(np.zeros((3, 2)))
     with pytest.raises(ValueError, match=r"mask has shape \(4, 4\)"):
-        fit.region_spectrum(np.ones((4, 4), dtype=bool))
+        fit.area_spectrum(np.ones((4, 4), dtype=bool))
     with pytest.raises(ValueError, match="no pixel"):
-        fit.region_spectrum(np.ones((48, 48), dtype=bool))
+        fit.area_spectrum(np.ones((48, 48), dtype=bool))

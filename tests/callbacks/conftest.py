@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from redoxscope.contract import STACK, LineStatus
+from redoxscope.contract import LineStatus
 from redoxscope.data import References
-from redoxscope.scan import Region, stack_scan
+from redoxscope.scan import Frame, Region, Scan
 
 Doc = tuple[str, dict]
 
@@ -25,14 +25,21 @@ class Stack:
     monitor: np.ndarray | None = None
     uid: str = "run"
     configuration: dict = field(default_factory=dict)
+    dwell: float = 1e-3
+
+    @property
+    def scan(self) -> Scan:
+        _, ny, nx = self.counts.shape
+        region = Region((0.0, 0.0), (nx * 0.1, ny * 0.1), (nx, ny))
+        return Scan(
+            regions=(region,), frames=tuple(Frame(float(e), self.dwell) for e in self.energies)
+        )
 
     def start(self) -> Doc:
-        _, ny, nx = self.counts.shape
-        region = Region((0, 0), (nx * 0.1, ny * 0.1), (nx, ny))
-        scan = stack_scan(energies=self.energies, regions=[region], dwell=1e-3)
         return "start", {
-            "uid": self.uid, "time": time.time(), "plan_name": STACK, "scan": scan.as_dict(),
-            "edge": None,
+            "uid": self.uid, "time": time.time(), "plan_name": "stxm_energy_stack",
+            "contract_version": 2, "shape": list(self.counts.shape), "edge": None,
+            "scan": self.scan.as_dict(),
         }  # fmt: skip
 
     def descriptor(self) -> Doc:
@@ -46,7 +53,7 @@ class Stack:
         gone = [float("nan")] * nx
         monitor = gone if self.monitor is None or missed else self.monitor[k, line].tolist()
         data = {
-            "energy": float(self.energies[k]), "frame": k, "line": line, "ring_current": 500.0,
+            "frame": k, "energy": float(self.energies[k]), "line": line, "ring_current": 500.0,
             "sample_x": self.x.tolist(), "sample_y": [float(self.y[line])] * nx,
             "transmission": gone if missed else self.counts[k, line].tolist(), "i0": monitor,
             "line_status": int(LineStatus.MISSED if missed else LineStatus.OK),

@@ -213,8 +213,8 @@ def test_images_are_there_without_references(edge, energies, words):
 
 def test_images_are_there_where_the_references_do_not_suit(caplog):
     stack, references = make()
+    stack.energies = 600.0 + np.arange(12)
     documents = list(stack.documents())
-    documents[0][1]["scan"]["frames"]["energy"] = [600.0 + i for i in range(12)]
     live = played(documents, references)
     assert "outside" in str(live.error) and "outside" in live.snapshot.message
     assert caplog.text.count("outside") == 1
@@ -240,7 +240,7 @@ def test_optical_density_without_i0_is_relative_and_says_so():
 
 def test_masks_of_a_wrong_shape_are_named():
     stack, references = make()
-    for name in ("blank", "region"):
+    for name in ("blank", "area"):
         with pytest.raises(ValueError, match=rf"{name} has shape \(4, 5\), .* \(24, 30\)"):
             oxidation_map(stack.documents(), references, **{name: np.ones((4, 5), bool)})
         live = played(stack.documents(), references, **{name: np.ones((4, 5), bool)})

@@ -48,8 +48,8 @@ def test_i0_of_another_run(monitored, blank, form):
 
 def test_i0_of_a_run_with_another_dwell():
     stack, references, empty = sample_only()
+    empty.dwell = 4e-3
     documents = list(empty.documents())
-    documents[0][1]["scan"]["frames"]["dwell"] = 4e-3
     for name, doc in documents:
         if name == "event_page":
             doc["data"]["transmission"] = [[4 * n for n in doc["data"]["transmission"][0]]]

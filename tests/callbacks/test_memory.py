@@ -9,8 +9,8 @@ from redoxscope.analysis import PixelFlag
 from redoxscope.callbacks import OxidationMap, _stack_reader, oxidation_map
 from redoxscope.callbacks._memory import Binning, available_bytes, binning_for, map_bytes
 from redoxscope.callbacks._stack_reader import MapOptions, StackReader
-from redoxscope.contract import STACK, LineStatus
-from redoxscope.scan import Region, stack_scan
+from redoxscope.contract import LineStatus
+from redoxscope.scan import Frame, Region, Scan
 
 from .conftest import make
 
@@ -24,14 +24,14 @@ def test_there_is_some_memory():
 @pytest.mark.parametrize(("gigabytes", "factor"), [(200, 1), (64, 2), (24, 4), (12, 6)])
 def test_4096_squared_times_200(gigabytes, factor):
     assert map_bytes(HUGE, 3, True) > 30e9
-    found = binning_for(HUGE, 3, True, int(gigabytes * 1e9))
+    found = binning_for([HUGE], 3, True, int(gigabytes * 1e9))
     assert found == factor
     assert map_bytes(HUGE, 3, True, found) <= gigabytes * 0.5e9
 
 
 def test_what_cannot_be_made_small_enough_is_declined():
     with pytest.raises(ValueError, match=r"needs 3\d.* GB and, .* 0.01 GB are available"):
-        binning_for(HUGE, 3, True, 10**7)
+        binning_for([HUGE], 3, True, 10**7)
 
 
 def test_declined_live_and_the_scan_goes_on(monkeypatch, stack):
@@ -47,22 +47,24 @@ def test_declined_live_and_the_scan_goes_on(monkeypatch, stack):
 
 
 def test_a_huge_stack_allocates_little_at_its_start():
+    scan = Scan(
+        regions=(Region((0, 0), 40, HUGE[1:]),),
+        frames=tuple(Frame(e, 1e-3) for e in np.linspace(630, 660, 200)),
+    )
     start = {
-        "uid": "huge", "plan_name": STACK, "edge": "Mn L3", "detectors": ["i0"],
-        "scan": stack_scan(
-            energies=np.linspace(630, 660, HUGE[0]), regions=[Region((0, 0), 50, HUGE[:0:-1])]
-        ).as_dict(),
+        "uid": "huge", "plan_name": "stxm_energy_stack", "scan": scan.as_dict(), "edge": "Mn L3",
+        "detectors": ["i0"],
     }  # fmt: skip
     reader = StackReader(start, MapOptions())
-    assert reader.shape[0] < 4096 or available_bytes() > 66e9
-    assert reader.fit.shape == reader.shape
+    assert reader.part.images.shape[0] < 4096 or available_bytes() > 66e9
+    assert reader.part.fit.shape == reader.part.images.shape
 
 
 @pytest.fixture
 def small(monkeypatch):
     """So little memory that two by two pixels are taken together."""
     room = map_bytes((12, 24, 30), 3, True, 2) * 2 + 10
-    assert binning_for((12, 24, 30), 3, True, room) == 2
+    assert binning_for([(12, 24, 30)], 3, True, room) == 2
     monkeypatch.setattr(_stack_reader, "available_bytes", lambda: room)
 
 
@@ -124,11 +126,11 @@ def test_lines_that_are_lacking_are_lacking_in_the_sum(small):
 
 def test_masks_and_a_given_i0_follow(small):
     stack, references = make()
-    region = np.zeros((24, 30), dtype=bool)
-    region[10:14, 12:18] = True
+    area = np.zeros((24, 30), dtype=bool)
+    area[10:14, 12:18] = True
     blank = np.zeros((24, 30), dtype=bool)
     blank[:2] = True
-    found = oxidation_map(stack.documents(), references, region=region, blank=blank)
+    found = oxidation_map(stack.documents(), references, area=area, blank=blank)
     assert found.spectrum.n_pixels == 6 and found.result.blank.sum() == 15
     axis = np.array([630.0, 670.0])
     for i0 in ((axis, [4e3, 4e3], [1.0, 1.0]), list(make(uid="o")[0].documents())):
@@ -138,7 +140,7 @@ def test_masks_and_a_given_i0_follow(small):
 
 def test_a_saturated_pixel_spoils_its_sum():
     binning = Binning(2, (1, 2, 4), False)
-    binning.limits = (100.0, np.inf)
+    binning.limits = (np.array([100.0]), np.array([np.inf]))
     assert binning.line(0, 0, np.array([1.0, 100.0, 2.0, 3.0]), None) is None
     group, counts, monitor = binning.line(0, 1, np.array([1.0, 1.0, 2.0, 3.0]), None)
     assert group == 0 and monitor is None
@@ -150,8 +152,10 @@ def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
 
     class Run(dict):
         metadata = {"start": {  # noqa: RUF012
-            "uid": "r", "plan_name": STACK,
-            "scan": stack_scan(energies=[640, 641], regions=[Region((0, 0), 5, 30)]).as_dict(),
+            "uid": "r", "plan_name": "stxm_energy_stack",
+            "scan": Scan(
+                regions=(Region((0, 0), 3, 30),), frames=(Frame(640.0, 1), Frame(641.0, 1))
+            ).as_dict(),
         }}  # fmt: skip
 
     monkeypatch.setattr(_batch, "available_bytes", lambda: 1000)

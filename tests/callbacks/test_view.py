@@ -150,13 +150,13 @@ def test_long_and_thin_regions(shape, mapped, tmp_path):
     assert shown.shape == (ny, nx)
 
 
-def test_a_region_at_the_rim_is_outlined_all_round(stack):
+def test_an_area_at_the_rim_is_outlined_all_round(stack):
     from matplotlib.collections import LineCollection
 
     documents, references = stack
-    region = np.zeros((24, 30), dtype=bool)
-    region[:8, 12:20] = True
-    snapshot = oxidation_map(documents.documents(), references, region=region)
+    area = np.zeros((24, 30), dtype=bool)
+    area[:8, 12:20] = True
+    snapshot = oxidation_map(documents.documents(), references, area=area)
     figure = Figure()
     draw(figure, snapshot)
     lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
@@ -235,3 +235,22 @@ def test_view_ends_with_its_parent(tmp_path):
     readable, _, _ = select.select([pidfd], [], [], 20)
     os.close(pidfd)
     assert readable
+
+
+def test_a_run_of_several_regions_leaves_a_picture_of_each(tmp_path):
+    from redoxscope.callbacks._snapshot import file_name
+
+    from .scan_runs import REFERENCES, Particle, Run, play, region, scan_of
+
+    run = Run(scan_of(region("left"), region("right")), (Particle(0.7), Particle(0.2)))
+    view = MapView(tmp_path, window=False)
+    live = OxidationMap(REFERENCES, on_update=view)
+    play(live, run.documents())
+    view.close(timeout=120)
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"live.png", "live_left.png", "live_right.png"}
+    assert (tmp_path / "live.png").read_bytes() == (tmp_path / "live_right.png").read_bytes()
+    assert file_name("A, 300 degC") == "A_300_degC"
+    figure = Figure()
+    draw(figure, live.snapshots["left"])
+    assert "region left" in words(figure)

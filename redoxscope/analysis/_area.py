@@ -1,4 +1,4 @@
-"""Spectrum of a region of a stack."""
+"""Spectrum of an area of a stack."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ._result import OxidationResult, PixelFlag, RegionSpectrum
+from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._solve import Solver
 from ._sums import RunningSums
 
-__all__ = ["default_region", "region_spectrum"]
+__all__ = ["default_area", "area_spectrum"]
 
 Array = NDArray[np.float64]
 
 
-def region_spectrum(
+def area_spectrum(
     sums: RunningSums,
     design: Array,
     species: int,
     ln_i0: Array,
     i0_variance: Array,
-    region: NDArray[np.bool_],
+    area: NDArray[np.bool_],
     axis: Array,
-) -> RegionSpectrum:
-    """Mean of the optical densities of a region's pixels; see `StackFit.region_spectrum`.
+) -> AreaSpectrum:
+    """Mean of the optical densities of an area's pixels; see `StackFit.area_spectrum`.
 
     The mean of optical densities, not the logarithm of mean counts: only the former is linear
-    in the coefficients where the region is not uniform.
+    in the coefficients where the area is not uniform.
     """
-    lines = np.flatnonzero(region.any(axis=1))
+    lines = np.flatnonzero(area.any(axis=1))
     if not lines.size:
-        raise ValueError("no pixel of the region has a value")
+        raise ValueError("no pixel of the area has a value")
     usable = sums.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
     energies = np.flatnonzero(usable)
-    inside = region[lines]
+    inside = area[lines]
     count = int(inside.sum())
     od, variance = np.empty(len(energies)), np.empty(len(energies))
-    for i, k in enumerate(energies):  # one frame at a time: a region may be the whole image
+    for i, k in enumerate(energies):  # one frame at a time: an area may be the whole image
         one = np.array([k])
         od[i] = sums.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
         variance[i] = sums.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
     shared = i0_variance[energies]
     solver = Solver(design[energies], species, shared)
     if not len(energies) or not solver.solvable:
-        raise ValueError(f"{len(energies)} energies do not determine the fit of the region")
+        raise ValueError(f"{len(energies)} energies do not determine the fit of the area")
     maps = solver.maps(
         (solver.design.T @ od)[:, None], od[:, None], variance[:, None], np.zeros(1, dtype=bool)
     )
@@ -53,14 +53,14 @@ def region_spectrum(
     total = variance + shared
     freedom = len(energies) - design.shape[1]
     chi2 = float(((od - fit) ** 2 / total).sum() / freedom) if freedom > 0 else float("nan")
-    return RegionSpectrum(
+    return AreaSpectrum(
         index=energies, energies=axis[energies], od=od, sigma=np.sqrt(total), fit=fit,
         coefficients=c, fraction=float(maps["fraction"][0]),
         fraction_sigma=float(maps["sigma"][0]), chi2=chi2, n_pixels=count,
     )  # fmt: skip
 
 
-def default_region(result: OxidationResult, share: float = 0.08) -> NDArray[np.bool_] | None:
+def default_area(result: OxidationResult, share: float = 0.08) -> NDArray[np.bool_] | None:
     """A small square that shows the sample at its best.
 
     Parameters
