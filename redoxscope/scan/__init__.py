@@ -5,6 +5,7 @@ a `Scan`, start documents carry it, events name their part of it.
 """
 
 from ._energies import Zone, as_zone, energies_of
+from ._exposures import exposures_scan
 from ._json import SCAN_VERSION
 from ._make import points_scan, stack_scan
 from ._parts import Exposures, Frame, Outer, Point, Role
@@ -29,6 +30,7 @@ __all__ = [
     "as_scan",
     "as_zone",
     "energies_of",
+    "exposures_scan",
     "points_scan",
     "stack_scan",
 ]
