@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from .contract import LINE_KEYS, as_number, as_whole
+from .contract import LINE_KEYS, POINT_KEYS, as_number, as_whole
 from .data import get_edge
 from .devices import (
     STXM,
@@ -396,7 +396,7 @@ def _no_counter(name: str) -> str | None:
     for start in _TAKEN:
         if name.startswith(start):
             return f": names that start with {start!r} are taken; call the counter otherwise"
-    if name in _SHELL or name in _COLUMNS or name in LINE_KEYS or name in dir(STXM):
+    if name in _SHELL | _COLUMNS | {*LINE_KEYS, *POINT_KEYS} or name in dir(STXM):
         return f": the name {name!r} is taken by the microscope, its data or the shell"
     return None
 

@@ -113,6 +113,7 @@ WRONG = {
     "counter-as-time-stamp": (counter("ts_energy"), ["counters.ts_energy", "'ts_'"]),
     "counter-as-photon": (counter("tes_PFY"), ["counters.tes_PFY", "'tes_'"]),
     "counter-as-column": (counter("seq_num"), ["counters.seq_num"]),
+    "counter-as-point": (counter("point"), ["counters.point"]),
     "counter-as-method": (counter("trigger"), ["counters.trigger"]),
     "counter-as-attribute": (counter("line_detectors"), ["counters.line_detectors"]),
     "counter-in-the-shell": (counter("cat"), ["counters.cat", "shell"]),
