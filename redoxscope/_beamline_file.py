@@ -264,6 +264,9 @@ class BeamlineConfig(_Strict):
     osa: DeviceConfig
     sample_stage: DeviceConfig
     scanner: ScannerConfig
+    flux: Annotated[float, _in("photons/s", above=0)] | None = Field(
+        None, description="photons/s on the sample, for doses"
+    )
     transmission: CounterConfig
     i0: MonitorConfig | None = None
     counters: dict[str, CounterConfig] = Field(default_factory=dict)

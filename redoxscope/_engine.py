@@ -13,6 +13,7 @@ from bluesky import RunEngine
 from bluesky.utils import DefaultDuringTask, SigintHandler
 
 from . import _signals
+from .plans import RunProgressBar
 
 __all__ = ["END_TIMEOUT", "close_engine", "end_run", "make_engine", "say_what_is_safe", "stop_now"]
 
@@ -77,6 +78,8 @@ def make_engine(
 ) -> RunEngine:
     """A RunEngine that can be used from any thread, and tells an error once."""
     engine = kind(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
+    hook: Any = RunProgressBar()  # it draws where there is a terminal
+    engine.waiting_hook = hook
     engine.log.logger.addFilter(_is_news)  # added once, however often
     return engine
 

@@ -179,7 +179,10 @@ def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:
         "shutter": Cpt(NoShutter, "") if config.shutter is None else part("shutter"),
     }
     parts |= {key: counter("counters", key) for key in config.counters}
-    return type("STXM", (STXM,), parts)(config.prefix, name=name)
+    stxm = type("STXM", (STXM,), parts)(config.prefix, name=name)
+    if config.flux is not None:
+        stxm.flux.put(config.flux)
+    return stxm
 
 
 def make_holder(config: BeamlineConfig, *, name: str = "holder") -> SampleHolder | None:

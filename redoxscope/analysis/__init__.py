@@ -1,5 +1,6 @@
 """Analysis on plain arrays: counts in, maps with their uncertainty out."""
 
+from ._absorbed import absorbed_dose
 from ._area import default_area
 from ._blank import Blank, find_blank
 from ._checks import checked_mask
@@ -23,6 +24,7 @@ __all__ = [
     "PixelFlag",
     "AreaSpectrum",
     "StackFit",
+    "absorbed_dose",
     "change_of_od",
     "checked_mask",
     "dead_time_corrected",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -15,10 +17,11 @@ from ._asked import Asked
 from ._base import answering, both
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
-from ._numbers import number
+from ._numbers import number, zero_or_more
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
 from ._positioner import check_limits
 from ._scanner import RasterScanner
+from ._setting import Setting
 from ._shutter import Shutter
 from ._stage import SampleStage
 
@@ -59,6 +62,10 @@ class STXM(Device):
     i0 = Cpt(LineCounter, "I0:", kind="normal", behind_shutter=False, doc="beam monitor")
     ring = Cpt(RingCurrent, "Ring:", kind="normal", doc="stored current")
     shutter = Cpt(Shutter, "Shutter:", kind="normal", doc="beam shutter")
+    flux = Cpt(
+        Setting, value=0.0, check=zero_or_more, unit="photons/s", kind="config",
+        doc="on the sample, for doses; 0: not known",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -180,38 +187,80 @@ class STXM(Device):
         BeamlineBusyError
             Somebody else measures.
         """
+        for check in self.checks(scan):
+            check()
+
+    def checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
+        """What `check_scan` does, check by check: each raises what speaks against the scan.
+
+        Whoever wants to know all that does goes on after one has raised.
+
+        Raises
+        ------
+        ValueError
+            It is no scan of images.
+        """
         if scan.kind != "lines":
             raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
-        self.scanner.check_free()
-        self._check_places(scan)
+        yield self.scanner.check_free
+        yield from self._place_checks(scan)
         energies = scan.all_energies
         offset = self.monochromator.offset_at(scan.edge)
         for energy in energies:
-            self.monochromator.check_value(energy, offset=offset)
-        self.zone_plate.check(energies, sample_z_um=self.sample_stage.z.here())
-        self._check_osa_z(self.osa.z.here())
+            yield partial(self.monochromator.check_value, energy, offset=offset)
+        sample_z: list[float] = []
+        yield lambda: sample_z.append(self.sample_stage.z.here())
+        for energy in sorted(energies):  # the lowest first: it decides where the aperture may be
+            yield partial(self._check_focus, energy, sample_z)
+        yield lambda: self._check_osa_z(self.osa.z.here())
         for energy in (min(energies), max(energies)):
-            self._check_zone_plate_z(self.energy.focus(energy))
+            yield partial(self._check_focused, energy)
 
-    def _check_places(self, scan: Scan) -> None:
-        """Check each region and dwell, from where the coarse stage will stand then."""
+    def _check_focus(self, energy: float, sample_z: list[float]) -> None:
+        for z in sample_z:  # none where it did not answer, which was raised before
+            self.zone_plate.check([energy], sample_z_um=z)
+
+    def _check_focused(self, energy: float) -> None:
+        self._check_zone_plate_z(self.energy.focus(energy))
+
+    def _place_checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
+        """Checks of each region and dwell, from where the coarse stage will stand then."""
         stage = self.sample_stage
-        at, seen = (stage.x.position, stage.y.position), set()
+        at, seen = (float(stage.x.position), float(stage.y.position)), set()
         for frame in scan.frames:
             step = frame.region, frame.dwell, at
             if step in seen:
                 continue
             seen.add(step)
-            region = scan.regions[frame.region]
-            try:
-                self.check_dwell(frame.dwell, region.pixels[0])
-                placed = self.place(region, frame.dwell, at=at)
-            except ValueError as exc:  # LimitError is one
-                if len(scan.regions) == 1:
-                    raise
-                raise type(exc)(f"region {region.name!r}: {exc}") from exc
-            x, y = placed.coarse_x, placed.coarse_y
-            at = (at[0] if x is None else x, at[1] if y is None else y)
+            region, several = scan.regions[frame.region], len(scan.regions) > 1
+            there = list(at)
+            checks = self._dwell_checks(frame.dwell, region.pixels[0])
+            for axis in (0, 1):
+                checks.append(partial(self._place_axis, region, axis, at[axis], there))
+            for check in checks:
+                yield partial(_in_region, region.name, check) if several else check
+            at = (there[0], there[1])
+
+    def _dwell_checks(self, dwell: float, nx: int) -> list[Callable[[], Any]]:
+        limits, name = self.scanner.source.limits(), self.scanner.name
+        dwell = number(f"{name}.dwell", dwell, "s")
+
+        def of_dwell() -> None:
+            low, high = limits.min_dwell, limits.max_dwell
+            if not low <= dwell <= high:
+                text = f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s"
+                raise ValueError(text)
+            self.scanner.frame_time(nx, 1, dwell)  # that it says how long it takes
+
+        def of_line() -> None:
+            if nx > limits.max_points:
+                most = limits.max_points
+                raise ValueError(
+                    f"{name}.nx = {nx} pixels is more than its limit, {most} of a line"
+                )
+
+        line = f"a line of {nx} pixels x {dwell:g} s"
+        return [of_dwell, of_line, partial(self.shutter.check_open_time, nx * dwell, line)]
 
     def check_dwell(self, dwell: float, nx: int) -> None:
         """Refuse a dwell (s) or line length that the scanner cannot fly.
@@ -222,17 +271,8 @@ class STXM(Device):
         DeviceError
             The scanner does not say what it can fly.
         """
-        limits = self.scanner.source.limits()
-        name = self.scanner.name
-        dwell = number(f"{name}.dwell", dwell, "s")
-        if not limits.min_dwell <= dwell <= limits.max_dwell:
-            low, high = limits.min_dwell, limits.max_dwell
-            raise ValueError(f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s")
-        self.scanner.frame_time(nx, 1, dwell)  # that it says how long it takes
-        if nx > limits.max_points:
-            points = limits.max_points
-            raise ValueError(f"{name}.nx = {nx} pixels is more than its limit, {points} of a line")
-        self.shutter.check_open_time(nx * dwell, f"a line of {nx} pixels x {dwell:g} s")
+        for check in self._dwell_checks(dwell, nx):
+            check()
 
     def parameter_limits(self) -> dict[str, tuple[float, float]]:
         """Limits of what plans are given, by the parameter: ``dwell`` (s), energies (eV).
@@ -270,26 +310,39 @@ class STXM(Device):
         ophyd.utils.LimitError
             The region, with the run-up beyond its lines, leaves the limits of a stage.
         """
-        run_up = self.scanner.source.limits().run_up
-        starts: list[float] = []
-        coarse: list[float | None] = []
         stage = self.sample_stage
-        before = (stage.x.position, stage.y.position) if at is None else at
-        axes = zip("xy", region.extents, (run_up, 0.0), before, strict=True)
-        for axis, (first, last), beyond, here in axes:
-            motor = getattr(self.sample_stage, axis)
-            fine = getattr(self.sample_stage, f"fine_{axis}")
-            low, high = fine.limits
-            check_limits(fine.name, low, (low, high), "µm")  # that there are any
-            if low <= first - here - beyond and last - here + beyond <= high:
-                coarse.append(None)
-            else:
-                here = (first + last) / 2 - (low + high) / 2
-                motor.check_value(here)
-                coarse.append(here)
-            for edge in (first - here - beyond, last - here + beyond):
-                check_limits(fine.name, edge, (low, high), "µm")
-            starts += [first - here, last - here]
+        here = [stage.x.position, stage.y.position] if at is None else list(at)
+        coarse = [self._place_axis(region, axis, here[axis], here) for axis in (0, 1)]
+        (x0, x1), (y0, y1) = region.extents
         nx, ny = region.pixels
-        raster = Raster(starts[0], starts[1], nx, starts[2], starts[3], ny, dwell, retries)
+        raster = Raster(
+            x0 - here[0], x1 - here[0], nx, y0 - here[1], y1 - here[1], ny, dwell, retries
+        )
         return Placement(coarse[0], coarse[1], raster)
+
+    def _place_axis(
+        self, region: Region, axis: int, here: float, there: list[float]
+    ) -> float | None:
+        """Where the coarse stage goes along x (0) or y (1), None to stay; ``there`` is told."""
+        name = "xy"[axis]
+        motor, fine = (getattr(self.sample_stage, part) for part in (name, f"fine_{name}"))
+        first, last = region.extents[axis]
+        beyond = self.scanner.source.limits().run_up if axis == 0 else 0.0
+        low, high = fine.limits
+        check_limits(fine.name, low, (low, high), "µm")  # that there are any
+        target = None
+        if not (low <= first - here - beyond and last - here + beyond <= high):
+            target = here = (first + last) / 2 - (low + high) / 2
+            motor.check_value(here)
+        for edge in (first - here - beyond, last - here + beyond):
+            check_limits(fine.name, edge, (low, high), "µm")
+        there[axis] = here
+        return target
+
+
+def _in_region(name: str, check: Callable[[], Any]) -> None:
+    """Run a check; what it raises names the region."""
+    try:
+        check()
+    except ValueError as exc:  # LimitError is one
+        raise type(exc)(f"region {name!r}: {exc}") from exc

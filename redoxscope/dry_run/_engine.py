@@ -241,7 +241,7 @@ class DryEngine(RunEngine):
                 "of a scan of exposures only the exposures are counted, neither moves nor dose"
             )
             return _Exposed(scan.live_time, scan.live_time)
-        foreseen = plans.estimate(scan, *instruments)  # type: ignore[attr-defined]
+        foreseen = plans.estimate(scan, *instruments)
         for text in foreseen.unknown:
             self._rehearsal.account.note(text)
         return foreseen

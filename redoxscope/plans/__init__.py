@@ -3,10 +3,13 @@
 from ._beam import with_beam, with_beam_decorator
 from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._energy_stack import energy_stack, execute, image
+from ._estimate import Estimate, RegionEstimate, estimate
 from ._expose import expose
 from ._inputs import check_energies
 from ._pauses import Pauses, uninterrupted
 from ._photons import with_photons
+from ._progress import RunProgress, with_progress
+from ._progress_bar import RunProgressBar
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, OneOf, plan
 from ._rixs import rixs_map, xes
@@ -17,6 +20,7 @@ __all__ = [
     "CALIBRATION_POINT",
     "Bounds",
     "EnergyAxis",
+    "Estimate",
     "FrameStream",
     "FramesDetector",
     "LineScanner",
@@ -24,10 +28,14 @@ __all__ = [
     "OneOf",
     "Pauses",
     "PointDetector",
+    "RegionEstimate",
     "RixsScan",
+    "RunProgress",
+    "RunProgressBar",
     "Spectrometer",
     "check_energies",
     "energy_stack",
+    "estimate",
     "execute",
     "expose",
     "image",
@@ -38,5 +46,6 @@ __all__ = [
     "with_beam",
     "with_beam_decorator",
     "with_photons",
+    "with_progress",
     "xes",
 ]

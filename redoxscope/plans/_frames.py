@@ -17,6 +17,7 @@ from ._edge import at_edge
 from ._foretold import foretold
 from ._line_stream import LineStream
 from ._outage import outlasting
+from ._progress import with_progress
 from ._protocols import Microscope
 from ._run import in_run
 from ._safety import close, halt, made_safe
@@ -72,8 +73,11 @@ def measure_frames(
 
 
 def _frames(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
-    if (yield from foretold(stxm, scan)):
-        return
+    if not (yield from foretold(stxm, scan)):
+        yield from with_progress(_measured(stxm, scan, axes), scan, stxm)
+
+
+def _measured(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
     before: Frame | None = None

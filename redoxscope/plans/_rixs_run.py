@@ -14,6 +14,8 @@ from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM
 from ._edge import at_edge
 from ._foretold import foretold
 from ._photons import ANNOUNCED, announced, collected, totals
+from ._point_checks import point_checks
+from ._progress import with_progress
 from ._protocols import EnergyAxis, Spectrometer
 from ._rixs_point import DoubtCount, point
 from ._rixs_scan import RixsScan
@@ -25,26 +27,19 @@ __all__ = ["check_scan", "counters_back", "measured", "one_run", "safety_steps"]
 
 def check_scan(tes: Spectrometer, mono: EnergyAxis, asked: RixsScan) -> None:
     """Everything that can be wrong, before anything moves."""
-    offset = mono.offset_at(asked.scan.edge)
-    for energy in asked.scan.all_energies:
-        mono.check_value(energy, offset=offset)
+    settings = {
+        "windows": [str(window) for window in asked.windows],
+        "pixels": asked.pixels,
+        "calibrating": asked.plan_name == "tes_calibrate",
+    }
+    for check in point_checks(tes, mono, asked.scan, **settings):
+        check()
     if asked.sample is not None:
         if tes.holder is None:
             raise ValueError(
                 f"{tes.name} has no sample holder, so sample = {asked.sample!r} cannot be reached"
             )
         tes.holder.check_value(asked.sample)
-    if tes.shutter is not None:
-        tes.shutter.check_free()
-    for dwell in asked.dwells:
-        if tes.shutter is not None:
-            tes.shutter.check_open_time(dwell, f"a point of {tes.name}")
-        tes.check_scan(
-            dwell=dwell,
-            windows=[str(window) for window in asked.windows],
-            pixels=asked.pixels,
-            calibrating=asked.plan_name == "tes_calibrate",
-        )
 
 
 def _settings(tes: Spectrometer, asked: RixsScan) -> MsgGenerator:
@@ -71,8 +66,17 @@ def measured(
 
     The holder goes to its sample, then come all points with their photons, then ``learn``.
     """
-    if (yield from foretold((tes, mono), asked.scan)):
-        return
+    if not (yield from foretold((tes, mono), asked.scan)):
+        points = _at_sample(tes, mono, asked, learn)
+        yield from with_progress(points, asked.scan, tes, mono)
+
+
+def _at_sample(
+    tes: Spectrometer,
+    mono: EnergyAxis,
+    asked: RixsScan,
+    learn: Callable[[], MsgGenerator] | None,
+) -> MsgGenerator:
     if asked.sample is not None:
         yield Msg("checkpoint")
         yield from bps.abs_set(tes.holder, asked.sample, wait=True)

@@ -28,10 +28,11 @@ def test_messages(stxm, stack, monkeypatch, stopped):
     assert messages == [
         ("set", "stxm_monochromator_edge"), ("wait", None),
         ("stage", "stxm"), ("subscribe", None), ("open_run", None), ("unsubscribe", None),
-        ("null", "stxm"), checkpoint, ("wait", None),
+        ("null", "stxm"), ("subscribe", None), ("null", "run"), checkpoint, ("wait", None),
         ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
         ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),
         *go, *image, ("set", "energy"), *end, *(go if stopped else []), *image, *end,
+        ("unsubscribe", None),
         ("stop", "stxm_scanner"), ("set", "stxm_shutter"), ("wait", None),
         ("close_run", None), ("unstage", "stxm"),
         ("set", "stxm_monochromator_edge"), ("wait", None),

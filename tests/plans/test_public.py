@@ -21,11 +21,13 @@ from redoxscope.plans._public import description, device_parameters
 
 HELPERS = {
     "check_energies",
+    "estimate",
     "plan",
     "uninterrupted",
     "with_beam",
     "with_beam_decorator",
     "with_photons",
+    "with_progress",
 }
 """Functions that we export beside plans; everything else in small letters must be a plan."""
 

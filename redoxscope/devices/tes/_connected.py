@@ -154,15 +154,15 @@ class ConnectedTES(TESSettings):
         self._receiver.hand_to(None)
 
     def point_time(self, dwell: float | None = None) -> float:
-        """Time (s, here) of a point: its window, and until the last photons of it have come.
+        """Time (s of the server's clock) of a point, until the last photons of it have come.
 
         Parameters
         ----------
         dwell : float, optional
-            Window (s of the server's clock), by default the one that is set.
+            Window (s), by default the one that is set.
         """
         window = self.dwell.get() if dwell is None else dwell
-        return self._receiver.clock.seconds_here(window + self.lateness.get()) + CLOSING
+        return float(window) + float(self.lateness.get()) + CLOSING
 
     def _make_backend(self, client: DastardClient) -> Backend:
         if self._backend_name == "dastard":

@@ -355,7 +355,7 @@ class TES(ConnectedTES):
         dwell = self.dwell.get()
         shutter = None if self.conditions.watching else self.shutter
         check_light(self, shutter, dwell)
-        need = dwell + self.lateness.get() + 2 * RATE_PERIOD
+        need = self.point_time(dwell) + 2 * RATE_PERIOD
         move = Move(f"{self.where}: counting for {dwell:g} s of its clock", self.patience(need))
         check, end = watch_light(self, shutter)
         move.add_callback(end)

@@ -1,0 +1,300 @@
+"""What a scan will take, and leave in the sample: before anything moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..contract import as_number, as_pair
+from ..data import References
+from ..scan import Frame, Point, Scan, as_scan
+from ._estimate_dose import Absorber, absorber_of, exposure
+from ._estimate_shown import shown
+from ._inputs import check_device
+from ._point_checks import point_checks
+from ._protocols import EnergyAxis, Microscope, Spectrometer
+from ._schedule import Schedule, schedule
+
+__all__ = ["Estimate", "RegionEstimate", "estimate"]
+
+
+@dataclass(frozen=True)
+class RegionEstimate:
+    """What the images of one region are, and what they leave there.
+
+    Attributes
+    ----------
+    name : str
+    extents : ((float, float), (float, float))
+        Centres of the first and last pixel, x and y (µm, sample coordinates).
+    pixels : (int, int)
+        Columns, rows.
+    images : int
+    live : float
+        Detectors count (s).
+    photons : float or None
+        On one pixel in all its images; None where the flux is not known.
+    dose_gy, dose_sigma_gy : float or None
+        Of one pixel in all its images (Gy), and its standard deviation over the pure phases, as
+        long as it is not known which of them is there.
+    """
+
+    name: str
+    extents: tuple[tuple[float, float], tuple[float, float]]
+    pixels: tuple[int, int]
+    images: int
+    live: float
+    photons: float | None = None
+    dose_gy: float | None = None
+    dose_sigma_gy: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What `estimate` found out; its ``repr`` is a table.
+
+    Attributes
+    ----------
+    scan : Scan
+    live : float
+        Detectors count (s).
+    motion : float
+        Moves of energy and stage, fly-back between lines (s).
+    software : float
+        What RunEngine, Channel Access and the closing of points cost (s).
+    regions : tuple of RegionEstimate
+        Of a scan of images.
+    photons : float or None
+        On the pixel, or spot, that gets most.
+    dose_gy, dose_sigma_gy : float or None
+        Of that pixel or spot (Gy).
+    refused : tuple of str
+        Everything that limits, geometry and settings have against it, each with name, value,
+        limit and unit. Empty: the plan would begin.
+    unknown : tuple of str
+        What could not be said, and why.
+    schedule : Schedule
+        Times part by part.
+    """
+
+    scan: Scan
+    live: float
+    motion: float
+    software: float
+    regions: tuple[RegionEstimate, ...] = ()
+    photons: float | None = None
+    dose_gy: float | None = None
+    dose_sigma_gy: float | None = None
+    refused: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    schedule: Schedule | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def total(self) -> float:
+        """From the call of the plan to its end (s)."""
+        return self.live + self.motion + self.software
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.refused
+
+    def __repr__(self) -> str:
+        return shown(self)
+
+
+def estimate(
+    scan: Any,
+    *instruments: Any,
+    flux: float | None = None,
+    references: References | None = None,
+    density: float | None = None,
+    thickness: float | None = None,
+    spot: float | tuple[float, float] | None = None,
+) -> Estimate:
+    """Say what a scan will take, what it does to the sample, and what speaks against it.
+
+    Nothing moves and nothing is written: positions, limits and velocities are read. Where the
+    devices stand now is where the first move begins.
+
+    Parameters
+    ----------
+    scan : Scan, mapping, str
+        As of `execute`. Of a run: ``Scan.from_start(run.metadata["start"])``.
+    *instruments : device
+        The microscope of a scan of images, ``estimate(scan, stxm)``; spectrometer and
+        monochromator of a scan of points, ``estimate(scan, tes, mono)``.
+    flux : float, optional
+        Photons per second on the sample; by default what ``stxm.flux`` says, which a beamline
+        file may set. Without it, there is no dose.
+    references : References, optional
+        Absorption of what is in the beam; by default that of the scan's edge.
+    density : float, optional
+        Of the sample (g/cm³); by default 4.2 with the shipped references, which are of one oxide.
+    thickness : float, optional
+        Of the sample (µm). Without it, the dose is that of the side where the beam enters; with
+        it, the mean over the thickness.
+    spot : float or (float, float), optional
+        Width and height (µm) of the spot of a scan of points.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        No scan; something else than its instruments; a flux, density or thickness that is not
+        positive. What the *plan* would refuse raises nothing, it stands in ``refused``.
+
+    Notes
+    -----
+    **Time.** Of images: the energy's move (the longest of monochromator with backlash and
+    settling, EPU and zone plate), or the last fly-back where that is longer; then the coarse
+    stage; then ``ny`` lines of ``nx * dwell`` and a fly-back between two. Of points: the move,
+    the dwell, and until the photons of the window have come. The software's share are constants
+    measured on the simulated beamline (``docs/reference/figures.md``). Time that nobody declares
+    is not in it: a sample holder, a heater, lines that are flown again, waiting for beam.
+
+    **Dose.** `redoxscope.analysis.absorbed_dose`. On a pixel fall ``flux * dwell`` photons, and
+    those of the fly-backs, for the shutter follows the whole image: they are shared evenly. The
+    sum is over images of roles *sample* and *dose_check*; a place that lies in two regions gets
+    both. The absorption is the mean over the pure phases, ``dose_sigma_gy`` its standard deviation
+    where any mixture is as likely as any other (range over √12). The flux' own uncertainty
+    is not in it: photons and dose are proportional to it.
+    """
+    scan = as_scan(scan)
+    flux = None if flux is None else as_number("flux", flux, "photons/s", above=0)
+    for name, value, unit in (("density", density, "g/cm³"), ("thickness", thickness, "µm")):
+        if value is not None:
+            as_number(name, value, unit, above=0)
+    _check_instruments(scan, instruments)
+    if flux is None:
+        declared = getattr(instruments[0], "flux", None)
+        flux = (declared.get() or None) if declared is not None else None
+    times = schedule(scan, *instruments)
+    refused = list(_refused(scan, instruments))
+    refused += [
+        text for text in map(str, times.wrong) if not any(text in known for known in refused)
+    ]
+    unknown: list[str] = []
+    absorber: Absorber | None = None
+    if flux is None:
+        unknown.append(
+            "photons and dose: the flux is not known; give flux=… (photons/s on the sample)"
+        )
+    else:
+        try:
+            absorber = absorber_of(scan.edge, references, density, thickness)
+        except ValueError as exc:
+            unknown.append(f"dose: {exc}")
+    if scan.kind == "lines":
+        regions = _regions(scan, times, flux, absorber, unknown)
+        most = max(regions, key=lambda region: (region.dose_gy or 0.0, region.photons or 0.0))
+        exposed = most.photons, most.dose_gy, most.dose_sigma_gy
+    else:
+        regions = ()
+        exposed = _spot(scan, flux, absorber, spot, unknown)
+    photons, dose, sigma = exposed
+    closing = float(times.flight.sum())
+    software = times.begin + times.end + float(times.software.sum())
+    motion = float(times.motion.sum())
+    if scan.kind == "lines":
+        motion += closing
+    else:
+        software += closing
+    return Estimate(
+        scan=scan,
+        live=float(times.live.sum()),
+        motion=motion,
+        software=software,
+        regions=regions,
+        photons=photons,
+        dose_gy=dose,
+        dose_sigma_gy=sigma,
+        refused=tuple(dict.fromkeys(refused)),
+        unknown=tuple(dict.fromkeys(unknown)),
+        schedule=times,
+    )
+
+
+def _check_instruments(scan: Scan, instruments: tuple[Any, ...]) -> None:
+    wanted: tuple[tuple[str, type, str], ...] = {
+        "lines": (("stxm", Microscope, "STXM"),),
+        "points": (("tes", Spectrometer, "TES"), ("mono", EnergyAxis, "Monochromator")),
+    }.get(scan.kind, ())
+    if not wanted:
+        raise ValueError(f"a scan of {scan.kind} cannot be estimated yet")
+    if len(instruments) != len(wanted):
+        names = ", ".join(name for name, _, _ in wanted)
+        raise ValueError(
+            f"a scan of {scan.kind} needs estimate(scan, {names}); {len(instruments)} "
+            "instruments are given"
+        )
+    for (name, protocol, example), device in zip(wanted, instruments, strict=True):
+        check_device(name, device, protocol, example)
+
+
+def _refused(scan: Scan, instruments: tuple[Any, ...]) -> Iterator[str]:
+    """What each check of the plan says; where it stops at the first, this goes on."""
+    if scan.kind == "lines":
+        (stxm,) = instruments
+        checks = stxm.checks(scan)
+    else:
+        tes, mono = instruments
+        checks = point_checks(tes, mono, scan)
+    for check in checks:
+        try:
+            check()
+        except (ValueError, RuntimeError, TimeoutError) as exc:
+            yield str(exc)
+
+
+def _regions(
+    scan: Scan,
+    times: Schedule,
+    flux: float | None,
+    absorber: Absorber | None,
+    unknown: list[str],
+) -> tuple[RegionEstimate, ...]:
+    found = []
+    for index, region in enumerate(scan.regions):
+        nx, ny = region.pixels
+        mine = [k for k, frame in enumerate(scan.frames) if frame.region == index]
+        area = region.size[0] * region.size[1] / (nx * ny)
+        photons = dose = sigma = None
+        if flux is not None:
+            open_for = (times.live[mine] + np.nan_to_num(times.flight[mine])) / (nx * ny)
+            parts: list[Frame | Point] = [scan.frames[k] for k in mine]
+            photons, dose, sigma = exposure(parts, flux * open_for, area, absorber, unknown)
+        live = float(times.live[mine].sum())
+        found.append(
+            RegionEstimate(
+                region.name, region.extents, (nx, ny), len(mine), live, photons, dose, sigma
+            )
+        )
+    return tuple(found)
+
+
+def _spot(
+    scan: Scan,
+    flux: float | None,
+    absorber: Absorber | None,
+    spot: float | tuple[float, float] | None,
+    unknown: list[str],
+) -> tuple[float | None, float | None, float | None]:
+    if flux is None:
+        return None, None, None
+    area = math.nan
+    if spot is None:
+        unknown.append("dose: the beam's spot is not known; give spot=(width, height) in µm")
+        absorber = None
+    else:
+        width, height = as_pair("spot", spot, "µm", single=True)
+        area = as_number("spot", width, "µm", above=0) * as_number("spot", height, "µm", above=0)
+    photons = flux * np.array([point.dwell for point in scan.points])
+    return exposure(list(scan.points), photons, area, absorber, unknown)

@@ -1,0 +1,191 @@
+"""When each part of a scan is due, from what devices declare: estimates and progress use it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..scan import Frame, Scan
+
+__all__ = ["Schedule", "schedule"]
+
+Array = NDArray[np.float64]
+
+# What the software takes on the simulated beamline (docs/reference/figures.md says when it was
+# measured, benchmarks/bench_estimate.py how); s.
+STACK_BEGIN = 0.15
+"""Staging, the start document, the raster, the shutter."""
+STACK_END = 0.03
+PER_IMAGE = 0.012
+"""From the last line of an image to the first pixel of the next, beyond moves and fly-back."""
+RIXS_BEGIN = 1.0
+"""Staging: the server begins files and tells its clock once a second."""
+RIXS_END = 1.0
+"""The server's last counts, once a second, and the end of its files."""
+PER_POINT = 0.06
+"""Shutter, conditions, documents; the way to the server and back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Time (s) of each frame or point of a scan, in order; arrays are [n].
+
+    Attributes
+    ----------
+    motion : ndarray
+        Moves before it.
+    live : ndarray
+        Detectors count.
+    flight : ndarray
+        Fly-back between its lines, or what closing a point's window costs.
+    software : ndarray
+    events : ndarray of int
+        Lines of a frame; 1 for a point.
+    begin, end : float
+        Software before the first and after the last.
+    wrong : tuple of Exception
+        Why some of the times are not known; those are NaN.
+    """
+
+    motion: Array
+    live: Array
+    flight: Array
+    software: Array
+    events: NDArray[np.int64]
+    begin: float
+    end: float
+    wrong: tuple[Exception, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """From the call of the plan to its end (s)."""
+        parts = (self.motion, self.live, self.flight, self.software)
+        return self.begin + self.end + float(sum(part.sum() for part in parts))
+
+
+@dataclass
+class _Asked:
+    """Asks devices for times, each question once; what they refuse to tell is NaN."""
+
+    wrong: list[Exception] = field(default_factory=list)
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    def __call__(self, key: Any, ask: Callable[[], Any], unknown: Any = math.nan) -> Any:
+        if key not in self.known:
+            try:
+                self.known[key] = ask()
+            except (ValueError, RuntimeError, TimeoutError) as exc:
+                self.wrong.append(exc)
+            except AttributeError as exc:
+                self.wrong.append(RuntimeError(f"a device does not say how long it takes: {exc}"))
+        return self.known.setdefault(key, unknown)
+
+
+def schedule(scan: Scan, *instruments: Any) -> Schedule:
+    """The times of a scan.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of lines or of points.
+    *instruments : device
+        A microscope for lines; a spectrometer and a monochromator for points.
+
+    Raises
+    ------
+    ValueError
+        Exposures, which no instrument here takes.
+    """
+    if scan.kind == "lines":
+        (stxm,) = instruments
+        return _of_frames(scan, stxm)
+    if scan.kind == "points":
+        tes, mono = instruments
+        return _of_points(scan, tes, mono)
+    raise ValueError(f"a scan of {scan.kind} has no known times")
+
+
+def _of_frames(scan: Scan, stxm: Any) -> Schedule:
+    ask = _Asked()
+    stage = stxm.sample_stage
+    at = ask("stage", lambda: (float(stage.x.position), float(stage.y.position)), (0.0, 0.0))
+    rows = np.zeros((3, len(scan.frames)))
+    before: Frame | None = None
+    rest = 0.0
+    for k, frame in enumerate(scan.frames):
+        region = scan.regions[frame.region]
+        move = 0.0
+        if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
+            coarse, at = _coarse(ask, stxm, region, frame, at)
+            move += coarse
+        if before is None or frame.energy != before.energy:
+            start = None if before is None else before.energy
+            key = "energy", frame.energy, start
+            move += ask(key, partial(_said, stxm.energy, "time_to", frame.energy, start))
+        nx, ny = region.pixels
+        key = "frame", frame.region, frame.dwell
+        live, flight, following = ask(
+            key,
+            partial(_said, stxm.scanner, "frame_time", nx, ny, frame.dwell),
+            (nx * ny * frame.dwell, math.nan, 0.0),
+        )
+        rows[:, k] = np.maximum(move, rest), live, flight  # NaN where either is
+        rest, before = following, frame
+    events = np.array([scan.regions[frame.region].pixels[1] for frame in scan.frames])
+    software = np.full(len(events), PER_IMAGE)
+    motion, live, flight = rows
+    begin, end = STACK_BEGIN, STACK_END
+    return Schedule(motion, live, flight, software, events, begin, end, tuple(ask.wrong))
+
+
+def _coarse(
+    ask: _Asked, stxm: Any, region: Any, frame: Frame, at: tuple[float, float]
+) -> tuple[float, tuple[float, float]]:
+    """Time of the coarse move to a region (s), and where the stage stands then (µm)."""
+    place = ask(
+        ("place", frame.region, frame.dwell, at),
+        partial(stxm.place, region, frame.dwell, at=at),
+        None,
+    )
+    if place is None:
+        return math.nan, at
+    stage, times, there = stxm.sample_stage, [0.0], list(at)
+    for i, (motor, target) in enumerate(((stage.x, place.coarse_x), (stage.y, place.coarse_y))):
+        if target is not None:
+            key = "coarse", i, target, at[i]
+            times.append(ask(key, partial(_said, motor, "time_to", target, at[i])))
+            there[i] = target
+    return max(times), (there[0], there[1])
+
+
+def _of_points(scan: Scan, tes: Any, mono: Any) -> Schedule:
+    ask = _Asked()
+    n = len(scan.points)
+    motion, live, waiting = np.zeros(n), np.zeros(n), np.zeros(n)
+    start: float | None = None
+    for k, point in enumerate(scan.points):
+        key = "energy", point.energy, start
+        motion[k] = ask(key, partial(_said, mono, "time_to", point.energy, start))
+        longest = ask(
+            ("point", point.dwell),
+            partial(_longest, (tes, *tes.counters), point.dwell),
+        )
+        live[k], waiting[k] = point.dwell, longest - point.dwell
+        start = point.energy
+    software, events = np.full(n, PER_POINT), np.ones(n, np.int64)
+    begin, end = RIXS_BEGIN, RIXS_END
+    return Schedule(motion, live, waiting, software, events, begin, end, tuple(ask.wrong))
+
+
+def _said(device: Any, what: str, *args: Any) -> Any:
+    return getattr(device, what)(*args)
+
+
+def _longest(detectors: Iterable[Any], dwell: float) -> float:
+    return max(detector.point_time(dwell) for detector in detectors)
