@@ -73,7 +73,7 @@ OK, RETRIED, MISSED = LineStatus.OK, LineStatus.RETRIED, LineStatus.MISSED
     ("fault", "line", "says"),
     [
         ("line_fails 1 2", 2, "is ERROR, move failed: the controller reports a following error"),
-        ("stale_dwell 1 2", 2, "DEFAULT:DWELL is 500 where 50 was asked for"),
+        ("stale_dwell 1 2", 2, "DEFAULT:DWELL) is 500 where 50 was asked for"),
         ("foreign_line 1 2", 2, "the counts of somebody else's line"),
         ("restart 1 2", 2, "is ERROR, GO rejected: state is IDLE"),
         ("no_data 1 2", 1, "no data within"),

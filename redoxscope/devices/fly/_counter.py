@@ -48,8 +48,9 @@ class FlyCounter(LineCounter):
     npoints = pv(EpicsSignal, "LINE:NPOINTS", kind="omitted", auto_monitor=True, doc="of a line")
     line_state = pv(EpicsSignalRO, "LINE:STATUS", kind="omitted", auto_monitor=True, doc="see BUSY")
     line_error = pv(
-        EpicsSignalRO, "LINE:ERROR.VAL$", kind="omitted", string=True, doc="what failed"
-    )
+        EpicsSignalRO, "LINE:ERROR", kind="omitted", auto_monitor=True, string=True,
+        doc="what it refused; empty after a good ARM",
+    )  # fmt: skip
 
     BUSY = (1, 2)
     """``line_state`` where a line, of whomever, is armed or runs."""

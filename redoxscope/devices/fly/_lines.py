@@ -354,7 +354,7 @@ class FlyLines(BeamlineDevice):
         assert raster is not None
         while True:
             yield flown
-            y = float(ask(self._slow.user_readback))
+            y = float(self._slow.user_readback.get())
             last = line + 1 >= raster.ny
             moving = None if last else self._slow_to(flight, line + 1)
             got = self._read(flight, line, y, raster)
@@ -363,7 +363,7 @@ class FlyLines(BeamlineDevice):
                 return
             line += 1
             yield None  # void by now, if the line is to be flown again
-            if got.missed or got.wrong:  # it was handed out all the same
+            if got.missed:  # it was handed out all the same
                 yield moving
                 yield from self._prepare(flight, line)
             else:
@@ -380,13 +380,16 @@ class FlyLines(BeamlineDevice):
                 return
             flown = started[0]
 
-    def _taken(self) -> str:
-        """Why no line can begin: somebody else flew since the last, gave up, or began anew.
+    def _left(self, due: int) -> tuple[int, int]:
+        """STATE and INDEX, asked anew unless both monitors are what is due."""
+        if int(self.state.get()) == ARMED and int(self.index.get()) == due:
+            return ARMED, due
+        return int(ask(self.state)), int(ask(self.index))
 
-        Asked now, so that a line of somebody else cannot have come and gone unseen.
-        """
-        state, index = int(ask(self.state)), int(ask(self.index))
+    def _taken(self) -> str:
+        """Why no line can begin: somebody else flew since the last, gave up, or began anew."""
         due = self._noted[self.index]
+        state, index = self._left(due)
         if state == ARMED and index == due:
             return ""
         return (
@@ -395,31 +398,32 @@ class FlyLines(BeamlineDevice):
         )
 
     def _read(self, flight: int, line: int, y: float, raster: Raster) -> FlownLine:
-        """What became of a line whose GO has completed."""
-        stamped = next(iter(self.index.read().values()))
-        when, index = float(stamped["timestamp"]), int(stamped["value"])
-        state = int(ask(self.state))
-        missed, wrong = self._failed(state, index), []
+        """What became of a line whose GO has completed.
+
+        What others may have done to a counter's settings was told by their monitors since
+        (`held`): what counts happened before the line.
+        """
+        due = self._noted[self.index] + 1
+        state, index = self._left(due)
+        missed = self._failed(state, index)
         self._noted[self.index] = index
         for det in self._counters:
-            counted, due = int(ask(det.index)), self._noted[det.index] + 1
-            self._noted[det.index] = counted
-            refused = str(ask(det.line_error) or "").strip()
+            due = self._noted[det.index] + 1
+            self._noted[det.index] = counted = _latest(det.index, due)
+            refused = str(det.line_error.get() or "").strip()
             if not missed and (counted != due or refused):
                 missed = (
                     f"{det.index.pvname} is {counted} where {due} is due"
                     f"{f', {det.line_error.pvname}: {refused}' if refused else ''}: these are the "
                     "counts of somebody else's line"
                 )
-            for signal, asked in ((det.dwell_ms, in_ms(raster.dwell)), (det.npoints, raster.nx)):
-                if (value := ask(signal)) != asked:
-                    wrong.append(f"{signal.pvname} is {value:g} where {asked:g} was asked for")
         y_line = np.full(raster.nx, y + self._origin[1])
         if missed:
-            return FlownLine(flight, line, when, None, y_line, missed=missed)
+            return FlownLine(flight, line, time.time(), None, y_line, missed=missed)
+        when = float(self.index.timestamp)
         counts = {det.field: np.atleast_1d(ask(det.line))[: raster.nx] for det in self._counters}
         x = self._positions(raster) + self._origin[0]
-        return FlownLine(flight, line, when, x, y_line, counts, wrong=tuple(wrong))
+        return FlownLine(flight, line, when, x, y_line, counts)
 
     def _failed(self, state: int, index: int) -> str:
         """Why a line whose GO has completed was none; empty where it was."""
@@ -491,6 +495,16 @@ class FlyLines(BeamlineDevice):
             f"{motor.name} ({motor.user_readback.pvname}) is {off:.4g} µm from line {line} at "
             f"{target:.6g} µm (tolerance {motor.tolerance:g} µm)"
         )
+
+
+def _latest(signal: Any, right: int) -> int:
+    """What the last monitor said, where that is what is due; else what the server says now.
+
+    A reply to each question costs a way there and back; a monitor that is due cannot be an old
+    one, for between two lines it was another.
+    """
+    value = int(signal.get())
+    return value if value == right else int(ask(signal))
 
 
 def _as_exception(error: BaseException) -> Exception:
