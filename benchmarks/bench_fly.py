@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,10 @@ REPEATS = 2
 
 
 def _microscope(prefix: str) -> Any:
-    from redoxscope.config import make_stxm, parse_beamline
+    from redoxscope.config import make_stxm, served_as, simulated_fly
     from redoxscope.session import connect
 
-    text = resources.files("redoxscope").joinpath("beamlines/fly.yml").read_text("utf-8")
-    for start in ("STXMSIM:", "Sample:", "Ring:"):
-        text = text.replace(f'"{start}', f'"{prefix}{start}')
-    stxm = make_stxm(parse_beamline(text, "fly.yml"))
+    stxm = make_stxm(served_as(simulated_fly(), prefix))
     connect(stxm)
     return stxm
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from ._beamline_file import (
     BeamlineConfig,
     CounterConfig,
+    DeviceConfig,
     beamline_devices,
     known_keys,
     problems,
@@ -31,6 +32,7 @@ __all__ = [
     "make_holder",
     "make_stxm",
     "make_tes",
+    "served_as",
     "simulated_beamline",
     "simulated_fly",
 ]
@@ -135,6 +137,17 @@ def simulated_fly() -> BeamlineConfig:
     """The file of the simulated beamline of the FLY contract, with an empty prefix."""
     text = resources.files("redoxscope").joinpath("beamlines/fly.yml").read_text("utf-8")
     return parse_beamline(text, "fly.yml")
+
+
+def served_as(config: BeamlineConfig, prefix: str) -> BeamlineConfig:
+    """A simulated beamline's file for an IOC with this prefix, which whole names have there too."""
+    update: dict[str, Any] = {"prefix": prefix}
+    for name in type(config).model_fields:
+        part = getattr(config, name)
+        if isinstance(part, DeviceConfig) and part.pvs:
+            pvs = {suffix: prefix + pv for suffix, pv in part.pvs.items()}
+            update[name] = part.model_copy(update={"pvs": pvs})
+    return config.model_copy(update=update)
 
 
 def make_stxm(config: BeamlineConfig, *, name: str = "stxm") -> STXM:

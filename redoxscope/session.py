@@ -371,13 +371,14 @@ def start_session(
     if _opener is not None:
         return _opener(beamline, tes=tes, timeout=timeout)
     simulation: Simulation | None = None
-    own = beamline is None
+    own, contract = beamline is None, "index"
     if beamline is not None:
         from .config import load_beamline
 
         config = load_beamline(beamline)
         tes = config.tes is not None if tes is None else tes
         own = config.simulated and not config.prefix
+        contract = "fly" if config.scanner.contract == "fly" else "index"
     try:
         if own:
             # Before anything loads the EPICS client: it reads its environment once.
@@ -388,13 +389,14 @@ def start_session(
                 options=simulation_options,
                 tes=simulated_tes(data) if tes else False,
                 wait=False,
+                contract=contract,
             )
-            if beamline is None:
-                from .config import simulated_beamline
+            from .config import served_as, simulated_beamline
 
+            if beamline is None:
                 config = simulated_beamline(simulation.prefix)
             else:
-                config = config.model_copy(update={"prefix": simulation.prefix})
+                config = served_as(config, simulation.prefix)
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
         from .catalog import data_folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -76,9 +77,12 @@ def sim(
     ) as running:
         file = beamline or write or Path("beamline.yml")
         if write is not None:
-            text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
+            file_name = "fly.yml" if contract == "fly" else "simulated.yml"
+            text = resources.files("redoxscope").joinpath("beamlines", file_name).read_text()
             text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
-            if running.dastard is None:
+            if contract == "fly":
+                text = re.sub(r'\b((?:Fine)?[XYZ]: ")', rf"\g<1>{prefix}", text)  # whole names
+            elif running.dastard is None:
                 text = text[: text.index("tes:\n")] + text[text.index("catalog:\n") :]
             else:
                 text = text.replace("port: 5500", f"port: {running.dastard.base}", 1)

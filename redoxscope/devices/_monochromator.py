@@ -50,6 +50,15 @@ class _TrueEnergy(DerivedSignal):
         (raw,) = self.parent.readback.read().values()
         return {self.name: {**raw, "value": self.inverse(raw["value"])}}
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """In eV, whatever the PV says of itself: motor records of energies often say µm, or none.
+
+        That it is in eV is the contract.
+        """
+        keys: dict[str, dict[str, Any]] = super().describe()
+        keys[self.name]["units"] = "eV"
+        return keys
+
 
 class _Offset(Signal):
     """True minus monochromator energy (eV): of the edge, and the user's own."""
