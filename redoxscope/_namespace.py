@@ -7,7 +7,7 @@ from typing import Any
 
 from ._shared_catalog import Later
 
-__all__ = ["namespace"]
+__all__ = ["namespace", "ready_catalog"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -34,7 +34,7 @@ def namespace(session: Any) -> dict[str, Any]:
     own = {
         "s": session,
         "RE": session.RE,
-        "cat": _catalog(session),
+        "cat": ready_catalog(session),
         "bp": bp,
         "bps": bps,
         "bpp": bpp,
@@ -42,7 +42,7 @@ def namespace(session: Any) -> dict[str, Any]:
     return {**session.devices, **names, **helpers, **maps, **own}
 
 
-def _catalog(session: Any) -> Any:
+def ready_catalog(session: Any) -> Any:
     """The catalog; a stand-in where it does not answer, which keeps nobody from measuring."""
     from .catalog import CatalogError
 

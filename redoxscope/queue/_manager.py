@@ -30,7 +30,7 @@ INFO = "tcp://127.0.0.1:60625"
 """Where it publishes what it prints."""
 
 START_TIMEOUT = 60.0
-OPEN_TIMEOUT = 180.0
+OPEN_TIMEOUT = 300.0
 """Longest time (s) for the worker to import, and to connect to the beamline."""
 ABORT_TIMEOUT = 120.0
 """Longest time (s) for the clean-up of a run: each of its moves has a time limit of its own."""

