@@ -14,6 +14,7 @@ from ophyd.sim import SynAxis
 
 from redoxscope._baseline import Baseline
 from redoxscope.plans import with_beam, with_photons
+from redoxscope.testing import Documents, validate_fly_run
 
 
 @pytest.fixture
@@ -107,8 +108,12 @@ def test_around_a_stack_of_a_session(tmp_path):
     from redoxscope import start_session
     from redoxscope.plans import energy_stack
 
+    documents = Documents()
     with start_session(speed=50, data=tmp_path) as s:
+        token = s.RE.subscribe(documents)
         s.RE(energy_stack(s.stxm, energies=[640, 641], pixels=4, size=1.0))
+        s.RE.unsubscribe(token)
+        validate_fly_run(documents)  # other people's viewers take a run of a session
         assert set(s.cat[-1]) == {"primary"}
         said = s.cat[-1]["primary"].metadata["configuration"]["stxm_scanner"]["data"]
         assert {"stxm_zone_plate_z", "stxm_osa_x", "stxm_sample_stage_x"} <= set(said)
