@@ -25,6 +25,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "OxidationMap": callbacks.OxidationMap,
         "MapView": callbacks.MapView,
         "oxidation_map": callbacks.oxidation_map,
+        "oxidation_maps": callbacks.oxidation_maps,
         "RixsMap": callbacks.RixsMap,
         "rixs_from_run": callbacks.rixs_from_run,
         "load_references": data.load_references,

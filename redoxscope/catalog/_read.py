@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.contract import STREAM
+from ._streams import main_streams
 
 __all__ = ["run_documents"]
 
 
 def run_documents(
-    run: Any, stream: str = STREAM, page_size: int = 5000
+    run: Any, stream: str | None = None, page_size: int = 5000
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Replay a run of the catalog: start, descriptors, event pages, stop.
 
-    What a live callback saw, for the same callback to see again. Events come in order of
-    ``seq_num``, each once.
+    What a live callback saw, for the same callback to see again. Events come stream by stream and
+    in order of ``seq_num``, each once.
 
     Parameters
     ----------
     run : BlueskyRun
         For instance ``catalog[-1]``.
-    stream : str
-        Which stream.
+    stream : str, optional
+        Which stream; by default those of its lines or points: ``primary``, or one for each region.
     page_size : int
         Events per page; memory is bounded by it.
 
@@ -46,7 +46,16 @@ def run_documents(
         The run has no such stream: it ended before the first event was due.
     """
     yield "start", _plain(run.metadata["start"])
-    source = run[stream]
+    names = main_streams(run.metadata["start"]) if stream is None else [stream]
+    # A run that ended early may lack some of its streams, but not all.
+    for name in [name for name in names if name in set(run)] or names[:1]:
+        yield from _stream(run[name], page_size)
+    if run.metadata.get("stop"):
+        yield "stop", _plain(run.metadata["stop"])
+
+
+def _stream(source: Any, page_size: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Descriptors and event pages of a stream."""
     descriptors = source.descriptors
     for descriptor in descriptors:
         yield "descriptor", _plain(descriptor)
@@ -73,8 +82,6 @@ def run_documents(
                     "uid": [f"{uid}/{seq_num}" for seq_num in seq_nums[part]],
                 },
             )
-    if run.metadata.get("stop"):
-        yield "stop", _plain(run.metadata["stop"])
 
 
 def _plain(value: Any) -> Any:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from redoxscope.callbacks._document_log import SUFFIX, lock_log
-from redoxscope.contract import STREAM
 
 from ._ingest import STORED, LogIndex, ingest, stored_run
+from ._streams import main_streams
 
 __all__ = ["RecoveryReport", "in_a_line", "locked", "recover", "set_aside"]
 
@@ -28,7 +28,7 @@ class RecoveryReport:
     uid : str
         Run; the name of the log's file.
     lines : int
-        Lines (events of the primary stream) it holds.
+        Lines or points it holds, of all regions.
     status : str
         "recovered": the run never ended, it is now in the catalog as interrupted;
         "stored": the run had ended, it is now in the catalog;
@@ -85,7 +85,7 @@ def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
                 return RecoveryReport(uid, 0, "running", "its client is alive", path)
             index = LogIndex(path)
             message = "; ".join([*index.losses, *filter(None, [index.photons[1]])])
-            lines = index.num_events.get(STREAM, 0)
+            lines = sum(index.num_events.get(name, 0) for name in main_streams(index.start))
             if index.blank:
                 return RecoveryReport(uid, 0, "empty", message, set_aside(path))
             status: Literal["present", "stored", "recovered"]

@@ -1,0 +1,126 @@
+"""Maps of stored runs: several regions and roles, and the ALS's stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from event_model import compose_run
+
+from redoxscope.callbacks import oxidation_map, oxidation_maps
+from redoxscope.callbacks._document_log import DocumentLog
+from redoxscope.catalog import ingest, run_documents
+from redoxscope.scan import Frame, Role, Scan
+
+from ..callbacks.scan_runs import (
+    EMPTY,
+    ENERGIES,
+    REFERENCES,
+    AlsRun,
+    Particle,
+    Run,
+    region,
+    scan_of,
+)
+from ..callbacks.test_regions import same
+
+
+def composed(documents: Iterator[tuple[str, dict]]) -> list[tuple[str, dict[str, Any]]]:
+    """The same run with all that a catalog wants of documents."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    run, streams = None, {}
+    for name, doc in documents:
+        if name == "start":
+            run = compose_run(metadata={key: doc[key] for key in doc if key not in ("uid", "time")})
+            found.append(("start", run.start_doc))
+        elif name == "descriptor":
+            streams[doc["uid"]] = doc, []
+        elif name == "event_page":
+            descriptor, composers = streams[doc["descriptor"]]
+            data = {key: values[0] for key, values in doc["data"].items()}
+            if not composers:
+                made = run.compose_descriptor(
+                    name=descriptor["name"],
+                    data_keys={key: data_key(value) for key, value in data.items()},
+                    configuration={
+                        device: {
+                            "data": conf["data"], "timestamps": dict.fromkeys(conf["data"], 0.0),
+                            "data_keys": {key: data_key(v) for key, v in conf["data"].items()},
+                        }
+                        for device, conf in descriptor["configuration"].items()
+                    },
+                )  # fmt: skip
+                composers.append(made)
+                found.append(("descriptor", made.descriptor_doc))
+            number = sum(
+                1
+                for other, one in found
+                if other == "event_page" and one["descriptor"] == composers[0].descriptor_doc["uid"]
+            )
+            page = composers[0].compose_event_page(
+                data={key: [value] for key, value in data.items()},
+                timestamps=dict.fromkeys(data, [1.7e9]),
+                seq_num=[number + 1],
+            )
+            found.append(("event_page", page))
+        else:
+            found.append(("stop", run.compose_stop()))
+    return found
+
+
+def data_key(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"dtype": "array", "shape": [len(value)], "dtype_numpy": "<f8", "source": "test"}
+    kind = ("integer", "<i8") if isinstance(value, int) else ("number", "<f8")
+    return {"dtype": kind[0], "shape": [], "dtype_numpy": kind[1], "source": "test"}
+
+
+def stored(folder: Path, catalog: Any, documents: list) -> Any:
+    log = DocumentLog(folder)
+    for name, doc in documents:
+        log(name, doc)
+    log.close()
+    uid = documents[0][1]["uid"]
+    ingest(log.path(uid), catalog)
+    return catalog[uid]
+
+
+def test_regions_and_roles(tmp_path: Path, embedded: Callable[..., Any]) -> None:
+    frames = []
+    for energy in ENERGIES[::-1]:
+        frames += [Frame(float(energy), 1e-3, i) for i in (0, 1)]
+        frames += [Frame(float(energy), 1e-3, 2, Role.I0)]
+    frames += [Frame(float(ENERGIES[3]), 2e-3, 0, Role.DOSE_CHECK)]
+    scan = Scan(
+        regions=(region("left"), region("right", (20, 16), (15, 7)), region("no", (6, 5))),
+        frames=tuple(frames),
+    )
+    run = Run(scan, (Particle(0.7), Particle(0.2), EMPTY), damage=0.03, dead_time=2e-8)
+    found = stored(tmp_path, embedded, composed(run.documents()))
+    expected = oxidation_maps(run.documents(), REFERENCES)
+    for source in (found, list(run_documents(found))):
+        maps = oxidation_maps(source, REFERENCES)
+        assert list(maps) == ["left", "right"]
+        for name in maps:
+            same(maps[name].result, expected[name].result)
+            np.testing.assert_array_equal(maps[name].x, expected[name].x)
+        assert maps["left"].dose[0].change == expected["left"].dose[0].change
+
+
+def test_a_run_that_ended_before_its_second_region(tmp_path: Path, embedded: Any) -> None:
+    run = Run(scan_of(region("left"), region("right")), (Particle(), Particle()))
+    found = stored(tmp_path, embedded, composed(run.documents(run.lines()[:20])))
+    maps = oxidation_maps(found, REFERENCES)
+    assert maps["left"].lines_done == 20 and maps["right"].lines_done == 0
+
+
+def test_a_stack_of_the_als(tmp_path: Path, embedded: Any) -> None:
+    ours = Run(scan_of(region("A", (30, 24))))
+    als = AlsRun(np.array(ours.counts), ENERGIES, 1.0)
+    found = stored(tmp_path, embedded, composed(als.documents()))
+    same(
+        oxidation_map(found, REFERENCES).result,
+        oxidation_map(als.documents(), REFERENCES).result,
+    )

@@ -1,0 +1,47 @@
+"""A stack of regions, zones, I0 and dose checks on the simulated beamline: its maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redoxscope.callbacks import OxidationMap, oxidation_maps
+from redoxscope.plans import energy_stack
+from redoxscope.scan import Region
+from redoxscope.testing import validate_run
+
+from ..callbacks.test_regions import same
+
+REGIONS = [Region((0, 0), (3, 2), (12, 8), "middle"), Region((0.5, 0.5), 2, 6, "part")]
+EMPTY = Region((-9, -9), (2, 1), (8, 4), "empty")
+ZONES = [(638, 641, 1.0), (641, 645, 0.5, 0.004), (645, 655, 2.0)]
+
+
+def test_maps_of_a_stack_as_the_plan_takes_it(stxm, RE):  # noqa: N803
+    documents = []
+    live = OxidationMap()
+    RE.subscribe(live)
+    RE.subscribe(lambda name, doc: documents.append((name, doc)))
+    RE(
+        energy_stack(
+            stxm, edge="Mn L3", zones=ZONES, regions=REGIONS, i0_region=EMPTY, dwell=0.001,
+            dose_check=642.0,
+        )
+    )  # fmt: skip
+    live.close()
+    validate_run(documents)
+    assert live.error is None
+    batch = oxidation_maps(documents)
+    assert list(batch) == list(live.snapshots) == ["middle", "part"]
+    for name, snapshot in live.snapshots.items():
+        same(snapshot.result, batch[name].result)
+        assert snapshot.result.blank is None  # I0 of the empty beam
+        assert np.isfinite(snapshot.result.ln_i0).all()
+        assert snapshot.lines_done == snapshot.lines_total
+        (change,) = snapshot.dose
+        assert change.energy == pytest.approx(642.0) and change.reason == ""
+        assert abs(change.significance) < 5  # the simulated sample takes no damage
+        assert len(snapshot.energies) == len(batch[name].energies) == 17
+    assert sum(live.lines.values()) == sum(
+        len(doc["seq_num"]) for name, doc in documents if name == "event_page"
+    )
