@@ -42,6 +42,7 @@ def main() -> None:
         from . import (
             bench_analysis,
             bench_dry_run,
+            bench_estimate,
             bench_fly,
             bench_queue,
             bench_rixs,
@@ -51,6 +52,7 @@ def main() -> None:
 
         for part in (
             bench_stack,
+            bench_estimate,
             bench_dry_run,
             bench_fly,
             bench_analysis,

@@ -95,7 +95,7 @@ class Estimate:
 
     @property
     def total(self) -> float:
-        """From the call of the plan to its end (s)."""
+        """From the call of the plan to the end of its run (s)."""
         return self.live + self.motion + self.software
 
     @property

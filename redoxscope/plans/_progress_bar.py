@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
-from bluesky.utils import ProgressBarManager
+from bluesky.utils import ProgressBarManager, TerminalProgressBar
 
 from ._estimate_shown import duration
 from ._progress import RunProgress
@@ -25,13 +25,24 @@ PATIENCE = 0.2
 ERASE = "\r\x1b[K"
 
 
+class MoveBar(TerminalProgressBar):
+    """bluesky's bar, of time where a status tells it: a readback may come only at the end."""
+
+    def update(self, pos: Any, **report: Any) -> None:
+        elapsed, left = report.get("time_elapsed"), report.pop("time_remaining", None)
+        if elapsed is not None and left is not None:
+            whole = elapsed + left
+            report |= {"current": elapsed, "initial": 0.0, "target": whole, "unit": "s"}
+        super().update(pos, **report)
+
+
 class RunProgressBar(ProgressBarManager):
     """bluesky's `ProgressBarManager`, with one bar for a whole run where the plan tells of it.
 
     A run waits for each line: a bar that is made anew each time would flicker, and tell of the
     line only. This one draws in a thread of its own, twice a second, and only where ``stream`` is
-    a terminal. Moves outside of such runs have bluesky's own bars. Whatever fails in it is logged,
-    and ends the bar but no plan.
+    a terminal. Moves outside of such runs have bluesky's bars, of time. Whatever fails in it is
+    logged, and ends the bar but no plan.
 
     Parameters
     ----------
@@ -46,7 +57,7 @@ class RunProgressBar(ProgressBarManager):
     """
 
     def __init__(self, stream: Any = None) -> None:
-        super().__init__()
+        super().__init__(MoveBar)
         self._stream = stream
         self._run: RunProgress | None = None
         self._broken = False

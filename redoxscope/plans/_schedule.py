@@ -19,15 +19,15 @@ Array = NDArray[np.float64]
 
 # What the software takes on the simulated beamline (docs/reference/figures.md says when it was
 # measured, benchmarks/bench_estimate.py how); s.
-STACK_BEGIN = 0.15
+STACK_BEGIN = 0.1
 """Staging, the start document, the raster, the shutter."""
-STACK_END = 0.03
+STACK_END = 0.05
 PER_IMAGE = 0.012
 """From the last line of an image to the first pixel of the next, beyond moves and fly-back."""
-RIXS_BEGIN = 1.0
-"""Staging: the server begins files and tells its clock once a second."""
+RIXS_BEGIN = 0.25
+"""Staging: the server begins files and tells its clock."""
 RIXS_END = 1.0
-"""The server's last counts, once a second, and the end of its files."""
+"""Waiting for the server's last counts, which come once a second."""
 PER_POINT = 0.06
 """Shutter, conditions, documents; the way to the server and back."""
 
@@ -64,7 +64,7 @@ class Schedule:
 
     @property
     def total(self) -> float:
-        """From the call of the plan to its end (s)."""
+        """From the call of the plan to the end of its run (s)."""
         parts = (self.motion, self.live, self.flight, self.software)
         return self.begin + self.end + float(sum(part.sum() for part in parts))
 

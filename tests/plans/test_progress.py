@@ -15,7 +15,7 @@ from ophyd.status import Status
 
 from redoxscope.plans import RunProgress, RunProgressBar, with_progress
 from redoxscope.plans._estimate_shown import duration
-from redoxscope.plans._progress_bar import _text
+from redoxscope.plans._progress_bar import MoveBar, _text
 from redoxscope.plans._schedule import Schedule, schedule
 from redoxscope.scan import points_scan, stack_scan
 
@@ -425,6 +425,20 @@ def test_moves_outside_of_runs_have_bluesky_s_bar(monkeypatch):
         warnings.simplefilter("error")
         engine(Hook(bar))(measured(Line()))
     assert len(made) == 3 and bar.pbar is None
+
+
+def test_a_move_is_shown_by_its_time(monkeypatch):
+    """The monochromator's readback may stay where it was until it arrives."""
+    monkeypatch.setattr("sys.stdout", Terminal())
+    status = Status()
+    status.watch = lambda function: None
+    bar = MoveBar([status], delay_draw=0)
+    still = {"name": "energy", "current": 640.0, "initial": 640.0, "target": 660.0, "unit": "eV"}
+    bar.update(0, **still, fraction=0.25, time_elapsed=0.5, time_remaining=1.5)
+    assert "energy:  25%" in bar.meters[0]
+    bar.update(0, **still)
+    assert "energy:   0%" in bar.meters[0]
+    status.set_finished()
 
 
 def test_the_bar_fits_its_terminal(monkeypatch):
