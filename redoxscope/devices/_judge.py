@@ -149,7 +149,10 @@ class Judge:
     ) -> list[str]:
         """What says that a line was not flown where, or with as many pixels as, it should."""
         where = self._record.where
-        measured = {where["sample_x"]: flown.x, where["sample_y"]: flown.y}
+        measured = {
+            f"{key} ({where[key]})": values
+            for key, values in (("sample_x", flown.x), ("sample_y", flown.y))
+        }
         wrong = wrong_lengths({**measured, **flown.counts}, raster.nx)
         if wrong or origin is None:
             return wrong
