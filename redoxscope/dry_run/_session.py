@@ -13,6 +13,7 @@ from ..config import BeamlineConfig, ConfigError
 from ..devices import DeviceError
 from ..session import Session
 from ..sim import Simulation
+from ._calibration import on_its_own_clock, stand_in
 from ._engine import DryEngine, Rehearsal
 from ._frames import line_of_script
 from ._unmeasured import Unmeasured
@@ -40,6 +41,8 @@ class DrySession(Session):
             for name in CHECKS:
                 if hasattr(instrument, name):
                     setattr(instrument, name, self._telling(getattr(instrument, name)))
+        if self._tes is not None:
+            on_its_own_clock(self._tes)
         if rehearsal.full:
             return
         self.RE.dispatcher.unsubscribe_all()
@@ -146,8 +149,21 @@ class Opener:
         if "tes" in session.devices:
             if session.tes.holder is not None:
                 check_simulated(session.tes.holder, self._simulation.port)
-            self._calibrations.load_newest(session.tes)
+            self._calibrate(session.tes)
         return session
+
+    def _calibrate(self, tes: Any) -> None:
+        """Have as many usable pixels as the user's newest calibration."""
+        kept = self._calibrations.newest()
+        if kept is None:
+            return
+        if self._rehearsal.full:
+            self._rehearsal.account.note(
+                "the calibration that is kept is of another array than the simulated one: with "
+                "--full a script begins with tes_calibrate"
+            )
+        else:
+            tes.set_calibration(stand_in(len(kept.usable)))
 
     def close(self) -> None:
         """Close what the script left open."""
