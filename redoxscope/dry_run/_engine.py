@@ -35,22 +35,24 @@ class Rehearsal:
     def __init__(self, *, full: bool = False):
         self.full = full
         self.account, self.timeline = Account(), Timeline()
-        self._known: list[BaseException] = []  # errors that have their row
+        self._known: list[tuple[BaseException, Run]] = []  # errors that have their row
 
     def refused(self, error: BaseException, plan: str | None = None) -> None:
         """Something would be refused; once for each error, however often it is raised again."""
         error = _cause(error)
-        if any(error is known for known in self._known):
-            return
-        self._known.append(error)
+        for known, run in self._known:
+            if known is error:
+                run.plan = plan or run.plan
+                return
         run = Run(
-            plan or plan_being_made() or "script",
+            plan or plan_being_made() or "plan",
             self.timeline.now,
             ok=False,
             error=told(error),
             line=line_of_error(error) or line_of_script(),
         )
         self.account.runs.append(run)
+        self._known.append((error, run))
 
     def calibrated(self, tes: Any) -> None:
         """A spectrometer would have its calibration now, if that was what was measured."""
@@ -59,14 +61,21 @@ class Rehearsal:
 
     def has(self, error: BaseException) -> bool:
         """Whether the error has its row."""
-        return any(_cause(error) is known for known in self._known)
+        return any(_cause(error) is known for known, _ in self._known)
 
     def ended(self, run: Run, error: BaseException) -> None:
         """An error ended a run."""
         error = _cause(error)
-        self._known.append(error)
+        self._known.append((error, run))
         run.ok, run.error = False, told(error)
         run.line = line_of_error(error) or run.line
+
+
+def _name_of(plan: Any) -> str | None:
+    """What a plan is called; what bluesky's ``@plan`` hands out has a generator that has a name."""
+    generator = plan if hasattr(plan, "__name__") else getattr(plan, "_iter", None)
+    name = getattr(generator, "__name__", None)
+    return None if name is None else str(name).lstrip("_")
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -108,7 +117,7 @@ class DryEngine(RunEngine):
         super().__init__(*args, **kwargs)
 
     def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
-        name = getattr(plan, "__name__", "plan").lstrip("_")
+        name = _name_of(plan)
         before = len(self._rehearsal.account.runs)
         try:
             return super().__call__(plan, subs, **metadata_kw)
@@ -146,7 +155,7 @@ class DryEngine(RunEngine):
     async def _open_run(self, msg: Any) -> Any:
         uid = await super()._open_run(msg)
         named = self._metadata_per_call.get("plan_name") or msg.kwargs.get("plan_name")
-        name = named or getattr(self._plan, "__name__", "plan")
+        name = named or _name_of(self._plan) or "plan"
         run = Run(name, self._time.now, line=line_of_script())
         self._runs[msg.run] = run
         self._rehearsal.account.runs.append(run)

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from .. import plans
+
 __all__ = ["is_users", "line_of_error", "line_of_script", "plan_being_made"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -66,9 +68,10 @@ def line_of_error(error: BaseException) -> str | None:
 
 
 def plan_being_made() -> str | None:
-    """The plan of this package that is being carried out in this thread."""
-    plans = _PACKAGE / "plans"
+    """The plan of this package that is being carried out in this thread, where a frame tells."""
+    folder = _PACKAGE / "plans"
     for frame, _ in traceback.walk_stack(inspect.currentframe()):
-        if Path(frame.f_code.co_filename).parent == plans:
-            return frame.f_code.co_name.lstrip("_")
+        name = frame.f_code.co_name.lstrip("_")
+        if Path(frame.f_code.co_filename).parent == folder and name in plans.__all__:
+            return name
     return None

@@ -143,6 +143,8 @@ def plan(function: Callable[P, MsgGenerator[Any]]) -> Callable[P, MsgGenerator[A
             if bound.arguments.get(name) is not None:
                 bound.arguments[name] = check(name, bound.arguments[name])
         made = function(*bound.args, **bound.kwargs)
+        if inspect.isgenerator(made):  # what an engine, and a dry run's table, call the plan
+            made.__name__ = function.__name__
         return cast("MsgGenerator[Any]", handed_out(made))
 
     resolved = [

@@ -79,10 +79,16 @@ def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> 
             if self._stuck is not None and self._stuck():
                 target = (start + target) / 2
             duration = abs(target - start) / velocity
-            while (passed := self._clock.now() - began) < duration and not self.halted.is_set():
-                await fields.user_readback_value.write(start + (target - start) * passed / duration)
-                await self._clock.sleep(min(0.1 * self._clock.speed, duration - passed))
-            reached = start + (target - start) * min(passed / duration if duration else 1.0, 1.0)
+            end = began + duration
+
+            def here() -> float:
+                now = self._clock.now()
+                return target if now >= end else start + (target - start) * (now - began) / duration
+
+            while (now := self._clock.now()) < end and not self.halted.is_set():
+                await fields.user_readback_value.write(here())
+                await self._clock.sleep_until(min(now + 0.1 * self._clock.speed, end))
+            reached = here()
             await fields.user_readback_value.write(reached)
             await fields.motor_is_moving.write(0)
             await fields.done_moving_to_value.write(1)

@@ -218,6 +218,8 @@ def test_an_instant_simulation_arrives_where_it_was_sent(mine):
         try:
             connect(stxm)
             stxm.energy.set(740.0).wait(timeout=20)
+            for k in range(12):  # also where times do not add up to the last bit
+                stxm.sample_stage.x.set(40.0 * (k % 2) + 0.01 * k).wait(timeout=20)
             stxm.sample_stage.x.set(3000.0).wait(timeout=20)
             assert stxm.monochromator.position == pytest.approx(740.0)
             assert stxm.sample_stage.x.position == pytest.approx(3000.0)
