@@ -11,8 +11,8 @@ import numpy as np
 from epics import PV
 
 Row = dict[str, object]
-NX, NY, DWELL = 100, 50, 0.001
-ENERGIES = [638.0, 640.0, 642.0]
+NX, NY, DWELL = 100, 40, 0.001
+ENERGIES = [638.0, 640.0]
 SIDE = 5.0
 REPEATS = 2
 """Stacks and lean loops in turn: the machine is shared, and both are to see the same of it."""

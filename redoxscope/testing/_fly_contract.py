@@ -138,7 +138,7 @@ def _wrong_line(
 def _wrong_order(watched: Watched, keys: list[str]) -> list[str]:
     """Data, positions, index, state: a client that waits for one has what comes before."""
     order: list[str] = []
-    while (change := watched.next(1.0)) is not None:
+    while (change := watched.next(watched.timeout)) is not None:
         order.append(change.name)
         if change.name == "STATE" and "INDEX" in order:
             break

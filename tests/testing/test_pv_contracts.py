@@ -54,7 +54,7 @@ def test_what_does_not_answer_is_said(beamline):
     wrong = check_line_contract(f"{beamline.prefix}None:", [], timeout=0.3)
     assert len(wrong) > 10 and f"{beamline.prefix}None:Go does not answer" in wrong
     other = {f"{beamline.prefix}Scan:Go": f"{beamline.prefix}None:Go"}
-    assert lines(beamline, pvs=other, timeout=0.5) == [f"{beamline.prefix}None:Go does not answer"]
+    assert f"{beamline.prefix}None:Go does not answer" in lines(beamline, pvs=other, timeout=1.0)
 
 
 def test_another_type_is_said(beamline):
