@@ -8,105 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._blank import Blank, find_blank
-from ._frames import Frames
+from ._blank_sums import BlankSums
 from ._i0_given import I0Spectrum
 from ._noise import EXCESS, NO_BEAM, Noise, part_of, scatter, step_of, unit_of
 from ._sums import RunningSums, Units
 
-__all__ = ["I0", "BlankSums"]
+__all__ = ["I0"]
 
 Array = NDArray[np.float64]
 CHUNK = 1 << 20
 """Values (energies x pixels) handled at a time."""
 REFIND_GROWTH = 1.3
 """The blank is looked for again once there are this many times more lines than last time."""
-MIN_BLANK_PIXELS = 4
-"""Blank pixels an energy needs before its I0 is used."""
-
-
 LEAST_OD, MOST_OD = -0.7, 5.0
 """Optical density of the brightest pixels with a given I0 outside which its unit is wrong: no
 pixel is twice as bright as the beam, and a hundredth of it is no image."""
-
-
-class BlankSums:
-    """Sums of counts over the blank pixels of every line at every energy.
-
-    Sums per line let a line be overwritten, and an energy's I0 be known before its image is
-    complete.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray of bool [ny, nx]
-        Blank pixels.
-    n_energies : int
-        Energies of the stack.
-    """
-
-    def __init__(self, mask: NDArray[np.bool_], n_energies: int) -> None:
-        self.mask = mask
-        self._line, self._column = np.nonzero(mask)
-        self._start = np.searchsorted(self._line, np.arange(mask.shape[0] + 1))
-        shape = (n_energies, mask.shape[0])
-        self._pixels = np.zeros(shape, dtype=np.intp)
-        self._true = np.zeros((2, *shape))
-        self._observed = np.zeros((2, *shape))
-
-    def update(
-        self, k: int, lines: slice, present: NDArray[np.bool_], frames: list[Frames]
-    ) -> None:
-        """Sum a range of lines of one energy again, from the frames.
-
-        Parameters
-        ----------
-        k : int
-            Energy index.
-        lines : slice
-            First and last line + 1.
-        present : numpy.ndarray of bool [ny]
-            Lines that hold data.
-        frames : list of Frames
-            Transmission, then the monitor if there is one.
-        """
-        part = slice(self._start[lines.start], self._start[lines.stop])
-        line, column = self._line[part], self._column[part]
-        measured = present[line]  # the rest of the frame was never written
-        line, column = line[measured], column[measured]
-        good = np.ones(len(line), dtype=bool)
-        observed = []
-        for f in frames:
-            values = f.aligned[k, line, column].astype(np.float64)
-            good &= np.isfinite(values) & (values < f.limit[k])
-            observed.append(values)
-        bins, size = line[good] - lines.start, lines.stop - lines.start
-        self._pixels[k, lines] = np.bincount(bins, minlength=size)
-        for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
-            kept = values[good]
-            self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
-            self._true[i, k, lines] = np.bincount(bins, f.true(kept, k), minlength=size)
-
-    def ln_i0(self, monitored: bool, units: Units, dwell: Array | None) -> tuple[Array, Array]:
-        """Return ln I0 and its variance at each energy; NaN where too few blank pixels were seen.
-
-        The ratio of sums, not the mean of logarithms: the latter is biased by 1/(2N) per
-        pixel. The variance is ``1/sum(N)``, plus ``1/sum(M)`` for a monitor, each times its
-        unit, and each pixel's share of noise beyond counting.
-        """
-        enough = self._pixels.sum(axis=1) >= MIN_BLANK_PIXELS
-        true, observed = self._true.sum(axis=2), self._observed.sum(axis=2)
-        which = slice(0, 2 if monitored else 1)
-        enough &= (true[which] > 0).all(axis=0)
-        value = np.full(len(enough), np.nan)
-        variance = np.full(len(enough), np.nan)
-        value[enough] = np.log(true[0, enough])
-        if monitored:
-            value[enough] -= np.log(true[1, enough])
-        else:
-            value[enough] -= np.log(self._pixels.sum(axis=1)[enough])
-        scale = np.array(units.at(dwell, len(enough)))[which][:, enough]
-        variance[enough] = (scale / observed[which][:, enough]).sum(axis=0)
-        variance[enough] += units.relative / self._pixels.sum(axis=1)[enough]
-        return value, variance
 
 
 class I0:
