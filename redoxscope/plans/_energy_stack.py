@@ -19,7 +19,7 @@ from ..data import (
     get_edge,
     load_references,
 )
-from ..scan import MAX_RETRIES, Region, Scan, Zone, as_scan, stack_scan
+from ..scan import MAX_RETRIES, Region, Role, Scan, Zone, as_scan, stack_scan
 from ._frames import measure_frames
 from ._inputs import check_axes, check_device
 from ._protocols import Microscope
@@ -253,6 +253,12 @@ def _measure(
     md: Mapping[str, Any] | None,
 ) -> MsgGenerator[str]:
     """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
+    for i, frame in enumerate(scan.frames):
+        if frame.role is Role.DARK:
+            raise ValueError(
+                f"frames[{i}] has the role 'dark': the shutter follows the scanner, and a line "
+                "without beam is flown again, so this plan takes none"
+            )
     energies = scan.energies
     spectra: References | None = None
     if references is not None:

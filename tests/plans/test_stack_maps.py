@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from redoxscope.callbacks import OxidationMap, oxidation_maps
-from redoxscope.plans import energy_stack
-from redoxscope.scan import Region
+from redoxscope.plans import energy_stack, execute
+from redoxscope.scan import Frame, Region, Role, Scan
 from redoxscope.testing import validate_run
 
 from ..callbacks.test_regions import same
+from .fake_microscope import fake_microscope
 
 REGIONS = [Region((0, 0), (3, 2), (12, 8), "middle"), Region((0.5, 0.5), 2, 6, "part")]
 EMPTY = Region((-9, -9), (2, 1), (8, 4), "empty")
@@ -45,3 +46,10 @@ def test_maps_of_a_stack_as_the_plan_takes_it(stxm, RE):  # noqa: N803
     assert sum(live.lines.values()) == sum(
         len(doc["seq_num"]) for name, doc in documents if name == "event_page"
     )
+
+
+def test_dark_images_are_refused_at_the_call():
+    """The shutter follows the scanner: there would be light in them."""
+    scan = Scan(regions=(EMPTY,), frames=(Frame(640.0, 1e-3), Frame(640.0, 1e-3, 0, Role.DARK)))
+    with pytest.raises(ValueError, match=r"frames\[1\] has the role 'dark': the shutter follows"):
+        execute(fake_microscope(), scan)
