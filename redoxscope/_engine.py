@@ -15,7 +15,15 @@ from bluesky.utils import DefaultDuringTask, SigintHandler
 from . import _signals
 from .plans import RunProgressBar
 
-__all__ = ["END_TIMEOUT", "close_engine", "end_run", "make_engine", "say_what_is_safe", "stop_now"]
+__all__ = [
+    "END_TIMEOUT",
+    "close_engine",
+    "end_run",
+    "make_engine",
+    "pause_for",
+    "say_what_is_safe",
+    "stop_now",
+]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -82,6 +90,32 @@ def make_engine(
     engine.waiting_hook = hook
     engine.log.logger.addFilter(_is_news)  # added once, however often
     return engine
+
+
+def pause_for(engine: RunEngine, message: str, *, over: bool) -> None:
+    """Pause at the next checkpoint, so that the user decides whether to go on.
+
+    Parameters
+    ----------
+    engine : bluesky.RunEngine
+    message : str
+        Why.
+    over : bool
+        What it is about has ended by itself: it is told only.
+    """
+    if engine.state != "running" or over:
+        log.warning("%s.", message)
+        return
+    log.warning("%s. Pausing: RE.resume() goes on, RE.stop() ends the run.", message)
+
+    def pause() -> None:
+        try:
+            engine.request_pause(defer=True)
+        except RuntimeError as exc:
+            log.warning("not paused: %s", exc)  # the run has just ended
+
+    # This waits for the RunEngine, which at the end of a run waits for the map, who calls here.
+    threading.Thread(target=pause, daemon=True, name="damage-pause").start()
 
 
 def end_run(engine: RunEngine, reason: str, timeout: float = END_TIMEOUT) -> bool:

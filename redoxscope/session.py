@@ -157,20 +157,10 @@ class Session:
         return plan
 
     def _damaged(self, verdict: DamageVerdict) -> None:
-        """Pause at the next checkpoint: the user decides whether to go on."""
-        shown = self.rixs.snapshot
-        if self.RE.state != "running" or (shown is not None and shown.finished):
-            log.warning("%s.", verdict.message)
-            return
-        log.warning("%s. Pausing: RE.resume() goes on, RE.stop() ends the run.", verdict.message)
-        # This waits for the RunEngine, which at the end of a run waits for the map, who calls here.
-        threading.Thread(target=self._pause, daemon=True, name="damage-pause").start()
+        from ._engine import pause_for
 
-    def _pause(self) -> None:
-        try:
-            self.RE.request_pause(defer=True)
-        except RuntimeError as exc:
-            log.warning("not paused: %s", exc)  # the run has just ended
+        shown = self.rixs.snapshot
+        pause_for(self.RE, verdict.message, over=shown is not None and shown.finished)
 
     @property
     def tes(self) -> TES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ from typing import Any
 from ophyd.device import Staged
 from ophyd.status import Status
 
-from ...analysis.tes import Calibration
 from ...contract import NOT_CHOSEN, Bins
 from ...formats import PhotonAsset, PhotonListWriter
-from .._base import DeviceError, Move, done, logged, published, then
+from .._base import DeviceError, Move, done, logged, then
 from .._light import check_light, watch_light
+from .._watched import Way, watchable
 from ._acquisition import Acquisition, Setup
+from ._calibrated import CalibratedTES
 from ._calibrator import Calibrator
 from ._conditions import PointConditions
-from ._connected import ConnectedTES
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
 from ._server_watch import ServerWatch
@@ -45,7 +45,7 @@ class Run:
     windows: dict[str, slice]
 
 
-class TES(ConnectedTES):
+class TES(CalibratedTES):
     """Microcalorimeter array behind a Dastard: a point is a window in photon time.
 
     Each photon carries the server's time. `trigger` opens a window of ``dwell`` seconds of that
@@ -80,7 +80,6 @@ class TES(ConnectedTES):
 
     def __init__(self, prefix: str = "", *, name: str = "tes", **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
-        self._calibration: Calibration | None = None
         self.run: Run | None = None
         self._told = (0, 0)
         self._reading: tuple[PointResult, dict[str, Any]] | None = None
@@ -94,75 +93,6 @@ class TES(ConnectedTES):
         self.conditions.release()
         super().destroy()
         self.calibrator.destroy()
-
-    # -- calibration ----------------------------------------------------------------------
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """Calibration in force, of all pixels."""
-        return self._calibration
-
-    def set_calibration(self, calibration: Calibration | None) -> None:
-        """Put a calibration in force, from the next run on."""
-        self._calibration = calibration
-        self.calibration_uid.put("" if calibration is None else calibration.uid)
-        self.line_table.put("" if calibration is None else calibration.line_table)
-
-    def parameter_limits(self) -> dict[str, tuple[float, float]]:
-        """Limits of what plans are given, by the parameter: ``dwell`` (s), by the dead man.
-
-        Raises
-        ------
-        DeviceError
-            The shutter does not say after how long it closes by itself.
-        """
-        if self.shutter is None:
-            return {}
-        return {"dwell": (0.0, published(self.shutter.dead_man, "s"))}
-
-    def check_scan(
-        self,
-        *,
-        dwell: float | None = None,
-        windows: Sequence[str] | None = None,
-        pixels: int | None = None,
-        calibrating: bool | None = None,
-    ) -> None:
-        """Refuse what a run could not be measured with; nothing is changed.
-
-        Parameters
-        ----------
-        dwell, windows, pixels, calibrating
-            As the settings; those not given are taken as they are set.
-
-        Raises
-        ------
-        ValueError
-            Names the setting, the value and the limit.
-        """
-        if dwell is not None:
-            self.dwell.check_value(dwell)
-        bins = self.bins
-        yield_windows(self.windows.get() if windows is None else list(windows), bins)
-        limit = self.pixel_limit.get() if pixels is None else pixels
-        self.pixel_limit.check_value(limit)
-        if self.calibrating.get() if calibrating is None else calibrating:
-            return
-        if self._calibration is None:
-            raise ValueError(
-                f"{self.name} is not calibrated, so it can measure no spectra: calibrate it first, "
-                "RE(tes_calibrate(tes, mono))"
-            )
-        usable = len(self._calibration.usable)
-        if limit > usable:
-            raise ValueError(
-                f"{self.name}: {limit} pixels asked for, only {usable} are usable in calibration "
-                f"{self._calibration.uid}"
-            )
-        if not usable:
-            raise ValueError(
-                f"{self.name}: calibration {self._calibration.uid} has no usable pixel"
-            )
 
     # -- a run ----------------------------------------------------------------------------
 
@@ -365,7 +295,9 @@ class TES(ConnectedTES):
             move.end()
             raise
         self._tell_points(point, start, move)
-        return move if shutter is None else then(move, check)
+        counted = move if shutter is None else then(move, check)
+        seconds = self._receiver.clock.seconds_here(self.point_time(dwell))
+        return watchable(counted, Way(self.name, "s", 0.0, seconds, seconds))
 
     def _tell_points(self, point: int, start_ns: int, move: Move) -> None:
         backend, worker, run = self._backend, self._worker, self.run
