@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,9 @@ class Held:
         return f"{self.where} is {shown}{unit} where {self.target:.7g}{unit} was asked for ({more})"
 
 
+_asking = ThreadPoolExecutor(8, thread_name_prefix="ask")
+"""One round trip for all values, and one time limit where nobody answers."""
+
 Expected = Mapping[Signal, Held]
 """What `Watch.hold` was told, by signal: void when something else has to hold."""
 
@@ -132,7 +136,7 @@ class Watch:
         return wrong
 
     def ask(self, expected: Expected, *, anew: bool = False) -> dict[Signal, str]:
-        """Ask the servers for every value; what was off since `hold`, in words.
+        """Ask the servers for every value, all at once; what was off since `hold`, in words.
 
         It waits until the monitors have brought what the servers say, and what came before it.
 
@@ -144,7 +148,7 @@ class Watch:
             What was seen before counts no more, for instance what a monitor still brought from
             the time before.
         """
-        answers = {signal: _answer(held) for signal, held in expected.items()}
+        answers = dict(zip(expected, _asking.map(_answer, expected.values()), strict=True))
         right = [held for signal, held in expected.items() if not answers[signal][1]]
         with self._changed:
             if self._held is not expected:

@@ -72,6 +72,10 @@ def beamline():
         tolerance=0.02,
         epu_tolerance=0.5,
     )
+    mono.axes = (
+        ("energy", mono.setpoint, mono.readback, mono.tolerance),
+        ("epu", mono.epu_setpoint, mono.epu_readback, mono.epu_tolerance),
+    )
     disowned = []
     result = SimpleNamespace(point=7)
     acquisition = SimpleNamespace(result=result, disown=disowned.append)
@@ -258,6 +262,23 @@ def test_an_outage_is_waited_for_and_nothing_else():
     tes.outage.value, tes.ring.current.dead = 0.05, True
     with pytest.raises(DeviceError, match="BL:current, which did not come back"):
         conditions.back_after(NoAnswerError("silent")).wait(20)
+
+
+def test_all_values_are_asked_at_once():
+    """One round trip for a point, not a dozen; and one time limit in an outage."""
+    together, held = threading.Barrier(4), []
+    for name in "abcd":
+        pv = PV(name, 1.0)
+
+        def get(pv=pv, **_):
+            together.wait(20)  # nobody is answered until all are asked
+            return pv.value
+
+        pv.get = get
+        held.append(Held(name, pv, 1.0, 0.1))
+    watch = Watch()
+    assert not watch.ask(watch.hold(held), anew=True)
+    assert watch.silent == []
 
 
 def test_a_change_that_no_monitor_brought_is_found_at_the_end():
