@@ -112,7 +112,7 @@ def expose(
         raise ValueError(f"scan is one of {found.kind}; expose takes exposures")
     if found.edge is not None:
         get_edge(found.edge)
-        if not hasattr(energy, "edge"):
+        if _mono(energy) is None:
             raise ValueError(
                 f"the scan is at the {found.edge} edge, whose offset {_named(energy)} does not know"
             )
@@ -122,6 +122,12 @@ def expose(
     loops = _loops(found, axes)
     setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also))
     return _run(setup, check_metadata(md, EXPOSE_RESERVED))
+
+
+def _mono(energy: Any) -> Any:
+    """What knows the energy offset of an edge: the axis, or its monochromator; None: nothing."""
+    mono = energy if hasattr(energy, "edge") else getattr(energy, "monochromator", None)
+    return mono if hasattr(mono, "edge") else None
 
 
 def _named(device: Any) -> str:
@@ -180,8 +186,13 @@ class _Setup:
     def check(self) -> None:
         """Whatever a device can refuse, before anything moves."""
         parts = self.scan.exposures
+        mono = _mono(self.energy)
+        if mono is not None:
+            offset = mono.offset_at(self.scan.edge)
+            for value in self.scan.all_energies:
+                mono.check_value(value, offset=offset)
         wanted: list[tuple[Any, list[float]]] = [
-            (self.energy, self.scan.all_energies),
+            (self.energy, [] if self.energy is mono else self.scan.all_energies),
             (self.x, [x for part in parts for x, _ in part.positions]),
             (self.y, [y for part in parts for _, y in part.positions]),
             *((axis, [part.outer[i] for part in parts]) for i, axis in enumerate(self.loops)),
@@ -235,8 +246,9 @@ def _run(setup: _Setup, md: Mapping[str, Any]) -> MsgGenerator[str]:
 
     used = [device for device in (shutter, detector) if hasattr(device, "stage")]
     whole = bpp.stage_wrapper(in_run(safe, setup.metadata(), md, EXPOSE_RESERVED), used)
-    if hasattr(setup.energy, "edge"):
-        whole = at_edge(setup.energy, setup.scan.edge, whole)
+    mono = _mono(setup.energy)
+    if mono is not None:
+        whole = at_edge(mono, setup.scan.edge, whole)
     return (yield from whole)
 
 

@@ -15,6 +15,7 @@ from redoxscope.scan import Exposures, Outer, Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeFrames,
+    FakeMono,
     FakePoint,
     FakeShutter,
     make_engine,
@@ -115,6 +116,23 @@ def test_outer_loops_set_their_axis(bench):
     bench.check(scan)
     assert heater.targets == [100.0, 200.0]
     assert [row["heater"] for row in bench.documents.rows().values()] == [100.0, 200.0]
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["mono", "energy-of-a-mono"])
+def test_the_edge_of_the_scan_holds_while_it_is_measured(bench, inside):
+    """Its offset belongs to the energies, also where these are moved by another device."""
+    mono, seen = FakeMono("mono"), []
+    energy = mono
+    if inside:
+        energy = FakeAxis("energy", 600.0, unit="eV")
+        energy.monochromator = mono
+    bench.camera._picture = lambda n: seen.append(mono.edge.get()) or np.zeros((4, 5))
+    scan = Scan(exposures=(Exposures(640.0, 0.1, PLACES),), edge="Mn L3")
+    bench.engine(expose(bench.camera, scan, bench.x, bench.y, energy))
+    assert seen == ["Mn L3"] * 3 and mono.edge.get() == ""
+    far = Scan(exposures=(Exposures(6400.0, 0.1, PLACES),), edge="Mn L3")
+    with pytest.raises(ValueError, match="mono = 6400 is outside 400 to 1100 eV"):
+        bench.engine(expose(bench.camera, far, bench.x, bench.y, energy))
 
 
 def test_dark_exposures_are_dark(bench):
