@@ -116,13 +116,21 @@ class Flight:
             shutter.blade.subscribe(self._blade_moved, run=False)
 
     def prepare(self, raster: Raster, origin: tuple[float, float] | None) -> Status:
-        """Have the source take a raster, whose zero is at ``origin`` (µm)."""
+        """Have the source take a raster, whose zero is at ``origin`` (µm), once it is at rest.
+
+        After an image it may still be flying back.
+        """
         assert self._judge is not None
         with self.locked():
             self._judge.beam.another_raster(self._raster, raster)
             self._raster, self._origin = raster, origin
             self._ready.clear()
-        return self._write()
+
+        def steps() -> Steps:
+            yield self._source.until_idle(self._line_timeout())
+            yield self._write()
+
+        return run_steps(steps(), lambda: True)
 
     def begin(self, held: Sequence[Held]) -> Status:
         """Fly every line of the raster; done when the source was told to.

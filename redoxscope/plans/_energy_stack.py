@@ -239,7 +239,10 @@ def execute(
     check_device("stxm", stxm, Microscope, "STXM")
     found = as_scan(scan)
     if found.kind != "lines":
-        raise ValueError(f"scan is one of {found.kind}; execute measures images (kind 'lines')")
+        other = {"points": "rixs_map, xes", "exposures": "expose"}[found.kind]
+        raise ValueError(
+            f"scan is one of {found.kind}, for {other}; execute measures images (kind 'lines')"
+        )
     if found.edge is not None:
         get_edge(found.edge)
     return _measure(stxm, found, references, check_axes(found, axes), md)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from redoxscope.devices import DeviceError
 from redoxscope.devices._asked import _axis
 from redoxscope.scan import Raster
 
-from .fake_scanner import World, error_of
+from .fake_scanner import RASTER, World, error_of
 
 OK, RETRIED, MISSED, DISTURBED = LineStatus
 
@@ -45,6 +46,19 @@ def test_an_image(flying):
     assert flying.rows() == [(1, OK), (2, OK)] and flying.scanner.finished
     flying.scanner.trigger().wait(timeout=30)  # nothing more will come
     flying.scanner.complete().wait(timeout=30)
+
+
+def test_another_raster_is_written_once_the_controller_has_come_to_rest(flying):
+    """After the last line of a region it still flies back."""
+    source = flying.scanner.source
+    for line in range(3):
+        flying.line(line)
+    flying.scanner.complete()
+    written = flying.scanner.prepare(replace(RASTER, nx=9))
+    assert not written.done and source.nx.get() == RASTER.nx
+    source.state.sim_put(0)
+    written.wait(timeout=30)
+    assert source.nx.get() == 9
 
 
 @pytest.mark.parametrize("trouble", [{"missed": 1}, {"lost": True}])

@@ -10,7 +10,7 @@ import pytest
 from bluesky import Msg
 
 from redoxscope.plans import energy_stack, execute, image
-from redoxscope.scan import Outer, Region, Scan, stack_scan
+from redoxscope.scan import Frame, Outer, Region, Scan, stack_scan
 from redoxscope.testing import (
     FakeAxis,
     FakeMicroscope,
@@ -292,7 +292,16 @@ BAD_SCANS = {
     "another version": (({**SCAN.as_dict(), "version": 2},), {}, ["scan version = 2", "version 1"]),
     "points": (
         ({"version": 1, "kind": "points", "points": {"energy": [640], "dwell": 1}},), {},
-        ["scan is one of points", "images"],
+        ["scan is one of points", "rixs_map", "images"],
+    ),
+    "exposures": (
+        ({"version": 1, "kind": "exposures",
+          "exposures": [{"energy": 640, "dwell": 1, "positions": [[0, 0]]}]},), {},
+        ["scan is one of exposures", "expose"],
+    ),
+    "images in the dark": (
+        (Scan(regions=(A,), frames=(Frame(640, 1), Frame(640, 1, role="dark"))),), {},
+        ["frames[1]", "'dark'", "shutter"],
     ),
     "an unknown edge": (({**SCAN.as_dict(), "edge": "Mn K7"},), {}, ["Mn K7", "Mn L3"]),
     "a loop without axis": (
