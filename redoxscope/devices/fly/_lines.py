@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from ophyd.status import Status
 
 from ...scan import Raster
 from .._base import (
-    LOST,
     SETTLE_TIMEOUT,
     BeamlineDevice,
     DeviceError,
@@ -27,7 +27,7 @@ from .._base import (
     settle,
     typed,
 )
-from .._halting import HALT_TIMEOUT, halting, write_changed
+from .._halting import HALT_TIMEOUT, write_changed
 from .._line_source import FlownLine, LineLimits, LineListener, ScannerState
 from .._lines import LineArray
 from .._numbers import positive, zero_or_more
@@ -37,6 +37,7 @@ from .._steps import Steps, run_steps
 from .._times import FrameTime
 from .._watch import Held
 from ._counter import FlyCounter
+from ._slow_axis import SlowAxis, halting_axes
 from ._units import in_ms
 
 __all__ = ["FlyLines"]
@@ -47,9 +48,6 @@ STATES = ("IDLE", "ARMED", "FLYING", "ERROR")
 ARMED, FLYING, ERROR = 1, 2, 3
 MAX_POINTS = 16384
 """Pixels of a line, at most."""
-
-ARRIVALS = 2
-"""How often the slow axis is sent to a line; a stop that a halt asked for may hit a later move."""
 
 
 def _number(value: float, check: Callable[[Any], Any], unit: str, doc: str) -> Any:
@@ -141,6 +139,7 @@ class FlyLines(BeamlineDevice):
         if self._slow is None:
             raise TypeError(f"{self.name} needs the fine stage's axes")
         self._counters, self._listener = tuple(detectors), listener
+        self._axis = SlowAxis(self._slow, listener)
         fail_when_lost(self.signals(), listener.on_lost)
 
     def where(self) -> Mapping[str, str]:
@@ -217,46 +216,9 @@ class FlyLines(BeamlineDevice):
 
     def halt(self, needed: Sequence[Signal], patience: float) -> Move:
         """Abort the line, and stop both axes: the contract's abort does not stop a motor."""
-        heard = [self.state, *(motor.motor_done_move for motor in (self._slow, self._fast))]
-        aborted = False
-
-        def order(halted: Move, again: Callable[[], None]) -> None:
-            nonlocal aborted
-            aborted = False
-
-            def look(**_: Any) -> None:
-                if aborted and not halted.done:
-                    halted.attempt(at_rest)
-
-            def at_rest() -> None:
-                try:
-                    rests = int(ask(heard[0])) != FLYING and all(int(ask(s)) for s in heard[1:])
-                except (TimeoutError, *LOST):
-                    return  # silent: when it is back it is asked to halt again
-                if rests:
-                    halted.end()
-
-            def taken(**_: Any) -> None:
-                nonlocal aborted
-                if not self.abort.connected:  # completed by the disconnection
-                    again()
-                    return
-                aborted = True
-                look()
-
-            for signal in heard:
-                signal.subscribe(look, run=False)
-            halted.add_callback(lambda _: [signal.clear_sub(look) for signal in heard])
-            # Not one that rests: the order might lie there, and hit its next move.
-            if self._going or int(self.state.get()) == FLYING:
-                put_now(self._fast.motor_stop, 1)
-            if not int(self._slow.motor_done_move.get()):
-                put_now(self._slow.motor_stop, 1)
-            self.abort.put(1, use_complete=True, callback=taken)
-
-        signals = list(dict.fromkeys([*self.signals(), *heard, *needed]))
-        what = f"{self.name} ({self.abort.pvname}) halting"
-        return halting(self.name, what, signals, order, patience)
+        flying = self._going or int(self.state.get()) == FLYING
+        at_rest = partial(_rests, self.state)
+        return halting_axes(self, (self._fast, self._slow), flying, at_rest, needed, patience)
 
     def halt_now(self) -> None:
         """Abort the line and stop both axes, without waiting."""
@@ -455,8 +417,6 @@ class FlyLines(BeamlineDevice):
             )
         return nominal
 
-    # -- the slow axis ----------------------------------------------------------------------------
-
     def _target(self, line: int) -> float:
         raster = self._raster
         assert raster is not None
@@ -464,37 +424,15 @@ class FlyLines(BeamlineDevice):
 
     def _slow_to(self, flight: int, line: int) -> Status | None:
         """Send the slow axis to a line; None where the flight is void."""
-        motor, target = self._slow, self._target(line)
-        what = f"{motor.name} ({motor.user_setpoint.pvname}) going to {target:.6g} µm"
-        move = Move(what, 2 * motor.time_to(target) + SETTLE_TIMEOUT)
-
-        def send() -> None:
-            motor.user_setpoint.put(target, use_complete=True, callback=lambda **_: move.end())
-
-        try:
-            sent = self._listener.still(flight, send)
-        except Exception as exc:
-            move.end(exc)
-            return move
-        if not sent:
-            move.end()
-            return None
-        return move
+        return self._axis.send(flight, self._target(line))
 
     def _arrive(self, flight: int, line: int, moving: Status | None) -> Steps:
-        """Wait for the slow axis, and see where it is: a put completes also where it failed."""
-        motor, target = self._slow, self._target(line)
-        for left in reversed(range(ARRIVALS)):
-            yield moving
-            off = abs(float(ask(motor.user_readback)) - target)
-            if off <= motor.tolerance:
-                return
-            if left:
-                moving = self._slow_to(flight, line)
-        raise DeviceError(
-            f"{motor.name} ({motor.user_readback.pvname}) is {off:.4g} µm from line {line} at "
-            f"{target:.6g} µm (tolerance {motor.tolerance:g} µm)"
-        )
+        """Wait for the slow axis."""
+        return self._axis.arrive(flight, self._target(line), f"line {line}", moving)
+
+
+def _rests(state: Any) -> bool:
+    return int(ask(state)) != FLYING
 
 
 def _latest(signal: Any, right: int) -> int:
