@@ -100,7 +100,7 @@ def test_a_line_that_fails_each_time_is_handed_out_as_missed_and_the_next_is_flo
 
 
 def test_zeros_for_positions_are_replaced_and_said_once(RE, rows, fly_stxm, fly_fault, caplog):
-    fly_stxm.scanner.source._told_zeros = False
+    fly_stxm.scanner.source._reader._told_zeros = False
     fly_fault("zero_positions 100")
     RE(stack(fly_stxm))
     checked(rows)

@@ -37,6 +37,7 @@ from .._steps import Steps, run_steps
 from .._times import FrameTime
 from .._watch import Held
 from ._counter import FlyCounter
+from ._reader import ARMED, ERROR, FLYING, LineReader
 from ._slow_axis import SlowAxis, halting_axes
 from ._units import in_ms
 
@@ -44,8 +45,6 @@ __all__ = ["FlyLines"]
 
 log = logging.getLogger("redoxscope.scanner")
 
-STATES = ("IDLE", "ARMED", "FLYING", "ERROR")
-ARMED, FLYING, ERROR = 1, 2, 3
 MAX_POINTS = 16384
 """Pixels of a line, at most."""
 
@@ -114,8 +113,6 @@ class FlyLines(BeamlineDevice):
         self._slow: Any = None
         self._raster: Raster | None = None
         self._origin = (0.0, 0.0)
-        self._noted: dict[Any, int] = {}  # index signals, before the line
-        self._told_zeros = False
         self._going = False  # a GO of ours has not completed
 
     # -- as LineSource --------------------------------------------------------------------------
@@ -140,6 +137,7 @@ class FlyLines(BeamlineDevice):
             raise TypeError(f"{self.name} needs the fine stage's axes")
         self._counters, self._listener = tuple(detectors), listener
         self._axis = SlowAxis(self._slow, listener)
+        self._reader = LineReader(self, self._counters)
         fail_when_lost(self.signals(), listener.on_lost)
 
     def where(self) -> Mapping[str, str]:
@@ -283,7 +281,7 @@ class FlyLines(BeamlineDevice):
         yield arming
         if int(ask(self.state)) != ARMED:
             raise DeviceError(
-                f"{self.name} ({self.arm.pvname}) is refused: {self._what_is_wrong()}"
+                f"{self.name} ({self.arm.pvname}) is refused: {self._reader.what_is_wrong()}"
             )
         for det in self._counters:
             if det.busy(anew=True):
@@ -291,12 +289,8 @@ class FlyLines(BeamlineDevice):
                     f"{det.name} ({det.line_state.pvname}) counts somebody else's line: one FLY "
                     "group at a time for each counter"
                 )
-        self._note()
+        self._reader.note()
         yield from self._arrive(flight, line, self._slow_to(flight, line))
-
-    def _note(self) -> None:
-        self._noted = {self.index: int(ask(self.index))}
-        self._noted |= {det.index: int(ask(det.index)) for det in self._counters}
 
     def _go(self) -> Status:
         """Start a line; the status is done when the put has completed."""
@@ -319,7 +313,7 @@ class FlyLines(BeamlineDevice):
             y = float(self._slow.user_readback.get())
             last = line + 1 >= raster.ny
             moving = None if last else self._slow_to(flight, line + 1)
-            got = self._read(flight, line, y, raster)
+            got = self._reader.read(flight, line, y, raster, self._origin)
             self._listener.on_line(got)
             if last:
                 return
@@ -330,7 +324,7 @@ class FlyLines(BeamlineDevice):
                 yield from self._prepare(flight, line)
             else:
                 yield from self._arrive(flight, line, moving)
-            while taken := self._taken():
+            while taken := self._reader.taken():
                 self._listener.on_line(FlownLine(flight, line, time.time(), missed=taken))
                 line += 1
                 if line >= raster.ny:
@@ -341,81 +335,6 @@ class FlyLines(BeamlineDevice):
             if not self._listener.still(flight, lambda to=started: to.append(self._go())):  # type: ignore[misc]
                 return
             flown = started[0]
-
-    def _left(self, due: int) -> tuple[int, int]:
-        """STATE and INDEX, asked anew unless both monitors are what is due."""
-        if int(self.state.get()) == ARMED and int(self.index.get()) == due:
-            return ARMED, due
-        return int(ask(self.state)), int(ask(self.index))
-
-    def _taken(self) -> str:
-        """Why no line can begin: somebody else flew since the last, gave up, or began anew."""
-        due = self._noted[self.index]
-        state, index = self._left(due)
-        if state == ARMED and index == due:
-            return ""
-        return (
-            f"{self.state.pvname} is {STATES[state]} and {self.index.pvname} {index} where ARMED "
-            f"and {due} were left: somebody else has it, or it began anew"
-        )
-
-    def _read(self, flight: int, line: int, y: float, raster: Raster) -> FlownLine:
-        """What became of a line whose GO has completed.
-
-        What others may have done to a counter's settings was told by their monitors since
-        (`held`): what counts happened before the line.
-        """
-        due = self._noted[self.index] + 1
-        state, index = self._left(due)
-        missed = self._failed(state, index)
-        self._noted[self.index] = index
-        for det in self._counters:
-            due = self._noted[det.index] + 1
-            self._noted[det.index] = counted = _latest(det.index, due)
-            refused = str(det.line_error.get() or "").strip()
-            if not missed and (counted != due or refused):
-                missed = (
-                    f"{det.index.pvname} is {counted} where {due} is due"
-                    f"{f', {det.line_error.pvname}: {refused}' if refused else ''}: these are the "
-                    "counts of somebody else's line"
-                )
-        y_line = np.full(raster.nx, y + self._origin[1])
-        if missed:
-            return FlownLine(flight, line, time.time(), None, y_line, missed=missed)
-        when = float(self.index.timestamp)
-        counts = {det.field: np.atleast_1d(ask(det.line))[: raster.nx] for det in self._counters}
-        x = self._positions(raster) + self._origin[0]
-        return FlownLine(flight, line, when, x, y_line, counts)
-
-    def _failed(self, state: int, index: int) -> str:
-        """Why a line whose GO has completed was none; empty where it was."""
-        due = self._noted[self.index] + 1
-        if state == ARMED and index == due:
-            return ""
-        if state == ARMED and index != due - 1:
-            return f"{self.index.pvname} is {index} where {due} is due: somebody else has it"
-        return f"{self.state.pvname} is {self._what_is_wrong()}"
-
-    def _what_is_wrong(self) -> str:
-        state = int(ask(self.state))
-        text = str(ask(self.error) or "").strip()
-        return f"{STATES[state]}{f', {text}' if text else ', without a word'}"
-
-    def _positions(self, raster: Raster) -> Any:
-        """Positions of the fast axis (µm); the nominal ones where the controller has none."""
-        x = np.atleast_1d(np.asarray(ask(self.pos), dtype=float))[: raster.nx]
-        nominal = np.linspace(raster.x_start, raster.x_stop, raster.nx)
-        if x.any() or not nominal.any():
-            return x
-        if not self._told_zeros:
-            self._told_zeros = True
-            log.warning(
-                "%s (%s) is all zeros: this controller measures no positions; those that were "
-                "asked for are recorded",
-                self.name,
-                self.pos.pvname,
-            )
-        return nominal
 
     def _target(self, line: int) -> float:
         raster = self._raster
@@ -433,16 +352,6 @@ class FlyLines(BeamlineDevice):
 
 def _rests(state: Any) -> bool:
     return int(ask(state)) != FLYING
-
-
-def _latest(signal: Any, right: int) -> int:
-    """What the last monitor said, where that is what is due; else what the server says now.
-
-    A reply to each question costs a way there and back; a monitor that is due cannot be an old
-    one, for between two lines it was another.
-    """
-    value = int(signal.get())
-    return value if value == right else int(ask(signal))
 
 
 def _as_exception(error: BaseException) -> Exception:
