@@ -118,6 +118,7 @@ class _Line:
                         self._write(ERASE + _text(self._progress.report()) + "\r")
                         self._drawn = True
         except Exception as exc:  # a terminal that was closed: the run goes on
+            self._drawn = False
             log.warning("no progress bar any more: %r", exc)
 
     def _leave(self) -> None:
