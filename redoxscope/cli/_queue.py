@@ -72,10 +72,26 @@ def queue(
             server.open(asked)
         if not asked.is_set():
             echo(_how(server.control, server.redis))
-        while not asked.wait(0.2):
-            if not server.alive:
-                raise RuntimeError("the manager has ended by itself; the reason is printed above")
-        echo("Ending: a plan that runs is aborted …")
+        echo(_until_the_end(server, asked))
+
+
+def _until_the_end(server: Any, asked: threading.Event) -> str:
+    """Wait until somebody wants the end, here or with ``qserver manager stop``; what to say then.
+
+    Raises
+    ------
+    redoxscope.queue.QueueError
+        The manager ended otherwise.
+    """
+    from ..queue import QueueError
+
+    while not asked.wait(0.2):
+        status = server.exit_status
+        if status == 0:
+            return "The manager was stopped."
+        if status is not None:
+            raise QueueError(f"the manager ended (exit status {status}); the reason is above")
+    return "Ending: a plan that runs is aborted …"
 
 
 def _how(control: str, redis: str) -> str:

@@ -137,6 +137,11 @@ class QueueServer:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def exit_status(self) -> int | None:
+        """Of the manager; None while it is there."""
+        return self._process.poll()
+
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Ask the manager, as ``qserver`` does.
 
@@ -186,7 +191,7 @@ class QueueServer:
         self._ended = True
         with self._started:
             if not self.alive:
-                log.warning("the manager had ended already")
+                log.info("the manager had ended already")
                 return
             try:
                 self._abort()

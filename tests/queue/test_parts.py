@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from redoxscope import plans
 from redoxscope.cli import app
+from redoxscope.cli._queue import _until_the_end
 from redoxscope.devices import DeviceError
 from redoxscope.queue import QueueError, QueueServer
 from redoxscope.queue._names import narrowed
@@ -115,6 +117,15 @@ def test_a_worker_waits_for_the_session_of_an_earlier_one(tmp_path):
         wait_for_earlier(file, 0.0)  # it was killed, and has no session any more
     file.write_text("")
     wait_for_earlier(file, 0.0)
+
+
+def test_the_command_ends_with_its_manager():
+    never, asked = threading.Event(), threading.Event()
+    asked.set()
+    assert "aborted" in _until_the_end(SimpleNamespace(exit_status=None), asked)
+    assert "was stopped" in _until_the_end(SimpleNamespace(exit_status=0), never)
+    with pytest.raises(QueueError, match="exit status -9"):
+        _until_the_end(SimpleNamespace(exit_status=-9), never)
 
 
 class Tes(SimpleNamespace):

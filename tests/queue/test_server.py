@@ -257,6 +257,8 @@ def test_a_redis_of_somebody_else_stays(tmp_path):
             assert server.redis == redis.address and server.redis_pid is None
             assert server.ask("status")["worker_environment_exists"] is False
             family = psutil.Process(server.pid).children(recursive=True)
-        assert not server.alive
+            assert server.ask("manager_stop")["success"]  # as qserver does
+            wait_until(lambda: not server.alive, "the manager is stopped")
+            assert server.exit_status == 0
         _, left = psutil.wait_procs(family, timeout=PATIENCE)
         assert left == [] and psutil.pid_exists(redis.pid)
