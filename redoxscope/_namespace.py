@@ -18,10 +18,14 @@ def namespace(session: Any) -> dict[str, Any]:
     import bluesky.plans as bp
     import bluesky.preprocessors as bpp
 
-    from . import callbacks, data, plans
+    from . import callbacks, data, plans, scan
 
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
+        "Region": scan.Region,
+        "Scan": scan.Scan,
+        "Zone": scan.Zone,
+        "stack_scan": scan.stack_scan,
         "OxidationMap": callbacks.OxidationMap,
         "MapView": callbacks.MapView,
         "oxidation_map": callbacks.oxidation_map,

@@ -18,9 +18,11 @@ from redoxscope.cli import app
 from redoxscope.cli._commands import _banner
 from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.data import EDGES, rixs_edges
+from redoxscope.scan import Outer, Scan, stack_scan
 from redoxscope.sim._dastard_faults import SERVER_FAULTS
 from redoxscope.sim._faults import FAULTS
 from redoxscope.sim._fly_faults import FLY_FAULTS
+from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -149,6 +151,36 @@ def test_every_fault_is_in_the_table():
 def code(page, number=0):
     text = (DOCS / page).read_text("utf-8")
     return re.findall(r"^```python\n(.*?)^```", text, flags=re.S | re.M)[number]
+
+
+def test_scans_of_the_page_are_measured():
+    """With fakes: made, measured, and measured again from the run's own start document."""
+    stxm, names = FakeMicroscope(), {}
+    engine, documents = make_engine()
+
+    class Catalog:
+        def __getitem__(self, number):
+            return SimpleNamespace(metadata={"start": documents.start})
+
+    exec(code("explanation/scans.md", 0), names)
+    made = names["scan"]
+    assert [region.name for region in made.regions] == ["fresh", "cycled", "i0"]
+    heating = stack_scan(
+        energies=[640], regions=made.regions[:1], outer=[(Outer("temperature", "degC"), [25, 80])]
+    )
+    heater = FakeAxis("heater")
+    names |= {
+        "RE": engine, "stxm": stxm, "cat": Catalog(), "regions": list(made.regions),
+        "heating": heating, "heater": heater,
+    }  # fmt: skip
+    exec(code("explanation/scans.md", 1), names)
+    starts = documents.named("start")
+    assert [start["plan_name"] for start in starts] == [
+        "stxm_energy_stack", "image", *["stxm_energy_stack"] * 3,
+    ]  # fmt: skip
+    assert Scan.from_start(starts[2]) == Scan.from_start(starts[3]) == made
+    assert heater.targets == [25.0, 80.0]
+    assert all(stop["exit_status"] == "success" for stop in documents.named("stop"))
 
 
 class Blade:
