@@ -142,6 +142,12 @@ class I0Spectrum:
         low, high = self.energies[0] - TOLERANCE, self.energies[-1] + TOLERANCE
         return np.asarray((wanted >= low) & (wanted <= high))
 
+    def holds(self, energies: ArrayLike) -> NDArray[np.bool_]:
+        """Which energies (eV) it has a value of its own for, not one between two."""
+        wanted = np.asarray(energies, dtype=np.float64)
+        nearest = np.abs(self.energies[:, None] - wanted).min(axis=0)
+        return np.asarray(nearest <= TOLERANCE)
+
 
 def _numbers(name: str, values: Any, unit: str) -> Array:
     return np.array(as_numbers(f"i0's {name}", values, unit))

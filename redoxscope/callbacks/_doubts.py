@@ -165,7 +165,7 @@ def _i0(
                 f"({given.source}): beam, dwell or detector were others.",
             )
         unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)
-        if unknown.any() and not fit.i0_refusal:
+        if mapped and unknown.any() and not fit.i0_refusal:
             n = int(unknown.sum())
             yield Doubt(
                 "i0",
@@ -173,6 +173,15 @@ def _i0(
                 f"I0 is not known at {several(n, 'energy', 'energies')} "
                 f"({_listed(energies[unknown])}): no image of the empty beam covers them, and they "
                 "are left out.",
+            )
+        between = present.any(axis=1) & given.covers(energies) & ~given.holds(energies)
+        if mapped and given.partial and between.any():
+            n = int(between.sum())
+            yield Doubt(
+                "i0",
+                n,
+                f"I0 is interpolated at {several(n, 'energy', 'energies')} "
+                f"({_listed(energies[between])}), between images of the empty beam.",
             )
         return
     blank = fit.blank

@@ -15,7 +15,7 @@ from ..data import EDGES, References, UndeterminedError, get_edge, load_referenc
 from ._documents import Doc
 from ._layout import Layout
 
-__all__ = ["MapOptions", "references_for"]
+__all__ = ["MapOptions", "assumed_edge", "references_for"]
 
 I0_NAMES = ("auto", "images", "blank", "monitor")
 Masks = ArrayLike | Mapping[str, ArrayLike]
@@ -121,6 +121,18 @@ def references_for(
             return None
     found.design(energies)
     return found
+
+
+def assumed_edge(start: Doc, energies: Any, options: MapOptions, layout: Layout) -> str:
+    """Edge that a run was taken for by its energies alone; empty where it was told.
+
+    Raises
+    ------
+    ValueError
+        As `references_for`.
+    """
+    told = options.references, options.edge, start.get("references"), start.get("edge")
+    return _recognised(energies) if layout.numbered and not any(told) else ""
 
 
 def _recognised(energies: Any) -> str:

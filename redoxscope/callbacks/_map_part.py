@@ -25,7 +25,7 @@ from ._documents import Doc
 from ._doubts import dose_doubt, doubts_of
 from ._images import Images, Row
 from ._layout import Group, Layout
-from ._map_options import MapOptions, references_for
+from ._map_options import MapOptions, assumed_edge, references_for
 from ._memory import gigabytes
 from ._snapshot import Doubt, Frame, Snapshot
 from ._stack_start import title_of
@@ -54,6 +54,7 @@ class Design(NamedTuple):
     references: References | None
     matrix: NDArray[np.float64]
     refusal: ValueError | None
+    assumed: str = ""
 
 
 def design_for(
@@ -71,7 +72,7 @@ def design_for(
     except ValueError as exc:
         return Design(None, np.empty((len(energies), 0)), exc)
     matrix = np.empty((len(energies), 0)) if references is None else references.design(energies)
-    return Design(references, matrix, None)
+    return Design(references, matrix, None, assumed_edge(start, energies, options, layout))
 
 
 class MapPart:
@@ -105,7 +106,7 @@ class MapPart:
         self.options, self.references = options, design.references
         self._refusal = design.refusal
         self._room = room
-        self._foreign = layout.numbered
+        self._foreign, self._assumed = layout.numbered, design.assumed
         self.names = () if self.references is None else tuple(self.references.names)
         nx, ny = layout.scan.regions[group.region].pixels
         axes = layout.axes[group.region]
@@ -327,7 +328,13 @@ class MapPart:
                 else "the run names no reference spectra"
             )
             said.append(Doubt("references", n, f"Images only, no map: {why}."))
-        elif self._foreign and self.options.dead_time is None and not self._dead_time:
+        if self._assumed:
+            text = (
+                f"The run names no edge: by its energies it is taken for {self._assumed}; if it is "
+                "another, give edge= or references=."
+            )
+            said.append(Doubt("references", len(self.energies), text))
+        if self.names and self._foreign and self.options.dead_time is None and not self._dead_time:
             said.append(
                 Doubt(
                     "dead_time",

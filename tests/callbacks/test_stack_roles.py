@@ -85,6 +85,10 @@ def test_energies_without_an_image_of_the_empty_beam():
     found = oxidation_map(run.documents(), REFERENCES)
     assert (found.result.n_energies == 10).all()
     assert "I0 is not known at 2 energies (636, 638.182 eV)" in found.message
+    gap = with_empty_beam(frames=of_role(Role.I0, np.delete(ENERGIES, 4), where=1))
+    found = oxidation_map(gap.documents(), REFERENCES)
+    assert "I0 is interpolated at 1 energy (644.727 eV), between images" in found.message
+    assert (found.result.n_energies == 12).all()
     few = with_empty_beam(frames=of_role(Role.I0, ENERGIES[:2], where=1), sample=Particle())
     assert oxidation_map(few.documents(), REFERENCES).result.blank is not None  # better than two
     forced = oxidation_map(few.documents(), REFERENCES, i0="images")
