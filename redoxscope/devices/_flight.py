@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ophyd import Signal
@@ -15,22 +13,22 @@ from ophyd.status import Status
 
 from ..contract import LineStatus
 from ..scan import Raster
-from ._base import DeviceError, Move, done, logged, settle
+from ._base import DeviceError, Move, done, settle
 from ._beam import BEAM_POLL
+from ._due_lock import DueLock
 from ._judge import Blade, Judge, Verdict
 from ._line_source import FlownLine, LineSource
 from ._record import LineRecord, Row
+from ._restorer import Restorer
 from ._shutter import ScanShutter
 from ._steps import Steps, run_steps
 from ._timers import Watchdog, call_later
+from ._tries import Tries
 from ._watch import Held, Watch
 
 __all__ = ["Flight", "FlightSettings"]
 
 log = logging.getLogger("redoxscope.scanner")
-
-OUTAGES = 3
-"""How often the controller may fall silent at one line before the image fails."""
 
 ANSWER = 0.5
 """Time (s) for a halt of a controller that answers; beyond it there was an outage."""
@@ -65,9 +63,7 @@ class Flight:
 
     def __init__(self, name: str, source: LineSource, settings: FlightSettings):
         self.name, self._source, self._settings = name, source, settings
-        self._lock = threading.RLock()
-        self._depth = 0
-        self._due: list[Callable[[], None]] = []
+        self.lock = DueLock()
         self._record: LineRecord | None = None
         self._judge: Judge | None = None
         self._shutter: ScanShutter | None = None
@@ -75,14 +71,13 @@ class Flight:
         self._origin: tuple[float, float] | None = None
         self._held: list[Held] = []
         self._watch = Watch()
-        self._restoring: list[Held] = []
+        self._restorer = Restorer(name, self._watch)
         self._halting: Move | None = None
         self._waiter: Status | None = None
         self._error: Exception | None = None
         self._next = 0
         self._ready: deque[Row] = deque()
-        self._tried: dict[int, int] = {}
-        self._outages: dict[int, int] = {}
+        self._tries = Tries(name)
         self.open = False  # between kickoff and complete
         self.mine = False  # this client had it fly, and has not seen it at rest since
         self._flight = 0
@@ -90,21 +85,6 @@ class Flight:
         self._clean = False  # every line flown so far has arrived
         self._watchdog = Watchdog(self._late)
         self._patience = Watchdog(self._stuck)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock; statuses that became due are finished when it is free again."""
-        due: list[Callable[[], None]] = []
-        with self._lock:
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if not self._depth:
-                    due, self._due = self._due, []
-        for finish in due:
-            finish()
 
     # -- what the scanner asks ----------------------------------------------------------------
 
@@ -121,7 +101,7 @@ class Flight:
         After an image it may still be flying back.
         """
         assert self._judge is not None
-        with self.locked():
+        with self.lock:
             self._judge.beam.another_raster(self._raster, raster)
             self._raster, self._origin = raster, origin
             self._ready.clear()
@@ -144,10 +124,10 @@ class Flight:
             raise RuntimeError(f"{self.name}: kickoff before prepare")
         own = self._source.held(self._raster, self._write)
         following = [] if self._shutter is None else self._shutter.following()
-        with self.locked():
+        with self.lock:
             self._ready.clear()
             self._held = [*held, *own, *following]
-            self._tried, self._outages = {}, {}
+            self._tries = Tries(self.name)
             self._judge.beam.begin_image()
             self._error = None
             self._next = 0
@@ -156,7 +136,7 @@ class Flight:
 
     def news(self) -> Status:
         """Status that is done when a line is ready, or none will come any more."""
-        with self.locked():
+        with self.lock:
             if not (self.open or self._error or self._has_news()):
                 raise DeviceError(f"{self.name}: trigger, but no image is being flown")
             if self._waiter is None or self._waiter.done:
@@ -170,18 +150,18 @@ class Flight:
     @property
     def flown(self) -> bool:
         """Whether every line of the image is ready, or was handed out."""
-        with self.locked():
+        with self.lock:
             return self._raster is None or self._next >= self._raster.ny
 
     @property
     def finished(self) -> bool:
         """Whether every line of the image was handed out."""
-        with self.locked():
+        with self.lock:
             return self.flown and not self._ready
 
     def rows(self) -> list[Row]:
         """The lines that are ready, in order; each is handed out once."""
-        with self.locked():
+        with self.lock:
             rows = list(self._ready)
             self._ready.clear()
         return rows
@@ -194,7 +174,7 @@ class Flight:
 
     def forget(self) -> None:
         """Another run: nothing is ready, and nothing known of the beam."""
-        with self.locked():
+        with self.lock:
             self._ready.clear()
             self._raster = None
             if self._judge is not None:
@@ -202,17 +182,17 @@ class Flight:
 
     def end(self) -> None:
         """The image is over."""
-        with self.locked():
+        with self.lock:
             self._close()
 
     def pause(self) -> bool:
         """Halt at once; whether an image was being flown."""
-        with self.locked():
+        with self.lock:
             flying = self.open
             self._rest()
             if self._judge is not None:
                 self._judge.beam.interrupted()
-        self._halt_restoring()
+        self._restorer.halt()
         try:
             self._source.halt_now()
         except Exception as exc:  # raised here it would end the plan without its clean-up
@@ -221,7 +201,7 @@ class Flight:
 
     def resume(self) -> None:
         """Go on with the first line that was not finished before the pause."""
-        with self.locked():
+        with self.lock:
             line = self._next
             todo = self._raster is not None and line < self._raster.ny
             again = todo and self.open and self._error is None
@@ -230,14 +210,14 @@ class Flight:
 
     def cancel(self) -> None:
         """End the image, whoever waits for it; the source is not halted here."""
-        with self.locked():
+        with self.lock:
             if self.open:
                 self._error = self._error or DeviceError(f"{self.name}: was stopped")
             self._close()
             waiter = self._waiter
             if waiter is not None:
-                self._due.append(lambda: settle(waiter, None))
-        self._halt_restoring()
+                self.lock.later(lambda: settle(waiter, None))
+        self._restorer.halt()
 
     def _write(self) -> Status:
         assert self._raster is not None
@@ -290,7 +270,7 @@ class Flight:
         flight : int, optional
             The interruption that asks for this; without effect when there was another since.
         """
-        with self.locked():
+        with self.lock:
             if flight is not None and flight != self._flight:
                 return done()
             self._disarm()
@@ -318,7 +298,7 @@ class Flight:
             except Exception as exc:
                 self._fail(exc)
 
-        self._due.append(again)
+        self.lock.later(again)
 
     def _approach(
         self,
@@ -340,7 +320,7 @@ class Flight:
                 if wait:
                     yield _pause(wait)
                 yield self._let_follow()
-                yield from self._restore()
+                yield from self._restorer.restore(self._held, self._next)
                 yield self._source.ready(flight, line, clean=self._clean)
                 self._launch(line, flight)
                 return
@@ -351,7 +331,7 @@ class Flight:
                 yield self._halt_for_good()
                 if time.monotonic() - began < ANSWER:
                     raise  # the controller answers: it is not because of an outage
-                self._count_outage(line, f"{error}")
+                self._tries.outage(line, f"{error}")
                 halt = True
 
     def _halt_for_good(self) -> Status:
@@ -365,38 +345,10 @@ class Flight:
             return None
         return self._shutter.set("follow")
 
-    def _restore(self) -> Steps:
-        """Ask again for what does not stand where it was asked to; fail where nobody may."""
-        wrong = self._watch.expect(self._held)
-        texts = {held.signal: text for held, text in self._watch.off()}
-        for held in wrong:
-            if held.restore is None:
-                raise DeviceError(f"{self.name}, line {self._next}: {texts[held.signal]}")
-        asked: list[Callable[[], Status]] = []
-        try:
-            for held in wrong:
-                if held.restore is None or held.restore in asked:
-                    continue
-                log.warning("%s: %s; asked for again", self.name, texts[held.signal])
-                asked.append(held.restore)
-                self._restoring = [held]
-                yield held.restore()
-        finally:
-            self._restoring = []
-        if wrong and self._watch.expect(self._held):
-            text = "; ".join(text for _, text in self._watch.off())
-            raise DeviceError(f"{self.name}, line {self._next}: {text}, although asked for again")
-
-    def _halt_restoring(self) -> None:
-        """Stop what was on its way back; the pause or the end of the plan comes first."""
-        for held in self._restoring:
-            if held.halt is not None:
-                logged(log, held.name, held.halt)
-
     def _launch(self, line: int, flight: int) -> None:
         """Fly from ``line`` on; the controller is ready."""
         assert self._judge is not None
-        with self.locked():
+        with self.lock:
             if flight != self._flight or not self.open:
                 return
             self._clean = False
@@ -409,7 +361,7 @@ class Flight:
     def _disarm(self) -> None:
         self._flight += 1
         if self._halting is not None:  # it must not halt what is flown later
-            self._due.append(self._halting.end)
+            self.lock.later(self._halting.end)
             self._halting = None
         self._armed = False
         self._watchdog.rest()
@@ -418,7 +370,7 @@ class Flight:
 
     def still(self, flight: int, action: Callable[[], None]) -> bool:
         """As `LineListener.still`: under the lock, so that no halt overtakes it."""
-        with self.locked():
+        with self.lock:
             if flight != self._flight:
                 return False
             action()
@@ -427,7 +379,7 @@ class Flight:
     def on_line(self, flown: FlownLine) -> None:
         """As `LineListener.on_line`."""
         try:
-            with self.locked():
+            with self.lock:
                 if flown.flight == self._flight and self._armed and self._raster is not None:
                     self._line_came(flown, self._raster)
         except Exception as exc:
@@ -459,15 +411,14 @@ class Flight:
             self._hand_out(LineStatus.DISTURBED, flown)
         else:
             late = ruling.verdict is Verdict.TAKEN_LATE
-            again = late or self._tried.get(line) or self._outages.get(line)
+            again = late or self._tries.failed(line)
             self._hand_out(LineStatus.RETRIED if again else LineStatus.OK, flown)
 
     def _take_or_repeat(self, status: LineStatus, text: str, flown: FlownLine) -> None:
         """Fly a line again that did not come as asked for; hand it out when tried enough."""
         assert self._raster is not None
-        line, tried = flown.line, self._tried.get(flown.line, 0)
-        if tried < self._raster.retries:
-            self._tried[line] = tried + 1
+        line = flown.line
+        if self._tries.again(line, self._raster.retries):
             log.warning("%s: line %d %s; flown again", self.name, line, text)
             self._fly_again(line)
             return
@@ -489,7 +440,7 @@ class Flight:
         self._notify()
 
     def _blade_moved(self, *, value: Any, **_: Any) -> None:
-        with self.locked():
+        with self.lock:
             if self._armed and self._judge is not None:
                 self._judge.blade.moved(value)
 
@@ -511,37 +462,24 @@ class Flight:
     def on_lost(self, error: Exception) -> None:
         """As `LineListener.on_lost`."""
         try:
-            with self.locked():
+            with self.lock:
                 if not self._armed:
                     return  # whoever is on the way to a line finds it out himself
                 patience = self._settings.outage.get()
-                self._count_outage(self._next, f"{error}; waiting for it, at most {patience:g} s")
+                self._tries.outage(self._next, f"{error}; waiting for it, at most {patience:g} s")
                 self._fly_again(self._next)
         except Exception as exc:
             self._fail(exc)
 
     def on_error(self, error: Exception, flight: int | None = None) -> None:
         """As `LineListener.on_error`."""
-        with self.locked():
+        with self.lock:
             if flight is None or (flight == self._flight and self._armed):
                 self._fail(error)
 
-    def _count_outage(self, line: int, text: str) -> None:
-        """Say that the controller was away, unless that was too often.
-
-        Raises
-        ------
-        DeviceError
-        """
-        with self.locked():
-            self._outages[line] = count = self._outages.get(line, 0) + 1
-        if count > OUTAGES:
-            raise DeviceError(f"{self.name}, line {line}: {text}; for the {count}th time")
-        log.warning("%s, line %d: %s; flown again", self.name, line, text)
-
     def _fail(self, error: BaseException) -> None:
         """End the open image with an error; without effect when none is open."""
-        with self.locked():
+        with self.lock:
             if not self.open or self._error is not None:
                 return
             if not isinstance(error, DeviceError):
@@ -556,10 +494,10 @@ class Flight:
         if waiter is None or waiter.done:
             return
         if self._has_news():
-            self._due.append(lambda: settle(waiter, None))
+            self.lock.later(lambda: settle(waiter, None))
         elif self._error is not None:
             error = self._error
-            self._due.append(lambda: settle(waiter, error))
+            self.lock.later(lambda: settle(waiter, error))
 
     def _has_news(self) -> bool:
         """Whether a line is ready, or none is left to come."""
@@ -567,7 +505,7 @@ class Flight:
 
     def _late(self) -> None:
         """Callback of the watchdog: a line should have ended by now."""
-        with self.locked():
+        with self.lock:
             if not self._armed or not self._watchdog.late or self._raster is None:
                 return
             line, retries = self._next, self._raster.retries
@@ -579,12 +517,11 @@ class Flight:
 
             def verdict(seconds: float) -> None:
                 if seconds > ANSWER:  # it was not this line: nothing was answered
-                    self._count_outage(line, f"no answer for {seconds:.1f} s")
+                    self._tries.outage(line, f"no answer for {seconds:.1f} s")
                     return
-                with self.locked():
-                    tried = self._tried.get(line, 0)
-                    self._tried[line] = tried + 1
-                if tried >= retries:
+                with self.lock:
+                    again = self._tries.again(line, retries)
+                if not again:
                     raise DeviceError(text)
                 log.warning("%s; flown again", text)
 
@@ -592,7 +529,7 @@ class Flight:
 
     def _stuck(self) -> None:
         """Callback of the last watchdog: neither a line nor an error, for far too long."""
-        with self.locked():
+        with self.lock:
             if not (self.open and self._patience.late):
                 return
             text = (

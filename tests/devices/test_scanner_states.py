@@ -402,8 +402,8 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
 
     def heard(status):
         def ask():
-            free.append(flying.scanner._flight._lock.acquire(timeout=5))
-            flying.scanner._flight._lock.release()
+            free.append(flying.scanner._flight.lock._lock.acquire(timeout=5))
+            flying.scanner._flight.lock._lock.release()
 
         thread = threading.Thread(target=ask)
         thread.start()

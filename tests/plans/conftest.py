@@ -35,11 +35,11 @@ def one_by_one(stxm, monkeypatch):
     flight = type(stxm.scanner._flight)
 
     def first_row(self):
-        with self.locked():
+        with self.lock:
             return [self._ready.popleft()] if self._ready else []
 
     def flown(self):
-        with self.locked():
+        with self.lock:
             return self._next >= self._raster.ny and len(self._ready) <= 1
 
     monkeypatch.setattr(flight, "rows", first_row)
