@@ -130,7 +130,7 @@ class STXM(Device):
         """
         stage = self.sample_stage
         motors = (self.zone_plate.z, self.osa.z, stage.z, stage.x, stage.y)
-        signals = list(self.scanner.source.signals)
+        signals = list(self.scanner.source.signals())
         signals += [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
         signals += self.monochromator.pair
         return answering(self.name, signals, error, self.scanner.outage.get())
