@@ -5,7 +5,6 @@ from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._energy_stack import energy_stack, execute, image
 from ._estimate import Estimate, RegionEstimate, estimate
 from ._expose import expose
-from ._inputs import check_energies
 from ._pauses import Pauses, uninterrupted
 from ._photons import with_photons
 from ._progress import RunProgress, with_progress
@@ -33,7 +32,6 @@ __all__ = [
     "RunProgress",
     "RunProgressBar",
     "Spectrometer",
-    "check_energies",
     "energy_stack",
     "estimate",
     "execute",

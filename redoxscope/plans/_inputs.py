@@ -1,14 +1,13 @@
-"""What plans are given: devices that can do what is needed, energies in order."""
+"""What plans are given: devices that can do what is needed, an axis for each loop."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import as_numbers
 from ..scan import Scan
 
-__all__ = ["check_axes", "check_device", "check_energies", "lacking"]
+__all__ = ["check_axes", "check_device", "lacking"]
 
 
 def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
@@ -84,26 +83,3 @@ def lacking(device: Any, protocol: type) -> list[str]:
         *(key for key, value in vars(protocol).items() if key[0] != "_" and callable(value)),
     ]
     return [key for key in needed if isinstance(device, type) or not hasattr(device, key)]
-
-
-def check_energies(energies: Any, name: str = "energies") -> list[float]:
-    """Energies (eV) as plain floats, all rising or all falling.
-
-    Raises
-    ------
-    ValueError
-        None given, one that is not finite and positive, one that is out of order or twice.
-    """
-    values = as_numbers(name, energies, "eV", what="energies", above=0)
-    if not values:
-        raise ValueError(f"{name} is empty; at least one energy in eV is needed")
-    sign = 1.0 if values[-1] >= values[0] else -1.0
-    for i, (a, b) in enumerate(zip(values, values[1:], strict=False), start=1):
-        if a == b:
-            raise ValueError(f"{name}[{i}] = {b:g} eV is there twice")
-        if sign * (b - a) < 0:
-            raise ValueError(
-                f"{name}[{i}] = {b:g} eV is out of order after {a:g} eV; "
-                "give them all rising or all falling"
-            )
-    return values

@@ -30,7 +30,7 @@ def _log(directory: Path, documents: list) -> Path:
 
 def test_variables_types_and_nan_come_back(tmp_path: Path, embedded: Any) -> None:
     lines = stack_lines()
-    documents = stack_documents(lines, energies=[640.0, 641.0], region={"pixels": [20, 5]})
+    documents = stack_documents(lines, scan={"kind": "lines"}, grid=[20, 5])
     uid = documents[0][1]["uid"]
     assert ingest(_log(tmp_path, documents), embedded) == len(lines)
     run = embedded[uid]
@@ -41,8 +41,8 @@ def test_variables_types_and_nan_come_back(tmp_path: Path, embedded: Any) -> Non
         assert data[key].dtype == want.dtype
         assert data[key].shape == want.shape
         np.testing.assert_array_equal(data[key], want)
-    assert run.start["energies"] == [640.0, 641.0]
-    assert run.start["region"] == {"pixels": [20, 5]}
+    assert run.start["scan"] == {"kind": "lines"}
+    assert run.start["grid"] == [20, 5]
     assert run.stop["exit_status"] == "success"
     configuration = run["primary"].metadata["configuration"]
     assert configuration["counter"]["data"]["transmission_dead_time"] == 1e-7

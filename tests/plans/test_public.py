@@ -20,7 +20,6 @@ from redoxscope.plans import Bounds, EnergyAxis, Microscope, energy_stack, plan
 from redoxscope.plans._public import description, device_parameters
 
 HELPERS = {
-    "check_energies",
     "estimate",
     "plan",
     "uninterrupted",
