@@ -183,8 +183,9 @@ class DryEngine(RunEngine):
         seconds = float(point_time()) if callable(point_time) else 0.0
         answer = await super()._trigger(msg)
         self._begins(msg, seconds)
-        group = msg.kwargs.get("group")
-        self._counting[group] = max(self._counting.get(group, 0.0), seconds)
+        group, dwell = msg.kwargs.get("group"), getattr(msg.obj, "dwell", None)
+        live = seconds if dwell is None else min(seconds, float(dwell.get()))
+        self._counting[group] = max(self._counting.get(group, 0.0), live)
         return answer
 
     async def _prepare(self, msg: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import data_directory
 from ..config import load_beamline
-from ..sim import Simulation, isolate_client
+from ..sim import Simulation, SimulationError, isolate_client
 from ._account import Account
 from ._frames import line_of_error
 from ._layout_of import layout_of
@@ -26,6 +26,8 @@ __all__ = ["dry_run"]
 
 FULL_SPEED = 50.0
 """Simulated seconds per real second where everything is measured: what lines come through at."""
+CONNECT_TIMEOUT = 20.0
+"""Longest time (s) for the first PV of the simulation to answer."""
 FLY_POLL = 0.002
 """Time (real s) between two looks of a simulated FLY service: it is not what is measured."""
 FULL_SPEED_TES = 20.0
@@ -106,6 +108,7 @@ def dry_run(
         from ._timeline import users_time
 
         simulation.wait_ready()
+        _settle_where_to_look(simulation)
         rehearsal = Rehearsal(full=full)
         account = rehearsal.account
         _note_state(account, state, known)
@@ -124,6 +127,22 @@ def dry_run(
         if not opener.sessions:
             account.note("the script started no session, so nothing of it was foretold")
     return account
+
+
+def _settle_where_to_look(simulation: Simulation) -> None:
+    """Have libca read its environment now: what the script sets it to comes too late.
+
+    Raises
+    ------
+    SimulationError
+        The simulation does not answer by Channel Access.
+    """
+    from epics import PV
+
+    name = f"{simulation.prefix}Sim:Speed"
+    first = PV(name)
+    if not first.wait_for_connection(timeout=CONNECT_TIMEOUT):
+        raise SimulationError(f"the simulated beamline does not answer: PV {name}")
 
 
 def _made(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from ..config import BeamlineConfig, ConfigError
 from ..devices import DeviceError
 from ..session import Session
 from ..sim import Simulation
-from ._calibration import on_its_own_clock, stand_in
+from ._calibration import stand_in
 from ._engine import DryEngine, Rehearsal
 from ._frames import line_of_script
 from ._unmeasured import Unmeasured
@@ -41,8 +41,6 @@ class DrySession(Session):
             for name in CHECKS:
                 if hasattr(instrument, name):
                     setattr(instrument, name, self._telling(getattr(instrument, name)))
-        if self._tes is not None:
-            on_its_own_clock(self._tes)
         if rehearsal.full:
             return
         self.RE.dispatcher.unsubscribe_all()

@@ -12,6 +12,8 @@ import pytest
 
 from redoxscope.config import load_beamline
 from redoxscope.dry_run import dry_run, layout_of, take_snapshot
+from redoxscope.dry_run._engine import Rehearsal
+from redoxscope.dry_run._script import _carry_out
 from redoxscope.sim import SimulationError, free_port
 
 from .conftest import MINE
@@ -20,7 +22,7 @@ from .watching import WatchingIOC
 SCRIPT = '''\
 """A night."""
 import datetime
-import logging
+import os
 import sys
 import time
 
@@ -31,6 +33,10 @@ import numpy as np
 
 from redoxscope import start_session
 from redoxscope.plans import energy_stack, with_beam
+
+print("pva", os.environ["EPICS_PVA_ADDR_LIST"], os.environ["EPICS_PVA_NAME_SERVERS"] == "")
+for name in ("EPICS_CA_ADDR_LIST", "EPICS_CA_NAME_SERVERS"):
+    os.environ[name] = os.environ["REAL"]  # a script that knows better
 
 STACK = {"energies": [640.0, 641.0], "size": 4, "pixels": 4, "dwell": 0.01}
 began, clock = time.time(), datetime.datetime.now()
@@ -101,6 +107,9 @@ def night(tmp_path_factory):
         EPICS_CA_AUTO_ADDR_LIST="YES",
         EPICS_CA_NAME_SERVERS=f"127.0.0.1:{port}",
         EPICS_CA_SERVER_PORT=str(port),
+        EPICS_PVA_ADDR_LIST="10.0.0.255",
+        EPICS_PVA_NAME_SERVERS="10.0.0.1",
+        REAL=f"127.0.0.1:{port}",
         REDOXSCOPE_DATA=str(folder / "kept"),
     )  # fmt: skip
     real.close()
@@ -110,8 +119,9 @@ def night(tmp_path_factory):
 
 
 def test_no_real_pv_is_reached_whatever_the_environment_says(night):
-    _, _, real, _ = night
+    done, _, real, _ = night
     assert real.seen == []
+    assert "pva 127.0.0.1 True" in done.stdout
 
 
 def test_nothing_is_kept(night):
@@ -214,20 +224,34 @@ def test_where_epics_was_used_before_a_dry_run_is_refused(script, mine, stxm):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "error", "line"),
     [
-        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
-        ("x = 1\nx.y\n", "night.py:2"),
-        ("def f(:\n", "night.py:1"),
-        ("print('hello')\n", "started no session"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3", "night.py:2"),
+        ("x = 1\nx.y\n", "AttributeError: 'int' object has no attribute 'y'", "night.py:2"),
+        ("def f(:\n", "SyntaxError", "night.py:1"),
     ],
-    ids=["exit", "raises", "syntax", "no session"],
+    ids=["exit", "raises", "syntax"],
 )
-def test_a_script_that_ends_otherwise(script, mine, text, words):
+def test_a_script_that_ends_otherwise(script, text, error, line):
     script.write_text(text, encoding="utf-8")
+    rehearsal = Rehearsal()
+    _carry_out(script, rehearsal)
+    (run,) = rehearsal.account.runs
+    assert run.error.startswith(error)
+    assert (run.ok, run.line, rehearsal.account.ok) == (False, line, False)
+
+
+def test_a_script_that_ends_with_zero_is_well(script):
+    script.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    rehearsal = Rehearsal()
+    _carry_out(script, rehearsal)
+    assert rehearsal.account.ok
+
+
+def test_a_script_without_a_session_is_told_so(script, mine):
     done = command(script, "--beamline", mine, cwd=mine.parent)
-    assert words in done.stdout, done.stderr
-    assert done.returncode == (0 if "no session" in words else 1)
+    assert "started no session" in done.stdout, done.stderr
+    assert done.returncode == 0
 
 
 def test_a_snapshot_cannot_be_taken_of_nothing(tmp_path):

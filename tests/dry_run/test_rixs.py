@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from redoxscope.dry_run._calibration import on_its_own_clock, stand_in
+from redoxscope.dry_run._calibration import stand_in
 
 from .test_dry_run import command
 
@@ -47,28 +47,6 @@ def test_calibration_and_map_are_foretold_and_an_uncalibrated_map_is_refused(min
     assert 12 + 47 + 0.9 < mapped["duration_s"] < 12 + 47 + 6
     assert "spots (not measured)" in done.stdout
     assert not (mine.parent / "kept").exists()
-
-
-class Server:
-    """A spectrometer whose server is 20 times as fast as real."""
-
-    def __init__(self):
-        self.dwell, self.lateness, self.time_scale = (Value(v) for v in (2.0, 0.1, 20.0))
-
-    def point_time(self, dwell=None):
-        return ((2.0 if dwell is None else dwell) + 0.1) / 20 + 0.07
-
-
-class Value:
-    def __init__(self, value):
-        self.get = lambda: value
-
-
-def test_points_are_counted_by_the_clock_of_the_server():
-    tes = Server()
-    on_its_own_clock(tes)
-    assert tes.point_time() == pytest.approx(2.17)
-    assert tes.point_time(10.0) == pytest.approx(10.17)
 
 
 def test_a_stand_in_has_as_many_usable_pixels_as_the_real_one():
