@@ -205,6 +205,8 @@ def _banner(session: Any) -> str:
     return f"""
 redoxscope on {session.config.name}
   RE(energy_stack(stxm, edge="Mn L3", center=(0, 0), size=5, pixels=100, dwell=0.001))
+  estimate(stack_scan(zones=[(635, 650, 0.5)], regions=[Region((0, 0), (5, 5), (100, 100))],
+           dwell=0.001, edge="Mn L3"), stxm)   time, dose, limits; nothing moves
   omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
 {rixs}  cat[-1]["primary"].read()    the last run
   Ctrl-C twice pauses; then RE.resume(), RE.stop() or RE.abort()

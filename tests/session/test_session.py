@@ -71,6 +71,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
 def test_namespace_has_what_the_shell_promises(session):
     names = session.namespace()
     assert {"RE", "cat", "bp", "bps", "bpp", "stxm", "energy_stack"} <= set(names)
+    assert {"estimate", "stack_scan", "points_scan", "Scan", "Region", "Zone"} <= set(names)
     assert names["monochromator"] is session.stxm.monochromator
 
 
