@@ -25,6 +25,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "Region": scan.Region,
         "Scan": scan.Scan,
         "Zone": scan.Zone,
+        "points_scan": scan.points_scan,
         "stack_scan": scan.stack_scan,
         "OxidationMap": callbacks.OxidationMap,
         "MapView": callbacks.MapView,
@@ -34,11 +35,6 @@ def namespace(session: Any) -> dict[str, Any]:
         "rixs_from_run": callbacks.rixs_from_run,
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,
-        "Scan": scan.Scan,
-        "Region": scan.Region,
-        "Zone": scan.Zone,
-        "stack_scan": scan.stack_scan,
-        "points_scan": scan.points_scan,
     }
     maps = {"omap": session.map, "rmap": session.rixs, "windows": session.windows}
     own = {

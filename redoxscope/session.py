@@ -200,7 +200,8 @@ class Session:
     @property
     def devices(self) -> dict[str, Any]:
         """The microscope and its parts by name, as the shell has them."""
-        parts = {name: getattr(self.stxm, name) for name in self.stxm.component_names}
+        found = {name: getattr(self.stxm, name) for name in self.stxm.component_names}
+        parts = {name: part for name, part in found.items() if hasattr(part, "component_names")}
         more = {"stxm": self.stxm, "energy": self.stxm.energy, "mono": self.mono}
         if self._tes is not None:
             more |= {"tes": self._tes, "holder": self._tes.holder}
