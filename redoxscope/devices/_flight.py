@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -18,7 +17,8 @@ from ._beam import BEAM_POLL
 from ._due_lock import DueLock
 from ._judge import Blade, Judge, Verdict
 from ._line_source import FlownLine, LineSource
-from ._record import LineRecord, Row
+from ._outbox import Outbox
+from ._record import LineRecord
 from ._restorer import Restorer
 from ._shutter import ScanShutter
 from ._steps import Steps, run_steps
@@ -73,10 +73,7 @@ class Flight:
         self._watch = Watch()
         self._restorer = Restorer(name, self._watch)
         self._halting: Move | None = None
-        self._waiter: Status | None = None
-        self._error: Exception | None = None
-        self._next = 0
-        self._ready: deque[Row] = deque()
+        self.out = Outbox(self.lock)
         self._tries = Tries(name)
         self.open = False  # between kickoff and complete
         self.mine = False  # this client had it fly, and has not seen it at rest since
@@ -103,8 +100,8 @@ class Flight:
         assert self._judge is not None
         with self.lock:
             self._judge.beam.another_raster(self._raster, raster)
-            self._raster, self._origin = raster, origin
-            self._ready.clear()
+            self._raster, self._origin, self.out.total = raster, origin, raster.ny
+            self.out.ready.clear()
 
         def steps() -> Steps:
             yield self._source.until_idle(self._line_timeout())
@@ -125,46 +122,35 @@ class Flight:
         own = self._source.held(self._raster, self._write)
         following = [] if self._shutter is None else self._shutter.following()
         with self.lock:
-            self._ready.clear()
+            self.out.begin()
             self._held = [*held, *own, *following]
             self._tries = Tries(self.name)
             self._judge.beam.begin_image()
-            self._error = None
-            self._next = 0
             self.open = True
         return self._fly_from(0, halt=False)
 
     def news(self) -> Status:
         """Status that is done when a line is ready, or none will come any more."""
         with self.lock:
-            if not (self.open or self._error or self._has_news()):
+            if not (self.open or self.out.error or self.out.news):
                 raise DeviceError(f"{self.name}: trigger, but no image is being flown")
-            if self._waiter is None or self._waiter.done:
-                self._waiter = Status()
-            waiter = self._waiter
+            waiter = self.out.waiting()
             if self.open:
                 self._patience.feed(self._longest_wait())
-            self._notify()
+            self.out.tell()
         return waiter
 
     @property
     def flown(self) -> bool:
         """Whether every line of the image is ready, or was handed out."""
         with self.lock:
-            return self._raster is None or self._next >= self._raster.ny
+            return self.out.flown
 
     @property
     def finished(self) -> bool:
         """Whether every line of the image was handed out."""
         with self.lock:
-            return self.flown and not self._ready
-
-    def rows(self) -> list[Row]:
-        """The lines that are ready, in order; each is handed out once."""
-        with self.lock:
-            rows = list(self._ready)
-            self._ready.clear()
-        return rows
+            return self.out.flown and not self.out.ready
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Data keys of a line."""
@@ -175,8 +161,8 @@ class Flight:
     def forget(self) -> None:
         """Another run: nothing is ready, and nothing known of the beam."""
         with self.lock:
-            self._ready.clear()
-            self._raster = None
+            self.out.ready.clear()
+            self._raster = self.out.total = None
             if self._judge is not None:
                 self._judge.beam.begin()
 
@@ -202,9 +188,9 @@ class Flight:
     def resume(self) -> None:
         """Go on with the first line that was not finished before the pause."""
         with self.lock:
-            line = self._next
+            line = self.out.next
             todo = self._raster is not None and line < self._raster.ny
-            again = todo and self.open and self._error is None
+            again = todo and self.open and self.out.error is None
         if again:
             self._fly_from(line, halt=True)
 
@@ -212,11 +198,9 @@ class Flight:
         """End the image, whoever waits for it; the source is not halted here."""
         with self.lock:
             if self.open:
-                self._error = self._error or DeviceError(f"{self.name}: was stopped")
+                self.out.error = self.out.error or DeviceError(f"{self.name}: was stopped")
             self._close()
-            waiter = self._waiter
-            if waiter is not None:
-                self.lock.later(lambda: settle(waiter, None))
+            self.out.tell(anyway=True)
         self._restorer.halt()
 
     def _write(self) -> Status:
@@ -320,7 +304,7 @@ class Flight:
                 if wait:
                     yield _pause(wait)
                 yield self._let_follow()
-                yield from self._restorer.restore(self._held, self._next)
+                yield from self._restorer.restore(self._held, self.out.next)
                 yield self._source.ready(flight, line, clean=self._clean)
                 self._launch(line, flight)
                 return
@@ -387,10 +371,10 @@ class Flight:
 
     def _line_came(self, flown: FlownLine, raster: Raster) -> None:
         assert self._judge is not None
-        if flown.line != self._next:
+        if flown.line != self.out.next:
             where = self._source.where()["line"]
             raise DeviceError(
-                f"{self.name}: {where} says line {flown.line} where {self._next} is due"
+                f"{self.name}: {where} says line {flown.line} where {self.out.next} is due"
             )
         if self._shutter is not None and not self._shutter.told_to_follow:
             self._shut_by_us()
@@ -425,19 +409,18 @@ class Flight:
         log.error("%s: line %d %s; stored as %s", self.name, line, text, status.name)
         self._hand_out(status, flown)
         if self._armed and self._watch.off():
-            self._fly_again(self._next)  # what is away is asked for again
+            self._fly_again(self.out.next)  # what is away is asked for again
 
     def _hand_out(self, status: LineStatus, flown: FlownLine) -> None:
         assert self._raster is not None and self._record is not None
-        self._ready.append(self._record.row(flown, status, self._raster.nx))
-        self._next += 1
-        if self._next < self._raster.ny:
+        self.out.put(self._record.row(flown, status, self._raster.nx))
+        if not self.out.flown:
             self._watchdog.feed(self._line_timeout())
             self._patience.feed(self._longest_wait())
         else:
             self._clean = True
             self._rest()
-        self._notify()
+        self.out.tell()
 
     def _blade_moved(self, *, value: Any, **_: Any) -> None:
         with self.lock:
@@ -452,7 +435,7 @@ class Flight:
         def no_pause_came() -> None:
             if flight == self._flight and self._shutter is not None:
                 name = self._shutter.name
-                text = f"{self.name}, line {self._next}: {name} was closed within the image"
+                text = f"{self.name}, line {self.out.next}: {name} was closed within the image"
                 self._fail(DeviceError(text))
 
         call_later(PAUSE_TIMEOUT, no_pause_came)
@@ -466,8 +449,10 @@ class Flight:
                 if not self._armed:
                     return  # whoever is on the way to a line finds it out himself
                 patience = self._settings.outage.get()
-                self._tries.outage(self._next, f"{error}; waiting for it, at most {patience:g} s")
-                self._fly_again(self._next)
+                self._tries.outage(
+                    self.out.next, f"{error}; waiting for it, at most {patience:g} s"
+                )
+                self._fly_again(self.out.next)
         except Exception as exc:
             self._fail(exc)
 
@@ -480,35 +465,20 @@ class Flight:
     def _fail(self, error: BaseException) -> None:
         """End the open image with an error; without effect when none is open."""
         with self.lock:
-            if not self.open or self._error is not None:
+            if not self.open or self.out.error is not None:
                 return
             if not isinstance(error, DeviceError):
-                error = DeviceError(f"{self.name}, line {self._next}: {error!r}")
-            self._error = error
+                error = DeviceError(f"{self.name}, line {self.out.next}: {error!r}")
+            self.out.error = error
             self._rest()
-            self._notify()
-
-    def _notify(self) -> None:
-        """Have the waiting status finished, if there is anything to tell."""
-        waiter = self._waiter
-        if waiter is None or waiter.done:
-            return
-        if self._has_news():
-            self.lock.later(lambda: settle(waiter, None))
-        elif self._error is not None:
-            error = self._error
-            self.lock.later(lambda: settle(waiter, error))
-
-    def _has_news(self) -> bool:
-        """Whether a line is ready, or none is left to come."""
-        return bool(self._ready) or (self._raster is not None and self._next >= self._raster.ny)
+            self.out.tell()
 
     def _late(self) -> None:
         """Callback of the watchdog: a line should have ended by now."""
         with self.lock:
             if not self._armed or not self._watchdog.late or self._raster is None:
                 return
-            line, retries = self._next, self._raster.retries
+            line, retries = self.out.next, self._raster.retries
             text = (
                 f"{self.name}: line {line} did not end within {self._line_timeout():.3g} s "
                 f"(its live time is {self._raster.line_time:.3g} s); "
@@ -532,10 +502,8 @@ class Flight:
         with self.lock:
             if not (self.open and self._patience.late):
                 return
-            text = (
-                f"{self.name}: line {self._next} did not come within {self._longest_wait():.3g} s"
-            )
-            self._fail(DeviceError(text))
+            line, limit = self.out.next, self._longest_wait()
+            self._fail(DeviceError(f"{self.name}: line {line} did not come within {limit:.3g} s"))
 
 
 def _pause(seconds: float) -> Status:

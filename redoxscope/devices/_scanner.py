@@ -176,7 +176,7 @@ class RasterScanner(Device):
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         """One event page with the lines that are ready, in order; none when none is."""
-        rows = self._flight.rows()
+        rows = self._flight.out.rows()
         if rows:
             yield {
                 "data": {key: [row[key][0] for row in rows] for key in rows[0]},

@@ -33,16 +33,17 @@ def stack(stxm):
 def one_by_one(stxm, monkeypatch):
     """Lines are ready one at a time, however they come: the plan's messages are always the same."""
     flight = type(stxm.scanner._flight)
+    outbox = type(stxm.scanner._flight.out)
 
     def first_row(self):
-        with self.lock:
-            return [self._ready.popleft()] if self._ready else []
+        with self._lock:
+            return [self.ready.popleft()] if self.ready else []
 
     def flown(self):
         with self.lock:
-            return self._next >= self._raster.ny and len(self._ready) <= 1
+            return self.out.flown and len(self.out.ready) <= 1
 
-    monkeypatch.setattr(flight, "rows", first_row)
+    monkeypatch.setattr(outbox, "rows", first_row)
     monkeypatch.setattr(flight, "flown", property(flown))
 
 
