@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from .contract import LINE_KEYS, POINT_KEYS, as_number, as_whole
+from ._beamline_values import PV, Micrometres, Prefix, Text, Truth, port_below, quantity, text
+from .contract import LINE_KEYS, POINT_KEYS
 from .data import get_edge
 from .devices import (
     STXM,
@@ -59,77 +60,6 @@ DEVICE_CLASSES: dict[str, dict[str, type[BeamlineDevice]]] = {
 }
 """Class of the device behind each key of the file, by its contract."""
 
-# The validators' errors start with " = ": the loader puts the key's whole path before them.
-
-
-def _number(
-    value: Any, unit: str, above: float | None = None, at_least: float | None = None
-) -> float:
-    try:
-        return as_number("", value, unit, above=above, at_least=at_least)
-    except ValueError as exc:
-        if isinstance(value, str) and _is_float(value):
-            raise ValueError(
-                f"{exc}. To YAML this is text: numbers stand without quotes, and 1e3 is written "
-                "1.0e+3 or 1000"
-            ) from None
-        raise _yes(exc, value) from None
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _yes(exc: ValueError, value: Any) -> ValueError:
-    if isinstance(value, bool):
-        return ValueError(f"{exc}. YAML takes yes, no, on and off for true and false: quote names")
-    return exc
-
-
-def _whole(value: Any, low: int, high: int) -> int:
-    return as_whole("", value, at_least=low, at_most=high)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f" = {value!r} must be true or false")
-    return value
-
-
-def _text(value: Any, *, empty: bool = False) -> str:
-    if not isinstance(value, str):
-        raise _yes(ValueError(f" = {value!r} must be text, in quotes"), value)
-    if not (value.strip() or (empty and not value)):
-        raise ValueError(f" = {value!r} must not be empty")
-    return value
-
-
-def _pv(value: Any, *, empty: bool = False) -> str:
-    text = _text(value, empty=empty)
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f" = {text!r}: a PV name has no blanks")
-    return text
-
-
-def _in(unit: str, above: float | None = None, at_least: float | None = None) -> BeforeValidator:
-    return BeforeValidator(partial(_number, unit=unit, above=above, at_least=at_least))
-
-
-Micrometres = Annotated[float, _in("µm", above=0)]
-Text = Annotated[str, BeforeValidator(_text)]
-Truth = Annotated[bool, BeforeValidator(_truth)]
-Prefix = Annotated[str, BeforeValidator(partial(_pv, empty=True))]
-PV = Annotated[str, BeforeValidator(_pv)]
-
-
-def _port(high: int) -> BeforeValidator:
-    return BeforeValidator(partial(_whole, low=1, high=high))
-
-
 OURS: Final = "redoxscope"
 """Contract of docs/reference/pvs.md: where the file says nothing."""
 Contract = Literal["redoxscope", "fly"]
@@ -162,8 +92,10 @@ class CounterConfig(DeviceConfig):
 
     contract: Contract = OURS
     key: Text | None = Field(None, description="fly: what the FLY group calls it, DATA:{key}")
-    dead_time: Annotated[float, _in("s", at_least=0)] = Field(0.0, description="fly: s per count")
-    saturation: Annotated[float, _in("counts/s", at_least=0)] = Field(
+    dead_time: Annotated[float, quantity("s", at_least=0)] = Field(
+        0.0, description="fly: s per count"
+    )
+    saturation: Annotated[float, quantity("counts/s", at_least=0)] = Field(
         0.0, description="fly: counts/s; 0 = unknown"
     )
     behind_shutter: Truth = Field(True, description="without light when the shutter is closed")
@@ -180,10 +112,12 @@ class ScannerConfig(DeviceConfig):
 
     contract: Contract = OURS
     axis: Text = Field("x", description="fly: what AXIS calls the fast axis")
-    run_up: Annotated[float, _in("µm", at_least=0)] = Field(0.0, description="fly: µm")
-    min_dwell: Annotated[float, _in("s", above=0)] = Field(1e-4, description="fly: s")
-    max_dwell: Annotated[float, _in("s", above=0)] = Field(10.0, description="fly: s")
-    overhead: Annotated[float, _in("s", at_least=0)] = Field(0.05, description="fly: s per line")
+    run_up: Annotated[float, quantity("µm", at_least=0)] = Field(0.0, description="fly: µm")
+    min_dwell: Annotated[float, quantity("s", above=0)] = Field(1e-4, description="fly: s")
+    max_dwell: Annotated[float, quantity("s", above=0)] = Field(10.0, description="fly: s")
+    overhead: Annotated[float, quantity("s", at_least=0)] = Field(
+        0.05, description="fly: s per line"
+    )
 
 
 class ShutterConfig(DeviceConfig):
@@ -196,22 +130,22 @@ class MonochromatorConfig(DeviceConfig):
     """Energy axis."""
 
     contract: Literal["redoxscope", "motor"] = Field(OURS, description="motor: a record in eV")
-    edge_offsets: dict[str, Annotated[float, _in("eV")]] = Field(
+    edge_offsets: dict[str, Annotated[float, quantity("eV")]] = Field(
         default_factory=dict, description="eV by edge"
     )
-    backlash: Annotated[float, _in("eV")] = Field(0.0, description="eV; 0 = none")
-    tolerance: Annotated[float, _in("eV", above=0)] = Field(0.02, description="eV")
+    backlash: Annotated[float, quantity("eV")] = Field(0.0, description="eV; 0 = none")
+    tolerance: Annotated[float, quantity("eV", above=0)] = Field(0.02, description="eV")
 
 
 class ZonePlateConfig(DeviceConfig):
     """Zone plate, with the OSA's pinhole; A0 has no default, it is this microscope's."""
 
     diameter: Micrometres = Field(description="D, µm")
-    outer_zone: Annotated[float, _in("nm", above=0)] = Field(description="Δr, nm")
+    outer_zone: Annotated[float, quantity("nm", above=0)] = Field(description="Δr, nm")
     central_stop: Micrometres = Field(description="µm")
     osa_diameter: Micrometres = Field(description="µm")
     a0: Micrometres = Field(description="OSA to sample, µm")
-    a1: Annotated[float, _in("µm/eV", above=0)] | None = Field(
+    a1: Annotated[float, quantity("µm/eV", above=0)] | None = Field(
         None, description="µm/eV; default D·Δr/hc"
     )
 
@@ -232,17 +166,19 @@ class TESConfig(_Strict):
     """Microcalorimeter array: where its server answers."""
 
     host: Text = "127.0.0.1"
-    port: Annotated[int, _port(65531)] = Field(5500, description="first of Dastard's five ports")
+    port: Annotated[int, port_below(65531)] = Field(
+        5500, description="first of Dastard's five ports"
+    )
     backend: Literal["dastard", "scan_server"] = "dastard"
-    scan_server_port: Annotated[int, _port(65535)] = 4000
+    scan_server_port: Annotated[int, port_below(65535)] = 4000
     source: Text | None = Field(None, description="Dastard's source; default: the resonators")
-    path: Annotated[str, BeforeValidator(partial(_text, empty=True))] = Field(
+    path: Annotated[str, BeforeValidator(partial(text, empty=True))] = Field(
         "", description="folder on the server for its files; empty: its own choice"
     )
-    time_scale: Annotated[float, _in("s per s", above=0)] = Field(
+    time_scale: Annotated[float, quantity("s per s", above=0)] = Field(
         1.0, description="server's s per s; 1 but in a simulation"
     )
-    lateness: Annotated[float, _in("s", above=0)] = Field(
+    lateness: Annotated[float, quantity("s", above=0)] = Field(
         0.1, description="s after which a point's photons are in"
     )
 
@@ -264,7 +200,7 @@ class BeamlineConfig(_Strict):
     osa: DeviceConfig
     sample_stage: DeviceConfig
     scanner: ScannerConfig
-    flux: Annotated[float, _in("photons/s", above=0)] | None = Field(
+    flux: Annotated[float, quantity("photons/s", above=0)] | None = Field(
         None, description="photons/s on the sample, for doses"
     )
     transmission: CounterConfig
