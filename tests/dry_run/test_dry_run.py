@@ -257,3 +257,25 @@ def test_a_script_without_a_session_is_told_so(script, mine):
 def test_a_snapshot_cannot_be_taken_of_nothing(tmp_path):
     with pytest.raises(ValueError, match="none.yml"):
         take_snapshot(tmp_path / "none.yml")
+
+
+FULL = """\
+from redoxscope import start_session
+from redoxscope.plans import energy_stack
+
+with start_session() as s:
+    s.RE(energy_stack(s.stxm, energies=[640.0, 641.0], size=4, pixels=4, dwell=0.01))
+    run = s.cat[-1]
+    print("lines", run["primary"].read()["transmission"].shape, run.metadata["start"]["plan_name"])
+"""
+
+
+def test_a_full_dry_run_measures_on_the_simulated_sample(script, mine):
+    script.write_text(FULL, encoding="utf-8")
+    done = command(script, "--beamline", mine, "--full", "--json", mine.parent / "f.json",
+                   cwd=mine.parent)  # fmt: skip
+    assert "lines (8, 4) stxm_energy_stack" in done.stdout, done.stderr
+    (run,) = json.loads((mine.parent / "f.json").read_text())["runs"]
+    assert run["ok"]
+    assert run["live_s"] == pytest.approx(2 * 4 * 4 * 0.01)
+    assert done.returncode == 0
