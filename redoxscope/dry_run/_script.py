@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import runpy
 import sys
@@ -111,7 +112,7 @@ def dry_run(
         _settle_where_to_look(simulation)
         rehearsal = Rehearsal(full=full)
         account = rehearsal.account
-        _note_state(account, state, known)
+        _note_state(account, beamline, state, known)
         opener = Opener(
             config,
             file=beamline,
@@ -150,8 +151,12 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _note_state(account: Account, path: str | Path | None, state: State | None) -> None:
+def _note_state(
+    account: Account, beamline: Path, path: str | Path | None, state: State | None
+) -> None:
     """Say where the dry run is less than one of the real beamline."""
+    if state is not None and hashlib.sha256(beamline.read_bytes()).hexdigest() != state.sha256:
+        account.note(f"{beamline} has changed since the snapshot of {state.time}")
     if state is None:
         account.note(
             "without --state, limits, speeds and positions are those of the simulation; make one "

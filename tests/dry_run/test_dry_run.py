@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from redoxscope.config import load_beamline
-from redoxscope.dry_run import dry_run, layout_of, take_snapshot
+from redoxscope.dry_run import Account, State, dry_run, layout_of, take_snapshot
 from redoxscope.dry_run._engine import Rehearsal
-from redoxscope.dry_run._script import _carry_out
+from redoxscope.dry_run._script import _carry_out, _note_state
 from redoxscope.sim import SimulationError, free_port
 
 from .conftest import MINE
@@ -239,6 +240,17 @@ def test_a_script_that_ends_otherwise(script, text, error, line):
     (run,) = rehearsal.account.runs
     assert run.error.startswith(error)
     assert (run.ok, run.line, rehearsal.account.ok) == (False, line, False)
+
+
+def test_a_snapshot_from_before_a_change_of_the_file_is_noted(mine):
+    account = Account()
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    state = State("mine", "mine.yml", digest, "2026-11-26T01:00:00+00:00", {}, ("SR:GONE",))
+    _note_state(account, mine, "s.yml", state)
+    assert account.notes == ["s.yml: SR:GONE did not answer the snapshot; as in the simulation"]
+    mine.write_text(mine.read_text() + "\n", encoding="utf-8")
+    _note_state(account, mine, "s.yml", state)
+    assert account.notes[1:] == [f"{mine} has changed since the snapshot of {state.time}"]
 
 
 def test_a_script_that_ends_with_zero_is_well(script):
