@@ -71,6 +71,14 @@ def test_a_move_without_an_answer_is_asked_for_again(message):
     assert got.index(KICKOFF[0]) > [i for i, m in enumerate(got) if m == FIRST][-1]
 
 
+def test_a_raster_without_an_answer_is_asked_for_again():
+    plan = stack_plan(fake_microscope())
+    got = interrupted(plan, lambda _, m: m[:2] == ("prepare", "scanner"), TimeoutError("silent"))
+    asked = [i for i, m in enumerate(got) if m[:2] == ("prepare", "scanner")]
+    assert len(asked) == 2 and got[asked[1] - 2] == CHECKPOINT  # the stage is looked at anew
+    assert images(got) == images(told(stack_plan(fake_microscope())))
+
+
 def test_a_move_that_never_ended_is_asked_for_again():
     """It was sent while the last lines were collected; the wait for it failed."""
     stxm = fake_microscope(lines=1)
