@@ -17,6 +17,7 @@ from ._edge import at_edge
 from ._foretold import foretold
 from ._line_stream import LineStream
 from ._outage import outlasting
+from ._pauses import Pauses
 from ._progress import with_progress
 from ._protocols import Microscope
 from ._run import in_run
@@ -81,13 +82,15 @@ def _measured(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGener
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
     before: Frame | None = None
+    pauses = Pauses()
+    yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
             following = scan.frames[index + 1] if index + 1 < len(scan.frames) else None
             if scan.outer and (before is None or frame.outer != before.outer):
                 yield from _set_outer(scan, axes, before, frame)
             if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
-                yield from outlasting(partial(_prepare, stxm, scan, frame), stxm)
+                yield from outlasting(partial(_prepare, stxm, scan, frame, pauses), stxm)
             name = scan.stream_of(frame.region)
             if frame.region not in streams:
                 # Now, and not before: the descriptor holds the raster that was just prepared.
@@ -119,20 +122,28 @@ def _set_outer(
     yield Msg("wait", None, group="outer")
 
 
-def _prepare(stxm: Microscope, scan: Scan, frame: Frame) -> MsgGenerator[None]:
-    """Bring the stage to a region, and tell the scanner its raster."""
+def _prepare(stxm: Microscope, scan: Scan, frame: Frame, pauses: Pauses) -> MsgGenerator[None]:
+    """Bring the stage to a region, and tell the scanner its raster.
+
+    All of it again where a pause came between: what is repeated after a pause is the raster from
+    where the stage stood before it, and somebody may have moved the stage since.
+    """
     stage = stxm.sample_stage
     place = partial(stxm.place, scan.regions[frame.region], frame.dwell, retries=scan.retries)
-    yield Msg("checkpoint")
-    coarse = place()
-    for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
-        if target is not None:
-            yield Msg("set", motor, target, group="coarse")
-    yield Msg("wait", None, group="coarse")
-    # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
-    yield Msg("prepare", stxm.scanner, place().raster, group="prepare")
-    yield Msg("wait", None, group="prepare")
-    yield Msg("checkpoint")
+    while True:
+        seen = pauses.count
+        yield Msg("checkpoint")
+        coarse = place()
+        for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
+            if target is not None:
+                yield Msg("set", motor, target, group="coarse")
+        yield Msg("wait", None, group="coarse")
+        # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
+        yield Msg("prepare", stxm.scanner, place().raster, group="prepare")
+        yield Msg("wait", None, group="prepare")
+        yield Msg("checkpoint")
+        if pauses.count == seen:
+            return
 
 
 def _go_to(stxm: Microscope, energy: float) -> MsgGenerator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract import is_number, suggestion
+from ..contract import as_whole, is_number, suggestion
 from ._parts import Exposures, Frame, Outer, Point
 from ._regions import as_region
 
@@ -102,14 +102,13 @@ def loaded(source: str | Path) -> Any:
     """Content of JSON text, or of a file."""
     text = source
     if isinstance(source, Path) or source.strip().lower().endswith(".json"):
-        path = Path(source).expanduser()
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ValueError(f"the scan {str(path)!r} cannot be read: {exc}") from exc
+            text = Path(source).expanduser().read_text(encoding="utf-8")
+        except (OSError, RuntimeError, ValueError) as exc:  # no such user's home; no text
+            raise ValueError(f"the scan {str(source)!r:.200} cannot be read: {exc}") from exc
     try:
         return json.loads(str(text))
-    except json.JSONDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # a number too long, lists too deep
         what = str(source) if text is not source else f"{str(source)!r:.60}"
         raise ValueError(f"scan {what} is no JSON: {exc}") from exc
 
@@ -140,17 +139,13 @@ def parts_of(content: Any) -> dict[str, Any]:
         found["regions"] = tuple(as_region(r, f"scan regions[{i}]") for i, r in enumerate(regions))
         found["frames"] = _rows("frames", content.get("frames"), _FRAME, Frame)
     elif kind == "points":
-        passes = content.get("passes", 1)
-        if not is_number(passes) or passes < 1 or passes != int(passes):
-            raise ValueError(f"scan passes = {passes!r} must be a whole number >= 1")
+        passes = as_whole("scan passes", content.get("passes", 1), at_least=1)
         points = _rows("points", content.get("points"), _POINT, Point)
         if len(points) * passes > MAX_LISTED:
             raise ValueError(f"scan: {passes} passes of {len(points)} points are too many")
         if passes > 1:
             points = tuple(
-                Point(p.energy, p.dwell, p.role, i, p.outer)
-                for i in range(int(passes))
-                for p in points
+                Point(p.energy, p.dwell, p.role, i, p.outer) for i in range(passes) for p in points
             )
         found["points"] = points
     elif kind == "exposures":

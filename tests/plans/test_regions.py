@@ -100,6 +100,31 @@ def test_a_scan_of_a_run_measured_again_gives_the_same_frames(stxm, RE, document
     safe()
 
 
+def test_a_stage_that_is_moved_in_a_pause_does_not_shift_the_region(stxm, RE, documents, safe):
+    """What a pause repeats is the raster from where the stage stood before."""
+    scan = stack_scan(energies=ENERGIES, regions=[A, B], dwell=0.05)
+    prepared = []
+
+    def pause_in_the_second(msg):
+        if msg.command == "prepare":
+            prepared.append(msg)
+            if len(prepared) == 2:
+                return None, bpp.single_gen(Msg("pause"))
+        return None, None
+
+    plan = energy_stack(stxm, energies=ENERGIES, regions=[A, B], dwell=0.05)
+    stage = stxm.sample_stage.x
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            RE(bpp.plan_mutator(plan, pause_in_the_second))
+        stage.set(1.0).wait(timeout=30)
+        RE.resume()
+        check(documents, scan)
+        safe()
+    finally:
+        stage.set(0.0).wait(timeout=30)
+
+
 def test_regions_far_apart_move_the_coarse_stage(stxm, RE, documents, safe):
     far = {"name": "far", "center": [60.0, 0.0], "size": 1.0, "pixels": 2}
     scan = stack_scan(energies=[640.0, 641.0], regions=[A, far], dwell=0.01)

@@ -201,6 +201,15 @@ REFUSED = {
     "too many points": (
         lambda: points_scan(energies=[1, 2], dwell=1, passes=10**6), "passes = 1000000 must be"
     ),
+    "passes without end": (
+        lambda: Scan.from_json('{"version": 1, "kind": "points", "passes": 1e400, '
+                               '"points": {"energy": 530, "dwell": 1}}'),
+        "scan passes = inf must be a whole number",
+    ),
+    "too deep": (lambda: Scan.from_json("[" * 100_000 + "]" * 100_000), "is no JSON"),
+    "too many digits": (lambda: Scan.from_json('{"version": ' + "9" * 5000 + "}"), "is no JSON"),
+    "nobody's home": (lambda: as_scan("~nobody_is_called_so/a.json"), "cannot be read"),
+    "no path": (lambda: as_scan("a\0.json"), "cannot be read"),
     "no JSON": (lambda: as_scan("{'a': 1}"), "is no JSON"),
     "no file": (lambda: as_scan("nowhere/scan.json"), "'nowhere/scan.json' cannot be read"),
     "no scan": (lambda: as_scan(7), "scan = 7 must be a Scan"),
