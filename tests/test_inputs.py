@@ -37,7 +37,8 @@ NUMBERS = [
 NO_NUMBERS = [
     True, np.True_, None, "6", b"6", np.str_("6"), 6j, np.complex64(6), [6], (6,),
     np.array([6.0, 6.0]), np.array([True]),
-    {6}, NA, np.ma.masked, np.timedelta64(6, "s"), np.datetime64("2026"), object(), float,
+    {6}, NA, np.ma.masked, np.timedelta64(6, "s"), np.datetime64("2026"), float,
+    pytest.param(object(), id="object"),
 ]  # fmt: skip
 
 
