@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import is_number
+
 __all__ = ["Doc", "configured", "documents_of", "rows_of", "start_of", "stream_rows"]
 
 Doc = Mapping[str, Any]
@@ -70,7 +72,7 @@ def configured(configuration: Any, key: str) -> float | None:
     """Value of ``key`` in a descriptor's configuration, of whichever device; None if absent."""
     for device in (configuration or {}).values():
         value = device.get("data", {}).get(key)
-        if isinstance(value, (int, float, np.number)) and np.isfinite(value):
+        if is_number(value) and np.isfinite(value):
             return float(value)
     return None
 

@@ -125,7 +125,7 @@ class Images:
             whole = self.binning.line(k, line, counts, i0)
             if whole is not None:
                 self.fit.set_line(k, *whole)
-        self.status[k, line] = min(max(row.status, 0), 127)
+        self.status[k, line] = row.status
 
     def whole(self, *, final: bool = False) -> NDArray[np.bool_]:
         """Images [n] that all lines have come of; if ``final`` those that any has."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import STACK, as_name, as_number, as_numbers, as_pair, as_whole
+from ..contract import IMAGE, STACK, as_name, as_number, as_numbers, as_pair, as_whole
 from ..scan import Frame, Region, Role, Scan
 from ._documents import Doc
 
@@ -17,6 +17,8 @@ __all__ = ["Group", "Layout", "groups_of", "is_stack", "layout_of"]
 Array = NDArray[np.float64]
 STXM_VERSION = 1
 """Version of the ALS's block ``stxm`` that is read."""
+KINDS = ("lines", "points", "exposures")
+"""What a scan can be of."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +78,28 @@ class Layout:
         for key in ("frame", "line"):
             if key not in data:
                 raise ValueError(f"event {seq_num} has no {key!r}: its place is not known")
-        frame, line = int(data["frame"]), int(data["line"])
-        if not 0 <= frame < len(frames) or frames[frame].region != region:
+        frame, line = (as_whole(f"event {seq_num}: {key}", data[key]) for key in ("frame", "line"))
+        if frame >= len(frames) or frames[frame].region != region:
             name = self.scan.regions[region].name
             raise ValueError(
                 f"event {seq_num} says frame {frame}, which is none of region {name!r} in a scan "
                 f"of {len(frames)} frames"
             )
-        if not 0 <= line < ny:
+        if line >= ny:
             raise ValueError(f"event {seq_num} says line {line} of an image of {ny} lines")
         return frame, line
 
 
 def is_stack(start: Doc) -> bool:
-    """Whether a start document announces images line by line: a scan of lines, or an ALS stack."""
+    """Whether a start document announces images line by line: a scan of lines, or an ALS stack.
+
+    Where its scan does not say what it is of (damaged, or of another version), its plan does.
+    """
     scan = start.get("scan")
-    if isinstance(scan, Mapping):
-        return scan.get("kind") == "lines"
-    return start.get("plan_name") == STACK
+    kind = scan.get("kind") if isinstance(scan, Mapping) else None
+    if kind in KINDS:
+        return bool(kind == "lines")
+    return start.get("plan_name") in (STACK, IMAGE)
 
 
 def layout_of(start: Doc) -> Layout:
@@ -112,7 +118,7 @@ def layout_of(start: Doc) -> Layout:
         (x0, x1), (y0, y1) = region.extents
         nx, ny = region.pixels
         axes.append((np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)))
-    return Layout(scan, tuple(axes), monitored="i0" in start.get("detectors", ("i0",)))
+    return Layout(scan, tuple(axes), monitored="i0" in (start.get("detectors") or ("i0",)))
 
 
 def _of_stxm(start: Doc) -> Layout:
@@ -192,16 +198,25 @@ class Group:
     checks: tuple[int, ...]
 
 
+def _telling(values: set[float]) -> Callable[[float], str]:
+    """How to say the values of an outer loop so that no two are the same in words."""
+    short = len({f"{value:g}" for value in values}) == len(values)
+    return "{:g}".format if short else repr
+
+
 def groups_of(scan: Scan) -> Iterator[Group]:
     """The maps of a scan, in the order in which they begin."""
     found: dict[tuple[int, tuple[float, ...]], dict[Role, list[int]]] = {}
     for i, frame in enumerate(scan.frames):
         roles = found.setdefault((frame.region, frame.outer), {})
         roles.setdefault(frame.role, []).append(i)
+    words = [_telling({frame.outer[i] for frame in scan.frames}) for i in range(len(scan.outer))]
     for (region, outer), roles in found.items():
         if Role.SAMPLE not in roles:
             continue
-        values = [f"{v:g} {o.unit}".strip() for v, o in zip(outer, scan.outer, strict=True)]
+        values = [
+            f"{say(v)} {o.unit}".strip() for say, v, o in zip(words, outer, scan.outer, strict=True)
+        ]
         name = ", ".join([scan.regions[region].name, *values])
         checks = tuple(roles.get(Role.DOSE_CHECK, ()))
         yield Group(name, region, outer, tuple(roles[Role.SAMPLE]), checks)

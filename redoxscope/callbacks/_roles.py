@@ -144,7 +144,7 @@ class DarkImages:
 
     def take(self, frame: int, line: int, row: Row) -> None:
         """Take a line of one of the images."""
-        self.status[frame][line] = min(max(row.status, 0), 127)
+        self.status[frame][line] = row.status
         for which, values in enumerate((row.counts, row.i0)):
             good = np.isfinite(values) if values is not None and row.taken else np.zeros(0, bool)
             total = float(values[good].sum()) if values is not None and good.any() else 0.0

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis import Detector, I0Spectrum
-from ..contract import LineStatus
+from ..contract import LineStatus, as_whole
 from ..scan import Role
 from ._documents import Doc, configured, rows_of
 from ._doubts import several
@@ -25,6 +26,8 @@ __all__ = ["MapOptions", "StackReader", "is_stack"]
 
 RATES = ("hz", "1/s", "s^-1", "counts/s", "cps")
 """Units in which a counter gives a rate, so that the counts are this times the dwell."""
+UNKNOWN = 127
+"""Stands for greater numbers, which are no `LineStatus` either."""
 
 
 class StackReader:
@@ -100,6 +103,7 @@ class StackReader:
         self._dark = 0.0, 0.0
         self._regions: dict[str, int] = {}
         self._rates: dict[int, bool] = {}
+        self._detectors: dict[str, Detector] = {}
         self._newest = next(iter(self.parts.values()), None)
         self._touched: dict[str, MapPart] = {}
         self.snapshots: dict[str, Snapshot] = {}
@@ -160,6 +164,9 @@ class StackReader:
             return Detector(dead_time, configured(configuration, f"{name}_saturation") or 0.0)
 
         detectors = {"transmission": detector(counts), "i0": detector("i0")}
+        if detectors == self._detectors:  # with many regions there are many descriptors
+            return
+        self._detectors = detectors
         for part in self.parts.values():
             part.configure(detectors)
         if self.i0_images is not None:
@@ -180,7 +187,10 @@ class StackReader:
     def line(self, region: int, seq_num: int, data: Doc) -> None:
         """Take one line of a region; one that came before is replaced."""
         frame, line = self.layout.place(region, seq_num, data)
-        row = self._row(region, frame, data)
+        try:
+            row = self._row(region, frame, data)
+        except (TypeError, ValueError) as exc:
+            raise ValueError(f"event {seq_num} (frame {frame}, line {line}): {exc}") from exc
         if frame in self._of_sample:
             part, k = self._of_sample[frame]
             part.take(k, line, row)
@@ -201,10 +211,10 @@ class StackReader:
         per_unit = self.options.counts_per_unit or 1.0
         if self._rates.get(region):
             per_unit = self.scan.frames[frame].dwell
-        counts = np.asarray(data[layout.counts], dtype=np.float64) * per_unit
-        monitor = data.get("i0") if layout.monitored else None
-        i0 = None if monitor is None else np.asarray(monitor, dtype=np.float64)
         asked, _ = layout.axes[region]
+        counts = _line(layout.counts, data[layout.counts], len(asked)) * per_unit
+        monitor = data.get("i0") if layout.monitored else None
+        i0 = None if monitor is None else _line("i0", monitor, len(asked))
         x = np.asarray(data.get(layout.x, asked), dtype=np.float64)
         y = np.asarray(data.get(layout.y, np.nan), dtype=np.float64)
         # Some controllers fill in zeros where they have no positions.
@@ -218,7 +228,7 @@ class StackReader:
         return Row(
             counts,
             i0,
-            int(data.get("line_status", LineStatus.OK)),
+            min(as_whole("line_status", data.get("line_status", LineStatus.OK)), UNKNOWN),
             along if known else None,
             float(np.nanmean(y)) if np.isfinite(y).any() else None,
         )
@@ -319,6 +329,23 @@ class StackReader:
         }
         self._touched = {}
         return self.snapshots[newest.name]
+
+
+def _line(key: str, values: Any, nx: int) -> NDArray[np.float64]:
+    """Values of a line, one for each pixel.
+
+    Raises
+    ------
+    ValueError
+        They are not numbers, or not as many.
+    """
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{key} = {values!r:.60} are not numbers") from None
+    if found.shape != (nx,):
+        raise ValueError(f"{key} has shape {found.shape}, but a line has {nx} pixels")
+    return found
 
 
 def _any(fits: list[Any]) -> bool:

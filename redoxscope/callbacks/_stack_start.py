@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from ..contract import is_number
 from ._documents import Doc
 
 __all__ = ["title_of"]
@@ -20,7 +21,7 @@ def title_of(start: Doc, n_energies: int, region: str = "") -> str:
         f"{start.get('edge') or ''} {'energy stack' if n_energies > 1 else 'image'}".strip(),
         region and f"region {region}",
         str(sample),
-        "" if begun is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)) if is_number(begun) else "",
         f"scan {start['scan_id']}" if "scan_id" in start else "",
         str(start.get("uid", ""))[:8],
     ]

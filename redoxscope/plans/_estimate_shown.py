@@ -73,7 +73,10 @@ def _exposed(photons: float, dose: float | None, sigma: float | None) -> str:
     text = f"{photons:.3g} photons"
     if dose is None:
         return text
-    spread = f" ± {sigma / dose:.0%} by composition" if sigma and dose else ""
+    spread = ""
+    if sigma and dose:
+        percent = 100 * sigma / dose  # over a whole edge phases differ by less than one
+        spread = f" ± {percent:.{0 if percent >= 1 else 1}f}% by composition"
     return f"{text}, dose {with_prefix(dose, 'Gy')}{spread}"
 
 

@@ -142,7 +142,10 @@ def test_no_references_are_refused_in_words_and_the_images_stay():
         ({"contract_version": True}, "stxm contract_version = True"),
         ({"shape": [12, 24]}, r"stxm shape = \[12, 24\] must be \[energies, lines, pixels\]"),
         ({"shape": [12, 24, 0]}, r"stxm shape\[2\] = 0"),
-        ({"shape": [12, 24, 31]}, r"counts has shape \(30,\), but must have \(31,\)"),
+        (
+            {"shape": [12, 24, 31]},
+            r"event 1 .*: transmission has shape \(30,\), but a line has 31 pixels",
+        ),
         ({"shape": [12, 12, 30]}, "seq_num 145 is outside a stack of 12 images of 12 lines"),
         ({"dwell_ms": 0.0}, "stxm dwell_ms = 0"),
         ({"x_extent": [1.0]}, "stxm x_extent"),

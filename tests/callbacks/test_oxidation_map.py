@@ -150,7 +150,7 @@ def test_errors_stay_in_the_callback(stack, live, caplog):
             live(*item)
         assert live.wait_idle(10)
         play(live, everything[60:])
-    assert "counts has shape (2,)" in str(live.error)
+    assert "(frame 2, line 10): transmission has shape (2,)" in str(live.error)
     assert "oxidation map stopped" in caplog.text
     assert "Map stopped" in live.snapshot.message
     play(live, make(uid="next")[0].documents())  # the next run is not affected
@@ -167,7 +167,7 @@ def test_errors_stay_in_the_callback(stack, live, caplog):
         ({"frames": {"dwell": 1e-3}}, "scan frames has no 'energy'"),
         (
             {"regions": [{"center": [0, 0], "size": [3, 3], "pixels": [31, 24]}]},
-            "counts has shape",
+            "transmission has shape",
         ),
         (
             {"regions": [{"center": [0, 0], "size": [3, 3], "pixels": [30, 12]}]},
@@ -193,7 +193,7 @@ def documents_after(stack):
     ("change", "words"),
     [
         ({"frame": [12]}, "says frame 12, which is none of region 'region'"),
-        ({"frame": [-1]}, "says frame -1, which is none"),
+        ({"frame": [-1]}, "frame = -1 must be a whole number >= 0"),
         ({"line": [24]}, "says line 24 of an image of 24 lines"),
     ],
 )

@@ -258,6 +258,15 @@ def test_the_table():
     assert lines[-1] == "refused   nothing"
 
 
+def test_phases_that_differ_little_are_not_said_to_be_the_same():
+    """Over a whole edge they absorb alike to 0.8 %."""
+    found = estimate(
+        stack(list(np.linspace(636, 660, 41)), edge="Mn L3"), timed_microscope(flux=1e7)
+    )
+    assert 0 < found.dose_sigma_gy < 0.01 * found.dose_gy
+    assert "± 0.8% by composition" in repr(found)
+
+
 @pytest.mark.parametrize(
     ("instruments", "words"),
     [((), "needs estimate.scan, stxm."), ((timed_microscope(), 1), "2 instruments are given"),
