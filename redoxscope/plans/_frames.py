@@ -17,7 +17,7 @@ from ._edge import at_edge
 from ._foretold import foretold
 from ._line_stream import LineStream
 from ._outage import outlasting
-from ._pauses import Pauses
+from ._pauses import Pauses, uninterrupted
 from ._progress import with_progress
 from ._protocols import Microscope
 from ._run import in_run
@@ -82,20 +82,23 @@ def _measured(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGener
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
     before: Frame | None = None
-    pauses = Pauses()
+    pauses, asked = Pauses(), 0
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
             following = scan.frames[index + 1] if index + 1 < len(scan.frames) else None
-            if scan.outer and (before is None or frame.outer != before.outer):
-                yield from _set_outer(scan, axes, before, frame)
+            same = None if pauses.count != asked else before  # a pause stops a heater, too
+            if scan.outer and (same is None or frame.outer != same.outer):
+                asked = pauses.count
+                yield from _set_outer(scan, axes, same, frame)
             if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
-                yield from outlasting(partial(_prepare, stxm, scan, frame, pauses), stxm)
+                prepare = partial(_prepare, stxm, scan, frame)
+                yield from outlasting(partial(uninterrupted, prepare, pauses), stxm)
             name = scan.stream_of(frame.region)
             if frame.region not in streams:
                 # Now, and not before: the descriptor holds the raster that was just prepared.
-                streams[frame.region] = stream = LineStream(stxm.scanner, stxm.fixed_parts)
-                yield from bps.declare_stream(stream, name=name, collect=True)
+                made = yield from outlasting(partial(_declare, stxm, name), stxm)
+                streams[frame.region] = made
             if before is None:
                 yield from bps.abs_set(stxm.shutter, "follow", wait=True)
                 yield from outlasting(partial(_go_to, stxm, frame.energy), stxm)
@@ -122,28 +125,36 @@ def _set_outer(
     yield Msg("wait", None, group="outer")
 
 
-def _prepare(stxm: Microscope, scan: Scan, frame: Frame, pauses: Pauses) -> MsgGenerator[None]:
+def _declare(stxm: Microscope, name: str) -> MsgGenerator[LineStream]:
+    """Declare the stream of a region; between checkpoints, for a replay would do it again.
+
+    Each try has an object of its own: bluesky keeps what one that failed has said so far.
+    """
+    stream = LineStream(stxm.scanner, stxm.fixed_parts)
+    yield Msg("checkpoint")
+    yield from bps.declare_stream(stream, name=name, collect=True)
+    yield Msg("checkpoint")
+    return stream
+
+
+def _prepare(stxm: Microscope, scan: Scan, frame: Frame) -> MsgGenerator[None]:
     """Bring the stage to a region, and tell the scanner its raster.
 
-    All of it again where a pause came between: what is repeated after a pause is the raster from
-    where the stage stood before it, and somebody may have moved the stage since.
+    All of it again after a pause: the raster is that of a region as long as the coarse stage
+    stands where it stood, and in a pause anybody may move it.
     """
     stage = stxm.sample_stage
     place = partial(stxm.place, scan.regions[frame.region], frame.dwell, retries=scan.retries)
-    while True:
-        seen = pauses.count
-        yield Msg("checkpoint")
-        coarse = place()
-        for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
-            if target is not None:
-                yield Msg("set", motor, target, group="coarse")
-        yield Msg("wait", None, group="coarse")
-        # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
-        yield Msg("prepare", stxm.scanner, place().raster, group="prepare")
-        yield Msg("wait", None, group="prepare")
-        yield Msg("checkpoint")
-        if pauses.count == seen:
-            return
+    yield Msg("checkpoint")
+    coarse = place()
+    for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):
+        if target is not None:
+            yield Msg("set", motor, target, group="coarse")
+    yield Msg("wait", None, group="coarse")
+    # From where the coarse stage stands now: it is allowed to miss by more than a pixel.
+    yield Msg("prepare", stxm.scanner, place().raster, group="prepare")
+    yield Msg("wait", None, group="prepare")
+    yield Msg("checkpoint")
 
 
 def _go_to(stxm: Microscope, energy: float) -> MsgGenerator[None]:

@@ -45,7 +45,9 @@ class Pauses:
         """Do nothing; without it the RunEngine would not tell of a pause."""
 
 
-def uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
+def uninterrupted(
+    step: Callable[[], MsgGenerator[T]], pauses: Pauses | None = None
+) -> MsgGenerator[T]:
     """Run a step of a plan, and all of it again until no pause came between.
 
     Whether the RunEngine repeats the messages since the last checkpoint after a pause is not for
@@ -56,7 +58,9 @@ def uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
     Parameters
     ----------
     step : callable
-        Makes the messages; the same each time.
+        Makes the messages; it asks for the same each time.
+    pauses : Pauses, optional
+        Of a plan that counts them already.
 
     Yields
     ------
@@ -72,12 +76,13 @@ def uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
     >>> from bluesky import plan_stubs as bps
     >>> plan = uninterrupted(lambda: bps.mv(heater, 300))  # doctest: +SKIP
     """
-    return _uninterrupted(step)  # a generator function would be taken for a plan
+    return _uninterrupted(step, pauses)  # a generator function would be taken for a plan
 
 
-def _uninterrupted(step: Callable[[], MsgGenerator[T]]) -> MsgGenerator[T]:
-    pauses = Pauses()
-    yield from pauses.watch()
+def _uninterrupted(step: Callable[[], MsgGenerator[T]], pauses: Pauses | None) -> MsgGenerator[T]:
+    if pauses is None:
+        pauses = Pauses()
+        yield from pauses.watch()
     while True:
         before = pauses.count
         result: Any = yield from step()

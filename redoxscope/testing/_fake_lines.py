@@ -40,6 +40,8 @@ class FakeLines:
         ``count(field, line)`` gives the counts of each pixel; by default 1000.
     prompt : bool
         A trigger brings the next line.
+    stage : tuple of FakeAxis, optional
+        Coarse axes x and y (µm): where they stand is added to the positions of a line.
 
     Attributes
     ----------
@@ -60,8 +62,10 @@ class FakeLines:
         fields: Sequence[str] = ("transmission", "i0"),
         count: Callable[[str, int], float] | None = None,
         prompt: bool = True,
+        stage: tuple[FakeAxis, FakeAxis] | None = None,
     ) -> None:
         self.name, self.fields, self.prompt = name, tuple(fields), prompt
+        self._stage = stage
         self.dark: list[int] = []
         self.halted = 0
         self._energy, self._shutter = energy, shutter
@@ -122,13 +126,14 @@ class FakeLines:
             self.dark.append(line)
         step = (raster.x_stop - raster.x_start) / max(raster.nx - 1, 1)
         rise = (raster.y_stop - raster.y_start) / max(raster.ny - 1, 1)
+        x, y = (0.0, 0.0) if self._stage is None else (axis.position for axis in self._stage)
         row: dict[str, Any] = {
             "energy": float(self._energy.position),
             "ring_current": CURRENT,
             "line": line,
             "line_status": int(LineStatus.OK),
-            "sample_x": [raster.x_start + step * i for i in range(raster.nx)],
-            "sample_y": [raster.y_start + rise * line] * raster.nx,
+            "sample_x": [x + raster.x_start + step * i for i in range(raster.nx)],
+            "sample_y": [y + raster.y_start + rise * line] * raster.nx,
         }
         row |= {field: [float(self._count(field, line))] * raster.nx for field in self.fields}
         self._ready.append((row, time.time()))
@@ -227,11 +232,15 @@ class FakeMicroscope:
     ----------
     energy : FakeAxis
         400 to 1100 eV.
+    sample_stage : namespace of FakeAxis
+        ``x`` and ``y``: the coarse stage (µm). It goes to regions that the fine one, `reach`
+        to each side of where it stands, does not reach.
     scanner : FakeLines
     shutter : FakeShutter
     """
 
     parent = None
+    reach = 20.0
 
     def __init__(self, name: str = "stxm", **scanner: Any) -> None:
         self.name = name
@@ -241,7 +250,8 @@ class FakeMicroscope:
             x=FakeAxis("sample_x_coarse"), y=FakeAxis("sample_y_coarse")
         )
         self.shutter = FakeShutter()
-        self.scanner = FakeLines(self.energy, self.shutter, **scanner)
+        stage = (self.sample_stage.x, self.sample_stage.y)
+        self.scanner = FakeLines(self.energy, self.shutter, stage=stage, **scanner)
         self.line_detectors = [
             SimpleNamespace(name=field, field=field) for field in self.scanner.fields
         ]
@@ -278,10 +288,18 @@ class FakeMicroscope:
         retries: int = 1,
         at: tuple[float, float] | None = None,
     ) -> _Placement:
-        """The stage reaches everything where it stands."""
+        """The coarse stage goes to the middle of what the fine one does not reach."""
+        stage, coarse = self.sample_stage, list[float | None]()
+        there = [stage.x.position, stage.y.position] if at is None else list(at)
+        for i, (first, last) in enumerate(region.extents):
+            far = max(abs(first - there[i]), abs(last - there[i])) > self.reach
+            coarse.append((first + last) / 2 if far else None)
+            there[i] = coarse[i] if coarse[i] is not None else there[i]
         (x0, x1), (y0, y1) = region.extents
         nx, ny = region.pixels
-        return _Placement(None, None, Raster(x0, x1, nx, y0, y1, ny, dwell, retries))
+        x, y = there
+        raster = Raster(x0 - x, x1 - x, nx, y0 - y, y1 - y, ny, dwell, retries)
+        return _Placement(coarse[0], coarse[1], raster)
 
     def back_after(self, error: BaseException) -> None:
         """Nothing was away."""

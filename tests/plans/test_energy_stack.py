@@ -28,9 +28,9 @@ def test_messages(stxm, stack, monkeypatch, stopped):
     assert messages == [
         ("set", "stxm_monochromator_edge"), ("wait", None),
         ("stage", "stxm"), ("subscribe", None), ("open_run", None), ("unsubscribe", None),
-        ("null", "stxm"), ("subscribe", None), ("null", "run"), checkpoint, ("wait", None),
-        ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
-        ("declare_stream", None), ("set", "stxm_shutter"), ("wait", None),
+        ("null", "stxm"), ("subscribe", None), ("null", "run"), ("null", "pauses"),
+        checkpoint, ("wait", None), ("prepare", "stxm_scanner"), ("wait", None), checkpoint,
+        checkpoint, ("declare_stream", None), checkpoint, ("set", "stxm_shutter"), ("wait", None),
         *go, *image, ("set", "energy"), *end, *(go if stopped else []), *image, *end,
         ("unsubscribe", None),
         ("stop", "stxm_scanner"), ("set", "stxm_shutter"), ("wait", None),
