@@ -1,5 +1,7 @@
 # make demo | demo-rixs | test | check | bench: each installs what it needs into .venv first.
 PYTHON ?= python3
+# Tests wait for simulated beamlines most of their time; a file's tests share one and stay together.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -19,7 +21,7 @@ demo-rixs: $(STAMP)
 	$(BIN)/redoxscope demo rixs --out demo-rixs
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check redoxscope tests benchmarks
