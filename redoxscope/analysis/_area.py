@@ -42,11 +42,11 @@ def area_spectrum(
         od[i] = sums.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
         variance[i] = sums.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
     shared = i0_variance[energies]
-    solver = Solver(design[energies], species, shared)
+    solver = Solver(design[energies], species, shared, sums.weight[energies])
     if not len(energies) or not solver.solvable:
         raise ValueError(f"{len(energies)} energies do not determine the fit of the area")
     maps = solver.maps(
-        (solver.design.T @ od)[:, None], od[:, None], variance[:, None], np.zeros(1, dtype=bool)
+        (solver.rows.T @ od)[:, None], od[:, None], variance[:, None], np.zeros(1, dtype=bool)
     )
     c = maps["coefficients"][:, 0]
     fit = solver.design @ c

@@ -65,7 +65,12 @@ class Maps:
         self._maps["flags"][lines] = missed[:, None] | np.uint8(PixelFlag.INCOMPLETE)
         if not self.species:
             return
-        solver = Solver(self.design[energies], self.species, self._i0.variance[energies])
+        solver = Solver(
+            self.design[energies],
+            self.species,
+            self._i0.variance[energies],
+            self._sums.weight[energies],
+        )
         if not len(energies) or not solver.solvable:
             self._blank_out(lines)
             return
@@ -100,7 +105,7 @@ class Maps:
         else:  # lines with an energy whose I0 is not known yet
             rhs = sums.partial(energies, lines)
         rhs = rhs.reshape(len(rhs), -1).astype(np.float64)
-        rhs += (solver.design.T @ ln_i0)[:, None]
+        rhs += (solver.rows.T @ ln_i0)[:, None]
         maps = solver.maps(rhs, od, variance, bad)
         high = maps.pop("high")
         flags[high > HIGH_OD] |= np.uint8(PixelFlag.HIGH_OD)

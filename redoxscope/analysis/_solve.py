@@ -32,10 +32,11 @@ def scaled_condition(design: Array) -> float:
 class Solver:
     """Least squares for all pixels that share a set of energies.
 
-    The fit is unweighted, ``c = G^-1 A^T y`` with ``G = A^T A``: within 1 % of the
-    Cramér-Rao bound for optical densities up to 1, and 15 % at 2.5. Its covariance is the
-    sandwich ``G^-1 A^T V A G^-1`` with the pixel's own counting variances V on the diagonal,
-    which is right whatever the weights. I0's variance, shared by all pixels, adds to V.
+    An energy's weight goes with its dwell and is the same for all pixels: ``c = G^-1 A^T W y``
+    with ``G = A^T W A``. This is within 1 % of the Cramér-Rao bound for optical densities up to
+    1, and 15 % at 2.5. Its covariance is the sandwich ``G^-1 A^T W V W A G^-1`` with the pixel's
+    own counting variances V on the diagonal, which is right whatever the weights. I0's variance,
+    shared by all pixels, adds to V.
 
     Attributes
     ----------
@@ -45,11 +46,19 @@ class Solver:
         Leading columns that are species.
     i0_variance : numpy.ndarray [n]
         Variance of ln I0 at these energies.
+    weight : numpy.ndarray [n]
+        Of each energy.
     """
 
     design: Array
     species: int
     i0_variance: Array
+    weight: Array
+
+    @property
+    def rows(self) -> Array:
+        """Rows of the design matrix, each times its weight: ``W A``."""
+        return self.design * self.weight[:, None]
 
     @property
     def solvable(self) -> bool:
@@ -64,7 +73,7 @@ class Solver:
         Parameters
         ----------
         rhs : numpy.ndarray [K+1, P]
-            ``A^T y``.
+            ``A^T W y``.
         od, variance : numpy.ndarray [n, P]
             Optical density and its counting variance, without I0's; finite in good pixels.
         bad : numpy.ndarray of bool [P]
@@ -77,8 +86,9 @@ class Solver:
             [K+1, P], and ``high`` [P], the highest optical density.
         """
         design, k = self.design, self.species
-        weights = np.linalg.solve(design.T @ design, design.T)  # G^-1 A^T
-        c = np.linalg.solve(design.T @ design, rhs)
+        rows = self.rows
+        weights = np.linalg.solve(rows.T @ design, rows.T)  # G^-1 A^T W
+        c = np.linalg.solve(rows.T @ design, rhs)
         c[:, bad] = np.nan
         total = c[:k].sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):

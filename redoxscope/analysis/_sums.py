@@ -44,10 +44,12 @@ class Units(NamedTuple):
 
 
 class RunningSums:
-    """Right-hand sides ``b = sum_k a_k y_k`` with ``y_k = -ln(N_k / M_k)``, per pixel.
+    """Right-hand sides ``b = sum_k w_k a_k y_k`` with ``y_k = -ln(N_k / M_k)``, per pixel.
+
+    The weights ``w`` go with the dwell, as counts do: variances are inversely proportional to it.
 
     I0 is left out of y: it is one number per energy, ``s_k = ln I0_k``, and enters the normal
-    equations as ``A^T s``. So a better I0 costs nothing, whenever it comes.
+    equations as ``A^T W s``. So a better I0 costs nothing, whenever it comes.
 
     Parameters
     ----------
@@ -82,6 +84,8 @@ class RunningSums:
         self.monitored = monitored
         self.dwell = dwell
         n_energies = len(design)
+        self.weight = np.ones(n_energies) if dwell is None else dwell / dwell.max()
+        self._rows = design * self.weight[:, None]
         self.counts = Frames((n_energies, *shape), transmission, dwell)
         self._kept_monitor: Frames | None = None
         self._monitor_dark = np.zeros(n_energies)
@@ -222,7 +226,7 @@ class RunningSums:
         keep = self.counts.raw[k].reshape(-1)
         keep_m = None if m is None or self.monitor is None else self.monitor.raw[k].reshape(-1)
         sums = self.rhs.reshape(len(self.rhs), n.size)
-        row = self.design[k].tolist()
+        row = self._rows[k].tolist()
         logarithm = np.empty(BLOCK, dtype=self.dtype)
         with np.errstate(divide="ignore", invalid="ignore"):
             for start in range(0, n.size, BLOCK):
@@ -236,7 +240,7 @@ class RunningSums:
                     keep_m[part] = m[part]
                     y -= np.log(self.monitor.true(keep_m[part], k), dtype=self.dtype)
                 for j, a in enumerate(row):
-                    self._axpy(y, sums[j, part], a=-a)  # in place: b_j -= a_j ln(N/M)
+                    self._axpy(y, sums[j, part], a=-a)  # in place: b_j -= w a_j ln(N/M)
 
     # -- sums ------------------------------------------------------------------------------
 
@@ -285,7 +289,7 @@ class RunningSums:
         monitor = self.monitor.raw[k, line] if self.monitor else None
         y = self._log(k, self.counts.raw[k, line], monitor)
         with np.errstate(invalid="ignore"):
-            self.rhs[:, line] += self.design[k].astype(self.dtype)[:, None] * y
+            self.rhs[:, line] += self._rows[k].astype(self.dtype)[:, None] * y
 
     def _rebuild(self, line: int) -> None:
         # From the frames: taking the old contribution off would leave rounding behind, and
@@ -299,7 +303,7 @@ class RunningSums:
         for k in energies:
             y = self.y(np.array([k]), lines)[0]
             with np.errstate(invalid="ignore"):
-                total += self.design[k].astype(self.dtype)[:, None, None] * y
+                total += self._rows[k].astype(self.dtype)[:, None, None] * y
         return total
 
     def set_dark(self, rate: float, monitor_rate: float) -> None:

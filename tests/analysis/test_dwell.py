@@ -152,3 +152,23 @@ def test_a_given_i0_is_scaled_to_each_dwell(stack):
 def test_a_wrong_dwell_is_named(stack, dwell, words):
     with pytest.raises(ValueError, match=words):
         StackFit(stack.design, 2, (48, 48), dwell=dwell)
+
+
+@pytest.mark.parametrize("factor", [1.0, 10.0, 1000.0])
+def test_a_long_dwell_weighs_more(stack, factor):
+    """As least squares with weights; sigma as small as the counts allow, chi-square at one."""
+    dwell = np.where(ENERGIES > 645.0, 1e-3 * factor, 1e-3)
+    mean = stack.i0[:, None, None] * np.exp(-stack.od) * (dwell / 1e-3)[:, None, None]
+    counts = np.random.default_rng(5).poisson(mean).astype(float)
+    fit, result = solved(stack, counts, dwell)
+    root = np.sqrt(dwell)
+    od = (result.ln_i0[:, None, None] - np.log(counts)).reshape(N, -1)
+    expected = np.linalg.lstsq(root[:, None] * stack.design, root[:, None] * od, rcond=None)[0]
+    np.testing.assert_allclose(
+        result.coefficients.reshape(len(expected), -1), expected, rtol=1e-6, atol=1e-9
+    )
+    pull = ((result.fraction - stack.fraction) / result.sigma)[result.mask]
+    assert abs(pull.mean()) < 0.2 and pull.std() == pytest.approx(1.0, abs=0.1)
+    assert np.median(result.chi2[result.mask]) == pytest.approx(1.0, abs=0.1)
+    area = fit.area_spectrum(result.mask)
+    assert area.chi2 < 3.0

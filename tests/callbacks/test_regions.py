@@ -74,7 +74,10 @@ def test_rising_and_shuffled_energies_give_the_same_map():
     for name in ("left", "right"):
         for what in ("fraction", "sigma", "thickness", "chi2"):
             np.testing.assert_allclose(
-                getattr(one[name].result, what), getattr(two_[name].result, what), rtol=1e-9
+                getattr(one[name].result, what),
+                getattr(two_[name].result, what),
+                rtol=1e-9,
+                atol=1e-9,
             )
 
 
