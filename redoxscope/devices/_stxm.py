@@ -226,14 +226,15 @@ class STXM(Device):
     def _place_checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
         """Checks of each region and dwell, from where the coarse stage will stand then."""
         stage = self.sample_stage
-        at, seen = (float(stage.x.position), float(stage.y.position)), set()
+        at = float(stage.x.position), float(stage.y.position)
+        ends: dict[Any, list[float]] = {}  # of each step that was looked at: where it goes
         for frame in scan.frames:
             step = frame.region, frame.dwell, at
-            if step in seen:
+            if step in ends:
+                at = ends[step][0], ends[step][1]
                 continue
-            seen.add(step)
             region, several = scan.regions[frame.region], len(scan.regions) > 1
-            there = list(at)
+            there = ends[step] = list(at)
             checks = self._dwell_checks(frame.dwell, region.pixels[0])
             for axis in (0, 1):
                 checks.append(partial(self._place_axis, region, axis, at[axis], there))

@@ -20,9 +20,6 @@ from ._unmeasured import Unmeasured
 
 __all__ = ["DrySession", "check_simulated", "Opener"]
 
-CHECKS = ("check_scan", "check_stack")
-"""Methods of instruments that refuse a scan by raising."""
-
 LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -38,9 +35,10 @@ class DrySession(Session):
         engine = partial(DryEngine, rehearsal=rehearsal)
         super().__init__(config, simulation=None, engine=engine, **kwargs)
         for instrument in (self.stxm, self._tes):
-            for name in CHECKS:
-                if hasattr(instrument, name):
-                    setattr(instrument, name, self._telling(getattr(instrument, name)))
+            if instrument is not None:
+                instrument.check_scan = self._telling(  # type: ignore[method-assign]
+                    instrument.check_scan
+                )
         if rehearsal.full:
             return
         self.RE.dispatcher.unsubscribe_all()

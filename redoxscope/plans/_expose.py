@@ -20,7 +20,7 @@ from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge
 from ._foretold import foretold
-from ._inputs import check_device
+from ._inputs import check_axes, check_device, check_settable
 from ._pauses import Pauses
 from ._public import plan
 from ._rixs_point import event
@@ -119,7 +119,11 @@ def expose(
     dark = [i for i, part in enumerate(found.exposures) if part.role is Role.DARK]
     if dark and shutter is None:
         raise ValueError(f"exposures[{dark[0]}] has the role 'dark': give the shutter to close")
-    loops = _loops(found, axes)
+    for name, device in {"x": x, "y": y, "energy": energy}.items():
+        check_settable(name, device)
+    if shutter is not None:
+        check_settable("shutter", shutter)
+    loops = list(check_axes(found, axes).values())
     setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also))
     return _run(setup, check_metadata(md, EXPOSE_RESERVED))
 
@@ -132,21 +136,6 @@ def _mono(energy: Any) -> Any:
 
 def _named(device: Any) -> str:
     return str(getattr(device, "name", device))
-
-
-def _loops(scan: Scan, axes: Mapping[str, Movable] | None) -> list[Any]:
-    """The axis of each outer loop, in order."""
-    given = dict(axes or {})
-    lost = [outer.name for outer in scan.outer if outer.name not in given]
-    if lost:
-        raise ValueError(
-            f"the scan has an outer loop {lost[0]!r} and axes has no device for it: {sorted(given)}"
-        )
-    known = [outer.name for outer in scan.outer]
-    more = [name for name in given if name not in known]
-    if more:
-        raise ValueError(f"axes has {more[0]!r}, which is no outer loop of the scan: {known}")
-    return [given[name] for name in known]
 
 
 class _Place:

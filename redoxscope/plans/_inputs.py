@@ -7,11 +7,11 @@ from typing import Any
 
 from ..scan import Scan
 
-__all__ = ["check_axes", "check_device", "lacking"]
+__all__ = ["check_axes", "check_device", "check_settable", "lacking"]
 
 
 def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
-    """What is set for the outer loops of a scan, by their names.
+    """What is set for the outer loops of a scan, by their names, outermost first.
 
     Raises
     ------
@@ -35,10 +35,20 @@ def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
                 f"axes has {name!r}, over which the scan does not loop; its loops: "
                 f"{', '.join(loops) or 'none'}"
             )
-        if isinstance(device, type) or not callable(getattr(device, "set", None)):
-            shown = getattr(device, "name", device)
-            raise ValueError(f"axes[{name!r}] = {shown!r:.80} is no device that can be set")
-    return dict(given)
+        check_settable(f"axes[{name!r}]", device)
+    return {loop: given[loop] for loop in loops}
+
+
+def check_settable(name: str, device: Any) -> None:
+    """Refuse what is no device that can be set.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(device, type) or not callable(getattr(device, "set", None)):
+        shown = getattr(device, "name", device)
+        raise ValueError(f"{name} = {shown!r:.80} is no device that can be set")
 
 
 def check_device(name: str, device: Any, protocol: type, example: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
 
 from ..scan import Raster, Region, Scan
 
-__all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer", "Stage"]
+__all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer"]
 
 
 class Placement(Protocol):
@@ -39,19 +39,12 @@ class LineScanner(Flyable, Triggerable, EventPageCollectable, Protocol):
     def stop(self, *, success: bool = False) -> None: ...
 
 
-class Stage(Protocol):
-    """Coarse stage."""
-
-    x: Movable[float]
-    y: Movable[float]
-
-
 @runtime_checkable
 class Microscope(Stageable, Protocol):
     """Microscope that can fly images at one energy after the other.
 
     ``fixed_parts`` do not move while an image is flown; what they say is written into the
-    descriptor of the lines.
+    descriptor of the lines. ``check_scan`` raises the first of what ``checks`` raise one by one.
     """
 
     name: str
@@ -65,7 +58,16 @@ class Microscope(Stageable, Protocol):
 
     def check_scan(self, scan: Scan) -> None: ...
 
-    def place(self, region: Region, dwell: float, *, retries: int = 1) -> Placement: ...
+    def checks(self, scan: Scan) -> Iterable[Callable[[], Any]]: ...
+
+    def place(
+        self,
+        region: Region,
+        dwell: float,
+        *,
+        retries: int = 1,
+        at: tuple[float, float] | None = None,
+    ) -> Placement: ...
 
     def back_after(self, error: BaseException) -> Any: ...
 

@@ -131,8 +131,11 @@ def energies_of(zones: Iterable[Any], dwell: float) -> list[tuple[float, float]]
     steps: list[tuple[float, float]] = []
     for zone in found:
         own = dwell if zone.dwell is None else zone.dwell
-        for energy in zone.energies:
-            at = next((k for k, (e, _) in enumerate(steps) if abs(e - energy) <= SAME), None)
+        energies = zone.energies
+        for energy in energies:
+            at = None
+            if energy in (energies[0], energies[-1]):  # nothing else can be another zone's, too
+                at = next((k for k, (e, _) in enumerate(steps) if abs(e - energy) <= SAME), None)
             if at is None:
                 steps.append((energy, own))
             elif energy == zone.start:

@@ -47,7 +47,7 @@ class Scan:
     ValueError
         Not exactly one of frames, points and exposures is given; a region that is in no image or
         not there; the same energy twice in one region, where no role says why; regions whose names
-        are the same; values of outer loops that do not fit them.
+        are the same, or loops; values of outer loops that do not fit them.
     """
 
     regions: tuple[Region, ...] = ()
@@ -74,6 +74,10 @@ class Scan:
         retries = as_whole("scan retries", self.retries, at_most=MAX_RETRIES)
         object.__setattr__(self, "retries", retries)
         object.__setattr__(self, "regions", self._named(_parts("regions", self.regions, None)))
+        loops = [outer.name for outer in self.outer]
+        for i, name in enumerate(loops):
+            if name in loops[:i]:
+                raise ValueError(f"two outer loops are called {name!r}; axes are given by name")
         for i, part in enumerate(self.parts):
             if len(part.outer) != len(self.outer):
                 raise ValueError(

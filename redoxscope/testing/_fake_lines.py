@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -277,8 +278,13 @@ class FakeMicroscope:
         ------
         ValueError
         """
+        for check in self.checks(scan):
+            check()
+
+    def checks(self, scan: Scan) -> Iterator[Callable[[], None]]:
+        """What `check_scan` does, check by check."""
         for energy in scan.all_energies:
-            self.energy.check_value(energy)
+            yield partial(self.energy.check_value, energy)
 
     def place(
         self,

@@ -8,7 +8,7 @@ from ophyd.utils import LimitError, ReadOnlyError
 
 from redoxscope.devices import DeviceError
 from redoxscope.optics import InterlockError
-from redoxscope.scan import Raster, Region, stack_scan
+from redoxscope.scan import Frame, Raster, Region, Scan, stack_scan
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,22 @@ def test_focus_goes_with_the_sample(stxm):
     finally:
         stxm.sample_stage.z.set(0.0).wait(timeout=30)
     assert not stxm.energy.at(640.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"), [(0.0, 9999.0, False), (9999.0, 100.0, True)]
+)
+def test_a_region_is_checked_from_where_the_stage_will_stand(stxm, first, second, refused):
+    """From beside the coarse limit (10 mm) the fine stage reaches beyond it; from elsewhere not."""
+    places = {"first": first, "second": second, "beyond": 10_010.0}
+    regions = [Region((x, 0.0), 1.0, 2, name) for name, x in places.items()]
+    visited = [(640.0, 0), (640.0, 1), (641.0, 0), (641.0, 1), (641.0, 2)]
+    scan = Scan(regions=regions, frames=[Frame(energy, 0.01, i) for energy, i in visited])
+    if refused:
+        with pytest.raises(LimitError, match="region 'beyond': stxm_sample_stage_x = 10010"):
+            stxm.check_scan(scan)
+    else:
+        stxm.check_scan(scan)
 
 
 @pytest.mark.parametrize(

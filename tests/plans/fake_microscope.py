@@ -64,6 +64,9 @@ class FakeMicroscope(Part):
         if self.refuse:
             raise self.refuse
 
+    def checks(self, scan):
+        yield lambda: self.check_scan(scan)
+
     def place(self, region, dwell, *, retries=1, at=None):
         self.places += 1
         ny = region.pixels[1]

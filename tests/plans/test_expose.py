@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import h5py
@@ -171,7 +172,11 @@ def test_a_detector_that_gives_no_frame_is_no_success(bench, monkeypatch):
         (Scan(exposures=(Exposures(640.0, 11.0, PLACES),)), {}, "camera_dwell = 11 s is above its"),
         (Scan(exposures=(Exposures(640.0, 9.0, PLACES),)), {"dead_man": 5.0}, "takes 9 s, longer"),
         (Scan(exposures=(Exposures(640.0, 0.1, PLACES),), edge="Mn L3"), {}, "does not know"),
-        (SCAN, {"axes": {"temperature": FakeAxis("t")}}, "'temperature', which is no outer loop"),
+        (
+            SCAN,
+            {"axes": {"temperature": FakeAxis("t")}},
+            "'temperature', over which the scan does not loop",
+        ),
         (SCAN, {"md": {"scan": 1}}, "md has the key 'scan'"),
     ],
 )
@@ -188,8 +193,21 @@ def test_bad_input_is_refused_before_anything_moves(bench, monkeypatch, scan, op
 def test_an_outer_loop_needs_its_axis(bench):
     part = Exposures(640.0, 0.1, PLACES, outer=(100.0,))
     scan = Scan(exposures=(part,), outer=(Outer("temperature", "degC"),))
-    with pytest.raises(ValueError, match="outer loop 'temperature' and axes has no device"):
+    with pytest.raises(ValueError, match=r"loops over 'temperature' \(degC\) and no axis"):
         bench.plan(scan)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "energy", "shutter", "axes['temperature']"])
+@pytest.mark.parametrize("given", ["stage", FakeAxis], ids=["a name", "a class"])
+def test_what_cannot_be_set_is_refused(bench, name, given):
+    part = Exposures(640.0, 0.1, PLACES, outer=(100.0,))
+    scan = Scan(exposures=(part,), outer=(Outer("temperature", "degC"),))
+    parts = {"x": bench.x, "y": bench.y, "energy": bench.energy, "shutter": bench.shutter}
+    parts["axes['temperature']"] = FakeAxis("heater")
+    parts[name] = given
+    axes = {"temperature": parts.pop("axes['temperature']")}
+    with pytest.raises(ValueError, match=re.escape(f"{name} = ") + ".* is no device that can be"):
+        expose(bench.camera, scan, **parts, axes=axes)
 
 
 def test_something_else_than_a_detector_is_refused(bench):

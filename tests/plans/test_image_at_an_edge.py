@@ -19,6 +19,9 @@ class FakeSTXM(SimpleNamespace):
     def check_scan(self, scan):
         self.checked = scan
 
+    def checks(self, scan):
+        return []
+
     def back_after(self, error):
         return None
 

@@ -43,6 +43,9 @@ class Microscope(Device):
     def check_scan(self, scan):
         pass
 
+    def checks(self, scan):
+        return []
+
     def back_after(self, error):
         return None
 
