@@ -58,14 +58,7 @@ class Asked:
 
     def pin(self, raster: Raster) -> tuple[float, float]:
         """Take where all stands now as where it has to stay; the stage's x and y (µm)."""
-        pixels = [
-            abs(last - first) / (n - 1) if n > 1 else 0.0
-            for first, last, n in (
-                (raster.x_start, raster.x_stop, raster.nx),
-                (raster.y_start, raster.y_stop, raster.ny),
-            )
-        ]
-        near = max(min((p for p in pixels if p), default=0.0) / 2, ENCODER_NOISE)
+        near = max(min((p for p in _pitch(raster) if p), default=0.0) / 2, ENCODER_NOISE)
         self._pinned = {
             motor: (float(motor.position), min(near, _tolerance(motor))) for motor in self._stage
         }
@@ -130,6 +123,13 @@ def _axis(
     ]
 
 
+def _pitch(raster: Raster) -> tuple[float, float]:
+    """Distance (µm) of two pixels of a line, and of two lines; 0 where there is one only."""
+    x, y = (raster.x_start, raster.x_stop, raster.nx), (raster.y_start, raster.y_stop, raster.ny)
+    dx, dy = (abs(last - first) / (n - 1) if n > 1 else 0.0 for first, last, n in (x, y))
+    return dx, dy
+
+
 def wrong_lengths(arrays: Mapping[str, Any], nx: int) -> list[str]:
     """What is wrong with arrays that should have a value for each of ``nx`` pixels."""
     return [
@@ -157,14 +157,13 @@ def misplaced(
     origin : tuple of float
         Where the raster's zero is (µm, sample coordinates).
     tolerance : float
-        Largest distance (µm), beyond half a pixel.
+        Largest distance (µm), beyond half a pixel of that direction.
     """
     x = np.linspace(raster.x_start, raster.x_stop, raster.nx) + origin[0]
     y = np.linspace(raster.y_start, raster.y_stop, raster.ny)[line] + origin[1]
-    step = abs(x[1] - x[0]) if raster.nx > 1 else 0.0
-    allowed = tolerance + step / 2
     wrong = []
-    for (name, got), asked in zip(measured.items(), (x, y), strict=True):
+    for (name, got), asked, pitch in zip(measured.items(), (x, y), _pitch(raster), strict=True):
+        allowed = tolerance + pitch / 2
         off = np.abs(np.asarray(got, dtype=float) - asked)
         farthest = max(off[np.isfinite(off)], default=0.0)
         if farthest > allowed:

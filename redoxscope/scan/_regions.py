@@ -16,8 +16,8 @@ MAX_PIXELS = 65_536
 MAX_RETRIES = 100
 """Most tries of a line after the first."""
 
-TAKEN_NAMES = ("primary", "baseline")
-"""Streams that a run may have besides those of its regions."""
+TAKEN_NAMES = ("primary", "baseline", "interruptions")
+"""Streams that a run may have besides those of its regions; bluesky writes the last by itself."""
 
 
 @dataclass(frozen=True)

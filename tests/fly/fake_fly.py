@@ -41,6 +41,7 @@ class FakeMotor:
 
     def _go(self, value, *, callback=None, **_):
         self.orders.put(f"{self.name} {value:g}")
+        Signal.put(self.user_setpoint, value)
         if not self.stuck:
             self.user_readback.put(value)
         self.arrived = callback

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bluesky.utils import NoReplayAllowed
+from ophyd import Signal
 from ophyd.utils import LimitError
 
 from redoxscope.contract import LineStatus
@@ -147,6 +148,41 @@ def test_somebody_flew_between_two_lines(flying, state, index, caplog):
     flying.y.arrived()
     assert "somebody else has it, or it began anew" in caplog.text
     flying.source.state.sim_put(IDLE)
+
+
+def test_somebody_flew_while_a_line_was_read(flying, caplog):
+    """Its counts may be those of the other line."""
+    index, get = flying.source.index, flying.trans.line.get
+
+    def late(**options):
+        flying.trans.line.get = get
+        index.sim_put(index.get() + 1)
+        return get(**options)
+
+    flying.trans.line.get = late
+    flying.line()
+    flying.told("y 1", *AGAIN)
+    assert "F:index is 42 where 41 was left while it was read" in caplog.text
+    flying.line()
+    assert flying.rows() == [(0, RETRIED)]
+
+
+def test_the_slow_axis_was_sent_away_by_somebody(flying, caplog):
+    """Its readback does not follow a move under way; the set point is there at once."""
+    flying.line(meddle=lambda: Signal.put(flying.y.user_setpoint, 1.5))
+    flying.told("y 1", *AGAIN)
+    assert "y (X:y_set) is 1.5 µm where 0 µm was asked for" in caplog.text
+    flying.line()
+    assert flying.rows() == [(0, RETRIED)]
+
+
+def test_lines_close_to_each_other_are_not_taken_for_each_other(caplog):
+    """Half a pixel is one of that direction: lines may be nearer than pixels."""
+    world = FlyWorld(Raster(-1.0, 1.0, 5, 0.0, 0.2, 3, 0.01))
+    world.fly()
+    world.line(meddle=lambda: world.y.user_readback.put(0.3))
+    world.told("y 0.1", *AGAIN)
+    assert "0.3 µm from where it was asked for (tolerance 0.25 µm)" in caplog.text
 
 
 def test_zeros_for_positions(flying, caplog):

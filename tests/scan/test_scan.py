@@ -190,6 +190,9 @@ REFUSED = {
         lambda: Scan(regions=(A,), frames=(Frame(1, 1),), outer=(Outer("temperature", "degC"),)),
         r"frames\[0\] has 0 values of outer loops; the scan has 1",
     ),
+    "the engine's own stream": (
+        lambda: Region((0, 0), 1, 2, "interruptions"), "that of another stream of a run"
+    ),
     "another version": (lambda: Scan.from_dict({**LINES, "version": 2}), "reads version 1"),
     "no version": (lambda: Scan.from_dict({"kind": "lines"}), "version = None"),
     "another kind": (lambda: Scan.from_dict({"version": 1, "kind": "line"}), "kind = 'line' must"),

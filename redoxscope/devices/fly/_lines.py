@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -311,10 +312,11 @@ class FlyLines(BeamlineDevice):
         while True:
             yield flown
             y = float(self._slow.user_readback.get())
+            moved = self._axis.elsewhere(self._target(line))
             last = line + 1 >= raster.ny
             moving = None if last else self._slow_to(flight, line + 1)
             got = self._reader.read(flight, line, y, raster, self._origin)
-            self._listener.on_line(got)
+            self._listener.on_line(replace(got, wrong=(moved,)) if moved else got)
             if last:
                 return
             line += 1

@@ -66,8 +66,7 @@ class LineReader:
         What others may have done to a counter's settings was told by their monitors since
         (`held`): what counts happened before the line.
         """
-        due = self._noted[self._source.index] + 1
-        state, index = self._left(due)
+        state, index = self._left(self._noted[self._source.index] + 1)
         missed = self._failed(state, index)
         self._noted[self._source.index] = index
         for det in self._counters:
@@ -86,6 +85,13 @@ class LineReader:
         when = float(self._source.index.timestamp)
         counts = {det.field: np.atleast_1d(ask(det.line))[: raster.nx] for det in self._counters}
         x = self._positions(raster) + origin[0]
+        now = int(self._source.index.get())
+        if now != index:
+            missed = (
+                f"{self._source.index.pvname} is {now} where {index} was left while it was read: "
+                "somebody else has it"
+            )
+            return FlownLine(flight, line, when, None, y_line, missed=missed)
         return FlownLine(flight, line, when, x, y_line, counts)
 
     def _failed(self, state: int, index: int) -> str:

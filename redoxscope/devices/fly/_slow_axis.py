@@ -75,6 +75,20 @@ class SlowAxis:
             f"{target:.6g} µm (tolerance {motor.tolerance:g} µm)"
         )
 
+    def elsewhere(self, target: float) -> str:
+        """Who has sent it somewhere else meanwhile; empty where nobody has.
+
+        Its set point tells: the readback of these records does not follow a move under way.
+        """
+        setpoint, tolerance = self._motor.user_setpoint, self._motor.tolerance
+        sent = float(setpoint.get())
+        if abs(sent - target) <= tolerance:
+            return ""
+        return (
+            f"{self._motor.name} ({setpoint.pvname}) is {sent:.6g} µm where {target:.6g} µm was "
+            f"asked for (tolerance {tolerance:g} µm)"
+        )
+
 
 def halting_axes(
     source: Any,
