@@ -304,7 +304,9 @@ class Flight:
                 if wait:
                     yield _pause(wait)
                 yield self._let_follow()
-                yield from self._restorer.restore(self._held, self.out.next)
+                yield from self._restorer.restore(
+                    self._held, self.out.next, lambda: flight == self._flight
+                )
                 yield self._source.ready(flight, line, clean=self._clean)
                 self._launch(line, flight)
                 return

@@ -151,6 +151,7 @@ class Monochromator(Positioner, BeamlineDevice):
         self.backlash.put(backlash)
         self.tolerance, self.epu_tolerance = positive(tolerance), positive(epu_tolerance)
         self._move: Move | None = None
+        self._orders = threading.RLock()
         self.sent_to: float | None = None  # true energy (eV) to which this client sent it last
         fail_when_lost(self.pair, self._end_move)
 
@@ -282,8 +283,9 @@ class Monochromator(Positioner, BeamlineDevice):
                 move.attempt(lambda: self._completed(move, energy))
 
         def second_approach(**_: Any) -> None:
-            if not move.done:
-                move.attempt(lambda: self.setpoint.put(target, callback=leg_done))
+            with self._orders:  # a halt must not be overtaken
+                if not move.done:
+                    move.attempt(lambda: self.setpoint.put(target, callback=leg_done))
 
         try:
             for _, setpoint, _, _ in self.axes[1:]:
@@ -358,5 +360,6 @@ class Monochromator(Positioner, BeamlineDevice):
 
     def stop(self, *, success: bool = False) -> None:
         """Stop; with ``success`` (the RunEngine pausing) the move does not count as failed."""
-        self._end_move(None if success else DeviceError(f"{self.name} was stopped"))
-        put_now(self.halt, 1)
+        with self._orders:
+            self._end_move(None if success else DeviceError(f"{self.name} was stopped"))
+            put_now(self.halt, 1)

@@ -30,8 +30,18 @@ class Restorer:
         self._name, self._watch = name, watch
         self._restoring: list[Held] = []
 
-    def restore(self, held: Sequence[Held], line: int) -> Steps:
-        """Ask again for what does not stand where it was asked to; fail where nobody may."""
+    def restore(self, held: Sequence[Held], line: int, go_on: Callable[[], bool]) -> Steps:
+        """Ask again for what does not stand where it was asked to; fail where nobody may.
+
+        Parameters
+        ----------
+        held : sequence of Held
+        line : int
+            For messages.
+        go_on : callable
+            Asked when something was sent back: a pause that came as it was about to be has found
+            nothing to halt yet, so it is halted here.
+        """
         where = f"{self._name}, line {line}"
         wrong = self._watch.expect(held)
         texts = {one.signal: text for one, text in self._watch.off()}
@@ -46,7 +56,10 @@ class Restorer:
                 log.warning("%s: %s; asked for again", self._name, texts[one.signal])
                 asked.append(one.restore)
                 self._restoring = [one]
-                yield one.restore()
+                sent = one.restore()
+                if not go_on():
+                    self.halt()
+                yield sent
         finally:
             self._restoring = []
         if wrong and self._watch.expect(held):

@@ -157,6 +157,37 @@ def test_a_readback_that_lags_is_waited_for(mono):
     mono.set(641.0).wait(timeout=30)
 
 
+def test_the_second_approach_does_not_overtake_a_halt(mono):
+    """It is asked for in a callback; who stops meanwhile must be the last that is heard."""
+    orders, begun, stopped = [], threading.Event(), threading.Event()
+    mono.backlash.put(1.0)
+
+    def halt(value, **_):
+        orders.append("halt")
+        stopped.set()
+
+    def stop():
+        begun.set()
+        mono.stop(success=True)
+
+    stopping = threading.Thread(target=stop)
+
+    def put(value, callback=None, **_):
+        if value == 650.0:  # the second approach, on its way out
+            stopping.start()
+            begun.wait(30)
+            stopped.wait(0.2)  # over, and not before, where nothing keeps a halt back
+            orders.append("second approach")
+        else:
+            callback()
+
+    mono.setpoint.put, mono.halt.put = put, halt
+    move = mono.set(650.0)
+    stopping.join(30)
+    move.wait(timeout=30)
+    assert orders == ["second approach", "halt"]
+
+
 @pytest.mark.parametrize("edge", ["Mn", "mn l3", "Mn L4", " "])
 def test_an_edge_that_nobody_knows_is_refused(mono, edge):
     with pytest.raises(ValueError, match=f"edge = '{edge}': is none of Mn L3, "):

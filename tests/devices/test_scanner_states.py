@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bluesky.utils import NoReplayAllowed
+from ophyd.status import Status
 
 from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 from redoxscope.devices._asked import _axis
+from redoxscope.devices._watch import Held
 from redoxscope.scan import Raster
 
 from .fake_scanner import RASTER, World, error_of
@@ -110,6 +113,24 @@ def test_images_of_one_pixel_or_one_line(shape):
 
 
 # -- what somebody else does ----------------------------------------------------------------
+
+
+def test_what_is_sent_back_as_a_pause_comes_is_halted():
+    """The pause finds nothing to halt yet: whoever sent it halts it."""
+    world, orders = World(), []
+
+    def restore():
+        with pytest.raises(NoReplayAllowed):
+            world.scanner.pause()
+        orders.append("sent back")
+        return Status()  # on its way
+
+    halt = partial(orders.append, "halted")
+    away = Held("mono", world.asked.mono, 640.0, 0.02, "eV", restore, halt)
+    world.asked.held = lambda: [away]
+    world.asked.mono.put(650.0)
+    world.scanner.kickoff()
+    assert orders[-2:] == ["sent back", "halted"]
 
 
 def test_energy_is_asked_for_again_and_the_line_flown_again(flying, caplog):
