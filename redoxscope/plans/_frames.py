@@ -202,6 +202,6 @@ def _image(
         yield from outlasting(partial(_send, stxm, energy), stxm)
     yield Msg("collect", stream, name=name, return_payload=False)
     yield Msg("checkpoint")
-    yield Msg("complete", scanner, group="energy")
+    yield Msg("complete", stream, group="energy")
     yield Msg("checkpoint")
     yield from outlasting(partial(_arrive, stxm, energy), stxm)

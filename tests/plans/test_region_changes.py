@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from bluesky import Msg
@@ -83,6 +85,33 @@ def test_paused_after_any_message(number):
     bench = Bench()
     assert run_resuming(bench.engine, paused_after(bench.plan(), number)) == 1
     bench.check()
+
+
+@pytest.mark.parametrize("pauses", [range(8, 120, 2), range(9, 120, 3), (11, 12, 13, 14, 15)])
+def test_paused_again_and_again(pauses):
+    bench = Bench()
+    assert run_resuming(bench.engine, paused_after(bench.plan(), pauses)) > 4
+    bench.check()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_paused_while_the_coarse_stage_moves(number):
+    """It stands anywhere then, and its move has ended well."""
+    bench = Bench()
+    axis, asked = bench.stxm.sample_stage.x, []
+    move = axis.set
+
+    def move_and_pause(target):
+        asked.append(target)
+        axis.prompt = len(asked) != number + 1
+        if not axis.prompt:
+            threading.Thread(target=bench.engine.request_pause).start()
+        return move(target)
+
+    axis.set = move_and_pause
+    assert run_resuming(bench.engine, bench.plan()) == 1
+    bench.check()
+    assert len(asked) > 3  # to B, back to A, to B; one of them again
 
 
 @pytest.mark.parametrize("before", [0, 1])
