@@ -228,17 +228,17 @@ def _offer(profile: str, folder: Path | None) -> None:
 @contextlib.contextmanager
 def _quiet_tiled(server: bool = True) -> Iterator[None]:
     """Keep Tiled's import warning and start-up line off the user's screen."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*httpx.*starlette.testclient.*")
-        if not server:
-            yield
-            return
-        import tiled.server.app  # noqa: F401  (sets its logger's level when imported)
+    # For good, not for a while: this is a thread's, and filters belong to the process.
+    warnings.filterwarnings("ignore", message=".*httpx.*starlette.testclient.*")
+    if not server:
+        yield
+        return
+    import tiled.server.app  # noqa: F401  (sets its logger's level when imported)
 
-        logger = logging.getLogger("tiled.server.app")
-        level = logger.level
-        logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+    logger = logging.getLogger("tiled.server.app")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

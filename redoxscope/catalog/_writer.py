@@ -36,8 +36,9 @@ class CatalogWriter:
     """Put each run into the catalog at its stop document.
 
     Subscribe it after the :class:`~redoxscope.callbacks.DocumentLog` whose files it reads.
-    It does nothing during the run. At the stop document a thread replays the log into the
-    catalog (about 0.5 ms per line) and moves it to ``<directory>/stored/``. The stop document
+    At the start document of the first run a thread opens the catalog, which takes seconds. At the
+    stop document it replays the log into the catalog (about 0.5 ms per line) and moves it to
+    ``<directory>/stored/``. The stop document
     waits for that, but not for long, and not at all while the catalog does not answer. A failure
     does not fail the plan: the log stays, a warning names the command that tries again, and so
     does the end of the next run.
@@ -45,7 +46,7 @@ class CatalogWriter:
     Parameters
     ----------
     catalog : CatalogOfBlueskyRuns, str or callable
-        The catalog, the name of its profile, or what opens it; opened when first needed.
+        The catalog, the name of its profile, or what opens it; opened when a run begins.
     log : DocumentLog
         The log.
     patience : float, optional
@@ -101,7 +102,9 @@ class CatalogWriter:
         self._outage = problem
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Store the run of a stop document; ignore every other document."""
+        """Open the catalog at a start document, store the run at its stop document."""
+        if name == "start" and self._catalog is None and not self._outage:
+            self._wake(self._open_early)
         if name != "stop":
             return
         uid = doc["run_start"]
@@ -166,10 +169,21 @@ class CatalogWriter:
             again = [path for path in self._problems if path not in paths]
             self._problems.clear()
             self._due.extend(path for path in (*again, *paths) if path not in self._due)
+        self._wake(self._work)
+
+    def _wake(self, work: Callable[[], None]) -> None:
+        with self._state:
             if self._worker is None:
                 # A daemon: a server that hangs keeps no process from its end; the log stays.
-                self._worker = threading.Thread(target=self._work, daemon=True, name="catalog")
+                self._worker = threading.Thread(target=work, daemon=True, name="catalog")
                 self._worker.start()
+
+    def _open_early(self) -> None:
+        try:
+            _ = self.catalog
+        except Exception as exc:  # it is opened again for the run, and told then
+            log.debug("the catalog is not open yet: %s", in_a_line(exc))
+        self._work()
 
     def _work(self) -> None:
         out = False

@@ -168,7 +168,7 @@ def test_no_log_is_called_safe_that_is_gone(tmp_path: Path, server: Server) -> N
 
 
 def test_a_catalog_that_cannot_be_opened_is_opened_later(tmp_path: Path, server: Server) -> None:
-    opened = [ConnectionError("not yet"), server]
+    opened = [ConnectionError("asleep"), ConnectionError("not yet"), server]
 
     def open_it() -> Any:
         found = opened.pop(0)
@@ -183,3 +183,24 @@ def test_a_catalog_that_cannot_be_opened_is_opened_later(tmp_path: Path, server:
     second = _run(log, writer)
     assert writer.wait(10)
     assert server.stored == [first, second]
+
+
+def test_the_catalog_is_opened_while_the_first_run_goes_on(tmp_path: Path, server: Server) -> None:
+    opened = threading.Event()
+
+    def open_it() -> Any:
+        assert threading.current_thread().name == "catalog"
+        opened.set()
+        return server
+
+    log = DocumentLog(tmp_path)
+    writer = CatalogWriter(open_it, log)
+    documents = stack_documents()
+    for name, doc in documents[:-1]:
+        log(name, doc)
+        writer(name, doc)
+    assert opened.wait(10)  # before its end
+    assert writer.wait(10) and not server.stored
+    log(*documents[-1])
+    writer(*documents[-1])
+    assert server.stored == [documents[0][1]["uid"]]
