@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from bluesky.utils import FailedStatus
 from ophyd import EpicsMotor, Signal
 
 from .. import plans
+from .._engine import end_run
 from ..devices import Shutter
 from ._account import Account, Run, told
 from ._calibration import stand_in
@@ -94,6 +97,31 @@ class _Exposed:
     dose_gy: float | None = None
 
 
+class _CtrlCEnds:
+    """Ctrl-C ends plan and script: a pause would wait for somebody to resume.
+
+    The second one is Python's own, for a plan that does not come back.
+    """
+
+    def __init__(self, engine: DryEngine):
+        self._engine = engine
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._end)
+
+    def __exit__(self, *error: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def _end(self, *_: object) -> None:
+        self._engine.left = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        args = (self._engine, "Ctrl-C")
+        threading.Thread(target=end_run, args=args, daemon=True, name="ctrl-c").start()
+
+
 class DryEngine(RunEngine):
     """RunEngine of a dry run.
 
@@ -114,14 +142,20 @@ class DryEngine(RunEngine):
         self._counting: dict[Any, float] = {}  # live time (s) under way, by group
         self._flights: dict[Any, tuple[float, float]] = {}  # how long a flyer flies, and counts
         self._measured = False  # a foretold scan is being measured all the same
-        super().__init__(*args, **kwargs)
+        self.left = False
+        """Ctrl-C was pressed."""
+        super().__init__(*args, **{**kwargs, "context_managers": [_CtrlCEnds]})
 
     def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
         name = _name_of(plan)
         before = len(self._rehearsal.account.runs)
         try:
-            return super().__call__(plan, subs, **metadata_kw)
+            result = super().__call__(plan, subs, **metadata_kw)
         except BaseException as exc:
+            if self.left:
+                for run in self._runs.values():
+                    run.ok, run.error = False, "Ctrl-C"
+                raise KeyboardInterrupt from None
             left = list(self._runs.values())
             mine = self._rehearsal.account.runs[before:]
             failed = left or [run for run in mine if id(run) in self._by_reason]
@@ -130,6 +164,10 @@ class DryEngine(RunEngine):
             else:
                 self._rehearsal.refused(exc, name)
             raise
+        else:
+            if self.left:  # it was too late to end this one
+                raise KeyboardInterrupt
+            return result
         finally:
             for run in self._runs.values():
                 run.duration_s = self._time.now - run.start_s

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import runpy
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._signals import SIGNALS
 from ..catalog import data_directory
 from ..config import load_beamline
 from ..sim import Simulation, SimulationError, isolate_client
@@ -85,6 +88,7 @@ def dry_run(
     layout = layout_of(config, known)
     isolate_client()
     with ExitStack() as stack:
+        stack.enter_context(_ended_in_good_order())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dry-run-")))
         calibrations = data_directory() / "calibrations"
         os.environ.update(
@@ -138,12 +142,32 @@ def _settle_where_to_look(simulation: Simulation) -> None:
     SimulationError
         The simulation does not answer by Channel Access.
     """
-    from epics import PV
+    from epics import ca
 
     name = f"{simulation.prefix}Sim:Speed"
-    first = PV(name)
-    if not first.wait_for_connection(timeout=CONNECT_TIMEOUT):
+    channel = ca.create_channel(name)
+    if not ca.connect_channel(channel, timeout=CONNECT_TIMEOUT):
         raise SimulationError(f"the simulated beamline does not answer: PV {name}")
+    ca.clear_channel(channel)  # else libca tells of it when the simulation ends
+    ca.poll()
+
+
+@contextmanager
+def _ended_in_good_order() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP leave no folder behind, also before the script has a session."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _made(folder: Path) -> Path:
@@ -188,6 +212,7 @@ def _carry_out(script: Path, rehearsal: Rehearsal) -> None:
         if exc.code not in (None, 0):
             rehearsal.refused(exc, "script")
     except KeyboardInterrupt as exc:
+        rehearsal.account.note("Ctrl-C ended the dry run")
         rehearsal.account.ended_early = line_of_error(exc) or str(script)
     except BaseException as exc:
         if not rehearsal.has(exc):

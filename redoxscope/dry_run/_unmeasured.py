@@ -73,3 +73,5 @@ class Unmeasured:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _itself
     __rtruediv__ = __pow__ = __rpow__ = __neg__ = __abs__ = __round__ = _itself
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __matmul__ = __rmatmul__ = _itself
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = _itself

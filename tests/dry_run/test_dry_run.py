@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from redoxscope.config import load_beamline
 from redoxscope.dry_run import Account, State, dry_run, layout_of, take_snapshot
 from redoxscope.dry_run._engine import Rehearsal
-from redoxscope.dry_run._script import _carry_out, _note_state
+from redoxscope.dry_run._script import _carry_out, _ended_in_good_order, _note_state
 from redoxscope.sim import SimulationError, free_port
 
 from .conftest import MINE
@@ -263,7 +264,15 @@ def test_a_script_that_ends_with_zero_is_well(script):
 def test_a_script_without_a_session_is_told_so(script, mine):
     done = command(script, "--beamline", mine, cwd=mine.parent)
     assert "started no session" in done.stdout, done.stderr
+    assert "CA.Client" not in done.stderr  # libca, of a connection that was lost
     assert done.returncode == 0
+
+
+def test_told_to_end_before_there_is_a_session_it_ends_in_good_order():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"), _ended_in_good_order():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_snapshot_cannot_be_taken_of_nothing(tmp_path):
