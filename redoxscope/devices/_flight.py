@@ -19,7 +19,7 @@ from ._judge import Blade, Judge, Verdict
 from ._line_source import FlownLine, LineSource
 from ._outbox import Outbox
 from ._record import LineRecord
-from ._restorer import Restorer
+from ._restorer import NotRestoredError, Restorer
 from ._shutter import ScanShutter
 from ._steps import Steps, run_steps
 from ._timers import Watchdog, call_later
@@ -34,7 +34,7 @@ ANSWER = 0.5
 """Time (s) for a halt of a controller that answers; beyond it there was an outage."""
 
 PAUSE_TIMEOUT = 2.0
-"""Time (s) within which the RunEngine pauses the scanner after it has stopped the shutter."""
+"""Time (s) within which the RunEngine pauses the scanner, once it has stopped what it had set."""
 
 
 class FlightSettings(Protocol):
@@ -236,6 +236,7 @@ class Flight:
         verdict: Callable[[float], None] | None = None,
         wait: float = 0.0,
         flight: int | None = None,
+        reopen: bool = True,
     ) -> Status:
         """Bring the source to rest, see that all is as asked for, fly on from ``line``.
 
@@ -253,6 +254,8 @@ class Flight:
             Time (s) to wait before flying on.
         flight : int, optional
             The interruption that asks for this; without effect when there was another since.
+        reopen : bool
+            Let the shutter follow again where this client has closed it: not within an image.
         """
         with self.lock:
             if flight is not None and flight != self._flight:
@@ -260,7 +263,7 @@ class Flight:
             self._disarm()
             flight = self._flight
             self._patience.feed(self._longest_wait() + wait)
-        steps = self._approach(line, flight, halt, verdict, wait)
+        steps = self._approach(line, flight, halt, verdict, wait, reopen)
         status = run_steps(steps, lambda: flight == self._flight)
 
         def report(status: Status) -> None:
@@ -278,7 +281,7 @@ class Flight:
 
         def again() -> None:
             try:
-                self._fly_from(line, halt=True, flight=flight, **options)
+                self._fly_from(line, halt=True, flight=flight, reopen=False, **options)
             except Exception as exc:
                 self._fail(exc)
 
@@ -291,6 +294,7 @@ class Flight:
         halt: bool,
         verdict: Callable[[float], None] | None,
         wait: float,
+        reopen: bool,
     ) -> Steps:
         while True:
             coming_to_rest, began = True, time.monotonic()
@@ -303,7 +307,10 @@ class Flight:
                     judge(time.monotonic() - began)
                 if wait:
                     yield _pause(wait)
+                if self._shut and not reopen:
+                    raise self._was_shut()
                 yield self._let_follow()
+                reopen = False
                 yield from self._restorer.restore(
                     self._held, self.out.next, lambda: flight == self._flight
                 )
@@ -315,8 +322,10 @@ class Flight:
                     raise
                 began = time.monotonic()
                 yield self._halt_for_good()
-                if time.monotonic() - began < ANSWER:
-                    raise  # the controller answers: it is not because of an outage
+                if time.monotonic() - began < ANSWER:  # it answers: there was no outage
+                    if self._shut or isinstance(error, NotRestoredError):
+                        yield _pause(PAUSE_TIMEOUT)  # the engine stopped it: a pause comes next
+                    raise
                 self._tries.outage(line, f"{error}")
                 halt = True
 
@@ -378,7 +387,7 @@ class Flight:
             raise DeviceError(
                 f"{self.name}: {where} says line {flown.line} where {self.out.next} is due"
             )
-        if self._shutter is not None and not self._shutter.told_to_follow:
+        if self._shut:
             self._shut_by_us()
             return
         patience = self._settings.beam_patience.get()
@@ -429,16 +438,23 @@ class Flight:
             if self._armed and self._judge is not None:
                 self._judge.blade.moved(value)
 
+    @property
+    def _shut(self) -> bool:
+        """Whether the shutter was closed from here: a pause comes next, or the image ends."""
+        return self._shutter is not None and not self._shutter.told_to_follow
+
+    def _was_shut(self) -> DeviceError:
+        name = "" if self._shutter is None else self._shutter.name
+        return DeviceError(f"{self.name}, line {self.out.next}: {name} was closed within the image")
+
     def _shut_by_us(self) -> None:
-        """The shutter was closed from here: a pause comes next, or the image ends."""
+        """Fail within a line, unless a pause comes."""
         self._disarm()
         flight = self._flight
 
         def no_pause_came() -> None:
-            if flight == self._flight and self._shutter is not None:
-                name = self._shutter.name
-                text = f"{self.name}, line {self.out.next}: {name} was closed within the image"
-                self._fail(DeviceError(text))
+            if flight == self._flight:
+                self._fail(self._was_shut())
 
         call_later(PAUSE_TIMEOUT, no_pause_came)
 

@@ -11,9 +11,13 @@ from ._base import DeviceError, logged
 from ._steps import Steps
 from ._watch import Held, Watch
 
-__all__ = ["Restorer"]
+__all__ = ["NotRestoredError", "Restorer"]
 
 log = logging.getLogger("redoxscope.scanner")
+
+
+class NotRestoredError(DeviceError):
+    """What was asked for again did not come, or was stopped on its way."""
 
 
 class Restorer:
@@ -64,7 +68,7 @@ class Restorer:
             self._restoring = []
         if wrong and self._watch.expect(held):
             text = "; ".join(text for _, text in self._watch.off())
-            raise DeviceError(f"{where}: {text}, although asked for again")
+            raise NotRestoredError(f"{where}: {text}, although asked for again")
 
     def halt(self) -> None:
         """Stop what was on its way back; the pause or the end of the plan comes first."""

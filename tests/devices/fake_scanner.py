@@ -46,6 +46,7 @@ class FakeAsked:
         self.stage = named(Signal(name="stage", value=0.0))
         self.sent_back = 0
         self.reachable = True
+        self.meanwhile = lambda: None
 
     def begin(self):
         pass
@@ -61,6 +62,7 @@ class FakeAsked:
 
     def restore(self):
         self.sent_back += 1
+        self.meanwhile()
         if self.reachable:
             self.mono.put(640.0)
         return done()

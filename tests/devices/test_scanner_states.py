@@ -255,6 +255,48 @@ def test_a_pause_that_begins_with_the_shutter(flying):
     assert flying.rows() == [(0, OK)]
 
 
+@pytest.mark.parametrize("first", ["shutter", "energy"])
+def test_a_pause_that_stops_what_is_asked_for_again(flying, first):
+    """The RunEngine stops shutter and energy, in any order, before it pauses the scanner."""
+    waiting = flying.scanner.trigger()
+
+    def stopped_on_its_way():
+        if first == "shutter":
+            flying.shutter.told_to_follow = False
+            flying.shutter.mode.put(0)
+        flying.asked.reachable = False
+
+    flying.asked.meanwhile = stopped_on_its_way
+    flying.asked.mono.put(700.0)
+    flying.line(0)
+    flying.told("halt", "halt")
+    flying.shutter.told_to_follow = False
+    with pytest.raises(NoReplayAllowed):
+        flying.scanner.pause()
+    flying.told("halt")
+    assert not waiting.done
+    flying.asked.meanwhile, flying.asked.reachable = lambda: None, True
+    flying.shutter.mode.put(1)
+    flying.shutter.told_to_follow = True
+    flying.scanner.resume()
+    flying.told("halt", 0)
+    flying.line(0)
+    waiting.wait(timeout=30)
+    assert flying.rows() == [(0, RETRIED)]
+
+
+def test_a_line_that_is_flown_again_does_not_open_what_a_pause_closed(flying, monkeypatch):
+    monkeypatch.setattr("redoxscope.devices._flight.PAUSE_TIMEOUT", 0.1)
+    flying.halts_at_once = False
+    flying.line(0, missed=1)
+    flying.told("halt")
+    flying.shutter.told_to_follow = False
+    flying.shutter.set = lambda _: pytest.fail("it was let follow again")
+    flying.halts_at_once = True
+    flying.halted()
+    assert "shutter was closed within the image" in str(error_of(flying.scanner.trigger()))
+
+
 # -- beam -----------------------------------------------------------------------------------
 
 
