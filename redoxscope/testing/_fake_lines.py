@@ -14,6 +14,7 @@ from bluesky.utils import NoReplayAllowed
 from ophyd.status import Status
 
 from ..contract import LineStatus
+from ..devices import FrameTime
 from ..scan import Raster, Region, Scan
 from ._fake_parts import FakeAxis, FakeSetting, FakeShutter, reading, settled
 
@@ -79,6 +80,10 @@ class FakeLines:
 
     def __repr__(self) -> str:
         return self.name
+
+    def frame_time(self, nx: int, ny: int, dwell: float) -> FrameTime:
+        """Dwell (s) of all pixels, and no more."""
+        return FrameTime(nx * ny * dwell, 0.0, 0.0)
 
     def prepare(self, raster: Raster) -> Status:
         """Take a raster."""

@@ -120,6 +120,10 @@ class FakeAxis:
             self.arrive()
         return move
 
+    def time_to(self, target: float, start: float | None = None) -> float:
+        """0 s."""
+        return 0.0
+
     @property
     def moving(self) -> bool:
         """Whether it is on its way."""
@@ -233,6 +237,10 @@ class FakePoint:
 
     def __repr__(self) -> str:
         return self.name
+
+    def point_time(self, dwell: float) -> float:
+        """The dwell (s), and no more."""
+        return dwell
 
     def trigger(self) -> Status:
         """Count a point."""

@@ -85,6 +85,10 @@ class FakeSpectrometer:
         self.pause()
         return [self]
 
+    def point_time(self, dwell: float) -> float:
+        """The dwell (s), and no more."""
+        return dwell
+
     def trigger(self) -> Status:
         """Open a window."""
         self.pause()

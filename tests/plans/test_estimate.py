@@ -21,6 +21,7 @@ from redoxscope.plans._schedule import (
     STACK_END,
 )
 from redoxscope.scan import Exposures, Frame, Region, Role, Scan, points_scan, stack_scan
+from redoxscope.testing import FakeMicroscope, FakeMono, FakeSpectrometer
 
 from .timed import FLYBACK, SETTLE, VELOCITY, timed_microscope, timed_rixs
 
@@ -57,6 +58,17 @@ def test_a_region_elsewhere_takes_the_coarse_stage_there_and_back():
     back_and_forth = 3 * there  # A B A B
     flights = 4 * 9 * FLYBACK
     assert both.motion == pytest.approx(of_energy + back_and_forth + flights)
+
+
+def test_the_public_fakes_take_the_time_of_counting():
+    mono, bench = FakeMono(), FakeMicroscope()
+    found = estimate(stack([640.0, 650.0], [SQUARE, FAR]), bench)
+    assert (found.live, found.motion) == (pytest.approx(2 * (200 + 100) * 0.01), 0.0)
+    points = estimate(points_scan(energies=[640.0], dwell=2.0), FakeSpectrometer(mono), mono)
+    assert (points.live, points.motion) == (2.0, 0.0)
+    assert found.ok and points.ok
+    too_high = estimate(stack([640.0, 1200.0]), bench).refused
+    assert too_high == ("energy = 1200 is outside 400 to 1100 eV",)
 
 
 def test_the_fly_back_hides_a_shorter_move():
