@@ -14,9 +14,9 @@ from bluesky.suspenders import SuspenderBase
 from bluesky.utils import FailedStatus
 from ophyd import EpicsMotor, Signal
 
-from .. import plans
 from .._engine import end_run
 from ..devices import Shutter
+from ..plans._estimate import without_verdict
 from ._account import Account, Run, told
 from ._calibration import stand_in
 from ._frames import line_of_error, line_of_script, plan_being_made
@@ -295,7 +295,7 @@ class DryEngine(RunEngine):
                 "of a scan of exposures only the exposures are counted, neither moves nor dose"
             )
             return _Exposed(scan.live_time, scan.live_time)
-        foreseen = plans.estimate(scan, *instruments)
+        foreseen = without_verdict(scan, *instruments)
         for text in foreseen.unknown:
             self._rehearsal.account.note(text)
         return foreseen

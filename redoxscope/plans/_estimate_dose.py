@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def absorber_of(
             raise ValueError("what absorbs is not known; give references=… and density=…")
         name = get_edge(edge).name
         own = DENSITY if density is None else density
-        return Absorber(lambda energies: phase_absorption(name, energies), "1/µm", own, thickness)
+        return Absorber(lambda energies: _of_edge(name, tuple(energies)), "1/µm", own, thickness)
     if density is None:
         raise ValueError("the sample's density is not known; give density=… (g/cm³)")
     if references.unit == "OD" and thickness is None:
@@ -76,6 +77,12 @@ def absorber_of(
         )
 
     return Absorber(spectra, references.unit, density, thickness)
+
+
+@lru_cache(maxsize=16)
+def _of_edge(name: str, energies: tuple[float, ...]) -> Array:
+    """A night's runs ask for the same again and again."""
+    return phase_absorption(name, energies)
 
 
 def exposure(

@@ -17,11 +17,11 @@ from bluesky.suspenders import SuspendBoolHigh
 from ophyd import Signal
 from ophyd.status import Status
 
-from redoxscope import plans
 from redoxscope.dry_run import Account, Run, _engine
 from redoxscope.dry_run._engine import DryEngine, Rehearsal
 from redoxscope.dry_run._timeline import Timeline, users_time
 from redoxscope.dry_run._unmeasured import Unmeasured
+from redoxscope.plans import _estimate
 from redoxscope.plans._foretold import foretold
 from redoxscope.scan import Exposures, Scan, points_scan
 
@@ -100,9 +100,15 @@ SCAN = points_scan(energies=[690.0, 700.0], dwell=450.0)
 FORESEEN = SimpleNamespace(total=1000.0, live=900.0, dose_gy=2e6, unknown=("of what is there",))
 
 
+SCHEDULE = SimpleNamespace(
+    live=np.array([450.0, 450.0]), flight=np.zeros(2), motion=np.array([5.0, 5.0]),
+    software=np.zeros(2), begin=1.0, end=0.0, wrong=(),
+)  # fmt: skip
+
+
 @pytest.fixture
 def mono(monkeypatch):
-    monkeypatch.setattr(plans, "estimate", lambda scan, *on: FORESEEN, raising=False)
+    monkeypatch.setattr(_engine, "without_verdict", lambda scan, *on: FORESEEN)
     axis = Axis(5.0)
     axis.offset_at = None
     return axis
@@ -140,6 +146,18 @@ def test_of_exposures_their_time_is_counted_and_the_rest_is_said(engine, rehears
     (run,) = rehearsal.account.runs
     assert (run.live_s, run.duration_s) == (1.0, 1.0)
     assert "neither moves nor dose" in rehearsal.account.notes[0]
+
+
+def test_what_a_plan_has_checked_is_not_checked_again(engine, rehearsal, monkeypatch):
+    def never(*args):
+        raise AssertionError("the verdict was asked for")
+
+    monkeypatch.setattr(_estimate, "_refused", never)
+    monkeypatch.setattr(_estimate, "_check_instruments", lambda *args: None)
+    monkeypatch.setattr(_estimate, "schedule", lambda scan, *on: SCHEDULE)
+    monkeypatch.setattr(_engine, "put_in_place", lambda *args: None)
+    engine(measuring(Axis(5.0), []))
+    assert rehearsal.timeline.now == 911.0
 
 
 def test_a_full_dry_run_measures_and_counts_the_scan_once(mono):
