@@ -13,6 +13,9 @@ __all__ = ["BlankSums"]
 Array = NDArray[np.float64]
 MIN_BLANK_PIXELS = 4
 """Blank pixels an energy needs before its I0 is used."""
+MOST_FULL = 0.05
+"""Share of them that may be saturated. Without the brightest I0 is too small: at this share by a
+tenth of one pixel's standard deviation."""
 
 
 class BlankSums:
@@ -35,6 +38,7 @@ class BlankSums:
         self._start = np.searchsorted(self._line, np.arange(mask.shape[0] + 1))
         shape = (n_energies, mask.shape[0])
         self._pixels = np.zeros(shape, dtype=np.intp)
+        self._full = np.zeros(shape, dtype=np.intp)
         self._true = np.zeros((2, *shape))
         self._observed = np.zeros((2, *shape))
 
@@ -58,27 +62,37 @@ class BlankSums:
         line, column = self._line[part], self._column[part]
         measured = present[line]  # the rest of the frame was never written
         line, column = line[measured], column[measured]
-        good = np.ones(len(line), dtype=bool)
+        good, full = np.ones(len(line), dtype=bool), np.zeros(len(line), dtype=bool)
         observed = []
         for f in frames:
             values = f.aligned[k, line, column].astype(np.float64)
-            good &= np.isfinite(values) & (values < f.limit[k])
+            full |= values >= f.limit[k]
+            good &= np.isfinite(values) & ~full
             observed.append(values)
         bins, size = line[good] - lines.start, lines.stop - lines.start
+        self._full[k, lines] = np.bincount(line[full] - lines.start, minlength=size)
         self._pixels[k, lines] = np.bincount(bins, minlength=size)
         for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
             kept = values[good]
             self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
             self._true[i, k, lines] = np.bincount(bins, f.true(kept, k), minlength=size)
 
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """Energies [nE] at which blank pixels are saturated: the rest would be the darker ones."""
+        full = self._full.sum(axis=1)
+        return np.asarray(full > MOST_FULL * (self._pixels.sum(axis=1) + full))
+
     def ln_i0(self, monitored: bool, units: Units, dwell: Array | None) -> tuple[Array, Array]:
-        """Return ln I0 and its variance at each energy; NaN where too few blank pixels were seen.
+        """Return ln I0 and its variance at each energy; NaN where it is not known.
+
+        It is not where too few blank pixels were seen, or some of them are saturated.
 
         The ratio of sums, not the mean of logarithms: the latter is biased by 1/(2N) per
         pixel. The variance is ``1/sum(N)``, plus ``1/sum(M)`` for a monitor, each times its
         unit, and each pixel's share of noise beyond counting.
         """
-        enough = self._pixels.sum(axis=1) >= MIN_BLANK_PIXELS
+        enough = (self._pixels.sum(axis=1) >= MIN_BLANK_PIXELS) & ~self.saturated
         true, observed = self._true.sum(axis=2), self._observed.sum(axis=2)
         which = slice(0, 2 if monitored else 1)
         enough &= (true[which] > 0).all(axis=0)

@@ -94,6 +94,13 @@ class I0:
         """The blank area in use."""
         return self.blank.mask if self.blank is not None and self.blank.found else None
 
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """Energies [nE] at which I0 is not known since the blank area is saturated."""
+        if self._blank_sums is None:
+            return np.zeros(len(self._scale), dtype=bool)
+        return self._blank_sums.saturated
+
     def changed(self, k: int, first: int, stop: int) -> None:
         """Note that lines ``first`` to ``stop - 1`` of energy ``k`` hold new data."""
         old = self._pending.get(k, slice(first, stop))

@@ -281,6 +281,11 @@ class StackFit:
         """The blank area [ny, nx] that I0 comes from; None where it comes from elsewhere."""
         return None if self._i0.spectrum is not None else self._i0.mask
 
+    @property
+    def i0_saturated(self) -> NDArray[np.bool_]:
+        """Energies [nE] at which I0 is not known since the blank area is saturated."""
+        return self._i0.saturated
+
     def ln_i0(self, k: int) -> tuple[float, float]:
         """Ln I0 of an energy (of the ratio to a monitor) and its variance, as they are now."""
         return float(self._i0.ln_i0[k]), float(self._i0.variance[k])

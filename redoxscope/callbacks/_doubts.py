@@ -112,6 +112,9 @@ def _gaps(
     """Energies without data, and lines that others of their image do not lack."""
     due: NDArray[np.bool_] = np.ones_like(present) if final else np.asarray(status >= 0)
     empty = np.asarray(due.all(axis=1) & ~present.any(axis=1))
+    if empty.all():
+        yield Doubt("missing", len(empty), "None of its images has data.")
+        return
     if empty.any():
         n, rest = int(empty.sum()), int((~empty).sum())
         yield Doubt(
@@ -202,15 +205,19 @@ def _i0(
         )
         return
     unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)
-    if mapped and unknown.any():
-        n = int(unknown.sum())
-        yield Doubt(
-            "i0",
-            n,
-            f"I0 is not known at {several(n, 'energy', 'energies')} "
-            f"({_listed(energies[unknown])}): too few lines of the blank area were taken there, "
-            "and they are left out.",
-        )
+    full = unknown & fit.i0_saturated
+    for which, why in (
+        (unknown & ~full, "too few lines of the blank area were taken there"),
+        (full, "the count rate in the blank area reached the detector's limit there"),
+    ):
+        if mapped and which.any():
+            n = int(which.sum())
+            yield Doubt(
+                "i0",
+                n,
+                f"I0 is not known at {several(n, 'energy', 'energies')} "
+                f"({_listed(energies[which])}): {why}, and they are left out.",
+            )
 
 
 def _noise(fit: StackFit) -> Iterator[Doubt]:
@@ -270,14 +277,15 @@ def _undetermined(
     if not bad.any():
         return
     most = used[:, bad].sum(axis=0)
-    span = f"{most.min()}" if most.min() == most.max() else f"{most.min()} to {most.max()}"
+    span = several(int(most.max()), "energy", "energies")
+    if most.min() != most.max():
+        span = f"{most.min()} to {span}"
     who = ", ".join(names)
     where = "all lines" if bad.all() else f"{several(int(bad.sum()), 'line')} of {bad.size}"
     yield Doubt(
         "undetermined",
         int(bad.sum()),
-        f"No map of {where}: the {span} energies that they have do not tell {who} and a constant "
-        "apart.",
+        f"No map of {where}: the {span} that they have do not tell {who} and a constant apart.",
     )
 
 

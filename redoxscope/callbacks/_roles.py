@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis import Detector, I0Spectrum, dead_time_corrected
+from ._doubts import several
 from ._images import Images, Row
 from ._layout import Layout
 from ._snapshot import Doubt
@@ -96,7 +97,19 @@ class I0Images:
     def doubts(self) -> Iterator[Doubt]:
         """Say it where an image is not empty."""
         for region, images in self.regions.items():
-            if images.fit.lines_present.any() and not images.fit.uniform():
+            if not images.fit.lines_present.any():
+                continue
+            if not np.isfinite(images.fit.updated_ln_i0()[0]).any():
+                pixels = images.shape[0] * images.shape[1]
+                full = images.fit.i0_saturated.any()
+                yield Doubt(
+                    "i0_images",
+                    region,
+                    f"The images of the empty beam (region {self._names[region]!r}, "
+                    f"{several(pixels, 'pixel')}) give no I0: "
+                    + ("they are saturated." if full else "they have too few pixels with counts."),
+                )
+            elif not images.fit.uniform():
                 yield Doubt(
                     "i0_images",
                     region,

@@ -85,10 +85,10 @@ def test_any_order_of_energies_gives_the_same_map(stack):
 
 def test_a_long_dwell_saturates_at_no_lower_rate(stack):
     counts = counted(stack)
-    limit = Detector(saturation=5.6e6)  # above the highest I0, 5.5 counts per µs
+    limit = Detector(saturation=5.7e6)  # above the highest I0, 5.5 counts per µs
     _, result = solved(stack, counts, transmission=limit)
     saturated = (result.flags & PixelFlag.SATURATED).astype(bool)
-    assert saturated.mean() < 0.2  # the noise of the shortest dwell reaches it here and there
+    assert 0 < saturated.mean() < 0.2  # the noise of the shortest dwell reaches it here and there
     assert np.isfinite(result.ln_i0).all() and (result.n_energies == N).all()
     _, wrong = solved(stack, counts, 1e-3, transmission=limit)
     assert np.isnan(wrong.ln_i0[DWELL > 1e-3]).all()  # all of the blank area is saturated

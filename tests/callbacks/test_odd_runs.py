@@ -7,10 +7,11 @@ import pytest
 
 from redoxscope.analysis import StackFit
 from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
-from redoxscope.scan import Outer
+from redoxscope.scan import Outer, Role, Scan
 
-from .scan_runs import ENERGIES, REFERENCES, Run, play, region, scan_of
+from .scan_runs import EMPTY, ENERGIES, REFERENCES, Run, i0_rate, play, region, scan_of
 from .test_regions import same
+from .test_stack_roles import FILLED, of_role
 
 
 def changed(key: str, value, row: int = 40) -> list:
@@ -104,3 +105,48 @@ def test_each_map_is_made_ready_once_whatever_the_number_of_regions(monkeypatch)
     run = Run(scan_of(*regions, energies=ENERGIES[:4]), [*Run(scan_of()).particles] * 20)
     maps = oxidation_maps(run.documents(), REFERENCES)
     assert len(maps) == 20 and len(made) <= 3 * 20
+
+
+# -- I0 that is not to be had ----------------------------------------------------------------------
+
+
+def saturated(limit: float):
+    documents = list(Run(scan_of(region("A"))).documents())
+    documents[1][1]["configuration"]["scanner"]["data"]["transmission_saturation"] = limit
+    return oxidation_map(documents, REFERENCES)
+
+
+def test_a_blank_area_of_which_a_part_is_saturated_gives_no_i0():
+    """The pixels left would be those with fewer counts: I0 too small, and the map wrong."""
+    found = saturated(3.9e6)
+    known = np.isfinite(found.result.ln_i0)
+    rate = i0_rate(ENERGIES)
+    assert not known[rate > 3.9e6 - 2 * 2e6**0.5 * 31].any() and known[rate < 3.7e6].all()
+    np.testing.assert_allclose(np.exp(found.result.ln_i0[known]), rate[known] * 1e-3, rtol=5e-3)
+    (doubt,) = [d for d in found.doubts if d.kind == "i0"]
+    assert "the blank area reached the detector's limit there" in doubt.text
+    assert "chi2" not in [d.kind for d in found.doubts]
+
+
+def test_all_saturated_is_said_as_that():
+    assert "I0 is not known at 12 energies" in saturated(1e5).message
+    assert "reached the detector's limit there" in saturated(1e5).message
+
+
+@pytest.mark.parametrize("pixels", [(1, 1), (3, 1)])
+def test_images_of_the_empty_beam_that_are_too_small_are_said(pixels):
+    scan = Scan(
+        regions=(region("A"), region("e", pixels, (20.0, 7.0))),
+        frames=(*scan_of(region("A")).frames, *of_role(Role.I0, where=1)),
+    )
+    found = oxidation_map(Run(scan, (FILLED, EMPTY)).documents(), REFERENCES)
+    words = "pixel" if pixels == (1, 1) else "pixels"
+    assert f"(region 'e', {pixels[0]} {words}) give no I0: they have too few" in found.message
+
+
+def test_a_region_without_a_line_and_one_with_one_are_said_in_words():
+    two = Run(scan_of(region("left"), region("right")), (*Run(scan_of()).particles,) * 2)
+    found = oxidation_maps(two.documents(two.lines()[:24]), REFERENCES)
+    assert found["right"].message == "None of its images has data."
+    assert "energies have no data" in found["left"].message
+    assert "1 energies" not in found["left"].message and "1 energy" in found["left"].message
