@@ -17,7 +17,8 @@ from ..config import (
 from ..data import get_edge
 from ..devices import suffixes
 from ..sim import ENERGY_MOTOR, Layout
-from ._state import State
+from ..sim._layout import KEPT, KEPT_OF_COUNTERS
+from ._state import State, StateError
 
 __all__ = ["layout_of", "names_of"]
 
@@ -133,11 +134,31 @@ def _values(names: dict[str, str], state: State) -> dict[str, Mapping[str, Any]]
             found[back[name]] = said
         elif record in back:
             found[f"{back[record]}.{fieldname}"] = said
+        else:
+            continue
+        _check_number(name, back.get(name, fieldname), said)
     for field, pvs in _OF_ENERGY_MOTOR.items():
         said = found.get(f"{ENERGY_MOTOR}.{field}", {})
         found |= {pv: said for pv in pvs if said}
     return found
 
+
+def _check_number(name: str, taken: str, said: Mapping[str, Any]) -> None:
+    """Refuse text where the simulation takes a number.
+
+    Raises
+    ------
+    StateError
+        Names the PV.
+    """
+    value = said.get("value")
+    kept = taken in KEPT or taken in _FIELDS or taken.rpartition(":")[2] in KEPT_OF_COUNTERS
+    if kept and value is not None and not isinstance(value, int | float):
+        raise StateError(f"{name}: value = {value!r} must be a number")
+
+
+_FIELDS = ("VAL", "RBV", "VELO", "ACCL")
+"""Of motor records, what the simulation takes."""
 
 _OF_ENERGY_MOTOR = {
     "VAL": ("Mono:Energy", "Mono:EPU"),

@@ -19,7 +19,7 @@ from ._ioc_holder import Holder
 from ._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
 from ._measured import MeasuredStack
 from ._model_beamline import GEOMETRY, BeamlineModel
-from ._motor_axis import motor_axis
+from ._motor_axis import RAMP, motor_axis
 from .fly import Fleet
 
 __all__ = ["Bench"]
@@ -96,7 +96,8 @@ class Bench:
             low, high = known.limits(f"{suffix}.VAL", (low, high))
             velocity = known.value(f"{suffix}.VELO", velocity)
             start = known.value(f"{suffix}.RBV", start)
-            self.motors[suffix] = motor_axis(low, high, velocity, start)(
+            ramp = known.value(f"{suffix}.ACCL", RAMP)
+            self.motors[suffix] = motor_axis(low, high, velocity, start, ramp)(
                 prefix=prefix + suffix,
                 clock=clock,
                 moved=self._optics_moved if suffix in ("ZP:Z", "Sample:Z") else None,

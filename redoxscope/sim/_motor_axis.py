@@ -12,11 +12,17 @@ from caproto.server import PVGroup, pvproperty
 
 from ._clock import Clock
 
-__all__ = ["motor_axis"]
+__all__ = ["RAMP", "motor_axis"]
 
 
-def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> type[PVGroup]:
-    """Class of a motor with real limits (µm), velocity (µm/s), DMOV and STOP."""
+RAMP = 0.2
+"""Time (s) to its velocity that a motor declares; its moves here have none."""
+
+
+def motor_axis(
+    low: float, high: float, velocity: float, value: float = 0.0, ramp: float = RAMP
+) -> type[PVGroup]:
+    """Class of a motor with real limits (µm), velocity (µm/s), ramp (s), DMOV and STOP."""
 
     class MotorAxis(PVGroup):
         motor = pvproperty(
@@ -56,6 +62,7 @@ def motor_axis(low: float, high: float, velocity: float, value: float = 0.0) -> 
         async def motor(self, instance: Any, async_lib: Any) -> None:
             fields = instance.field_inst
             await fields.velocity.write(velocity)
+            await fields.seconds_to_velocity.write(ramp)
             await fields.user_low_limit.write(low)
             await fields.user_high_limit.write(high)
             await fields.user_readback_value.write(value)

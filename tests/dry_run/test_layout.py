@@ -108,6 +108,12 @@ def test_a_snapshot_file_that_is_not_there(tmp_path):
         read_state(tmp_path / "none.yml")
 
 
+@pytest.mark.parametrize("pv", ["BL:PGM:Velocity", "BL:zpZ.VELO", "BL:blade:DeadMan"])
+def test_text_where_a_number_belongs_is_named(config, pv):
+    with pytest.raises(StateError, match=rf"{pv}: value = 'fast' must be a number"):
+        layout_of(config, state(config, **{pv: said("fast")}))
+
+
 @pytest.fixture(scope="module")
 def stood(tmp_path_factory):
     """The beamline of the file, not as the simulation's own: limits, speeds, positions."""
@@ -126,6 +132,7 @@ def stood(tmp_path_factory):
             "BL:PGM:Velocity": said(2.5),
             "BL:PGM:Settle": said(0.7),
             "BL:zpZ.VELO": said(333.0),
+            "BL:zpZ.ACCL": said(1.5),
             "BL:zpZ.VAL": said(-1500.0, (-9000.0, -200.0)),
             "BL:zpZ.RBV": said(-1500.0),
             "BL:fly:Flyback": said(0.05),
@@ -156,6 +163,7 @@ def test_the_simulation_stands_as_the_beamline_did_and_a_snapshot_only_reads(sto
     assert pvs["BL:zpZ.VAL"]["limits"] == [-9000.0, -200.0]
     assert pvs["BL:zpZ.RBV"]["value"] == -1500.0
     assert pvs["BL:zpZ.VELO"]["value"] == 333.0
+    assert pvs["BL:zpZ.ACCL"]["value"] == 1.5
     assert pvs["BL:zpZ.DIR"]["enum"] == ["Pos", "Neg"]
     assert pvs["BL:PGM:Settle"]["value"] == 0.7
     assert pvs["BL:fly:Flyback"]["value"] == 0.05
