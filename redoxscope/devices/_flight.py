@@ -12,7 +12,7 @@ from ophyd.status import Status
 
 from ..contract import LineStatus
 from ..scan import Raster
-from ._base import DeviceError, Move, done, settle
+from ._base import LOST, DeviceError, Move, done, settle
 from ._beam import BEAM_POLL
 from ._due_lock import DueLock
 from ._judge import Blade, Judge, Verdict
@@ -78,6 +78,7 @@ class Flight:
         self.open = False  # between kickoff and complete
         self.mine = False  # this client had it fly, and has not seen it at rest since
         self._flight = 0
+        self._line_patience = 0.0  # of the source, for this raster; it may be silent later
         self._armed = False  # lines that arrive now belong to the image
         self._clean = False  # every line flown so far has arrived
         self._watchdog = Watchdog(self._late)
@@ -98,7 +99,9 @@ class Flight:
         After an image it may still be flying back.
         """
         assert self._judge is not None
+        patience = self._source.patience(raster)
         with self.lock:
+            self._line_patience = patience
             self._judge.beam.another_raster(self._raster, raster)
             self._raster, self._origin, self.out.total = raster, origin, raster.ny
             self.out.ready.clear()
@@ -218,8 +221,7 @@ class Flight:
 
     def _line_timeout(self) -> float:
         """Longest time (s) between two finished lines before the later one counts as hung."""
-        assert self._raster is not None
-        return self._source.patience(self._raster) + float(self._settings.margin.get())
+        return self._line_patience + float(self._settings.margin.get())
 
     def _longest_wait(self) -> float:
         """Time (s) after which something was forgotten: each step has a shorter limit itself."""
@@ -377,6 +379,8 @@ class Flight:
             with self.lock:
                 if flown.flight == self._flight and self._armed and self._raster is not None:
                     self._line_came(flown, self._raster)
+        except (TimeoutError, *LOST) as exc:  # what the line is judged by does not answer
+            self.on_lost(exc)
         except Exception as exc:
             self._fail(exc)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contract import LINE_KEYS
 from ..scan import Scan
 
 __all__ = ["check_axes", "check_device", "check_settable", "lacking"]
@@ -23,6 +24,11 @@ def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
         raise ValueError(f"axes = {axes!r:.80} must be a mapping, as {{'temperature': heater}}")
     loops = [outer.name for outer in scan.outer]
     for outer in scan.outer:
+        if outer.name in LINE_KEYS:
+            raise ValueError(
+                f"the scan loops over {outer.name!r}, which is a name of what each event holds; "
+                "take another"
+            )
         if outer.name not in given:
             unit = f" ({outer.unit})" if outer.unit else ""
             raise ValueError(

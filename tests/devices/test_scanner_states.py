@@ -427,6 +427,31 @@ def test_a_disconnection_is_waited_for(flying, caplog):
     assert "disconnected" in caplog.text
 
 
+@pytest.mark.parametrize("silent", ["flyback", "shutter"])
+def test_what_is_silent_as_a_line_comes_is_waited_for(flying, silent, caplog):
+    """Neither how long a line may take nor where the blade is can be asked in an outage."""
+    waiting = flying.scanner.trigger()
+    signal = flying.scanner.source.flyback if silent == "flyback" else flying.shutter.status
+    get = signal.get
+
+    def no_answer(**_):
+        raise TimeoutError("no answer")
+
+    signal.get = no_answer
+    if silent == "shutter":
+        flying.shutter.status.put(0)
+        flying.scanner._flight._judge.blade.begin()
+    flying.line(0)
+    if silent == "shutter":
+        flying.told("halt", 0)
+        assert "no answer" in caplog.text
+        signal.get = get
+        flying.line(0)
+    assert not flying.scanner._flight.out.error
+    waiting.wait(timeout=30)
+    assert flying.rows() == [(0, RETRIED if silent == "shutter" else OK)]
+
+
 def test_a_disconnection_for_too_long_fails_by_name(flying):
     flying.scanner.outage.put(0.05)
     flying.disconnect(flying.trans.line)

@@ -313,6 +313,10 @@ BAD_SCANS = {
     "an axis that is none": (
         (LOOPS,), {"axes": {"temperature": 5, "tilt": HEATER}}, ["axes['temperature'] = 5"],
     ),
+    "a loop that is called as a key of events": (
+        (Scan((A,), (Frame(640, 1, outer=(1,)),), outer=(Outer("line", ""),)),),
+        {"axes": {"line": HEATER}}, ["loops over 'line'", "take another"],
+    ),
     "axes in words": ((LOOPS,), {"axes": "heater"}, ["axes = 'heater' must be a mapping"]),
     "a value outside the axis' limits": (
         (LOOPS,), {"axes": {"temperature": HEATER, "tilt": FakeAxis("tilt")}},
