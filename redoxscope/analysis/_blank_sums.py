@@ -16,6 +16,8 @@ MIN_BLANK_PIXELS = 4
 MOST_FULL = 0.05
 """Share of them that may be saturated. Without the brightest I0 is too small: at this share by a
 tenth of one pixel's standard deviation."""
+NEAR = 0.8
+"""... where the others reach this share of the limit: a bright rim apart takes none away."""
 
 
 class BlankSums:
@@ -39,6 +41,7 @@ class BlankSums:
         shape = (n_energies, mask.shape[0])
         self._pixels = np.zeros(shape, dtype=np.intp)
         self._full = np.zeros(shape, dtype=np.intp)
+        self._limit = np.full((2, n_energies), np.inf)
         self._true = np.zeros((2, *shape))
         self._observed = np.zeros((2, *shape))
 
@@ -74,14 +77,16 @@ class BlankSums:
         self._pixels[k, lines] = np.bincount(bins, minlength=size)
         for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
             kept = values[good]
+            self._limit[i, k] = f.limit[k]
             self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
             self._true[i, k, lines] = np.bincount(bins, f.true(kept, k), minlength=size)
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
         """Energies [nE] at which blank pixels are saturated: the rest would be the darker ones."""
-        full = self._full.sum(axis=1)
-        return np.asarray(full > MOST_FULL * (self._pixels.sum(axis=1) + full))
+        full, rest = self._full.sum(axis=1), self._pixels.sum(axis=1)
+        near = self._observed.sum(axis=2) >= NEAR * self._limit * np.maximum(rest, 1)
+        return np.asarray((full > MOST_FULL * (rest + full)) & (near.any(axis=0) | (rest == 0)))
 
     def ln_i0(self, monitored: bool, units: Units, dwell: Array | None) -> tuple[Array, Array]:
         """Return ln I0 and its variance at each energy; NaN where it is not known.
