@@ -201,7 +201,7 @@ def _i0(
             0,
             f"No blank area found ({blank.reason}). {now} Give i0= a spectrum (energies, counts, "
             "sigma) or a run of the empty beam, or blank= a mask of pixels without sample; or "
-            "include an empty area in the image.",
+            "include an empty area in the image, or give the plan an i0_region=.",
         )
         return
     unknown = present.any(axis=1) & ~np.isfinite(result.ln_i0)

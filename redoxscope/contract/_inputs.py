@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from itertools import islice
 from numbers import Integral, Real
@@ -24,6 +24,7 @@ __all__ = [
     "as_numbers",
     "as_pair",
     "as_whole",
+    "check_keys",
     "axis_problem",
     "is_number",
     "nearest",
@@ -261,6 +262,35 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     """The end of an error: ``"; did you mean 'Mn L3'?"``, or nothing."""
     close = nearest(name, known)
     return "" if close is None else f"; did you mean {close!r}?"
+
+
+def check_keys(name: str, given: Iterable[object], known: Sequence[str], needed: int) -> None:
+    """Refuse a mapping with a key that nobody knows, or without one that is needed.
+
+    Parameters
+    ----------
+    name : str
+        What the mapping is.
+    given : iterable
+        Its keys.
+    known : sequence of str
+        Keys that it may have, those that it must have first.
+    needed : int
+        How many of them it must have.
+
+    Raises
+    ------
+    ValueError
+        Names the key, and what may be meant.
+    """
+    given = list(given)
+    for key in given:
+        if key not in known:
+            meant = suggestion(key, known) or f"; known are {', '.join(known)}"
+            raise ValueError(f"{name}: key {key!r:.60} is not known{meant}")
+    for key in known[:needed]:
+        if key not in given:
+            raise ValueError(f"{name} has no {key!r}")
 
 
 def _letters(text: str) -> str:

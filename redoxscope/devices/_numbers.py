@@ -24,7 +24,7 @@ def number(name: str, value: Any, unit: str = "") -> float:
     try:
         return _plain(value)
     except ValueError as exc:
-        raise ValueError(f"{name} = {value!r}{unit and ' '}{unit}: {exc}") from exc
+        raise ValueError(f"{name} = {value!r}{unit and ' '}{unit} {exc}") from exc
 
 
 def _plain(value: Any) -> float:

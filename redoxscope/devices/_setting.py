@@ -67,4 +67,4 @@ class Setting(Signal):
             return self._check(value)
         except (TypeError, ValueError) as exc:
             unit = f" {self.unit}" if self.unit else ""
-            raise ValueError(f"{self.name} = {value!r}{unit}: {exc}") from exc
+            raise ValueError(f"{self.name} = {value!r}{unit} {exc}") from exc

@@ -111,7 +111,8 @@ class Account:
         failed = sum(not run.ok for run in self.runs)
         live = sum(run.live_s for run in self.runs)
         yield (
-            f"total {_clock(self.total_s)}, of which {_clock(live)} live; {len(self.runs)} runs"
+            f"total {_clock(self.total_s)}, of which {_clock(live)} live; {len(self.runs)} "
+            + ("run" if len(self.runs) == 1 else "runs")
             + (f", {failed} would fail" if failed else ", none would fail")
         )
         if self.ended_early is not None:

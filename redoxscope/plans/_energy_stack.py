@@ -275,16 +275,14 @@ def _measure(
     return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED))
 
 
-def _regions(regions: Any, center: Any, size: Any, pixels: Any) -> list[Any]:
+def _regions(regions: Any, center: Any, size: Any, pixels: Any) -> Any:
     """The regions of a stack: those that are given, or the one that is said in words."""
     said = {"center": center, "size": size, "pixels": pixels}
     if regions is not None:
         given = [name for name, value in said.items() if value is not None]
         if given:
             raise ValueError(f"{given[0]} and regions are both given; a region has its own")
-        if isinstance(regions, (str, Mapping, Region)) or not hasattr(regions, "__iter__"):
-            raise ValueError(f"regions = {regions!r:.80} must be a list of regions")
-        return list(regions)
+        return regions
     return [
         Region(
             as_pair("center", (0.0, 0.0) if center is None else center, "µm"),

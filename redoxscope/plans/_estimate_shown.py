@@ -41,11 +41,13 @@ def shown(found: Estimate) -> str:
     """The table."""
     scan = found.scan
     energies = scan.all_energies
-    span = f"{min(energies):g} to {max(energies):g} eV"
+    span = f"{min(energies):g} eV"
+    if len(energies) > 1:
+        span = f"{len(energies)} energies, {span[:-3]} to {max(energies):g} eV"
     if scan.kind == "lines":
-        what = f"{len(scan.frames)} images ({scan.lines} lines) at {len(energies)} energies, {span}"
+        what = f"{_images(len(scan.frames))} ({scan.lines} lines) at {span}"
     else:
-        what = f"{len(scan.points)} points at {len(energies)} energies, {span}"
+        what = f"{len(scan.points)} points at {span}"
     lines = [what, f"time      {duration(found.total)}"]
     for name in ("live", "motion", "software"):
         seconds = getattr(found, name)
@@ -55,8 +57,8 @@ def shown(found: Estimate) -> str:
         (x0, x1), (y0, y1) = region.extents
         nx, ny = region.pixels
         lines.append(
-            f"{region.name:<9} x {x0:.4g} to {x1:.4g} µm, y {y0:.4g} to {y1:.4g} µm, "
-            f"{nx} x {ny} pixels, {region.images} images"
+            f"{region.name:<9} x {_um(x0)} to {_um(x1)} µm, y {_um(y0)} to {_um(y1)} µm, "
+            f"{nx} x {ny} pixels, {_images(region.images)}"
         )
         if region.photons is not None:
             lines.append(
@@ -67,6 +69,15 @@ def shown(found: Estimate) -> str:
     lines += _listed("unknown", found.unknown)
     lines += _listed("refused", found.refused) if found.refused else ["refused   nothing"]
     return "\n".join(lines)
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number} images"
+
+
+def _um(value: float) -> str:
+    """A place in µm to the nanometre, however far out."""
+    return f"{round(value, 3) + 0.0:.10g}"
 
 
 def _exposed(photons: float, dose: float | None, sigma: float | None) -> str:

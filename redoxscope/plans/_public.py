@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, cast
 from bluesky.utils import MsgGenerator
 from bluesky.utils import plan as bluesky_plan
 
-from ..contract import as_number, as_whole
+from ..contract import as_number, as_whole, suggestion
 
 __all__ = ["Bounds", "OneOf", "description", "device_parameters", "plan"]
 
@@ -33,7 +33,7 @@ _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
 _DICTS = (dict, collections.abc.Mapping)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bounds:
     """Limits and unit of a parameter, written once: ``Annotated[float, Bounds("s", above=0)]``.
 
@@ -55,6 +55,16 @@ class Bounds:
     at_least: float | None = None
     at_most: float | None = None
     step: float | None = None
+
+    def __repr__(self) -> str:
+        """What is given only, since help shows it in each signature."""
+        given = [repr(self.unit)] if self.unit else []
+        given += [
+            f"{key}={value:g}"
+            for key, value in vars(self).items()
+            if key != "unit" and value is not None
+        ]
+        return f"Bounds({', '.join(given)})"
 
     def number(self, name: str, value: Any) -> float:
         """The value as a float within the limits.
@@ -138,7 +148,7 @@ def plan(function: Callable[P, MsgGenerator[Any]]) -> Callable[P, MsgGenerator[A
         try:
             bound = own.bind(*args, **kwargs)
         except TypeError as exc:
-            raise TypeError(f"{function.__name__}() {exc}") from None
+            raise TypeError(f"{function.__name__}() {_not_bound(own, args, kwargs, exc)}") from None
         for name, check in checks.items():
             if bound.arguments.get(name) is not None:
                 bound.arguments[name] = check(name, bound.arguments[name])
@@ -159,6 +169,27 @@ def plan(function: Callable[P, MsgGenerator[Any]]) -> Callable[P, MsgGenerator[A
     public._is_plan_ = True
     public._custom_parameter_annotation_ = description(public)
     return checked
+
+
+def _not_bound(
+    own: inspect.Signature, args: Sequence[Any], given: Mapping[str, Any], error: TypeError
+) -> str:
+    """Why arguments do not fit, with what may be meant."""
+    positional: list[str] = []
+    by_name: list[str] = []
+    for name, parameter in own.parameters.items():
+        (by_name if parameter.kind is parameter.KEYWORD_ONLY else positional).append(name)
+    if len(args) > len(positional):
+        return (
+            f"takes {', '.join(positional)} without a name, and {len(args)} are given; the rest "
+            f"by name: {', '.join(f'{name}=' for name in by_name)}"
+        )
+    unknown = [name for name in given if name not in own.parameters]
+    if unknown:
+        meant = suggestion(unknown[0], own.parameters)
+        meant = meant or f"; known are {', '.join(own.parameters)}"
+        return f"has no parameter {unknown[0]!r}{meant}"
+    return str(error)
 
 
 def description(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..contract import as_number, suggestion
+from ..contract import as_number, check_keys
 
 __all__ = ["Zone", "as_zone", "energies_of"]
 
@@ -78,20 +78,15 @@ def as_zone(value: Any, name: str = "zone") -> Zone:
     """
     if isinstance(value, Zone):
         return value
-    try:
-        if isinstance(value, Mapping):
-            known = [field.name for field in fields(Zone)]
-            for key in value:
-                if key not in known:
-                    raise ValueError(f"there is no {key!r}{suggestion(key, known)}")
-            missing = [key for key in known[:3] if key not in value]
-            if missing:
-                raise ValueError(f"{missing[0]!r} is missing")
-            return Zone(**value)
-        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) in (3, 4):
+    if isinstance(value, Mapping):
+        known = [field.name for field in fields(Zone)]
+        check_keys(name, value, known, needed=3)
+        value = [value.get(key) for key in known]
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) in (3, 4):
+        try:
             return Zone(*value)
-    except ValueError as exc:
-        raise ValueError(f"{name}: {exc}") from exc
+        except ValueError as exc:
+            raise ValueError(f"{name}: {exc}") from exc
     raise ValueError(
         f"{name} = {value!r:.80} must be (start, stop, step) in eV, with a dwell in s as fourth "
         "where it has one of its own"

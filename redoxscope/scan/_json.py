@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract import as_whole, is_number, suggestion
+from ..contract import as_whole, check_keys, is_number
 from ._parts import Exposures, Frame, Outer, Point
 from ._regions import as_region
 
@@ -22,7 +22,6 @@ MAX_LISTED = 1_000_000
 _FRAME = ("energy", "dwell", "region", "role", "outer")
 _POINT = ("energy", "dwell", "role", "repeat", "outer")
 _EXPOSURES = ("energy", "dwell", "positions", "role", "outer")
-_NEEDED = ("energy", "dwell")
 _TOP = ("version", "kind", "edge", "retries", "regions", "outer", "frames", "points", "exposures",
         "passes")  # fmt: skip
 
@@ -122,15 +121,13 @@ def parts_of(content: Any) -> dict[str, Any]:
         raise ValueError(
             f"scan version = {version!r}; this redoxscope reads version {SCAN_VERSION}"
         )
-    for key in content:
-        if key not in _TOP:
-            raise ValueError(f"scan has no key {key!r}{suggestion(key, _TOP)}")
+    check_keys("scan", content, _TOP, needed=2)
     kind = content.get("kind")
     found: dict[str, Any] = {
         "edge": content.get("edge"),
         "retries": content.get("retries", 1),
         "outer": tuple(
-            Outer(**_fields(f"scan outer[{i}]", one, ("name", "unit"), ("name", "unit")))
+            Outer(**_fields(f"scan outer[{i}]", one, ("name", "unit"), 2))
             for i, one in enumerate(_list("scan outer", content.get("outer", ())))
         ),
     }
@@ -151,7 +148,7 @@ def parts_of(content: Any) -> dict[str, Any]:
     elif kind == "exposures":
         listed = _list("scan exposures", content.get("exposures"))
         found["exposures"] = tuple(
-            Exposures(**_fields(f"scan exposures[{i}]", one, _EXPOSURES, _EXPOSURES[:3]))
+            Exposures(**_fields(f"scan exposures[{i}]", one, _EXPOSURES, 3))
             for i, one in enumerate(listed)
         )
     else:
@@ -165,21 +162,16 @@ def _list(name: str, value: Any) -> Sequence[Any]:
     return list(value)
 
 
-def _fields(name: str, content: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str, Any]:
+def _fields(name: str, content: Any, known: Sequence[str], needed: int) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise ValueError(f"{name} = {content!r:.80} must be a mapping of {', '.join(known)}")
-    for key in content:
-        if key not in known:
-            raise ValueError(f"{name} has no {key!r}{suggestion(key, known)}")
-    for key in needed:
-        if key not in content:
-            raise ValueError(f"{name} has no {key!r}")
+    check_keys(name, content, known, needed)
     return dict(content)
 
 
 def _rows(name: str, columns: Any, known: Sequence[str], kind: type) -> tuple[Any, ...]:
     """Rows of columns; a single value of a column stands for all."""
-    given = _fields(f"scan {name}", columns, known, _NEEDED)
+    given = _fields(f"scan {name}", columns, known, 2)
     lists = {
         key: _list(f"scan {name}.{key}", value)
         for key, value in given.items()

@@ -9,7 +9,7 @@ from typing import Any
 from ..contract import as_number, as_numbers, as_whole
 from ._energies import energies_of
 from ._parts import Frame, Outer, Point, Role
-from ._regions import Region, as_region
+from ._regions import Region, as_region, as_regions
 from ._scan import MAX_PARTS, Scan
 
 __all__ = ["points_scan", "stack_scan"]
@@ -71,9 +71,7 @@ def stack_scan(
         A value that makes no sense; names it.
     """
     steps = _steps(energies, zones, dwell)
-    found = [as_region(region, f"regions[{i}]") for i, region in enumerate(regions)]
-    if not found:
-        raise ValueError("regions is empty; at least one region is needed")
+    found = as_regions(regions)
     roles = [Role.SAMPLE] * len(found)
     if i0_region is not None:
         blank = as_region(i0_region, "i0_region")

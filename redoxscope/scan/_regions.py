@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..contract import as_number, as_pair, as_whole, suggestion
+from ..contract import as_number, as_pair, as_whole, check_keys
 
-__all__ = ["MAX_PIXELS", "MAX_RETRIES", "Raster", "Region", "as_region"]
+__all__ = ["MAX_PIXELS", "MAX_RETRIES", "Raster", "Region", "as_region", "as_regions"]
 
 MAX_PIXELS = 65_536
 """Most columns, and most lines, of an image. The scanner's own limit is lower for columns."""
@@ -157,13 +157,24 @@ def as_region(value: Any, name: str = "region") -> Region:
             "{'center': [0, 0], 'size': [5, 5], 'pixels': [100, 100], 'name': 'A'}"
         )
     known = [field.name for field in fields(Region)]
-    for key in value:
-        if key not in known:
-            raise ValueError(f"{name} has no {key!r}{suggestion(key, known)}")
-    missing = [key for key in known[:3] if key not in value]
-    if missing:
-        raise ValueError(f"{name} has no {missing[0]!r}")
+    check_keys(name, value, known, needed=3)
     try:
         return Region(**value)
     except ValueError as exc:
         raise ValueError(f"{name}: {exc}") from exc
+
+
+def as_regions(values: Any, name: str = "regions") -> list[Region]:
+    """Regions from a list of what `as_region` takes.
+
+    Raises
+    ------
+    ValueError
+        No list, an empty one, or a member that is none; names it.
+    """
+    if isinstance(values, (str, Mapping, Region)) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} = {values!r:.80} must be a list of regions")
+    found = [as_region(value, f"{name}[{i}]") for i, value in enumerate(values)]
+    if not found:
+        raise ValueError(f"{name} is empty; at least one region is needed")
+    return found

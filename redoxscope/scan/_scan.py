@@ -18,7 +18,7 @@ MAX_PARTS = 1_000_000
 """Most images, points or exposures of a scan."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan:
     """What will be measured: images, points or exposures, in the order in which they come.
 
@@ -124,6 +124,25 @@ class Scan:
         for i, region in enumerate(self.regions):
             if i not in used:
                 raise ValueError(f"region {region.name!r} is in no frame")
+
+    def __repr__(self) -> str:
+        """In one line, since a scan may have thousands of parts; `to_json` says all."""
+        low, high = min(self.all_energies), max(self.all_energies)
+        said = [
+            {"lines": "images", "points": "points", "exposures": "exposures"}[self.kind]
+            + f": {len(self.parts)} at {len(self.all_energies)} energies, {low:g} to {high:g} eV"
+        ]
+        dwells = [part.dwell for part in self.parts]
+        shortest, longest = min(dwells), max(dwells)
+        said.append(f"dwell {shortest:g} s" + (f" to {longest:g} s" if longest > shortest else ""))
+        if self.regions:
+            said.append("regions " + ", ".join(region.name for region in self.regions))
+        said += [f"loop {outer.name}" for outer in self.outer]
+        roles = dict.fromkeys(str(p.role) for p in self.parts if p.role is not Role.SAMPLE)
+        said += [f"with {role}" for role in roles]
+        if self.edge is not None:
+            said.append(f"edge {self.edge}")
+        return f"<Scan of {'; '.join(said)}; live time {self.live_time:g} s>"
 
     @property
     def kind(self) -> Literal["lines", "points", "exposures"]:

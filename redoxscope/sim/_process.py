@@ -245,7 +245,7 @@ class Simulation(Child):
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
-        self.prefix = prefix or f"RS{self.port}:"
+        self.prefix = f"RS{self.port}:" if prefix is None else prefix
         named = (options or {}).get("fly-prefix")
         self.fly_prefix = f"{self.prefix}STXMSIM:" if named is None else str(named)
         self.contract = contract

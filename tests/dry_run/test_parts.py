@@ -308,6 +308,7 @@ def test_the_table_says_what_would_fail():
     assert "FAILS  night.py:9" in text
     assert "no sample 'x'" in text
     assert "2 runs, 1 would fail" in text
+    assert "; 1 run, none would fail" in Account(runs=account.runs[:1]).table()
 
 
 def test_a_status_that_failed_is_told_by_its_cause():

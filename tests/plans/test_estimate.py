@@ -279,6 +279,15 @@ def test_phases_that_differ_little_are_not_said_to_be_the_same():
     assert "± 0.8% by composition" in repr(found)
 
 
+def test_the_table_of_one_image_far_out():
+    region = {"center": (30000, 0.5), "size": 5, "pixels": 100}
+    found = estimate(stack_scan(energies=[640], regions=[region]), timed_microscope())
+    text = repr(found)
+    assert text.startswith("1 image (100 lines) at 640 eV\n")
+    assert "x 29997.525 to 30002.475 µm, y -1.975 to 2.975 µm" in text
+    assert "100 x 100 pixels, 1 image" in text
+
+
 @pytest.mark.parametrize(
     ("instruments", "words"),
     [((), "needs estimate.scan, stxm."), ((timed_microscope(), 1), "2 instruments are given"),

@@ -227,3 +227,26 @@ def test_a_parameter_that_json_cannot_say_is_refused_when_the_plan_is_written():
     bad.__annotations__["thing"] = Thing | None
     with pytest.raises(TypeError, match=r"plan bad: thing has the type .*Thing"):
         plan(bad)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        ((None,), {"pixel": 50}, r"has no parameter 'pixel'; did you mean 'pixels'\?"),
+        ((None,), {"foo": 50}, r"has no parameter 'foo'; known are stxm, edge, energies, "),
+        (
+            (None, "Mn L3"),
+            {},
+            r"takes stxm without a name, and 2 are given; the rest by name",
+        ),
+        ((), {"edge": "Mn L3"}, "missing a required argument: 'stxm'"),
+    ],
+)
+def test_arguments_that_do_not_fit_say_what_may_be_meant(args, kwargs, words):
+    with pytest.raises(TypeError, match=r"energy_stack\(\) " + words):
+        energy_stack(*args, **kwargs)
+
+
+def test_help_shows_of_limits_what_is_given():
+    assert repr(Bounds("s", above=0)) == "Bounds('s', above=0)"
+    assert repr(Bounds(at_least=0, at_most=100)) == "Bounds(at_least=0, at_most=100)"

@@ -123,7 +123,7 @@ REFUSED = {
     "no zone": (lambda: energies_of([], 1), "zones is empty"),
     "a zone of one number": (lambda: energies_of([640], 1), r"zones\[0\] = 640 must be \(start"),
     "a zone without end": (
-        lambda: energies_of([{"start": 640, "step": 1}], 1), r"zones\[0\]: 'stop' is missing"
+        lambda: energies_of([{"start": 640, "step": 1}], 1), r"zones\[0\] has no 'stop'"
     ),
     "a zone with a wrong key": (
         lambda: energies_of([{"start": 1, "stop": 2, "steps": 1}], 1), "did you mean 'step'"
@@ -164,6 +164,13 @@ REFUSED = {
     ),
     "a region with a wrong key": (
         lambda: stack_scan(energies=[1], regions=[{**B, "centre": 1}]), "did you mean 'center'"
+    ),
+    "a key that is like none": (
+        lambda: stack_scan(energies=[1], regions=[{**B, "angle": 1}]),
+        r"regions\[0\]: key 'angle' is not known; known are center, size, pixels, name",
+    ),
+    "one region instead of a list": (
+        lambda: stack_scan(energies=[1], regions=B), "must be a list of regions"
     ),
     "a negative width": (
         lambda: stack_scan(energies=[1], regions=[{**B, "size": (-1, 2)}]),
@@ -256,3 +263,16 @@ def test_numbers_of_every_kind():
     assert scan.frames[0] == Frame(640.0, 0.5) and scan.regions[0].pixels == (10, 10)
     json.dumps(scan.as_dict(), allow_nan=False)
     assert Role(scan.frames[0].role) is Role.SAMPLE
+
+
+def test_a_scan_at_the_prompt_is_one_line():
+    scan = stack_scan(
+        zones=[(635, 640, 1), (640, 650, 0.5, 0.002)],
+        regions=[{**B, "name": "left"}, {**B, "name": "right"}],
+        dose_check=642.0,
+        edge="Mn L3",
+    )
+    assert repr(scan) == (
+        f"<Scan of images: 54 at 26 energies, 635 to 650 eV; dwell 0.001 s to 0.002 s; "
+        f"regions left, right; with dose_check; edge Mn L3; live time {scan.live_time:g} s>"
+    )

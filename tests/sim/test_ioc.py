@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 
+import epics
 import numpy as np
 import pytest
 from ophyd.status import SubscriptionStatus
@@ -215,6 +216,13 @@ def test_the_client_is_killed(stxm, simulation):
         idle.wait(timeout=20)
     assert stxm.scanner.source.state.get(use_monitor=False) == 0
     assert stxm.shutter.status.get(use_monitor=False) == 0
+
+
+def test_names_without_a_prefix():
+    """As a beamline file has whose prefix is empty."""
+    with Simulation(prefix="", speed=50) as simulation:
+        assert simulation.prefix == ""
+        assert epics.caget("Mono:Energy:RBV", timeout=20) == pytest.approx(640.0)
 
 
 def test_bad_options_are_explained():
