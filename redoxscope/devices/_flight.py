@@ -96,11 +96,13 @@ class Flight:
     def prepare(self, raster: Raster, origin: tuple[float, float] | None) -> Status:
         """Have the source take a raster, whose zero is at ``origin`` (µm), once it is at rest.
 
-        After an image it may still be flying back.
+        After an image it may still be flying back. Where a pause or the end of the plan comes
+        first, the status is done and nothing is written any more.
         """
         assert self._judge is not None
         patience = self._source.patience(raster)
         with self.lock:
+            flight = self._flight
             self._line_patience = patience
             self._judge.beam.another_raster(self._raster, raster)
             self._raster, self._origin, self.out.total = raster, origin, raster.ny
@@ -110,7 +112,7 @@ class Flight:
             yield self._source.until_idle(self._line_timeout())
             yield self._write()
 
-        return run_steps(steps(), lambda: True)
+        return run_steps(steps(), lambda: flight == self._flight)
 
     def begin(self, held: Sequence[Held]) -> Status:
         """Fly every line of the raster; done when the source was told to.

@@ -115,6 +115,19 @@ def test_images_of_one_pixel_or_one_line(shape):
 # -- what somebody else does ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("how", ["pause", "stop"])
+def test_no_raster_is_written_after_a_pause_or_the_end(world, how):
+    """It waits while the scanner flies back; by then the scanner may be somebody else's."""
+    source = world.scanner.source
+    source.state.sim_put(1)
+    status = world.scanner.prepare(replace(RASTER, x_start=-0.5, nx=4))
+    assert not status.done
+    getattr(world.scanner, how)()
+    source.state.sim_put(0)
+    status.wait(timeout=30)
+    assert (source.x_start.get(), source.nx.get()) == (-1.0, 5)
+
+
 def test_what_is_sent_back_as_a_pause_comes_is_halted():
     """The pause finds nothing to halt yet: whoever sent it halts it."""
     world, orders = World(), []
