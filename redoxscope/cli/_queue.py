@@ -81,7 +81,7 @@ def _until_the_end(server: Any, asked: threading.Event) -> str:
     Raises
     ------
     redoxscope.queue.QueueError
-        The manager ended otherwise.
+        The manager ended otherwise, or its Redis did.
     """
     from ..queue import QueueError
 
@@ -91,6 +91,11 @@ def _until_the_end(server: Any, asked: threading.Event) -> str:
             return "The manager was stopped."
         if status is not None:
             raise QueueError(f"the manager ended (exit status {status}); the reason is above")
+        if not server.redis_alive:
+            raise QueueError(
+                "Redis ended, without which the manager cannot go on; what was measured was "
+                "aborted. Its words are in redis.log in the folder queue of the data folder"
+            )
     return "Ending: a plan that runs is aborted …"
 
 

@@ -138,6 +138,11 @@ class QueueServer:
         return self._process.poll() is None
 
     @property
+    def redis_alive(self) -> bool:
+        """Whether its own Redis is there; of somebody else's nothing is known."""
+        return self._own is None or self._own.alive
+
+    @property
     def exit_status(self) -> int | None:
         """Of the manager; None while it is there."""
         return self._process.poll()
@@ -185,7 +190,13 @@ class QueueServer:
             raise QueueError("the environment did not open; the reason is printed above")
 
     def close(self) -> None:
-        """Abort what runs, close the environment, end manager and Redis."""
+        """Abort what runs, close the environment, end manager and Redis.
+
+        Raises
+        ------
+        QueueError
+            Something of it failed, and all was ended hard.
+        """
         if self._ended:
             return
         self._ended = True
@@ -195,11 +206,12 @@ class QueueServer:
                 return
             try:
                 self._abort()
-                self._close_environment()
+                if self.redis_alive:  # without it the manager refuses to
+                    self._close_environment()
                 self.ask("manager_stop", option="safe_off")
             except QueueError as exc:
                 # The worker is killed below: then the dead man of the shutter closes it.
-                log.error("%s. Ending it hard. CHECK THE SHUTTER BY HAND.", exc)
+                raise QueueError(f"{exc}. It was ended hard: CHECK THE SHUTTER BY HAND.") from None
 
     def _abort(self) -> None:
         """End a plan as ``RE.abort()`` does, from whatever state, and see its clean-up end."""
@@ -211,7 +223,9 @@ class QueueServer:
                 self.ask("re_abort")
             elif state["re_state"] == "running" and not state["pause_pending"]:
                 self.ask("re_pause", option="immediate")
-            return state["manager_state"] == "idle"
+            if not self.redis_alive and state["re_state"] in ("idle", None):
+                return True  # the manager takes it for running for ever
+            return bool(state["manager_state"] == "idle")
 
         self._wait("the plan has ended", over, ABORT_TIMEOUT)
 

@@ -91,6 +91,10 @@ class Redis:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def _wait_ready(self, port: int) -> None:
         deadline, pause = time.monotonic() + START_TIMEOUT, threading.Event()
         while not _answers(port):

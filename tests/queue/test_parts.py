@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -122,10 +123,54 @@ def test_a_worker_waits_for_the_session_of_an_earlier_one(tmp_path):
 def test_the_command_ends_with_its_manager():
     never, asked = threading.Event(), threading.Event()
     asked.set()
-    assert "aborted" in _until_the_end(SimpleNamespace(exit_status=None), asked)
+    assert "aborted" in _until_the_end(SimpleNamespace(exit_status=None, redis_alive=True), asked)
     assert "was stopped" in _until_the_end(SimpleNamespace(exit_status=0), never)
     with pytest.raises(QueueError, match="exit status -9"):
         _until_the_end(SimpleNamespace(exit_status=-9), never)
+
+
+def test_a_redis_that_ended_ends_the_command_and_is_named():
+    with pytest.raises(QueueError, match="Redis ended"):
+        _until_the_end(SimpleNamespace(exit_status=None, redis_alive=False), threading.Event())
+
+
+class Manager(QueueServer):
+    """Answers by itself; it has no processes."""
+
+    alive = True
+    redis_alive = True
+
+    def __init__(self, *states):
+        self.states, self.asked = list(states), []
+        self._ended, self._started = False, ExitStack()
+        self._started.callback(self.asked.append, "ended")
+
+    def ask(self, method, **params):
+        self.asked.append(method)
+        if method == "environment_close":
+            return {"success": False, "msg": "it is busy"}
+        if method != "status":
+            return {"success": True}
+        manager, engine = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"manager_state": manager, "re_state": engine, "pause_pending": False,
+                "worker_environment_exists": True}  # fmt: skip
+
+
+def test_without_redis_the_plan_is_aborted_and_the_managers_word_is_not_waited_for():
+    manager = Manager(
+        ("executing_queue", "running"), ("paused", "paused"), ("executing_queue", "idle")
+    )
+    manager.redis_alive = False
+    manager.close()
+    assert "re_abort" in manager.asked
+    assert manager.asked[-2:] == ["manager_stop", "ended"]
+
+
+def test_what_had_to_be_ended_hard_is_an_error():
+    manager = Manager(("idle", "idle"))
+    with pytest.raises(QueueError, match=r"it is busy. It was ended hard: CHECK THE SHUTTER"):
+        manager.close()
+    assert manager.asked[-1] == "ended"
 
 
 class Tes(SimpleNamespace):
