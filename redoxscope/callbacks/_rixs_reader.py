@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..analysis import dead_time_corrected
 from ..analysis.rixs import Places, RixsCounts, spectrum_of
-from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window
+from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, as_whole
 from ..data import FeatureRange, rixs_edges, rixs_preset
 from ..photons import LiveBatch
 from ..scan import Scan
@@ -167,11 +167,11 @@ class RixsReader:
         Raises
         ------
         ValueError
-            It is none of the scan's, or came before the descriptor.
+            It is none of the scan's or no whole number, or came before the descriptor.
         """
         if self.counts is None:
             raise ValueError("a point came before the descriptor that says its emission bins")
-        number = int(data["point"])
+        number = as_whole("point", data["point"])
         ipass, index = self.places.place(number)
         begin, end = int(data["tes_point_start"]), int(data["tes_point_end"])
         late, lost = int(data["tes_late"]), int(data["tes_lost"])

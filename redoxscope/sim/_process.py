@@ -26,6 +26,8 @@ _ports: list[int] = []
 _PORTS_PER_PROCESS = 4
 CONTRACTS = ("index", "fly")
 _running: set[int] = set()
+_started: dict[int, int] = {}
+"""Simulations so far, by port."""
 
 
 def client_environment(ports: Sequence[int]) -> dict[str, str]:
@@ -139,6 +141,14 @@ def _take_port() -> int:
     )
 
 
+def _new_prefix(port: int) -> str:
+    """A prefix that this process has not used: libca looks for a name that it lost more and more
+    seldom, so that one that comes back may stay away for minutes.
+    """
+    _started[port] = count = _started.get(port, 0) + 1
+    return f"RS{port}:" if count == 1 else f"RS{port}-{count}:"
+
+
 def check_options(
     speed: float = 1.0,
     seed: int = 1,
@@ -245,7 +255,7 @@ class Simulation(Child):
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
-        self.prefix = f"RS{self.port}:" if prefix is None else prefix
+        self.prefix = _new_prefix(self.port) if prefix is None else prefix
         named = (options or {}).get("fly-prefix")
         self.fly_prefix = f"{self.prefix}STXMSIM:" if named is None else str(named)
         self.contract = contract

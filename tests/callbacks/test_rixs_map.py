@@ -8,6 +8,7 @@ import pytest
 
 from redoxscope.analysis.rixs import Places, RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
+from redoxscope.callbacks._rixs_reader import RixsReader
 from redoxscope.contract import PointStatus, Window
 from redoxscope.data import channel_absorption
 from redoxscope.scan import Point, Region, Scan, points_scan, stack_scan
@@ -691,6 +692,18 @@ def test_places_of_points(what):
     for number in (-1, len(places)):
         with pytest.raises(ValueError, match=f"point {number} is outside a scan of"):
             places.place(number)
+
+
+@pytest.mark.parametrize("point", [1.5, True, "1", None, -1, np.nan])
+def test_a_point_that_is_no_whole_number_goes_nowhere(point):
+    """Cut to one, its counts would silently be those of another energy."""
+    docs = list(small().documents())
+    reader = RixsReader(docs[0][1])
+    reader.describe(next(doc for name, doc in docs if name == "descriptor"))
+    event = next(doc for name, doc in docs if name == "event")
+    with pytest.raises(ValueError, match="point"):
+        reader.point({**event["data"], "point": point})
+    reader.point({**event["data"], "point": np.float64(event["data"]["point"])})
 
 
 def test_call_on_the_engine_thread_only_queues():

@@ -6,7 +6,7 @@ import threading
 
 import ophyd
 import pytest
-from ophyd import EpicsSignal
+from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd._pyepics_shim import PyepicsShimPV
 
 import redoxscope.devices  # noqa: F401  it guards every signal of the process
@@ -34,7 +34,7 @@ def slow_answers(monkeypatch):
 def test_a_signal_is_hung_up_when_it_was_asked(simulation, slow_answers):
     """libca ends the process with a segmentation fault where the channel goes under the asking."""
     began, let = slow_answers
-    signal = EpicsSignal(f"{simulation.prefix}Shutter:Cmd", name="command")
+    signal = EpicsSignalRO(f"{simulation.prefix}Holder:Sample:RBV", name="alone")  # nobody else's
     assert began.wait(TIMEOUT)
     pv, at = signal._read_pv, []
     cleared = ophyd._pyepics_shim.epics.ca.clear_channel

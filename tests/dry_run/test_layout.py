@@ -301,9 +301,13 @@ def test_the_command_serves_a_beamline_file_until_it_is_ended(mine):
     import os
     import signal
 
+    # In the background of a shell SIGINT is ignored, and that is handed on.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from redoxscope.cli import main; main()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", "from redoxscope.cli import main; main()", "sim",
-         "--beamline", str(mine)],
+        [sys.executable, "-u", "-c", program, "sim", "--beamline", str(mine)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

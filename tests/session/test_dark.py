@@ -30,7 +30,9 @@ def test_dark_images_do_not_erase_the_map(stxm, RE, fault):
         RE(energy_stack(stxm, edge="Mn L3", energies=ENERGIES, pixels=24, size=6))
     finally:
         stxm.scanner.beam_patience.put(patience)
-    result, taken = live.result, np.isin(live._reader.status, (LineStatus.OK, LineStatus.RETRIED))
+    (part,) = live._reader.parts.values()
+    result = live.result
+    taken = np.isin(part.images.status, (LineStatus.OK, LineStatus.RETRIED))
     live.close()
     assert result.n_mask > 200
     assert not taken[3].any()

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from redoxscope.sim._ports import check_free, free_port
+from redoxscope.sim._process import _new_prefix
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
@@ -52,3 +53,9 @@ def test_the_commands_say_it_in_a_line(command):
     assert "Traceback" not in done.stderr and "Fatal" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert port in line and "in use" in line
+
+
+def test_names_do_not_come_again():
+    """libca looks for a name that it lost more and more seldom: its next server would seem dead."""
+    names = [_new_prefix(1), _new_prefix(2), _new_prefix(1), _new_prefix(1)]
+    assert names[:2] == ["RS1:", "RS2:"] and len(set(names)) == 4
