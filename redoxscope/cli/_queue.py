@@ -63,16 +63,21 @@ def queue(
     if data is not None:
         session["data"] = str(folder.resolve())
     asked = threading.Event()
-    for number in SIGNALS:
-        signal.signal(number, lambda *_: asked.set())
-    echo("Starting Redis and the manager …" if redis is None else "Starting the manager …")
-    with QueueServer(session, folder / "queue", redis=redis, control=zmq, info=zmq_info) as server:
-        if not asked.is_set():
-            echo("Connecting to the beamline …")
-            server.open(asked)
-        if not asked.is_set():
-            echo(_how(server.control, server.redis))
-        echo(_until_the_end(server, asked))
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in SIGNALS}
+    try:
+        echo("Starting Redis and the manager …" if redis is None else "Starting the manager …")
+        with QueueServer(
+            session, folder / "queue", redis=redis, control=zmq, info=zmq_info
+        ) as server:
+            if not asked.is_set():
+                echo("Connecting to the beamline …")
+                server.open(asked)
+            if not asked.is_set():
+                echo(_how(server.control, server.redis))
+            echo(_until_the_end(server, asked))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _until_the_end(server: Any, asked: threading.Event) -> str:

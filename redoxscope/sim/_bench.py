@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ class Bench:
         self.energy_offset = energy_offset
         self.energy_velocity = (layout or Layout("", {})).value("Mono:Velocity", 10.0)
         self._preparing: asyncio.Task[None] | None = None
+        self._ring_changed = asyncio.Event()
         self._image_due = True
         known = layout or Layout("", {})
         energy = float(model.energies[0]) if isinstance(model, MeasuredStack) else START_ENERGY
@@ -190,7 +192,9 @@ class Bench:
                 self.clock.now(), self._energy, beam_on=self.faults.beam_on
             )
             await self.ring.current.write(current)
-            await asyncio.sleep(1.0)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ring_changed.wait(), 1.0)
+            self._ring_changed.clear()
 
     # -- what the array sees ----------------------------------------------------------------
 
@@ -203,6 +207,7 @@ class Bench:
             self.fleet.faults.request(rest)
         elif first != "dastard":
             self.faults.request(command)
+            self._ring_changed.set()  # a client that compares counts with it is not to see the old
             if command.split() == ["clear"] and self.fleet is not None:
                 self.fleet.faults.request("clear")
             self._tell()

@@ -257,3 +257,32 @@ def test_handlers_are_as_before_after_the_last_session():
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGHUP, before[1])
+
+
+def test_who_takes_the_order_to_leave_for_a_failed_plan_is_told_again(monkeypatch):
+    """A queue server's worker takes a SystemExit within a plan, and waits for the next plan."""
+    from redoxscope import _signals
+
+    class Fake:
+        ended_by, closing, closed = None, False, threading.Event()
+
+        def end_run(self, reason):
+            return True
+
+    watch, session, told = _signals._Watch(), Fake(), []
+
+    def kill(thread, number):
+        told.append((thread, number))
+        if len(told) == 2:  # the first was swallowed
+            session.closing = True
+            session.closed.set()
+
+    monkeypatch.setattr(_signals, "AGAIN", 0.01)
+    monkeypatch.setattr(_signals.signal, "pthread_kill", kill)
+    watch.sessions.append(session)
+    watch.handle(signal.SIGTERM, None)
+    thread = threading.Thread(target=watch._run, args=(watch._queue,))
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert told == [(threading.main_thread().ident, signal.SIGTERM)] * 2
