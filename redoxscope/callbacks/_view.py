@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot
+from .rixs import RixsSnapshot
 
 __all__ = ["MapView"]
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ._draw import draw
-from ._draw_rixs import draw_rixs
-from ._rixs_snapshot import RixsSnapshot
 from ._snapshot import Snapshot, file_name
+from .rixs import RixsSnapshot, draw_rixs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

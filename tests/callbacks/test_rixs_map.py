@@ -8,7 +8,7 @@ import pytest
 
 from redoxscope.analysis.rixs import Places, RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
-from redoxscope.callbacks._rixs_reader import RixsReader
+from redoxscope.callbacks.rixs._reader import RixsReader
 from redoxscope.contract import PointStatus, Window
 from redoxscope.data import channel_absorption
 from redoxscope.scan import Point, Region, Scan, points_scan, stack_scan

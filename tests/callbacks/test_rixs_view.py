@@ -8,10 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from redoxscope.callbacks import MapView, draw_rixs, oxidation_map, rixs_from_run
-from redoxscope.callbacks._draw_rixs_panels import board_shape
 from redoxscope.callbacks._draw_style import measured, window_colours, window_label
-from redoxscope.callbacks._rixs_pixels import PixelState, PixelTally
-from redoxscope.callbacks._rixs_reader import RixsReader
+from redoxscope.callbacks.rixs._draw_panels import board_shape
+from redoxscope.callbacks.rixs._pixels import PixelState, PixelTally
+from redoxscope.callbacks.rixs._reader import RixsReader
 from redoxscope.contract import Window
 
 from .rixs_runs import WINDOWS, RixsRun, verdict

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.rixs import SIGNIFICANT, find_maximum
-from ._draw_rixs_panels import damage_panel, pixel_board
-from ._draw_style import GREY, WARNING, letter, measured, note, plain, window_colours, window_label
-from ._rixs_snapshot import RixsSnapshot
+from ...analysis.rixs import SIGNIFICANT, find_maximum
+from .._draw_style import GREY, WARNING, letter, measured, note, plain, window_colours, window_label
+from ._draw_panels import damage_panel, pixel_board
+from ._snapshot import RixsSnapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import dead_time_corrected
-from ..analysis.rixs import Places, RixsCounts, spectrum_of
-from ..contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, as_whole
-from ..data import FeatureRange, rixs_edges, rixs_preset
-from ..photons import LiveBatch
-from ..scan import Scan
-from ._documents import Doc, configured, rows_of
-from ._rixs_pixels import PixelTally
-from ._rixs_results import results_of
-from ._rixs_snapshot import RixsSnapshot, UnderWay
+from ...analysis import dead_time_corrected
+from ...analysis.rixs import Places, RixsCounts, spectrum_of
+from ...contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, as_whole
+from ...data import FeatureRange, rixs_edges, rixs_preset
+from ...photons import LiveBatch
+from ...scan import Scan
+from .._documents import Doc, configured, rows_of
+from ._pixels import PixelTally
+from ._results import results_of
+from ._snapshot import RixsSnapshot, UnderWay
 
 __all__ = ["RixsOptions", "RixsReader", "is_rixs", "with_window"]
 

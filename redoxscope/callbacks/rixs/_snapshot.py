@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.rixs import (
+from ...analysis.rixs import (
     DamageVerdict,
     EmissionSpectrum,
     FeatureSignificance,
     RixsMapResult,
     Yield,
 )
-from ..contract import Bins, Window
-from ._rixs_pixels import PixelHealth
+from ...contract import Bins, Window
+from ._pixels import PixelHealth
 
 __all__ = ["RixsSnapshot", "UnderWay"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._draw_style import GREY, WARNING, measured, note, plain, window_colours
-from ._rixs_pixels import PixelHealth, PixelState
-from ._rixs_snapshot import RixsSnapshot
+from .._draw_style import GREY, WARNING, measured, note, plain, window_colours
+from ._pixels import PixelHealth, PixelState
+from ._snapshot import RixsSnapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..analysis.rixs import DamageVerdict
-from ..contract import Window
-from ..photons import LiveBatch
-from ._live import LiveCallback, Message
-from ._rixs_pixels import PixelTally
-from ._rixs_reader import RixsOptions, RixsReader, is_rixs, with_window
-from ._rixs_snapshot import RixsSnapshot
+from ...analysis.rixs import DamageVerdict
+from ...contract import Window
+from ...photons import LiveBatch
+from .._live import LiveCallback, Message
+from ._pixels import PixelTally
+from ._reader import RixsOptions, RixsReader, is_rixs, with_window
+from ._snapshot import RixsSnapshot
 
 __all__ = ["RixsMap"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.rixs import (
+from ...analysis.rixs import (
     DamageSentinel,
     DamageVerdict,
     EmissionSpectrum,
@@ -19,9 +19,9 @@ from ..analysis.rixs import (
     Yield,
     feature_significance,
 )
-from ..contract import Window
-from ..data import FeatureRange, channel_absorption
-from ._rixs_snapshot import RixsSnapshot
+from ...contract import Window
+from ...data import FeatureRange, channel_absorption
+from ._snapshot import RixsSnapshot
 
 __all__ = ["results_of", "rixs_snapshot"]
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.rixs import bin_points
-from ..contract import (
+from ...analysis.rixs import bin_points
+from ...contract import (
     PHOTON_KEYS,
     PHOTON_STREAM,
     POINT_KEYS,
@@ -18,10 +18,10 @@ from ..contract import (
     TOTALS_STREAM,
     Window,
 )
-from ..formats import PhotonList, path_of_uri, read_photon_list
-from ._documents import Doc, documents_of, rows_of, start_of, stream_rows
-from ._rixs_reader import RixsOptions, RixsReader, is_rixs
-from ._rixs_snapshot import RixsSnapshot
+from ...formats import PhotonList, path_of_uri, read_photon_list
+from .._documents import Doc, documents_of, rows_of, start_of, stream_rows
+from ._reader import RixsOptions, RixsReader, is_rixs
+from ._snapshot import RixsSnapshot
 
 __all__ = ["photons_of_run", "rixs_from_photons", "rixs_from_run"]
 
