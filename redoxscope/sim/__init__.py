@@ -4,15 +4,14 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
-from ._beam import Beam
 from ._child import SimulationError
 from ._dastard_process import SimulatedDastard
 from ._layout import ENERGY_MOTOR, Layout
-from ._model import SAMPLES, BeamlineModel, MeasuredStack, build_model, open_sample
 from ._ports import free_port
 from ._process import Simulation, check_options, client_environment, isolate_client
-from ._rixs_model import RIXS_SAMPLES, RixsModel
-from ._tes_array import TesArray
+from .physics.rixs import RIXS_SAMPLES, RixsModel
+from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
+from .physics.tes import TesArray
 
 __all__ = [
     "ENERGY_MOTOR",

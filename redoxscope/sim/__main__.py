@@ -77,8 +77,8 @@ def main(argv: list[str] | None = None) -> int:
     from ._clock import Clock, InstantClock
     from ._dastard_link import DastardLink
     from ._layout import Layout
-    from ._model import build_model
     from ._server import serve
+    from .physics.stxm import build_model
 
     try:
         check_free(args.port)

@@ -18,10 +18,9 @@ from ._faults import Faults
 from ._ioc import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from ._ioc_holder import Holder
 from ._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
-from ._measured import MeasuredStack
-from ._model_beamline import GEOMETRY, BeamlineModel
 from ._motor_axis import RAMP, motor_axis
 from .fly import Fleet
+from .physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 
 __all__ = ["Bench"]
 

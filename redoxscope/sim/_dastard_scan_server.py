@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ._dastard_rpc import LONGEST, GoError, unfinished
 from ._dastard_scans import ScanLog, ScanState, TransitionError
 from ._dastard_server import DastardServer
-from ._rixs_emission import FWHM
+from .physics.rixs import FWHM
 
 __all__ = ["ScanServer"]
 

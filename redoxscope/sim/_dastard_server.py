@@ -30,10 +30,8 @@ from ._dastard_source import Source
 from ._dastard_status import StatusPublisher
 from ._dastard_stream import PhotonStream
 from ._dastard_writing import Writing, go_os_error
-from ._rixs_emission import Emission
-from ._rixs_model import EXCITATION_RANGE, RixsModel
-from ._tes_array import TesArray
-from ._tes_pulses import PulseModel
+from .physics.rixs import EXCITATION_RANGE, Emission, RixsModel
+from .physics.tes import PulseModel, TesArray
 
 __all__ = ["DastardServer", "Settings"]
 

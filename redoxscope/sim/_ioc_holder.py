@@ -13,7 +13,7 @@ from caproto.server import PVGroup, pvproperty
 
 from ._clock import Clock
 from ._ioc import FIELDS
-from ._rixs_model import RIXS_SAMPLES
+from .physics.rixs import RIXS_SAMPLES
 
 __all__ = ["Holder"]
 

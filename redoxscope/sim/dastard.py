@@ -72,8 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     from ._dastard_server import DastardServer, Settings
     from ._dastard_sockets import open_listener, open_sockets
-    from ._rixs_model import RixsModel
-    from ._tes_array import TesArray
+    from .physics.rixs import RixsModel
+    from .physics.tes import TesArray
 
     try:
         model = RixsModel(args.seed, damage_dose=args.damage_dose)

@@ -5,7 +5,7 @@ import pytest
 
 from redoxscope.analysis.rixs import Bins, RixsCounts, feature_significance
 from redoxscope.data import channel_absorption, rixs_preset
-from redoxscope.sim._rixs_model import RixsModel
+from redoxscope.sim.physics.rixs import RixsModel
 
 BINS = Bins(200.0, 1200.0, 0.5)
 I0 = 2e4

@@ -13,8 +13,8 @@ from redoxscope.analysis.tes._gain import energy_of, fit_gain
 from redoxscope.analysis.tes._peaks import find_pulse_peaks, modes, width_at_half
 from redoxscope.data import load_lines, mixture_lines
 from redoxscope.photons import Photons
-from redoxscope.sim._rixs_model import RixsModel
-from redoxscope.sim._tes_array import TesArray
+from redoxscope.sim.physics.rixs import RixsModel
+from redoxscope.sim.physics.tes import TesArray
 
 T0 = 1_700_000_000_000_000_000
 LINES = mixture_lines("reference")

@@ -10,7 +10,7 @@ from redoxscope.analysis.tes._gain import energy_of, fit_gain
 from redoxscope.data import Line, LineTable, load_lines, mixture_lines
 from redoxscope.formats import read_off, read_tes_log
 from redoxscope.photons import Photons
-from redoxscope.sim._rixs_model import RixsModel
+from redoxscope.sim.physics.rixs import RixsModel
 
 T0 = 1_700_000_000_000_000_000
 CHECKED = np.array([277.0, 392.4, 450, 525, 600, 637, 705, 776, 850, 930, 1000])

@@ -12,7 +12,7 @@ from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.devices import TES
 from redoxscope.formats import read_off
 from redoxscope.sim import SimulatedDastard
-from redoxscope.sim._tes_array import TesArray
+from redoxscope.sim.physics.tes import TesArray
 
 SPEED = 10.0
 WAIT = 20.0

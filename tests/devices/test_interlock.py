@@ -179,7 +179,7 @@ def test_a_microscope_without_geometry_moves_nothing(simulation):
     """`STXM("BL:", name="stxm")` once had the simulator's zone plate and A0, silently."""
     from redoxscope.devices import STXM
     from redoxscope.session import connect
-    from redoxscope.sim._model_beamline import GEOMETRY
+    from redoxscope.sim.physics.stxm import GEOMETRY
 
     stxm = STXM(simulation.prefix, name="other")
     connect(stxm)

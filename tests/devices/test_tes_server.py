@@ -138,7 +138,7 @@ def test_no_projectors(tmp_path):
 
 def test_projectors_that_were_given_are_sent(tmp_path):
     from redoxscope.devices.tes import Projectors
-    from redoxscope.sim._tes_array import TesArray
+    from redoxscope.sim.physics.tes import TesArray
 
     pulses = TesArray(240, 1).pulses
     with start(tmp_path, options={"no-projectors": True}) as server:

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from redoxscope.data import edge_energies, load_references
-from redoxscope.sim._beam import Beam
-from redoxscope.sim._detector import CountingDetector
-from redoxscope.sim._model import BeamlineModel, build_model, open_sample
-from redoxscope.sim._model_beamline import GEOMETRY
-from redoxscope.sim._model_image import blur
-from redoxscope.sim._model_stage import Stage
-from redoxscope.sim._sample import PhaseSample
+from redoxscope.sim.physics.stxm import GEOMETRY, Beam, BeamlineModel, build_model, open_sample
+from redoxscope.sim.physics.stxm._detector import CountingDetector
+from redoxscope.sim.physics.stxm._image import blur
+from redoxscope.sim.physics.stxm._sample import PhaseSample
+from redoxscope.sim.physics.stxm._stage import Stage
 
 STEADY = Beam(noise=0.0, lifetime_h=1e6)
 STILL = Stage(following_um=0, jitter_um=0, noise_um=0)

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxscope.sim._model import MeasuredStack, build_model, open_sample
+from redoxscope.sim.physics.stxm import MeasuredStack, build_model, open_sample
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from redoxscope.data import phase_absorption
-from redoxscope.sim._sample import PhaseSample
-from redoxscope.sim._sample_diffusion import profile_table, sphere_profile, sphere_uptake
-from redoxscope.sim._sample_lmr import _add_sphere, lmr_sample
+from redoxscope.sim.physics.stxm._diffusion import profile_table, sphere_profile, sphere_uptake
+from redoxscope.sim.physics.stxm._lmr import _add_sphere, lmr_sample
+from redoxscope.sim.physics.stxm._sample import PhaseSample
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,16 @@ import pytest
 
 from redoxscope.contract import Bins
 from redoxscope.data import load_lines
-from redoxscope.sim._rixs_electrode import ELASTIC_SIGMA
-from redoxscope.sim._rixs_emission import FWHM, GRID, broadened, piled_up, rebinned
-from redoxscope.sim._rixs_model import RIXS_SAMPLES, RixsModel
+from redoxscope.sim.physics.rixs import (
+    FWHM,
+    GRID,
+    RIXS_SAMPLES,
+    RixsModel,
+    broadened,
+    piled_up,
+    rebinned,
+)
+from redoxscope.sim.physics.rixs._electrode import ELASTIC_SIGMA
 
 WIDE = Bins(200.0, 1300.0, 0.5)
 ELECTRODES = [name for name in RIXS_SAMPLES if name != "reference"]

@@ -11,8 +11,8 @@ from redoxscope.contract import Bins
 from redoxscope.data import load_lines, rixs_preset
 from redoxscope.demo._rixs import chi2_dof
 from redoxscope.photons import Photons
-from redoxscope.sim._rixs_model import RixsModel
-from redoxscope.sim._tes_array import TesArray
+from redoxscope.sim.physics.rixs import RixsModel
+from redoxscope.sim.physics.tes import TesArray
 
 BINS = Bins(200.0, 1200.0, 0.5)
 RECORD = 1024 * 4.8e-6

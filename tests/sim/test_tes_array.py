@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from redoxscope.contract import Bins
-from redoxscope.sim._rixs_emission import FWHM, GRID, Emission
-from redoxscope.sim._rixs_model import RixsModel
-from redoxscope.sim._tes_array import TesArray
+from redoxscope.sim.physics.rixs import FWHM, GRID, Emission, RixsModel
+from redoxscope.sim.physics.tes import TesArray
 
 T0 = 1_700_000_000_000_000_123
 SECOND = 10**9

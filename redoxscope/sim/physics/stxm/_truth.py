@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data import References
+from ....data import References
 
 __all__ = ["Truth", "fit_truth"]
 

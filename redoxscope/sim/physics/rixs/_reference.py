@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ..data import load_lines
-from ._rixs_electrode import ELASTIC_SIGMA
-from ._rixs_emission import GRID, add_peak
+from ....data import load_lines
+from ._electrode import ELASTIC_SIGMA
+from ._emission import GRID, add_peak
 
 __all__ = ["ReferenceMixture"]
 

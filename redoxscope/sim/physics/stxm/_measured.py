@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..contract import axis_problem
-from ..data import References, references_from_h5
-from ._model_checks import finite
-from ._model_stage import Positions
+from ....contract import axis_problem
+from ....data import References, references_from_h5
+from .._checks import finite
+from ._stage import Positions
 
 __all__ = ["MeasuredStack"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import Bins
-from ._model_checks import finite
-from ._rixs_emission import ARRAY_PIXELS, FWHM, Emission, broadened, piled_up, rebinned
-from ._tes_pixels import KINK_EV, Pixel, PixelTable, make_pixels
-from ._tes_pulses import N_COEFS, PulseModel
+from ....contract import Bins
+from .._checks import finite
+from ..rixs import ARRAY_PIXELS, FWHM, Emission, broadened, piled_up, rebinned
+from ._pixels import KINK_EV, Pixel, PixelTable, make_pixels
+from ._pulses import N_COEFS, PulseModel
 
 __all__ = ["PHOTON_DTYPE", "TesArray"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import EDGES, continuum, edge_absorption
+from ....data import EDGES, continuum, edge_absorption
 
 __all__ = ["PhaseSample"]
 

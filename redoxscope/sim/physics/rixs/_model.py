@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..contract import Bins
-from ._model_checks import finite
-from ._rixs_absorption import Shells
-from ._rixs_electrode import Electrode
-from ._rixs_emission import GRID, Emission, broadened, rebinned
-from ._rixs_reference import ReferenceMixture
+from ....contract import Bins
+from .._checks import finite
+from ._absorption import Shells
+from ._electrode import Electrode
+from ._emission import GRID, Emission, broadened, rebinned
+from ._reference import ReferenceMixture
 
 __all__ = ["RIXS_SAMPLES", "RixsModel", "RixsSample"]
 

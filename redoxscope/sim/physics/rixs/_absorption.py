@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data import DENSITY, EDGES, ENERGY_RANGE, FORMULA, continuum, edge_absorption
+from ....data import DENSITY, EDGES, ENERGY_RANGE, FORMULA, continuum, edge_absorption
 
 __all__ = ["METALS", "Shells", "electrode_shells", "yield_of"]
 

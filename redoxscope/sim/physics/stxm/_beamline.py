@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data import ENERGY_RANGE, References
-from ..optics import ZonePlateGeometry, focus_z
+from ....data import ENERGY_RANGE, References
+from ....optics import ZonePlateGeometry, focus_z
+from .._checks import finite
 from ._beam import Beam
 from ._detector import CountingDetector
-from ._model_checks import finite
-from ._model_image import Image, spot_sigma
-from ._model_stage import Positions, Stage
-from ._model_truth import Truth, fit_truth
+from ._image import Image, spot_sigma
 from ._sample import PhaseSample
+from ._stage import Positions, Stage
+from ._truth import Truth, fit_truth
 
 __all__ = ["BeamlineModel", "Line"]
 

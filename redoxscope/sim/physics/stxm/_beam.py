@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._model_checks import finite
+from .._checks import finite
 
 __all__ = ["Beam"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ..data import get_edge, load_lines
-from ._rixs_absorption import METALS, Shells, electrode_shells, yield_of
-from ._rixs_emission import GRID, add_peak
+from ....data import get_edge, load_lines
+from ._absorption import METALS, Shells, electrode_shells, yield_of
+from ._emission import GRID, add_peak
 
 __all__ = ["ELASTIC_SIGMA", "FEATURE", "Electrode", "line_energy"]
 

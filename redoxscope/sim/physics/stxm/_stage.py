@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._model_checks import finite
+from .._checks import finite
 
 __all__ = ["Positions", "Stage"]
 

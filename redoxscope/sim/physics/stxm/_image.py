@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from ..optics import ZonePlateGeometry, defocus_sigma, rayleigh_resolution
+from ....optics import ZonePlateGeometry, defocus_sigma, rayleigh_resolution
 from ._sample import PhaseSample
 
 __all__ = ["Image", "blur", "spot_sigma"]

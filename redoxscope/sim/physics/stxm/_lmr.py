@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._diffusion import profile_table
 from ._sample import PhaseSample
-from ._sample_diffusion import profile_table
 
 __all__ = ["lmr_sample"]
 

@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..optics import ZonePlateGeometry
+from ....optics import ZonePlateGeometry
+from ..._layout import Layout
+from .._checks import finite
 from ._beam import Beam
-from ._layout import Layout
+from ._beamline import GEOMETRY, BeamlineModel
+from ._lmr import lmr_sample
 from ._measured import MeasuredStack
-from ._model_beamline import GEOMETRY, BeamlineModel
-from ._model_checks import finite
-from ._model_stage import Stage
 from ._sample import PhaseSample
-from ._sample_lmr import lmr_sample
+from ._stage import Stage
 
-__all__ = ["SAMPLES", "BeamlineModel", "MeasuredStack", "build_model", "open_sample"]
+__all__ = ["SAMPLES", "build_model", "open_sample"]
 
 #: Simulated samples by name.
 SAMPLES = {"lmr": lmr_sample}
