@@ -1,11 +1,17 @@
 """Callbacks: documents in, maps and files out."""
 
-from ._batch import i0_of_run, oxidation_map, oxidation_maps
 from ._document_log import CorruptLog, DocumentLog, DocumentLogError, read_log
-from ._draw import draw
-from ._oxidation_map import OxidationMap
-from ._snapshot import Doubt, Frame, Snapshot
 from ._view import MapView
+from .oxidation import (
+    Doubt,
+    Frame,
+    OxidationMap,
+    OxidationSnapshot,
+    draw_oxidation,
+    i0_of_run,
+    oxidation_map,
+    oxidation_maps,
+)
 from .rixs import (
     PixelHealth,
     PixelState,
@@ -26,12 +32,12 @@ __all__ = [
     "Frame",
     "MapView",
     "OxidationMap",
+    "OxidationSnapshot",
     "PixelHealth",
     "PixelState",
     "RixsMap",
     "RixsSnapshot",
-    "Snapshot",
-    "draw",
+    "draw_oxidation",
     "draw_rixs",
     "i0_of_run",
     "oxidation_map",

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from ._snapshot import Snapshot
+from .oxidation import OxidationSnapshot
 from .rixs import RixsSnapshot
 
 __all__ = ["MapView"]
@@ -50,15 +50,15 @@ class MapView:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._waiting: dict[str, Snapshot | RixsSnapshot] = {}
+        self._waiting: dict[str, OxidationSnapshot | RixsSnapshot] = {}
         self._closing = False
         self._changed = threading.Condition()
         self._sender = threading.Thread(target=self._send, name="map-view", daemon=True)
         self._sender.start()
 
-    def __call__(self, snapshot: Snapshot | RixsSnapshot) -> None:
+    def __call__(self, snapshot: OxidationSnapshot | RixsSnapshot) -> None:
         """Show a snapshot as soon as the view is free. Returns at once."""
-        name = snapshot.region if isinstance(snapshot, Snapshot) else ""
+        name = snapshot.region if isinstance(snapshot, OxidationSnapshot) else ""
         with self._changed:
             self._waiting.pop(name, None)  # the newest is shown last
             self._waiting[name] = snapshot

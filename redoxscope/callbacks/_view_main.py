@@ -13,16 +13,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ._draw import draw
-from ._snapshot import Snapshot, file_name
+from .oxidation import OxidationSnapshot, draw_oxidation
+from .oxidation._snapshot import file_name
 from .rixs import RixsSnapshot, draw_rixs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Shown = Snapshot | RixsSnapshot
+Shown = OxidationSnapshot | RixsSnapshot
 
-SIZE = {Snapshot: (11.0, 7.6), RixsSnapshot: (12.0, 8.6)}
+SIZE = {OxidationSnapshot: (11.0, 7.6), RixsSnapshot: (12.0, 8.6)}
 """Size of the picture by the kind of snapshot (inches)."""
 
 
@@ -42,7 +42,7 @@ class Inbox:
         with contextlib.suppress(EOFError, pickle.UnpicklingError):
             while True:
                 snapshot = pickle.load(self._pipe)
-                name = snapshot.region if isinstance(snapshot, Snapshot) else ""
+                name = snapshot.region if isinstance(snapshot, OxidationSnapshot) else ""
                 with self._lock:
                     self._newest.pop(name, None)
                     self._newest[name] = snapshot
@@ -77,7 +77,7 @@ def picture(figure: Figure, snapshot: Shown) -> None:
     if isinstance(snapshot, RixsSnapshot):
         draw_rixs(figure, snapshot)
     else:
-        draw(figure, snapshot)
+        draw_oxidation(figure, snapshot)
 
 
 def save(figure: Figure, paths: list[Path]) -> None:
@@ -110,7 +110,7 @@ def to_file(inbox: Inbox, folder: Path) -> None:
 
 def file_names(snapshot: Shown) -> list[str]:
     """Files of a snapshot: of one of several maps also one of its own."""
-    if isinstance(snapshot, Snapshot) and len(snapshot.regions) > 1:
+    if isinstance(snapshot, OxidationSnapshot) and len(snapshot.regions) > 1:
         return ["live.png", f"live_{file_name(snapshot.region)}.png"]
     return ["live.png"]
 
@@ -119,8 +119,8 @@ def to_window(inbox: Inbox) -> None:
     """Draw in a window until it is closed or the pipe ends."""
     import matplotlib.pyplot as plt
 
-    figure = plt.figure("redoxscope", figsize=SIZE[Snapshot])
-    kind: type[Shown] = Snapshot
+    figure = plt.figure("redoxscope", figsize=SIZE[OxidationSnapshot])
+    kind: type[Shown] = OxidationSnapshot
     closed: list[object] = []
     figure.canvas.mpl_connect("close_event", closed.append)
     plt.show(block=False)

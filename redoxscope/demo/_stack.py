@@ -176,7 +176,7 @@ def run_stack(
         An option that makes no sense. Nothing was started and no folder made.
     """
     from .._simulated import cause_of
-    from ..callbacks import MapView, draw
+    from ..callbacks import MapView, draw_oxidation
     from ..session import start_session
     from ..sim import SimulationError, check_options
 
@@ -241,7 +241,7 @@ def run_stack(
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(11, 8), layout="constrained")
-        draw(figure, snapshot)
+        draw_oxidation(figure, snapshot)
         figure.savefig(picture, dpi=120)
     if failure is not None:
         raise failure

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from redoxscope.analysis import PixelFlag
-from redoxscope.callbacks import OxidationMap, _stack_reader, oxidation_map
-from redoxscope.callbacks._memory import Binning, available_bytes, binning_for, map_bytes
-from redoxscope.callbacks._stack_reader import MapOptions, StackReader
+from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.callbacks.oxidation import _reader
+from redoxscope.callbacks.oxidation._memory import Binning, available_bytes, binning_for, map_bytes
+from redoxscope.callbacks.oxidation._reader import MapOptions, StackReader
 from redoxscope.contract import LineStatus
 from redoxscope.scan import Frame, Region, Scan
 
@@ -35,7 +36,7 @@ def test_what_cannot_be_made_small_enough_is_declined():
 
 
 def test_declined_live_and_the_scan_goes_on(monkeypatch, stack):
-    monkeypatch.setattr(_stack_reader, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(_reader, "available_bytes", lambda: 1000)
     documents, references = stack
     live = OxidationMap(references)
     for item in documents.documents():
@@ -65,7 +66,7 @@ def small(monkeypatch):
     """So little memory that two by two pixels are taken together."""
     room = map_bytes((12, 24, 30), 3, True, 2) * 2 + 10
     assert binning_for([(12, 24, 30)], 3, True, room) == 2
-    monkeypatch.setattr(_stack_reader, "available_bytes", lambda: room)
+    monkeypatch.setattr(_reader, "available_bytes", lambda: room)
 
 
 def summed(counts):
@@ -148,7 +149,7 @@ def test_a_saturated_pixel_spoils_its_sum():
 
 
 def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
-    from redoxscope.callbacks import _batch
+    from redoxscope.callbacks.oxidation import _batch
 
     class Run(dict):
         metadata = {"start": {  # noqa: RUF012

@@ -7,8 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from redoxscope.callbacks import OxidationMap, _stack_reader, oxidation_map, oxidation_maps
-from redoxscope.callbacks._memory import factor_within, map_bytes, maps_bytes
+from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
+from redoxscope.callbacks.oxidation import _reader
+from redoxscope.callbacks.oxidation._memory import factor_within, map_bytes, maps_bytes
 from redoxscope.scan import Frame, Outer, Role
 
 from .scan_runs import EMPTY, ENERGIES, REFERENCES, Particle, Run, play, region, scan_of
@@ -155,7 +156,7 @@ def test_all_maps_must_fit_into_memory(monkeypatch):
     assert maps_bytes(shapes, 3, False, 1) == sum(map_bytes(s, 3, False) for s in shapes)
     assert factor_within((1, 16, 20), 4) == 2 and factor_within((1, 7, 7), 4) == 1
     room = 2 * map_bytes(shapes[0], 3, False) + 10  # enough for one of them
-    monkeypatch.setattr(_stack_reader, "available_bytes", lambda: room)
+    monkeypatch.setattr(_reader, "available_bytes", lambda: room)
     run = two()
     live, told = OxidationMap(REFERENCES), []
     live.tell = told.append

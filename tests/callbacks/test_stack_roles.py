@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import OxidationMap, draw, i0_of_run, oxidation_map, oxidation_maps
+from redoxscope.callbacks import (
+    OxidationMap,
+    draw_oxidation,
+    i0_of_run,
+    oxidation_map,
+    oxidation_maps,
+)
 from redoxscope.scan import Frame, Role, Scan
 
 from .scan_runs import (
@@ -205,7 +211,7 @@ def test_a_dose_check_says_by_how_much_the_sample_has_changed(damage, monitored,
     batch = oxidation_map(run.documents(), REFERENCES)
     assert batch.dose == found.dose
     figure = Figure()
-    draw(figure, found)
+    draw_oxidation(figure, found)
     shown = " ".join(t.get_text() for t in figure.texts) + figure._supxlabel.get_text()
     assert "Dose check at" in shown
 
@@ -234,11 +240,11 @@ def test_a_dose_check_without_i0_cannot_be_compared():
 
 
 def test_a_dose_check_of_pixels_taken_together(monkeypatch):
-    from redoxscope.callbacks import _stack_reader
-    from redoxscope.callbacks._memory import map_bytes
+    from redoxscope.callbacks.oxidation import _reader
+    from redoxscope.callbacks.oxidation._memory import map_bytes
 
     room = 2 * map_bytes((14, 24, 30), 3, False, 2) + 10
-    monkeypatch.setattr(_stack_reader, "available_bytes", lambda: room)
+    monkeypatch.setattr(_reader, "available_bytes", lambda: room)
     found = oxidation_map(checked(0.03).documents(), REFERENCES)
     assert found.result.fraction.shape == (12, 15)
     for change in found.dose:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import MapView, OxidationMap, draw, oxidation_map, rixs_from_run
-from redoxscope.callbacks._draw import pretty
-from redoxscope.callbacks._snapshot import Doubt
+from redoxscope.callbacks import MapView, OxidationMap, draw_oxidation, oxidation_map, rixs_from_run
+from redoxscope.callbacks.oxidation._draw import pretty
+from redoxscope.callbacks.oxidation._snapshot import Doubt
 
 from .conftest import make
 
@@ -37,7 +37,7 @@ def test_charges_are_raised(name, shown):
 
 def test_picture(snapshot, tmp_path):
     figure = Figure(figsize=(11, 7.6))
-    draw(figure, snapshot)
+    draw_oxidation(figure, snapshot)
     figure.savefig(tmp_path / "map.png")
     axes = figure.axes
     left, right = axes[0].get_xlim()
@@ -49,7 +49,7 @@ def test_picture(snapshot, tmp_path):
         assert text in labels
     image = axes[0].get_images()[0].get_array()
     assert (image.mask == ~snapshot.result.mask).all()
-    draw(figure, snapshot)  # again on the same figure
+    draw_oxidation(figure, snapshot)  # again on the same figure
     assert len(figure.axes) == len(axes)
 
 
@@ -67,7 +67,7 @@ def test_an_optical_density_without_a_blank_area_is_called_relative(snapshot):
         ((Doubt("blank", 0, "No blank area found."),), "optical density + const."),
     ):
         figure = Figure(figsize=(11, 7.6))
-        draw(figure, replace(snapshot, doubts=doubts))
+        draw_oxidation(figure, replace(snapshot, doubts=doubts))
         assert label in [ax.get_ylabel() for ax in figure.axes]
 
 
@@ -103,7 +103,7 @@ def test_picture_of_an_early_map(stack, tmp_path):
     early = oxidation_map(documents.documents(lines=30), references)
     assert early.spectrum is None and not early.has_map
     figure = Figure()
-    draw(figure, early)
+    draw_oxidation(figure, early)
     figure.savefig(tmp_path / "early.png")
     counts = figure.axes[0].get_images()[0].get_array()
     np.testing.assert_array_equal(counts.mask, np.isnan(early.frame.counts))
@@ -118,7 +118,7 @@ def test_the_heading_says_what_of_what_and_when(stack):
         time=1.7e9, sample={"name": "cathode 7"}, scan_id=17, uid="run", edge="Mn L3"
     )
     figure = Figure()
-    draw(figure, oxidation_map(everything, references))
+    draw_oxidation(figure, oxidation_map(everything, references))
     for text in ("Mn L3", "cathode 7", "2023-11-1", "scan 17", "run"):
         assert text in words(figure)
 
@@ -126,7 +126,7 @@ def test_the_heading_says_what_of_what_and_when(stack):
 def test_doubts_are_in_the_picture(stack):
     documents, references = stack
     figure = Figure()
-    draw(figure, oxidation_map(documents.documents(lines=8 * 24), references))
+    draw_oxidation(figure, oxidation_map(documents.documents(lines=8 * 24), references))
     assert "4 of 12 energies have no data" in words(figure)
 
 
@@ -144,7 +144,7 @@ def test_long_and_thin_regions(shape, mapped, tmp_path):
     snapshot = oxidation_map(stack.documents(), references if mapped else None, blank=blank)
     assert snapshot.has_map == (mapped and nx * ny > 1)
     figure = Figure(figsize=(11, 7.6))
-    draw(figure, snapshot)
+    draw_oxidation(figure, snapshot)
     figure.savefig(tmp_path / "long.png")
     shown = figure.axes[0].get_images()[0].get_array()
     assert shown.shape == (ny, nx)
@@ -158,7 +158,7 @@ def test_an_area_at_the_rim_is_outlined_all_round(stack):
     area[:8, 12:20] = True
     snapshot = oxidation_map(documents.documents(), references, area=area)
     figure = Figure()
-    draw(figure, snapshot)
+    draw_oxidation(figure, snapshot)
     lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
     assert len(lines[0].get_segments()) == 2 * (8 + 8) and not lines[0].get_clip_on()
 
@@ -168,7 +168,7 @@ def test_thinned(snapshot):
     assert thin.result.fraction.shape == (8, 10)
     assert thin.x.shape == (10,)
     assert thin.result.blank.shape == (8, 10)
-    draw(Figure(), thin)
+    draw_oxidation(Figure(), thin)
 
 
 def test_view_writes_a_file_where_there_is_no_display(snapshot, tmp_path):
@@ -238,7 +238,7 @@ def test_view_ends_with_its_parent(tmp_path):
 
 
 def test_a_run_of_several_regions_leaves_a_picture_of_each(tmp_path):
-    from redoxscope.callbacks._snapshot import file_name
+    from redoxscope.callbacks.oxidation._snapshot import file_name
 
     from .scan_runs import REFERENCES, Particle, Run, play, region, scan_of
 
@@ -252,5 +252,5 @@ def test_a_run_of_several_regions_leaves_a_picture_of_each(tmp_path):
     assert (tmp_path / "live.png").read_bytes() == (tmp_path / "live_right.png").read_bytes()
     assert file_name("A, 300 degC") == "A_300_degC"
     figure = Figure()
-    draw(figure, live.snapshots["left"])
+    draw_oxidation(figure, live.snapshots["left"])
     assert "region left" in words(figure)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..analysis import I0Spectrum
-from ..contract import as_number
-from ..data import EDGES, References, UndeterminedError, get_edge, load_references
-from ._documents import Doc
+from ...analysis import I0Spectrum
+from ...contract import as_number
+from ...data import EDGES, References, UndeterminedError, get_edge, load_references
+from .._documents import Doc
 from ._layout import Layout
 
 __all__ = ["MapOptions", "assumed_edge", "references_for"]

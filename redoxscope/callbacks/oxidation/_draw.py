@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import PixelFlag
+from ...analysis import PixelFlag
+from .._draw_style import GREY, letter
 from ._draw_frame import draw_frame
 from ._draw_image import axis_label, edges, heading, image, upper
-from ._draw_style import GREY, letter
-from ._snapshot import Snapshot
+from ._snapshot import OxidationSnapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "pretty"]
+__all__ = ["draw_oxidation", "pretty"]
 
 AREA = "#d1495b"
 HIGH = "k"
@@ -31,7 +31,7 @@ def pretty(name: str) -> str:
     return found[1] + found[2].translate(_SUPERSCRIPT) if found else name
 
 
-def draw(figure: Figure, snapshot: Snapshot) -> None:
+def draw_oxidation(figure: Figure, snapshot: OxidationSnapshot) -> None:
     """Draw fraction, its sigma, thickness, and the spectrum of an area with its fit.
 
     As long as there is no map to speak of, the image that lines come into is drawn instead:
@@ -41,7 +41,7 @@ def draw(figure: Figure, snapshot: Snapshot) -> None:
     ----------
     figure : matplotlib.figure.Figure
         Cleared, and drawn on; about 10 x 7 inches suit it.
-    snapshot : Snapshot
+    snapshot : OxidationSnapshot
         What to draw. Masked pixels are grey; those above an optical density of 2 are hatched.
     """
     figure.clear()
@@ -99,7 +99,7 @@ def _beyond(values: NDArray) -> str:
     return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
 
 
-def _marks(ax: Axes, snapshot: Snapshot, hatch: bool) -> None:
+def _marks(ax: Axes, snapshot: OxidationSnapshot, hatch: bool) -> None:
     """Outline the area, and hatch what is above an optical density of 2."""
     r = snapshot.result
     x, y = edges(snapshot)
@@ -142,7 +142,7 @@ def _outline(
         )
 
 
-def _legend(figure: Figure, snapshot: Snapshot) -> None:
+def _legend(figure: Figure, snapshot: OxidationSnapshot) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -158,7 +158,7 @@ def _legend(figure: Figure, snapshot: Snapshot) -> None:
     )  # fmt: skip
 
 
-def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
+def _spectrum(figure: Figure, place: Any, snapshot: OxidationSnapshot) -> None:
     grid = place.subgridspec(2, 1, height_ratios=[3, 1], hspace=0.02)
     ax = figure.add_subplot(grid[0])
     below = figure.add_subplot(grid[1], sharex=ax)
@@ -196,7 +196,7 @@ def _spectrum(figure: Figure, place: Any, snapshot: Snapshot) -> None:
     below.errorbar(energy, s.od - s.fit, s.sigma, fmt="o", ms=2.2, lw=0.7, color="0.25")
 
 
-def _histogram(ax: Axes, snapshot: Snapshot, name: str) -> None:
+def _histogram(ax: Axes, snapshot: OxidationSnapshot, name: str) -> None:
     r = snapshot.result
     values = r.fraction[r.mask]
     ax.spines[["top", "right"]].set_visible(False)

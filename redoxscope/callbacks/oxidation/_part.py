@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import (
+from ...analysis import (
     AreaSpectrum,
     Detector,
     DoseChange,
@@ -20,15 +20,15 @@ from ..analysis import (
     checked_mask,
     default_area,
 )
-from ..data import References, get_edge
-from ._documents import Doc
+from ...data import References, get_edge
+from .._documents import Doc
 from ._doubts import dose_doubt, doubts_of
 from ._images import Images, Row
 from ._layout import Group, Layout
-from ._map_options import MapOptions, assumed_edge, references_for
 from ._memory import gigabytes
-from ._snapshot import Doubt, Frame, Snapshot
-from ._stack_start import title_of
+from ._options import MapOptions, assumed_edge, references_for
+from ._snapshot import Doubt, Frame, OxidationSnapshot
+from ._title import title_of
 
 __all__ = ["MapPart", "Room", "design_for"]
 
@@ -254,7 +254,7 @@ class MapPart:
         message: str,
         doubts: Sequence[Doubt],
         lines: dict[str, int],
-    ) -> Snapshot:
+    ) -> OxidationSnapshot:
         """Solve what has changed (all, if final) and return it; in full with the spectrum.
 
         ``doubts`` are those that concern all maps of the run, ``lines`` the lines of all images.
@@ -272,7 +272,7 @@ class MapPart:
                 ),
                 *(dose_doubt(change) for change in self._dose),
             )  # fmt: skip
-        return Snapshot(
+        return OxidationSnapshot(
             uid=str(self.start.get("uid", "")),
             result=result,
             energies=self.energies,

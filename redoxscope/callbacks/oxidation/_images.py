@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..analysis import Detector, StackFit, checked_mask
-from ..contract import LineStatus
+from ...analysis import Detector, StackFit, checked_mask
+from ...contract import LineStatus
 from ._memory import Binning
 
 __all__ = ["TAKEN", "Images", "Row"]

@@ -10,19 +10,19 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..analysis import I0Spectrum, OxidationResult, StackFit
-from ..data import References
+from ...analysis import I0Spectrum, OxidationResult, StackFit
+from ...data import References
+from .._live import LiveCallback, Message
 from ._batch import as_i0
-from ._live import LiveCallback, Message
-from ._snapshot import Snapshot
-from ._stack_reader import MapOptions, StackReader, is_stack
+from ._reader import MapOptions, StackReader, is_stack
+from ._snapshot import OxidationSnapshot
 
 __all__ = ["OxidationMap"]
 
 logger = logging.getLogger(__name__)
 
 
-class OxidationMap(LiveCallback[StackReader, Snapshot]):
+class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
     """Live map of the oxidised fraction, with its uncertainty: ``RE.subscribe(OxidationMap())``.
 
     Takes the documents of energy stacks and images (see ``docs/reference/documents.md``), those of
@@ -61,8 +61,8 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
     dead_time : float, optional
         Of the transmission's counter, s, where the documents do not say it or say it wrongly.
     on_update : callable, optional
-        Called with a `Snapshot` from the worker thread, at most ``rate`` times a second and at
-        the end. It should not block; what it raises is logged and it is not called again.
+        Called with an `OxidationSnapshot` from the worker thread, at most ``rate`` times a second
+        and at the end. It should not block; what it raises is logged and it is not called again.
     rate : float
         Most calls of ``on_update`` per second, Hz.
     drain_timeout : float
@@ -89,7 +89,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         area: ArrayLike | Mapping[str, ArrayLike] | None = None,
         counts_per_unit: float | None = None,
         dead_time: float | None = None,
-        on_update: Callable[[Snapshot], object] | None = None,
+        on_update: Callable[[OxidationSnapshot], object] | None = None,
         rate: float = 2.0,
         drain_timeout: float = 60.0,
     ) -> None:
@@ -101,7 +101,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
 
     @property
-    def snapshots(self) -> dict[str, Snapshot]:
+    def snapshots(self) -> dict[str, OxidationSnapshot]:
         """What was published last of each region, by its name; `snapshot` is one of them."""
         self._answered()
         return {} if self._reader is None else dict(self._reader.snapshots)
@@ -178,7 +178,7 @@ class OxidationMap(LiveCallback[StackReader, Snapshot]):
             return self._reader.refusal
         return self._error
 
-    def _at_the_end(self) -> list[Snapshot]:
+    def _at_the_end(self) -> list[OxidationSnapshot]:
         newest = self._snapshot
         if newest is None or self._reader is None:
             return []

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IMAGE, STACK, as_name, as_number, as_numbers, as_pair, as_whole
-from ..scan import Frame, Region, Role, Scan
-from ._documents import Doc
+from ...contract import IMAGE, STACK, as_name, as_number, as_numbers, as_pair, as_whole
+from ...scan import Frame, Region, Role, Scan
+from .._documents import Doc
 
 __all__ = ["Group", "Layout", "groups_of", "is_stack", "layout_of"]
 

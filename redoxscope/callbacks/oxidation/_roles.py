@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import Detector, I0Spectrum, dead_time_corrected
+from ...analysis import Detector, I0Spectrum, dead_time_corrected
 from ._doubts import several
 from ._images import Images, Row
 from ._layout import Layout

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._draw_style import GREY, WARNING
-from ._snapshot import Snapshot
+from .._draw_style import GREY, WARNING
+from ._snapshot import OxidationSnapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def axis_label(name: str, values: NDArray[np.float64]) -> str:
     return f"{name} {'+' if offset < 0 else '−'} {abs(offset):.1f} (µm)"
 
 
-def edges(snapshot: Snapshot) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def edges(snapshot: OxidationSnapshot) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Edges of the pixels in µm, [nx + 1] and [ny + 1], from measured centres, offset taken off."""
     found = []
     steps = [
@@ -53,7 +53,7 @@ def edges(snapshot: Snapshot) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def image(
     ax: Axes,
-    snapshot: Snapshot,
+    snapshot: OxidationSnapshot,
     values: NDArray,
     colours: str,
     low: float,
@@ -90,7 +90,7 @@ def upper(values: NDArray, percentile: float = 98.0) -> float:
     return max(float(np.percentile(finite, percentile)), 1e-6) if finite.size else 1.0
 
 
-def heading(figure: Figure, snapshot: Snapshot) -> None:
+def heading(figure: Figure, snapshot: OxidationSnapshot) -> None:
     """Say above what it is and how far it has come, and below what to doubt."""
     parts = [snapshot.title] if snapshot.title else []
     done, total = snapshot.lines_done, snapshot.lines_total

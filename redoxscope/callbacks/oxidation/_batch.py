@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis import I0Spectrum
-from ..data import References
-from ..scan import Role
-from ._documents import documents_of, start_of, stream_rows
+from ...analysis import I0Spectrum
+from ...data import References
+from ...scan import Role
+from .._documents import documents_of, start_of, stream_rows
 from ._memory import available_bytes, gigabytes
-from ._snapshot import Snapshot
-from ._stack_reader import MapOptions, StackReader, is_stack
+from ._reader import MapOptions, StackReader, is_stack
+from ._snapshot import OxidationSnapshot
 
 __all__ = ["as_i0", "i0_of_run", "oxidation_map", "oxidation_maps"]
 
@@ -25,7 +25,7 @@ def oxidation_map(
     *,
     region: str | None = None,
     **options: Any,
-) -> Snapshot:
+) -> OxidationSnapshot:
     """Oxidation map of a finished run, equal to the live one to rounding.
 
     Parameters
@@ -44,7 +44,7 @@ def oxidation_map(
 
     Returns
     -------
-    Snapshot
+    OxidationSnapshot
         With ``result``, ``spectrum``, ``lines``, and in ``doubts`` what speaks against it. A run
         that names no references has images only.
 
@@ -70,7 +70,7 @@ def oxidation_map(
 
 def oxidation_maps(
     source: Any, references: References | None = None, **options: Any
-) -> dict[str, Snapshot]:
+) -> dict[str, OxidationSnapshot]:
     """Oxidation maps of all regions of a finished run, by name; see `oxidation_map`.
 
     Raises
@@ -101,7 +101,7 @@ def as_i0(i0: Any) -> Any:
         return "auto"
     if isinstance(i0, (str, I0Spectrum)):
         return i0
-    if isinstance(i0, Snapshot):
+    if isinstance(i0, OxidationSnapshot):
         raise ValueError("i0 is a snapshot; give the run itself, or (energies, counts, sigma)")
     if hasattr(i0, "documents") or hasattr(i0, "metadata"):
         return i0_of_run(i0)

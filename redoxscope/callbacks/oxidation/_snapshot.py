@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import AreaSpectrum, DoseChange, OxidationResult
+from ...analysis import AreaSpectrum, DoseChange, OxidationResult
 
-__all__ = ["Doubt", "Frame", "Snapshot", "file_name"]
+__all__ = ["Doubt", "Frame", "OxidationSnapshot", "file_name"]
 
 Array = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class OxidationSnapshot:
     """A map with all that is needed to draw it; never changed once published.
 
     Attributes
@@ -145,7 +145,7 @@ class Snapshot:
         found = f"{self.names[0]} {self.result.in_words()}" if self.names else "images only, no map"
         lines = f"{self.lines_done} of {self.lines_total} lines"
         said = f"; doubts: {len(self.doubts)}" if self.doubts else ""
-        return f"<Snapshot {self.title}: {lines}; {found}{said}>"
+        return f"<OxidationSnapshot {self.title}: {lines}; {found}{said}>"
 
     @property
     def has_map(self) -> bool:
@@ -153,11 +153,11 @@ class Snapshot:
         mask = self.result.mask
         return bool(self.names) and int(mask.sum()) >= max(4.0, MAP_SHARE * mask.size)
 
-    def with_message(self, message: str) -> Snapshot:
+    def with_message(self, message: str) -> OxidationSnapshot:
         """Return a copy with another message."""
         return replace(self, message=message)
 
-    def thinned(self, most: int = 512) -> Snapshot:
+    def thinned(self, most: int = 512) -> OxidationSnapshot:
         """Return a copy for a screen: every n-th pixel, at most ``most`` a side.
 
         The coefficients, which no picture shows, are left out.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._draw_style import letter, note
 from ._draw_image import axis_label, heading, image
-from ._draw_style import letter, note
-from ._snapshot import Snapshot
+from ._snapshot import OxidationSnapshot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["draw_frame"]
 
 
-def draw_frame(figure: Figure, snapshot: Snapshot) -> None:
+def draw_frame(figure: Figure, snapshot: OxidationSnapshot) -> None:
     """Draw counts and optical density of the newest image.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         Empty.
-    snapshot : Snapshot
+    snapshot : OxidationSnapshot
         One with a `Frame`.
     """
     frame = snapshot.frame

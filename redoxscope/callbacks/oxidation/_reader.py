@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import Detector, I0Spectrum
-from ..contract import LineStatus, as_whole
-from ..scan import Role
-from ._documents import Doc, configured, rows_of
+from ...analysis import Detector, I0Spectrum
+from ...contract import LineStatus, as_whole
+from ...scan import Role
+from .._documents import Doc, configured, rows_of
 from ._doubts import several
 from ._images import Row
 from ._layout import groups_of, is_stack, layout_of
-from ._map_options import MapOptions
-from ._map_part import MapPart, Room, design_for
 from ._memory import available_bytes, binning_for, factor_within, maps_bytes
+from ._options import MapOptions
+from ._part import MapPart, Room, design_for
 from ._roles import DarkImages, I0Images
-from ._snapshot import Doubt, Snapshot
+from ._snapshot import Doubt, OxidationSnapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 
@@ -50,7 +50,7 @@ class StackReader:
     parts : dict of str to MapPart
         The maps, by region; the values of outer loops are part of the name. Empty where no image
         is of a sample.
-    snapshots : dict of str to Snapshot
+    snapshots : dict of str to OxidationSnapshot
         What was solved last of each; replaced as a whole, never changed.
     """
 
@@ -106,7 +106,7 @@ class StackReader:
         self._detectors: dict[str, Detector] = {}
         self._newest = next(iter(self.parts.values()), None)
         self._touched: dict[str, MapPart] = {}
-        self.snapshots: dict[str, Snapshot] = {}
+        self.snapshots: dict[str, OxidationSnapshot] = {}
 
     @property
     def part(self) -> MapPart:
@@ -311,7 +311,9 @@ class StackReader:
             statuses += self.dark_images.statuses
         return {s.name: sum(int((one == s).sum()) for one in statuses) for s in LineStatus}
 
-    def snapshot(self, *, final: bool = False, full: bool = True, message: str = "") -> Snapshot:
+    def snapshot(
+        self, *, final: bool = False, full: bool = True, message: str = ""
+    ) -> OxidationSnapshot:
         """Solve what has changed (all, if final); the map whose lines came last.
 
         Raises

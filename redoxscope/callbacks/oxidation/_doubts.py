@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
-from ..contract import LineStatus
-from ._draw_style import measured
+from ...analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
+from ...contract import LineStatus
+from .._draw_style import measured
 from ._images import TAKEN
 from ._snapshot import Doubt
 

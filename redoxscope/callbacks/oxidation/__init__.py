@@ -1,0 +1,17 @@
+"""Oxidation map: lines of images in, fractions with their uncertainty out."""
+
+from ._batch import i0_of_run, oxidation_map, oxidation_maps
+from ._draw import draw_oxidation
+from ._map import OxidationMap
+from ._snapshot import Doubt, Frame, OxidationSnapshot
+
+__all__ = [
+    "Doubt",
+    "Frame",
+    "OxidationMap",
+    "OxidationSnapshot",
+    "draw_oxidation",
+    "i0_of_run",
+    "oxidation_map",
+    "oxidation_maps",
+]
