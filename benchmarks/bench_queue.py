@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.catalog import open_catalog
 from redoxscope.queue import QueueServer
 from redoxscope.sim import free_port
+from redoxscope.storage import open_catalog
 
 Row = dict[str, object]
 REPEATS = 8

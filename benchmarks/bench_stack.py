@@ -16,8 +16,9 @@ import numpy as np
 import psutil
 
 from redoxscope import start_session
-from redoxscope.callbacks import DocumentLog, OxidationMap
+from redoxscope.callbacks import OxidationMap
 from redoxscope.demo import StackTiming
+from redoxscope.storage import DocumentLog
 
 Row = dict[str, object]
 PIXELS = 100

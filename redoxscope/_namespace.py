@@ -50,7 +50,7 @@ def namespace(session: Any) -> dict[str, Any]:
 
 def ready_catalog(session: Any) -> Any:
     """The catalog; a stand-in where it does not answer, which keeps nobody from measuring."""
-    from .catalog import CatalogError
+    from .storage import CatalogError
 
     if not session.stored.outage:
         try:

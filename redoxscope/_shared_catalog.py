@@ -16,7 +16,7 @@ def shared_catalog(profile: str, directory: Path | None, key: Any) -> Any:
 
     It is not closed with the session, so that runs that were read from it can still be used.
     """
-    from .catalog import open_catalog
+    from .storage import open_catalog
 
     return open_catalog(profile, directory=directory)
 

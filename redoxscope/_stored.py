@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .callbacks import DocumentLog
-from .catalog import DEFAULT_PROFILE, CatalogWriter, catalog_doubts, facility_profile
+from .storage import (
+    DEFAULT_PROFILE,
+    CatalogWriter,
+    DocumentLog,
+    catalog_doubts,
+    facility_profile,
+)
 
 __all__ = ["catalog_writer"]
 

@@ -51,7 +51,7 @@ class Session:
     RE : bluesky.RunEngine
     cat : CatalogOfBlueskyRuns
         Opened when first used: ``cat[-1]``, ``cat[uid]``.
-    stored : redoxscope.catalog.CatalogWriter
+    stored : redoxscope.storage.CatalogWriter
         Puts runs into the catalog; ``s.stored.waiting`` are those that are not there yet.
     stxm : redoxscope.devices.STXM
     map : redoxscope.callbacks.OxidationMap
@@ -88,10 +88,11 @@ class Session:
         from ._metadata import Metadata, ScanNumbers
         from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
         from ._stored import catalog_writer
-        from .callbacks import DocumentLog, OxidationMap, RixsMap
+        from .callbacks import OxidationMap, RixsMap
         from .config import make_stxm
         from .contract import check_session
         from .plans import with_photons
+        from .storage import DocumentLog
 
         self.config, self.simulation, self.data = config, simulation, data
         self._catalog_directory = catalog_directory
@@ -185,7 +186,7 @@ class Session:
 
     @property
     def cat(self) -> Any:
-        """The catalog of runs (see `redoxscope.catalog.open_catalog`).
+        """The catalog of runs (see `redoxscope.storage.open_catalog`).
 
         Waits for a run that is being stored, but not for a server that does not answer.
         """
@@ -345,7 +346,7 @@ def start_session(
         The beamline file is wrong.
     PVConnectionError
         Lists the PVs that do not answer. Nothing has moved.
-    redoxscope.catalog.CatalogError
+    redoxscope.storage.CatalogError
         The data folder held runs before and is gone (a disk that is not mounted), or cannot be
         written.
     redoxscope.sim.SimulationError
@@ -389,7 +390,7 @@ def start_session(
             else:
                 config = served_as(config, simulation.prefix)
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
-        from .catalog import data_folder
+        from .storage import data_folder
 
         if simulation is not None:
             simulation.wait_ready()

@@ -1,6 +1,5 @@
-"""Callbacks: documents in, maps and files out."""
+"""Callbacks: documents in, maps out."""
 
-from ._document_log import CorruptLog, DocumentLog, DocumentLogError, read_log
 from ._view import MapView
 from .oxidation import (
     Doubt,
@@ -25,9 +24,6 @@ from .rixs import (
 )
 
 __all__ = [
-    "CorruptLog",
-    "DocumentLog",
-    "DocumentLogError",
     "Doubt",
     "Frame",
     "MapView",
@@ -43,7 +39,6 @@ __all__ = [
     "oxidation_map",
     "oxidation_maps",
     "photons_of_run",
-    "read_log",
     "rixs_from_photons",
     "rixs_from_run",
     "rixs_snapshot",

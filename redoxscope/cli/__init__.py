@@ -56,7 +56,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     """Errors that explain themselves: shown as one line, without a traceback."""
     kinds: list[type[BaseException]] = [ValueError, OSError]
     for module, name in (
-        ("redoxscope.catalog", "CatalogError"),
+        ("redoxscope.storage", "CatalogError"),
         ("redoxscope.sim", "SimulationError"),
         ("redoxscope.devices", "DeviceError"),
         ("redoxscope.queue", "QueueError"),

@@ -151,7 +151,7 @@ def check(
 
 def _check_catalog(config: Any) -> bool:
     """Say where runs go, and whether they arrive there."""
-    from ..catalog import CatalogError, catalog_doubts, data_folder, facility_profile, open_catalog
+    from ..storage import CatalogError, catalog_doubts, data_folder, facility_profile, open_catalog
 
     profile = config.catalog.profile
     try:
@@ -233,8 +233,8 @@ def recover(
     ] = False,
 ) -> None:
     """Put runs that a crash kept out of the catalog into it, from their document logs."""
-    from ..catalog import data_directory, open_catalog
-    from ..catalog import recover as recover_logs
+    from ..storage import data_directory, open_catalog
+    from ..storage import recover as recover_logs
 
     documents = data_directory(data) / "documents"
     if not documents.is_dir():

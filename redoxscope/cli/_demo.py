@@ -109,7 +109,7 @@ def _echo_where(result: Any, out: Path) -> None:
             f"are in {path}; try again: redoxscope recover"
         )
     if not result.waiting:
-        from ..catalog import opening_lines
+        from ..storage import opening_lines
 
         lines = [*opening_lines(), f'run = catalog["{result.uid}"]', 'run["primary"].read()']
         echo("\nOpen the run, in .venv/bin/python or `redoxscope shell`:")

@@ -47,9 +47,9 @@ def queue(
     It connects to the beamline and waits for plans; it moves nothing and starts no queue by itself.
     Sample, speed and seed are those of a simulated beamline.
     """
-    from ..catalog import data_folder
     from ..config import load_beamline
     from ..queue import QueueServer
+    from ..storage import data_folder
 
     if (beamline is None) != simulated:
         raise typer.BadParameter("give either --beamline FILE or --simulated", param_hint="queue")

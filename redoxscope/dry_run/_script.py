@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._signals import SIGNALS
-from ..catalog import data_directory
 from ..config import load_beamline
 from ..sim import Simulation, SimulationError, isolate_client
+from ..storage import data_directory
 from ._account import Account
 from ._frames import line_of_error
 from ._layout_of import layout_of

@@ -8,10 +8,10 @@ import signal
 import psutil
 import pytest
 
-from redoxscope.catalog import open_catalog
 from redoxscope.queue import QueueServer
 from redoxscope.queue._redis import Redis
 from redoxscope.sim import free_port
+from redoxscope.storage import open_catalog
 
 from .conftest import PATIENCE, Server, wait_until
 

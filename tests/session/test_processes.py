@@ -97,7 +97,7 @@ def test_addresses_of_the_user_are_kept(monkeypatch):
 
 
 def test_new_data_folder_is_its_owners_only(tmp_path, monkeypatch):
-    from redoxscope.catalog import data_folder
+    from redoxscope.storage import data_folder
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert os.stat(data_folder(tmp_path / "new")).st_mode & 0o777 == 0o700

@@ -109,7 +109,7 @@ def test_demo_rixs(tmp_path):
     assert summary["spfy_significance"] > 3  # about 6: a tenth of a real run
     assert 0.2 < summary["pfy_chi2_dof"] < 2.5  # 13 points
     assert (tmp_path / "rixs_map.png").stat().st_size > 50_000
-    from redoxscope.catalog import open_catalog
+    from redoxscope.storage import open_catalog
 
     run = open_catalog()[summary["uid"]]
     assert len(run["primary"].read()["energy"]) == summary["points"]

@@ -6,8 +6,7 @@ import pytest
 
 from redoxscope import _stored
 from redoxscope._namespace import ready_catalog
-from redoxscope.callbacks import DocumentLog
-from redoxscope.catalog import CatalogError
+from redoxscope.storage import CatalogError, DocumentLog
 
 
 def _refuses():

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from redoxscope.callbacks import oxidation_map, photons_of_run
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import (
+from redoxscope.storage import (
     CatalogError,
+    DocumentLog,
     catalog_doubts,
     catalog_problems,
     facility_profile,
@@ -168,7 +168,7 @@ def test_photons_from_a_server(runs: Callable[[], Any], server: tuple[str, Path]
 
 
 def test_a_catalog_that_takes_no_table(embedded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from redoxscope.catalog import _tiled_writer
+    from redoxscope.storage.catalog import _tiled_writer
 
     def refuse(*_: Any) -> Callable[..., None]:
         def write(name: str, doc: dict[str, Any]) -> None:

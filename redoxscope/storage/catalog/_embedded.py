@@ -25,7 +25,7 @@ _WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
 # own because this one may have the file open through ADBC, which carries its own copy of SQLite:
 # POSIX locks know only processes, and closing a file in one copy drops the locks of the other.
 _SET_WAL = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')"
-_HDF5 = "redoxscope.catalog._export:hdf5_exporter"
+_HDF5 = "redoxscope.storage.catalog._export:hdf5_exporter"
 _INIT_TIMEOUT = 120.0  # s; a cold import of tiled from a network disk takes tens of seconds
 
 
@@ -76,7 +76,7 @@ def embedded_tree(directory: str | None = None) -> Any:
     if not (folder / "catalog.db").exists():
         raise CatalogError(
             f"no catalog in {folder} yet. Runs that are kept elsewhere: set REDOXSCOPE_DATA, or "
-            "redoxscope.catalog.open_catalog(directory=...)"
+            "redoxscope.storage.open_catalog(directory=...)"
         )
     base = plain_path(folder)
     _settle(folder, base)

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from event_model import unpack_event_page
 
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogWriter, ingest, run_documents
-from redoxscope.catalog._ingest import LogIndex
+from redoxscope.storage import CatalogWriter, DocumentLog, ingest, run_documents
+from redoxscope.storage.catalog._ingest import LogIndex
 
 from .conftest import stack_documents, stack_lines
 

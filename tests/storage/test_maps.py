@@ -10,9 +10,8 @@ import numpy as np
 from event_model import compose_run
 
 from redoxscope.callbacks import oxidation_map, oxidation_maps
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import ingest, run_documents
 from redoxscope.scan import Frame, Role, Scan
+from redoxscope.storage import DocumentLog, ingest, run_documents
 
 from ..callbacks.scan_runs import (
     EMPTY,

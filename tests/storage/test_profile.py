@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 import yaml
 
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import (
+from redoxscope.storage import (
     CatalogError,
+    DocumentLog,
     data_directory,
     ingest,
     open_catalog,
     opening_lines,
     recover,
 )
-from redoxscope.catalog._embedded import writing
+from redoxscope.storage.catalog._embedded import writing
 
 from .conftest import stack_documents
 
@@ -289,7 +289,7 @@ def test_a_session_that_writes_for_ever_is_named(embedded: Any) -> None:
 
 _STORE = """
 import sys
-from redoxscope.catalog import open_catalog, recover
+from redoxscope.storage import open_catalog, recover
 catalog = open_catalog()
 print("ready", flush=True)
 sys.stdin.readline()

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 
 from event_model import DocumentNames, schemas
 
-from redoxscope.callbacks._document_log import decode, scan_log
 from redoxscope.contract import PHOTON_KEYS
 from redoxscope.formats import file_uri, path_of_uri, unannounced_photons
 
+from ..log import decode, scan_log
 from ._embedded import writing
 
 __all__ = ["ingest", "LogIndex", "STORED", "stored_run"]

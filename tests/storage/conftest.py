@@ -43,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="package")
 def embedded(home: Path) -> Any:
     """The default embedded catalog, shared by the tests."""
-    from redoxscope.catalog import open_catalog
+    from redoxscope.storage import open_catalog
 
     return open_catalog()
 
@@ -51,8 +51,8 @@ def embedded(home: Path) -> Any:
 @pytest.fixture(scope="package")
 def fresh(home: Path) -> Callable[[Path], Any]:
     """Open a new embedded catalog in a folder: a copy, as making one takes seconds."""
-    from redoxscope.catalog import open_catalog
-    from redoxscope.catalog._embedded import make_embedded
+    from redoxscope.storage import open_catalog
+    from redoxscope.storage.catalog._embedded import make_embedded
 
     template = home / "template"
     make_embedded(template)

@@ -11,7 +11,7 @@ from redoxscope.formats import writable_folder
 
 __all__ = ["CatalogError", "data_directory", "data_folder"]
 
-log = logging.getLogger("redoxscope.catalog")
+log = logging.getLogger("redoxscope.storage")
 
 MARKER = ".redoxscope"
 _KNOWN = "data-folders"  # file below the user's state directory, one path a line

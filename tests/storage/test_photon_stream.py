@@ -16,12 +16,11 @@ from bluesky import RunEngine
 from ophyd.sim import SynSignal
 
 from redoxscope.callbacks import photons_of_run
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogWriter, open_catalog, recover, run_documents
-from redoxscope.catalog._ingest import LogIndex
 from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
 from redoxscope.formats import read_photon_list, unannounced_photons
 from redoxscope.photons import Photons
+from redoxscope.storage import CatalogWriter, DocumentLog, open_catalog, recover, run_documents
+from redoxscope.storage.catalog._ingest import LogIndex
 from tests.formats.photon_run import T0, Collected, photon_run, some_photons
 
 FIELDS = ("pixel", "time_ns", "filtered", "pretrigger", "energy")

@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 
-from redoxscope.callbacks._document_log import DocumentLog
-
+from ..log import DocumentLog
 from ._folder import CatalogError
 from ._ingest import ingest
 from ._profile import open_catalog
@@ -22,7 +21,7 @@ from ._store import in_a_line, locked, set_aside
 
 __all__ = ["CatalogWriter"]
 
-log = logging.getLogger("redoxscope.catalog")
+log = logging.getLogger("redoxscope.storage")
 
 PATIENCE = 60.0
 """Longest time (s) that the end of a run waits for an embedded catalog."""
@@ -35,7 +34,7 @@ _OUTAGE = (CatalogError, ConnectionError, TimeoutError, httpx.TransportError)
 class CatalogWriter:
     """Put each run into the catalog at its stop document.
 
-    Subscribe it after the :class:`~redoxscope.callbacks.DocumentLog` whose files it reads.
+    Subscribe it after the :class:`~redoxscope.storage.DocumentLog` whose files it reads.
     At the start document of the first run a thread opens the catalog, which takes seconds. At the
     stop document it replays the log into the catalog (about 0.5 ms per line) and moves it to
     ``<directory>/stored/``. The stop document

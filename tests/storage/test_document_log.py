@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from redoxscope.callbacks._document_log import (
+from redoxscope.storage.log import (
     CorruptLog,
     DocumentLog,
     DocumentLogError,
@@ -188,7 +188,7 @@ def refuges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where logs are rescued to; the first takes nothing."""
     (tmp_path / "taken").write_text("")
     folders = [tmp_path / "taken" / "rescued", tmp_path / "refuge"]
-    monkeypatch.setattr("redoxscope.callbacks._run_file._refuges", lambda: folders)
+    monkeypatch.setattr("redoxscope.storage.log._run_file._refuges", lambda: folders)
     return folders
 
 
@@ -233,7 +233,7 @@ def test_a_log_that_cannot_be_rescued_says_so(
 ) -> None:
     (tmp_path / "taken").write_text("")
     monkeypatch.setattr(
-        "redoxscope.callbacks._run_file._refuges", lambda: [tmp_path / "taken" / "x"]
+        "redoxscope.storage.log._run_file._refuges", lambda: [tmp_path / "taken" / "x"]
     )
     documents = stack_documents()
     log = DocumentLog(tmp_path / "documents")

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogWriter, ingest, recover
+from redoxscope.storage import CatalogWriter, DocumentLog, ingest, recover
 
 from .conftest import stack_documents
 
 # Writes a run without end, says so after each line, and waits to be killed.
 _CLIENT = """
 import sys
-from redoxscope.callbacks._document_log import DocumentLog
-from tests.catalog.conftest import stack_documents
+from redoxscope.storage import DocumentLog
+from tests.storage.conftest import stack_documents
 log = DocumentLog(sys.argv[1])
 for name, doc in stack_documents()[:-1]:
     log(name, doc)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import redoxscope.catalog
+import redoxscope.storage
 from redoxscope.cli import app
 
 from .conftest import stack_documents
@@ -27,7 +27,7 @@ def test_a_catalog_is_filled_from_the_stored_logs(
     tmp_path: Path, embedded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _log(tmp_path / "documents" / "stored", stack_documents())
-    monkeypatch.setattr(redoxscope.catalog, "open_catalog", lambda *_, **__: embedded)
+    monkeypatch.setattr(redoxscope.storage, "open_catalog", lambda *_, **__: embedded)
     arguments = ["recover", "--data", str(tmp_path)]
     assert "Nothing to recover" in CliRunner().invoke(app, arguments).output
     result = CliRunner().invoke(app, [*arguments, "--stored"])

@@ -7,15 +7,14 @@ from bluesky import RunEngine
 from bluesky.utils import Msg
 
 from redoxscope.callbacks import (
-    DocumentLog,
     RixsMap,
     photons_of_run,
     rixs_from_photons,
     rixs_from_run,
 )
-from redoxscope.catalog import CatalogWriter
 from redoxscope.contract import PHOTON_STREAM
 from redoxscope.formats import PhotonAsset, PhotonListWriter
+from redoxscope.storage import CatalogWriter, DocumentLog
 from tests.callbacks.rixs_runs import RixsRun
 from tests.callbacks.test_rixs_batch import append_point
 from tests.callbacks.test_rixs_map import same, small

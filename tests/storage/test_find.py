@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redoxscope.callbacks import DocumentLog
-from redoxscope.catalog import ingest
 from redoxscope.data import load_references
 from redoxscope.scan import stack_scan
+from redoxscope.storage import DocumentLog, ingest
 
 from .conftest import stack_documents, stack_lines
 

@@ -16,7 +16,7 @@ from ._folder import CatalogError, data_directory
 
 __all__ = ["DEFAULT_PROFILE", "facility_profile", "open_catalog", "opening_lines"]
 
-log = logging.getLogger("redoxscope.catalog")
+log = logging.getLogger("redoxscope.storage")
 
 DEFAULT_PROFILE = "redoxscope"
 _HEADER = """\
@@ -81,7 +81,7 @@ def open_catalog(
             warnings.warn(
                 f"the catalog is that of {folder}; databroker.catalog[{profile!r}] opens that of "
                 f"{data_directory(_folder_of(found))}. For this one set REDOXSCOPE_DATA, or use "
-                "redoxscope.catalog.open_catalog(directory=...)",
+                "redoxscope.storage.open_catalog(directory=...)",
                 stacklevel=2,
             )
         return _runs_container(profile, _open_embedded(folder))
@@ -105,7 +105,7 @@ def opening_lines(
     if found is not None and (not _is_ours(found) or data_directory(_folder_of(found)) == folder):
         return ["import databroker", f'catalog = databroker.catalog["{profile}"]']
     return [
-        "from redoxscope.catalog import open_catalog",
+        "from redoxscope.storage import open_catalog",
         f'catalog = open_catalog("{profile}", "{folder}")',
     ]
 
@@ -219,7 +219,7 @@ def _offer(profile: str, folder: Path | None) -> None:
     if _find_profile(profile) is None:
         log.warning(
             "there is no Tiled profile %r (%s): databroker.catalog does not find this catalog; "
-            "redoxscope.catalog.open_catalog() does",
+            "redoxscope.storage.open_catalog() does",
             profile,
             reason or f"{path} was written, but another file of that folder has the same name",
         )

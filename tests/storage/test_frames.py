@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.callbacks import DocumentLog
-from redoxscope.catalog import CatalogWriter
 from redoxscope.plans import expose
 from redoxscope.scan import Exposures, Scan
+from redoxscope.storage import CatalogWriter, DocumentLog
 from redoxscope.testing import FakeAxis, FakeFrames, make_engine, paused_after, run_resuming
 
 

@@ -1,9 +1,7 @@
 """The catalog of runs: open it, put finished runs into it, read them back.
 
-The document log is the primary writer during a run
-(:class:`redoxscope.callbacks.DocumentLog`); the catalog gets the run after its stop document,
-by replaying the log. Importing this package is cheap: tiled (several seconds) is imported when
-a catalog is opened.
+A run comes here after its stop document, by replaying its document log. Importing this package is
+cheap: tiled (several seconds) is imported when a catalog is opened.
 """
 
 from __future__ import annotations

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from redoxscope.catalog import CatalogError, data_folder
-from redoxscope.catalog._embedded import writing
+from redoxscope.storage import CatalogError, data_folder
+from redoxscope.storage.catalog._embedded import writing
 
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A list of known folders of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("redoxscope.catalog._folder._known_file", lambda: tmp_path / "known" / "f")
+    known = "redoxscope.storage.catalog._folder._known_file"
+    monkeypatch.setattr(known, lambda: tmp_path / "known" / "f")
     return tmp_path / "known" / "f"
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from redoxscope.callbacks._document_log import DocumentLog
-from redoxscope.catalog import CatalogWriter
-from redoxscope.catalog import _writer as writer_module
+from redoxscope.storage import CatalogWriter, DocumentLog
+from redoxscope.storage.catalog import _writer as writer_module
 
 from .conftest import stack_documents
 

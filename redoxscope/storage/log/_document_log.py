@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ..formats import writable_folder
+from redoxscope.formats import writable_folder
+
 from ._run_file import DocumentLogError, RunFile
 
 __all__ = [

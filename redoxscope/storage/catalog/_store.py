@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from redoxscope.callbacks._document_log import SUFFIX, lock_log
-
+from ..log import SUFFIX, lock_log
 from ._ingest import STORED, LogIndex, ingest, stored_run
 from ._streams import main_streams
 

@@ -1,0 +1,49 @@
+"""What is kept of a run: the document log while it runs, the catalog afterwards.
+
+The document log (:class:`DocumentLog`) is the primary writer during a run. The catalog gets the
+run after its stop document, by replaying the log. Importing this package is cheap: tiled (several
+seconds) is imported when a catalog is opened.
+"""
+
+from __future__ import annotations
+
+from .catalog import (
+    DEFAULT_PROFILE,
+    CatalogError,
+    CatalogWriter,
+    RecoveryReport,
+    catalog_doubts,
+    catalog_problems,
+    data_directory,
+    data_folder,
+    facility_profile,
+    hdf5_exporter,
+    ingest,
+    open_catalog,
+    opening_lines,
+    recover,
+    run_documents,
+)
+from .log import CorruptLog, DocumentLog, DocumentLogError, read_log
+
+__all__ = [
+    "DEFAULT_PROFILE",
+    "CatalogError",
+    "CatalogWriter",
+    "CorruptLog",
+    "DocumentLog",
+    "DocumentLogError",
+    "RecoveryReport",
+    "catalog_doubts",
+    "catalog_problems",
+    "data_directory",
+    "data_folder",
+    "facility_profile",
+    "hdf5_exporter",
+    "ingest",
+    "open_catalog",
+    "opening_lines",
+    "read_log",
+    "recover",
+    "run_documents",
+]
