@@ -1,8 +1,11 @@
 """Callbacks: documents in, maps out."""
 
+from ._analysis import Analysis, Reader, Update
+from ._doubt import Doubt
+from ._registry import analyses, analysis, register
+from ._results import Result
 from ._view import MapView
 from .oxidation import (
-    Doubt,
     Frame,
     OxidationMap,
     OxidationSnapshot,
@@ -24,6 +27,13 @@ from .rixs import (
 )
 
 __all__ = [
+    "Analysis",
+    "Reader",
+    "Result",
+    "Update",
+    "analyses",
+    "analysis",
+    "register",
     "Doubt",
     "Frame",
     "MapView",

@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import MapView, OxidationMap, draw_oxidation, oxidation_map, rixs_from_run
+from redoxscope.callbacks import (
+    Doubt,
+    MapView,
+    OxidationMap,
+    draw_oxidation,
+    oxidation_map,
+    rixs_from_run,
+)
 from redoxscope.callbacks.oxidation._draw import pretty
-from redoxscope.callbacks.oxidation._snapshot import Doubt
 
 from .conftest import make
 

@@ -3,10 +3,9 @@
 from ._batch import i0_of_run, oxidation_map, oxidation_maps
 from ._draw import draw_oxidation
 from ._map import OxidationMap
-from ._snapshot import Doubt, Frame, OxidationSnapshot
+from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [
-    "Doubt",
     "Frame",
     "OxidationMap",
     "OxidationSnapshot",

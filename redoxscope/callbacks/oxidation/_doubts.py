@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ...analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
 from ...contract import LineStatus
+from .._doubt import Doubt
 from .._draw_style import measured
 from ._images import TAKEN
-from ._snapshot import Doubt
 
 __all__ = ["dose_doubt", "doubts_of"]
 

@@ -22,12 +22,13 @@ from ...analysis import (
 )
 from ...data import References, get_edge
 from .._documents import Doc
+from .._doubt import Doubt
 from ._doubts import dose_doubt, doubts_of
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._memory import gigabytes
 from ._options import MapOptions, assumed_edge, references_for
-from ._snapshot import Doubt, Frame, OxidationSnapshot
+from ._snapshot import Frame, OxidationSnapshot
 from ._title import title_of
 
 __all__ = ["MapPart", "Room", "design_for"]

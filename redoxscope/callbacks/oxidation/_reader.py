@@ -13,6 +13,7 @@ from ...analysis import Detector, I0Spectrum
 from ...contract import LineStatus, as_whole
 from ...scan import Role
 from .._documents import Doc, configured, rows_of
+from .._doubt import Doubt
 from ._doubts import several
 from ._images import Row
 from ._layout import groups_of, is_stack, layout_of
@@ -20,7 +21,7 @@ from ._memory import available_bytes, binning_for, factor_within, maps_bytes
 from ._options import MapOptions
 from ._part import MapPart, Room, design_for
 from ._roles import DarkImages, I0Images
-from ._snapshot import Doubt, OxidationSnapshot
+from ._snapshot import OxidationSnapshot
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis import Detector, I0Spectrum, dead_time_corrected
+from .._doubt import Doubt
 from ._doubts import several
 from ._images import Images, Row
 from ._layout import Layout
-from ._snapshot import Doubt
 
 __all__ = ["DarkImages", "I0Images"]
 

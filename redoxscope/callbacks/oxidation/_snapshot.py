@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis import AreaSpectrum, DoseChange, OxidationResult
+from .._doubt import Doubt
 
-__all__ = ["Doubt", "Frame", "OxidationSnapshot", "file_name"]
+__all__ = ["Frame", "OxidationSnapshot", "file_name"]
 
 Array = NDArray[np.float64]
 
@@ -22,26 +23,6 @@ MAP_SHARE = 0.002
 def file_name(region: str) -> str:
     """A region's name as a part of a file name: ``A, 300 degC`` becomes ``A_300_degC``."""
     return re.sub(r"[^\w.-]+", "_", region).strip("_")
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """One thing that a user should know before believing a map.
-
-    Attributes
-    ----------
-    kind : str
-        What it is about: ``"missing"``, ``"blank"``, ``"chi2"``, ...; see
-        ``docs/reference/summary.md``.
-    value : float
-        The number in it.
-    text : str
-        The same in words, a sentence or two.
-    """
-
-    kind: str
-    value: float
-    text: str
 
 
 @dataclass(frozen=True)
