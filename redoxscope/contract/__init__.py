@@ -17,6 +17,7 @@ from ._inputs import (
     plain_number,
     suggestion,
 )
+from ._json import from_json, json_bytes
 from ._rixs import (
     NOT_CHOSEN,
     PHOTON_KEYS,
@@ -70,12 +71,14 @@ __all__ = [
     "as_numbers",
     "as_pair",
     "as_whole",
-    "check_keys",
     "axis_problem",
+    "check_keys",
     "check_metadata",
     "check_session",
     "check_start",
+    "from_json",
     "is_number",
+    "json_bytes",
     "nearest",
     "plain_number",
     "suggestion",
