@@ -14,6 +14,7 @@ from .oxidation import (
     oxidation_map,
     oxidation_maps,
 )
+from .remote import DocumentPublisher
 from .rixs import (
     PixelHealth,
     PixelState,
@@ -34,6 +35,7 @@ __all__ = [
     "analyses",
     "analysis",
     "register",
+    "DocumentPublisher",
     "Doubt",
     "Frame",
     "MapView",

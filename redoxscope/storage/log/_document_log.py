@@ -7,9 +7,7 @@ One file per run, ``<directory>/<uid>.jsonl``, one document per line as
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
 import re
 import warnings
@@ -17,9 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
-
+from redoxscope.contract import from_json, json_bytes
 from redoxscope.formats import writable_folder
 
 from ._run_file import DocumentLogError, RunFile
@@ -179,41 +175,11 @@ class DocumentLog:
 
 def _encode(name: str, doc: dict[str, Any], path: Path) -> bytes:
     try:
-        return _json({"name": name, "doc": doc}) + b"\n"
+        return json_bytes({"name": name, "doc": doc}) + b"\n"
     except (TypeError, ValueError) as exc:
         raise DocumentLogError(
             f"document log {path}: {name} document cannot be written as JSON: {exc}"
         ) from exc
-
-
-def _json(value: Any) -> bytes:
-    """JSON text; NaN and infinities as Python's json writes them.
-
-    orjson is several times faster but writes NaN as null and refuses what json lets pass (keys
-    that are numbers, long integers). So json has the word where there may be a NaN, and only
-    there: a column at a time.
-    """
-    with contextlib.suppress(orjson.JSONEncodeError):
-        fast = orjson.dumps(value, default=_plain)
-        if b"null" not in fast:
-            return fast
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        items = (orjson.dumps(key) + b":" + _json(item) for key, item in value.items())
-        return b"{" + b",".join(items) + b"}"
-    return json.dumps(value, default=_plain, separators=(",", ":")).encode()
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can carry of a value it does not know."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} {value!r:.80} is not JSON serializable")
 
 
 def lock_log(path: str | os.PathLike[str]) -> int | None:
@@ -324,10 +290,7 @@ def decode(line: bytes) -> tuple[str, dict[str, Any]] | None:
     """
     line = line.strip(_NUL)
     try:
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError:  # NaN or an infinity, or not JSON at all
-            record = json.loads(line)
+        record = from_json(line)
         name, doc = record["name"], record["doc"]
     except (ValueError, KeyError, TypeError):
         return None
