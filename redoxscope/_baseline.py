@@ -1,4 +1,4 @@
-"""The session's baseline: optics and stages, read at the beginning and end of every run."""
+"""The session's supplemental data: a baseline at both ends of every run, monitors, flyers."""
 
 from __future__ import annotations
 
@@ -28,22 +28,47 @@ class Baseline(bpp.SupplementalData):
     """As bluesky's `SupplementalData`, but shares its stream with a plan that has a baseline too.
 
     ``bpp.baseline_wrapper`` around a plan would declare the stream a second time; here its devices
-    and the session's are read into one event. Runs of images have none of the session's: their
-    lines carry what stands still in their configuration, and other people's readers of stacks
-    refuse a run with a stream that lacks the counter.
+    and the session's are read into one event.
+
+    Parameters
+    ----------
+    baseline, monitors, flyers : sequence of device
+        As of `SupplementalData`: lists, which the user changes as he likes.
+    carried : sequence of device
+        Of the baseline, what runs of images have in the configuration of their lines already. They
+        are not read for such runs: without further devices those have no stream ``baseline``, and
+        other people's readers of stacks refuse a run with a stream that lacks the counter.
     """
+
+    def __init__(
+        self,
+        *,
+        baseline: Sequence[Any] = (),
+        monitors: Sequence[Any] = (),
+        flyers: Sequence[Any] = (),
+        carried: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(baseline=baseline, monitors=monitors, flyers=flyers)
+        self._carried = tuple(carried)
+
+    def __repr__(self) -> str:
+        lists = (f"{name}={getattr(self, name)}" for name in ("baseline", "monitors", "flyers"))
+        return f"SupplementalData({', '.join(lists)})"
 
     def __call__(self, plan: MsgGenerator) -> MsgGenerator:
         if self.flyers:  # bluesky's wrappers keep every message until the plan's end
             plan = bpp.fly_during_wrapper(plan, self.flyers)
         if self.monitors:
             plan = bpp.monitor_during_wrapper(plan, self.monitors)
-        return (yield from _read_with(plan, list(self.baseline)))
+        return (yield from _read_with(plan, list(self.baseline), self._carried))
 
 
-def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
-    if not devices:
+def _read_with(
+    plan: MsgGenerator, every: Sequence[Any], carried_by_lines: Sequence[Any]
+) -> MsgGenerator:
+    if not every:
         return (yield from plan)
+    devices: dict[Any, list[Any]] = {}  # what is read for a run that is open
     due: set[Any] = set()  # runs that have just been opened
     shared: dict[Any, list[Any]] = {}  # what is added to the plan's own baseline, by run
     reading: set[Any] = set()  # runs with an event of it open
@@ -51,18 +76,20 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
     def read(run: Any, *, first: bool) -> MsgGenerator:
         def readings() -> MsgGenerator:
             if first:
-                yield from bps.declare_stream(*devices, name=NAME)
-            yield from bps.trigger_and_read(devices, name=NAME)
+                yield from bps.declare_stream(*devices[run], name=NAME)
+            yield from bps.trigger_and_read(devices[run], name=NAME)
 
         yield from readings() if run is None else bpp.set_run_key_wrapper(readings(), run)
 
     def opened(msg: Msg) -> MsgGenerator:
         uid = yield msg  # a run that could not be opened (a full disk) has no baseline
         shared.pop(msg.run, None)
-        if _of_lines(msg.kwargs):
-            shared[msg.run] = []
-        else:
+        there = carried_by_lines if _of_lines(msg.kwargs) else ()
+        devices[msg.run] = [device for device in every if device not in there]
+        if devices[msg.run]:
             due.add(msg.run)
+        else:
+            shared[msg.run] = []
         return uid
 
     def begin(msg: Msg) -> MsgGenerator:
@@ -94,7 +121,7 @@ def _read_with(plan: MsgGenerator, devices: Sequence[Any]) -> MsgGenerator:
         if run in due and msg.command == "declare_stream" and name == NAME:
             due.discard(run)
             taken = {key for device in msg.args for key in device.describe()}
-            shared[run] = [d for d in devices if taken.isdisjoint(d.describe())]
+            shared[run] = [d for d in devices[run] if taken.isdisjoint(d.describe())]
             return (yield msg._replace(args=(*msg.args, *shared[run])))
         if run in due and msg.command not in _BEFORE:
             due.discard(run)

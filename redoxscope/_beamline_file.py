@@ -316,7 +316,7 @@ def _shared(
 
 
 _SHELL = {
-    "RE", "bp", "bpp", "bps", "cat", "holder", "mono", "omap", "rmap", "s", "stxm", "tes",
+    "RE", "bp", "bpp", "bps", "cat", "holder", "mono", "omap", "rmap", "s", "sd", "stxm", "tes",
     "windows",
 }  # fmt: skip
 """Names that a session's shell has."""

@@ -23,6 +23,7 @@ def namespace(session: Any) -> dict[str, Any]:
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
         "Region": scan.Region,
+        "RingSuspender": plans.RingSuspender,
         "Scan": scan.Scan,
         "Zone": scan.Zone,
         "points_scan": scan.points_scan,
@@ -40,6 +41,7 @@ def namespace(session: Any) -> dict[str, Any]:
     own = {
         "s": session,
         "RE": session.RE,
+        "sd": session.sd,
         "cat": ready_catalog(session),
         "bp": bp,
         "bps": bps,

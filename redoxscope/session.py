@@ -49,6 +49,8 @@ class Session:
     Attributes
     ----------
     RE : bluesky.RunEngine
+    sd : bluesky.preprocessors.SupplementalData
+        What is read with every run besides: ``sd.baseline.append(device)``, ``sd.monitors``.
     cat : CatalogOfBlueskyRuns
         Opened when first used: ``cat[-1]``, ``cat[uid]``.
     stored : redoxscope.storage.CatalogWriter
@@ -130,7 +132,8 @@ class Session:
         )
         self.RE.preprocessors.append(self._unless_ending)
         self.RE.md.update(own)
-        self.RE.preprocessors.append(Baseline(baseline=self.stxm.fixed_parts))
+        self.sd = Baseline(baseline=self.stxm.fixed_parts, carried=self.stxm.fixed_parts)
+        self.RE.preprocessors.append(self.sd)
         # In this order: what must not be lost, then what is shown, then what is stored.
         self.log = DocumentLog(data / "documents")
         self.map = OxidationMap(rate=1.0)

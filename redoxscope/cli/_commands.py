@@ -194,7 +194,7 @@ def shell(
 
 
 def _banner(session: Any) -> str:
-    names = f"s RE cat bp bps bpp omap {' '.join(session.devices)}"
+    names = f"s RE sd cat bp bps bpp omap {' '.join(session.devices)}"
     rixs = ""
     if "tes" in session.devices:
         names += " rmap windows"

@@ -38,9 +38,10 @@ START_KEYS = (
 class LineStatus(IntEnum):
     """How a line came about.
 
-    ``OK`` at the first try, ``RETRIED`` after one or more failed tries, ``MISSED`` not at all:
-    the counts of a missed line are NaN. ``DISTURBED``: flown, but something was not as asked for
-    (moved by somebody else, no beam); its counts are kept and must not be used.
+    ``OK`` at the first try, ``RETRIED`` after tries that failed or that a pause broke off,
+    ``MISSED`` not at all: the counts of a missed line are NaN. ``DISTURBED``: flown, but something
+    was not as asked for (moved by somebody else, no beam); its counts are kept and must not be
+    used.
     """
 
     OK = 0

@@ -180,6 +180,8 @@ class Flight:
         """Halt at once; whether an image was being flown."""
         with self.lock:
             flying = self.open
+            if self._armed:
+                self._tries.broken_off(self.out.next)
             self._rest()
             if self._judge is not None:
                 self._judge.beam.interrupted()
@@ -407,6 +409,7 @@ class Flight:
         elif ruling.verdict is Verdict.DISTURBED:
             self._take_or_repeat(LineStatus.DISTURBED, ruling.text, flown)
         elif ruling.verdict is Verdict.DARK:
+            self._tries.broken_off(line)
             self._fly_again(line, wait=min(BEAM_POLL, patience))
         elif ruling.verdict is Verdict.DARK_FOR_GOOD:
             self._hand_out(LineStatus.DISTURBED, flown)
@@ -455,6 +458,7 @@ class Flight:
 
     def _shut_by_us(self) -> None:
         """Fail within a line, unless a pause comes."""
+        self._tries.broken_off(self.out.next)
         self._disarm()
         flight = self._flight
 

@@ -34,6 +34,10 @@ class Tries:
         self._tried[line] = tried + 1
         return tried < retries
 
+    def broken_off(self, line: int) -> None:
+        """Thrown away and no failure: dark, or a pause came; the next try is no first one."""
+        self._tried.setdefault(line, 0)
+
     def failed(self, line: int) -> bool:
         """Whether it did not come at the first try."""
         return line in self._tried or line in self._outages

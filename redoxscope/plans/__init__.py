@@ -13,6 +13,7 @@ from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, OneOf, plan
 from ._rixs import rixs_map, xes
 from ._rixs_scan import RixsScan
+from ._suspender import RingSuspender
 from ._tes_calibrate import CALIBRATION_POINT, tes_calibrate
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Pauses",
     "PointDetector",
     "RegionEstimate",
+    "RingSuspender",
     "RixsScan",
     "RunProgress",
     "RunProgressBar",

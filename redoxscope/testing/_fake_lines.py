@@ -75,6 +75,7 @@ class FakeLines:
         self._raster: Raster | None = None
         self._open = self._flying = False
         self._next = 0
+        self._broken: int | None = None  # line that a pause broke off
         self._ready: deque[tuple[dict[str, Any], float]] = deque()
         self._waiter: Status | None = None
 
@@ -104,7 +105,7 @@ class FakeLines:
                 f"{self.name}: kickoff {'twice' if self._open else 'before prepare'}"
             )
         self._open = self._flying = True
-        self._next = 0
+        self._next, self._broken = 0, None
         self._shutter.set("follow")
         return settled()
 
@@ -137,7 +138,7 @@ class FakeLines:
             "energy": float(self._energy.position),
             "ring_current": CURRENT,
             "line": line,
-            "line_status": int(LineStatus.OK),
+            "line_status": int(LineStatus.RETRIED if line == self._broken else LineStatus.OK),
             "sample_x": [x + raster.x_start + step * i for i in range(raster.nx)],
             "sample_y": [y + raster.y_start + rise * line] * raster.nx,
         }
@@ -187,6 +188,8 @@ class FakeLines:
         bluesky.utils.NoReplayAllowed
             An image is open: it goes on by itself.
         """
+        if self._flying and self._waiter is not None and not self._waiter.done:
+            self._broken = self._next
         self._flying = False
         self.halted += 1
         if self._open:

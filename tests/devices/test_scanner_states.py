@@ -265,7 +265,7 @@ def test_a_pause_that_begins_with_the_shutter(flying):
     flying.scanner.resume()
     flying.told("halt", 0)
     flying.line(0)
-    assert flying.rows() == [(0, OK)]
+    assert flying.rows() == [(0, RETRIED)]
 
 
 @pytest.mark.parametrize("first", ["shutter", "energy"])
@@ -385,7 +385,7 @@ def test_a_pause_while_waiting_for_beam(flying, monkeypatch):
     flying.scanner.resume()
     flying.told("halt", "halt", 0)
     flying.line(0)
-    assert flying.rows() == [(0, OK)]
+    assert flying.rows() == [(0, RETRIED)]
 
 
 # -- a controller that does not answer ------------------------------------------------------

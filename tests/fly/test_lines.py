@@ -254,7 +254,7 @@ def test_a_pause_aborts_and_stops_both_axes(flying):
     flying.scanner.resume()
     flying.told("abort", "arm", "y 0", "go")
     flying.line()
-    assert flying.rows() == [(0, OK)]
+    assert flying.rows() == [(0, RETRIED)]
 
 
 def test_no_line_begins_after_a_pause(flying):

@@ -216,9 +216,9 @@ def test_dark_lines_are_flown_again_when_the_beam_is_back(
 
 def test_a_beam_dump_with_a_suspender(RE, stack, record, fault, safe, stxm):
     """The suspender trips up to a second after the dump: no line of that time is kept."""
-    from bluesky.suspenders import SuspendFloor
+    from redoxscope.plans import RingSuspender
 
-    RE.install_suspender(SuspendFloor(stxm.ring.current, 100.0, resume_thresh=200.0))
+    RE.install_suspender(RingSuspender(stxm.ring, below=100.0, resume=200.0))
 
     def hook(name, doc):
         if name == "event_page" and doc["seq_num"][0] == 1:
@@ -237,7 +237,8 @@ def test_a_beam_dump_with_a_suspender(RE, stack, record, fault, safe, stxm):
     finally:
         RE.clear_suspenders()
         stxm.ring.current.clear_sub(tripped)
-    check_stack(record, energies=[640.0], pixels=(4, 60))
+    data = check_stack(record, energies=[640.0], pixels=(4, 60))
+    assert LineStatus.RETRIED in data["line_status"]
     assert tripped.seen
     safe()
 

@@ -92,14 +92,43 @@ def lines_run(detector):
 
 
 def test_a_run_of_images_has_none(RE, docs, axes):
-    RE.preprocessors.append(Baseline(baseline=axes[:2]))
+    RE.preprocessors.append(Baseline(baseline=axes[:2], carried=axes[:2]))
     RE(lines_run(axes[2]))
     assert [d["name"] for d in docs["descriptor"]] == ["primary"]
     RE(bp.count([axes[2]]))  # the next run has one again
     assert [d["name"] for d in docs["descriptor"]] == ["primary", "baseline", "primary"]
 
 
-def test_a_run_of_images_keeps_the_baseline_of_its_plan(run, axes):
+def test_a_run_of_images_has_what_the_user_adds(RE, docs, axes):
+    sd = Baseline(baseline=axes[:1], carried=axes[:1])
+    RE.preprocessors.append(sd)
+    sd.baseline.append(axes[1])
+    RE(lines_run(axes[2]))
+    keys = {d["name"]: set(d["data_keys"]) for d in docs["descriptor"]}
+    assert keys == {"baseline": {"b", "b_setpoint"}, "primary": {"c", "c_setpoint"}}
+    sd.baseline.remove(axes[1])
+    docs.clear()
+    RE(lines_run(axes[2]))
+    assert [d["name"] for d in docs["descriptor"]] == ["primary"]
+
+
+def test_it_is_blueskys(axes):
+    sd = Baseline(baseline=axes[:1], carried=axes[:1])
+    assert isinstance(sd, bpp.SupplementalData)
+    assert "carried" not in repr(sd) and repr(sd).startswith("SupplementalData(baseline=[")
+
+
+def test_monitors_that_the_user_adds(RE, docs, axes):
+    sd = Baseline()
+    RE.preprocessors.append(sd)
+    sd.monitors.append(axes[0].readback)
+    RE(bp.count([axes[2]]))
+    assert {d["name"] for d in docs["descriptor"]} == {"a_monitor", "primary"}
+
+
+def test_a_run_of_images_keeps_the_baseline_of_its_plan(run, axes, RE):
+    (sd,) = RE.preprocessors
+    sd._carried = tuple(axes[:2])
     assert run(bpp.baseline_wrapper(lines_run(axes[2]), [axes[0]])) == [{"a", "a_setpoint"}] * 2
 
 
