@@ -4,14 +4,13 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
-from ._child import SimulationError
 from ._dastard_process import SimulatedDastard
 from ._layout import ENERGY_MOTOR, Layout
-from ._ports import free_port
 from ._process import Simulation, check_options, client_environment, isolate_client
 from .physics.rixs import RIXS_SAMPLES, RixsModel
 from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
 from .physics.tes import TesArray
+from .process import SimulationError, free_port
 
 __all__ = [
     "ENERGY_MOTOR",

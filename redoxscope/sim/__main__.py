@@ -8,8 +8,7 @@ import os
 import sys
 from typing import Any
 
-from ._child import end_with_parent
-from ._ports import check_free
+from .process import check_free, end_with_parent
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,8 +10,7 @@ from types import TracebackType
 
 import zmq
 
-from ._child import Child, SimulationError
-from ._ports import free_port
+from .process import Child, SimulationError, free_port
 
 __all__ = ["SimulatedDastard"]
 

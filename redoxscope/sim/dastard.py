@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 
-from ._child import end_with_parent
+from .process import end_with_parent
 
 
 def parser() -> argparse.ArgumentParser:

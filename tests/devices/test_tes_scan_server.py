@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from redoxscope.devices.tes import DastardError
-from redoxscope.sim import SimulatedDastard
-from redoxscope.sim._process import free_port
+from redoxscope.sim import SimulatedDastard, free_port
 
 from .tes_parts import SPEED, WAIT, make_tes, measure, one_run
 

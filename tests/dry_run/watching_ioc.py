@@ -23,8 +23,8 @@ def main() -> None:
 
     from redoxscope.sim import Layout, _server, build_model
     from redoxscope.sim._bench import Bench
-    from redoxscope.sim._child import end_with_parent
     from redoxscope.sim._clock import Clock
+    from redoxscope.sim.process import end_with_parent
 
     def tell(what: str, name: str) -> None:
         print(what, name, flush=True)

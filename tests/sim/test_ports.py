@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from redoxscope.sim._ports import check_free, free_port
 from redoxscope.sim._process import _new_prefix
+from redoxscope.sim.process import check_free, free_port
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
