@@ -4,9 +4,9 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
-from ._dastard_process import SimulatedDastard
 from ._layout import ENERGY_MOTOR, Layout
 from ._process import Simulation, check_options, client_environment, isolate_client
+from .dastard import SimulatedDastard
 from .physics.rixs import RIXS_SAMPLES, RixsModel
 from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
 from .physics.tes import TesArray

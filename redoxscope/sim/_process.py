@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import as_number, as_whole
-from ._dastard_faults import ServerFaults
-from ._dastard_process import SimulatedDastard
 from ._faults import Faults
 from ._fly_faults import FlyFaults
 from ._layout import Layout
+from .dastard import ServerFaults, SimulatedDastard
 from .process import Child, SimulationError, answer_repeater_requests, free_port
 
 __all__ = ["Simulation", "check_options", "client_environment", "isolate_client", "point_client"]

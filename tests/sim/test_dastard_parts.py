@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from redoxscope.formats import summary_dtype
-from redoxscope.sim._dastard_beam import BeamHistory, BeamState
-from redoxscope.sim._dastard_clock import ServerClock, rfc3339
-from redoxscope.sim._dastard_faults import SERVER_FAULTS, ServerFaults
-from redoxscope.sim._dastard_rates import TriggerRates
-from redoxscope.sim._dastard_rpc import GoError, fill, unfinished
-from redoxscope.sim._dastard_scans import ScanState, TransitionError
-from redoxscope.sim._dastard_source import TRIGGER_FIELDS, Source, default_trigger
+from redoxscope.sim.dastard import SERVER_FAULTS, ServerFaults
+from redoxscope.sim.dastard._beam import BeamHistory, BeamState
+from redoxscope.sim.dastard._clock import ServerClock, rfc3339
+from redoxscope.sim.dastard._rates import TriggerRates
+from redoxscope.sim.dastard._rpc import GoError, fill, unfinished
+from redoxscope.sim.dastard._scans import ScanState, TransitionError
+from redoxscope.sim.dastard._source import TRIGGER_FIELDS, Source, default_trigger
 
 SAMPLES = ("lmr_charged", "reference")
 

@@ -9,12 +9,12 @@ import sys
 import threading
 import traceback
 
-from .process import end_with_parent
+from ..process import end_with_parent
 
 
 def parser() -> argparse.ArgumentParser:
     """Command line of the server process."""
-    from ._dastard_faults import SERVER_FAULTS
+    from ._faults import SERVER_FAULTS
 
     p = argparse.ArgumentParser(prog="python -m redoxscope.sim.dastard", description=__doc__)
     p.add_argument("--port-base", type=int, default=0, help="port of the calls; 0: free ones")
@@ -70,10 +70,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    from ._dastard_server import DastardServer, Settings
-    from ._dastard_sockets import open_listener, open_sockets
-    from .physics.rixs import RixsModel
-    from .physics.tes import TesArray
+    from ..physics.rixs import RixsModel
+    from ..physics.tes import TesArray
+    from ._server import DastardServer, Settings
+    from ._sockets import open_listener, open_sockets
 
     try:
         model = RixsModel(args.seed, damage_dose=args.damage_dose)
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
         sockets = open_sockets(args.port_base, args.control, args.hwm)
         server = DastardServer(settings, sockets, array, model)
         if args.scan_server is not None:
-            from ._dastard_scan_server import ScanServer
+            from ._scan_server import ScanServer
 
             ScanServer(server, open_listener(args.scan_server), args.seed).start()
         for fault in args.fault:

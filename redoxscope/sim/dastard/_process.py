@@ -10,7 +10,7 @@ from types import TracebackType
 
 import zmq
 
-from .process import Child, SimulationError, free_port
+from ..process import Child, SimulationError, free_port
 
 __all__ = ["SimulatedDastard"]
 

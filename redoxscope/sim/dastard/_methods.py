@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..formats import FormatError, decode_matrix
-from ._dastard_rpc import GoError, convert, fill
-from ._dastard_source import TRIGGER_FIELDS, Source
-from ._dastard_writing import go_os_error
+from ...formats import FormatError, decode_matrix
+from ._rpc import GoError, convert, fill
+from ._source import TRIGGER_FIELDS, Source
+from ._writing import go_os_error
 
 if TYPE_CHECKING:
-    from ._dastard_server import DastardServer
+    from ._server import DastardServer
 
 __all__ = ["Methods"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dastard_clock import rfc3339
+from ._clock import rfc3339
 
 __all__ = ["TriggerRates"]
 

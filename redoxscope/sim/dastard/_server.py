@@ -17,21 +17,21 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from ..formats import summary_dtype
-from ._dastard_beam import START_ENERGY, BeamHistory, BeamState
-from ._dastard_clock import ServerClock
-from ._dastard_faults import ServerFaults
-from ._dastard_files import RunFiles
-from ._dastard_methods import Methods
-from ._dastard_rates import TriggerRates
-from ._dastard_rpc import GoError, RpcServer
-from ._dastard_sockets import Sockets
-from ._dastard_source import Source
-from ._dastard_status import StatusPublisher
-from ._dastard_stream import PhotonStream
-from ._dastard_writing import Writing, go_os_error
-from .physics.rixs import EXCITATION_RANGE, Emission, RixsModel
-from .physics.tes import PulseModel, TesArray
+from ...formats import summary_dtype
+from ..physics.rixs import EXCITATION_RANGE, Emission, RixsModel
+from ..physics.tes import PulseModel, TesArray
+from ._beam import START_ENERGY, BeamHistory, BeamState
+from ._clock import ServerClock
+from ._faults import ServerFaults
+from ._files import RunFiles
+from ._methods import Methods
+from ._rates import TriggerRates
+from ._rpc import GoError, RpcServer
+from ._sockets import Sockets
+from ._source import Source
+from ._status import StatusPublisher
+from ._stream import PhotonStream
+from ._writing import Writing, go_os_error
 
 __all__ = ["DastardServer", "Settings"]
 

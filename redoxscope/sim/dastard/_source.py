@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dastard_rpc import GoError
+from ._rpc import GoError
 
 __all__ = ["SOURCES", "TRIGGER_FIELDS", "Source", "default_trigger"]
 

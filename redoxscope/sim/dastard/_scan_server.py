@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dastard_rpc import LONGEST, GoError, unfinished
-from ._dastard_scans import ScanLog, ScanState, TransitionError
-from ._dastard_server import DastardServer
-from .physics.rixs import FWHM
+from ..physics.rixs import FWHM
+from ._rpc import LONGEST, GoError, unfinished
+from ._scans import ScanLog, ScanState, TransitionError
+from ._server import DastardServer
 
 __all__ = ["ScanServer"]
 

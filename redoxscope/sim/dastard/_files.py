@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import ExternalTriggerWriter, LjhWriter, OffWriter, StateWriter
-from ._dastard_source import Source
+from ...formats import ExternalTriggerWriter, LjhWriter, OffWriter, StateWriter
+from ._source import Source
 
 __all__ = ["RunFiles"]
 

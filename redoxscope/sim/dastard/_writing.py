@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import FormatError
-from ._dastard_faults import ServerFaults
-from ._dastard_files import RunFiles
-from ._dastard_rpc import GoError
-from ._dastard_source import Source
+from ...formats import FormatError
+from ._faults import ServerFaults
+from ._files import RunFiles
+from ._rpc import GoError
+from ._source import Source
 
 __all__ = ["Writing", "go_os_error"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from ..formats import RECORD_HEADER, encode_records, encode_summaries
-from ._dastard_faults import ServerFaults
+from ...formats import RECORD_HEADER, encode_records, encode_summaries
+from ._faults import ServerFaults
 
 __all__ = ["PhotonStream"]
 
