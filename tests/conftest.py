@@ -39,7 +39,7 @@ def pytest_configure(config):
         os.environ[name] = str(path)
     os.environ["MPLBACKEND"] = "Agg"
     # Whichever test comes first, libca reads where to look for the simulation before it is used.
-    from redoxscope.sim._process import point_client
+    from redoxscope.sim.ioc import point_client
 
     point_client()
 

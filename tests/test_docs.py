@@ -19,9 +19,8 @@ from redoxscope.cli._commands import _banner
 from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.data import EDGES, rixs_edges
 from redoxscope.scan import Outer, Scan, stack_scan
-from redoxscope.sim._faults import FAULTS
-from redoxscope.sim._fly_faults import FLY_FAULTS
 from redoxscope.sim.dastard import SERVER_FAULTS
+from redoxscope.sim.ioc import FAULTS, FLY_FAULTS
 from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
 
 ROOT = Path(__file__).resolve().parents[1]

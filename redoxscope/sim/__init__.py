@@ -5,8 +5,8 @@ plans and callbacks never import it.
 """
 
 from ._layout import ENERGY_MOTOR, Layout
-from ._process import Simulation, check_options, client_environment, isolate_client
 from .dastard import SimulatedDastard
+from .ioc import Simulation, check_options, client_environment, isolate_client
 from .physics.rixs import RIXS_SAMPLES, RixsModel
 from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
 from .physics.tes import TesArray

@@ -20,7 +20,7 @@ from redoxscope.config import (
 from redoxscope.dry_run import State, StateError, layout_of, read_state, take_snapshot
 from redoxscope.session import connect
 from redoxscope.sim import Layout, Simulation
-from redoxscope.sim._process import _running, _take_port
+from redoxscope.sim.ioc._process import _running, _take_port
 
 from .watching import WatchingIOC
 
@@ -202,7 +202,7 @@ def test_pvs_that_do_not_answer_are_named_and_the_rest_is_written(stood, tmp_pat
 def test_an_instant_clock_jumps_to_where_somebody_waits_for():
     import asyncio
 
-    from redoxscope.sim._clock import InstantClock
+    from redoxscope.sim.ioc._clock import InstantClock
 
     async def waits():
         clock, stop = InstantClock(), asyncio.Event()

@@ -21,9 +21,10 @@ def main() -> None:
     )
     import caproto as ca
 
-    from redoxscope.sim import Layout, _server, build_model
-    from redoxscope.sim._bench import Bench
-    from redoxscope.sim._clock import Clock
+    from redoxscope.sim import Layout, build_model
+    from redoxscope.sim.ioc import _server
+    from redoxscope.sim.ioc._bench import Bench
+    from redoxscope.sim.ioc._clock import Clock
     from redoxscope.sim.process import end_with_parent
 
     def tell(what: str, name: str) -> None:

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from redoxscope.sim import _process
+from redoxscope.sim.ioc import _process
 
 LEAK = """
     import gc, os, sys, threading

@@ -126,8 +126,8 @@ def test_a_server_that_comes_back_hears_of_the_beam_again(beamline, client, put)
 
 
 def test_a_beamline_without_a_dastard_says_so():
-    from redoxscope.sim._bench import Bench
-    from redoxscope.sim._clock import Clock
+    from redoxscope.sim.ioc._bench import Bench
+    from redoxscope.sim.ioc._clock import Clock
     from redoxscope.sim.physics.stxm import build_model
 
     bench = Bench(build_model("lmr", seed=1), prefix="X:", clock=Clock())

@@ -15,7 +15,7 @@ from ophyd.status import SubscriptionStatus
 from redoxscope.devices import DeviceError
 from redoxscope.scan import Raster
 from redoxscope.sim import Simulation, SimulationError, check_options
-from redoxscope.sim._faults import Faults
+from redoxscope.sim.ioc import Faults
 
 
 def fly(stxm, *, ny=3, nx=4, dwell=0.01):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from redoxscope.sim._process import _new_prefix
+from redoxscope.sim.ioc._process import _new_prefix
 from redoxscope.sim.process import check_free, free_port
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import zmq
 
-from .dastard import ServerFaults
+from ..dastard import ServerFaults
 
 __all__ = ["DastardLink"]
 

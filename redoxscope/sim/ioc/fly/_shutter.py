@@ -11,7 +11,7 @@ from typing import Any
 from caproto import ChannelType
 from caproto.server import PVGroup, pvproperty
 
-from .._ioc import FIELDS, ShutterBlade
+from .._pvs import FIELDS, ShutterBlade
 
 __all__ = ["FleetShutter"]
 

@@ -11,9 +11,9 @@ from typing import Any
 from caproto import ChannelType
 from caproto.server import PVGroup, pvproperty
 
+from ..physics.rixs import RIXS_SAMPLES
 from ._clock import Clock
-from ._ioc import FIELDS
-from .physics.rixs import RIXS_SAMPLES
+from ._pvs import FIELDS
 
 __all__ = ["Holder"]
 

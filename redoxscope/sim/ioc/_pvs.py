@@ -16,9 +16,9 @@ import numpy as np
 from caproto import ChannelType
 from caproto.server import PVGroup, pvproperty
 
+from .._layout import Layout
 from ._clock import Clock
 from ._faults import Faults
-from ._layout import Layout
 
 __all__ = ["Counter", "EnergyAxis", "Ring", "Scanner", "ShutterBlade", "SimControl"]
 

@@ -16,7 +16,7 @@ from caproto.server import PVGroup, pvproperty
 
 from .._clock import Clock
 from .._fly_faults import FlyFaults
-from .._ioc import FIELDS
+from .._pvs import FIELDS
 from ._daq import ERROR_LENGTH, MAX_POINTS, Daq
 from ._shutter import FleetShutter
 

@@ -14,7 +14,7 @@ from caproto import ChannelType
 from caproto.server import PVGroup, pvproperty
 
 from .._clock import Clock
-from .._ioc import FIELDS
+from .._pvs import FIELDS
 
 __all__ = ["ERROR_LENGTH", "MAX_POINTS", "STATES", "Daq", "Source"]
 

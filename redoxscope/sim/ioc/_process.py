@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..contract import as_number, as_whole
+from ...contract import as_number, as_whole
+from .._layout import Layout
+from ..dastard import ServerFaults, SimulatedDastard
+from ..process import Child, SimulationError, answer_repeater_requests, free_port
 from ._faults import Faults
 from ._fly_faults import FlyFaults
-from ._layout import Layout
-from .dastard import ServerFaults, SimulatedDastard
-from .process import Child, SimulationError, answer_repeater_requests, free_port
 
 __all__ = ["Simulation", "check_options", "client_environment", "isolate_client", "point_client"]
 

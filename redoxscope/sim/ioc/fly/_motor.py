@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from caproto.server import PVGroup, pvproperty
 
-from .._ioc import FIELDS, EnergyAxis
+from .._pvs import FIELDS, EnergyAxis
 
 __all__ = ["Drive", "EnergyDrive", "MotorDrive", "fleet_motor"]
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from ..data import ENERGY_RANGE
-from ..optics import focus_z
+from ...data import ENERGY_RANGE
+from ...optics import focus_z
+from .._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
+from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 from ._clock import Clock
 from ._dastard_link import DastardLink
 from ._faults import Faults
-from ._ioc import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
-from ._ioc_holder import Holder
-from ._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
+from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
+from ._pvs import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from .fly import Fleet
-from .physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 
 __all__ = ["Bench"]
 

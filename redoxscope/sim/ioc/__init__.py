@@ -1,0 +1,27 @@
+"""The IOC of the simulated beamline, in a process of its own.
+
+``python -m redoxscope.sim`` serves; `Simulation` starts it. Only the process that serves imports
+caproto.
+"""
+
+from ._faults import FAULTS, Faults
+from ._fly_faults import FLY_FAULTS, FlyFaults
+from ._process import (
+    Simulation,
+    check_options,
+    client_environment,
+    isolate_client,
+    point_client,
+)
+
+__all__ = [
+    "FAULTS",
+    "FLY_FAULTS",
+    "Faults",
+    "FlyFaults",
+    "Simulation",
+    "check_options",
+    "client_environment",
+    "isolate_client",
+    "point_client",
+]
