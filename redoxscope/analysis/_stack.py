@@ -276,6 +276,19 @@ class StackFit:
         od[~np.isfinite(od)] = np.nan
         return counts, od
 
+    def i0_image(self, k: int) -> NDArray[np.float32]:
+        """Counts that one energy would have without a sample [ny, nx], as I0 is now.
+
+        In counts of the light alone: dead time corrected, without dark counts. NaN where nothing
+        was measured or I0 is not known.
+        """
+        self._check_index(k, 0)
+        i0 = np.full(self.shape, np.nan, dtype=np.float32)
+        known, monitor = np.flatnonzero(self._sums.present[k]), self._sums.monitor
+        level = np.exp(self._i0.ln_i0[k])
+        i0[known] = level if monitor is None else level * monitor.true(monitor.aligned[k, known], k)
+        return i0
+
     @property
     def i0_mask(self) -> NDArray[np.bool_] | None:
         """The blank area [ny, nx] that I0 comes from; None where it comes from elsewhere."""

@@ -7,6 +7,8 @@ seconds) is imported when a catalog is opened.
 
 from __future__ import annotations
 
+from ._cube import stack_cube
+from ._find import RunTable, find, runs_table
 from .catalog import (
     DEFAULT_PROFILE,
     CatalogError,
@@ -33,12 +35,14 @@ __all__ = [
     "CorruptLog",
     "DocumentLog",
     "DocumentLogError",
+    "RunTable",
     "RecoveryReport",
     "catalog_doubts",
     "catalog_problems",
     "data_directory",
     "data_folder",
     "facility_profile",
+    "find",
     "hdf5_exporter",
     "ingest",
     "open_catalog",
@@ -46,4 +50,6 @@ __all__ = [
     "read_log",
     "recover",
     "run_documents",
+    "runs_table",
+    "stack_cube",
 ]

@@ -149,7 +149,7 @@ def test_a_saturated_pixel_spoils_its_sum():
 
 
 def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
-    from redoxscope.callbacks.oxidation import _batch
+    from redoxscope.callbacks.oxidation import _memory
 
     class Run(dict):
         metadata = {"start": {  # noqa: RUF012
@@ -159,6 +159,6 @@ def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
             ).as_dict(),
         }}  # fmt: skip
 
-    monkeypatch.setattr(_batch, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(_memory, "available_bytes", lambda: 1000)
     with pytest.raises(ValueError, match=r"run r has 1.8e\+03 pixels: reading it needs"):
         oxidation_map(Run())

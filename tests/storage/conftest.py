@@ -133,7 +133,7 @@ def stack_documents(
 
     lines = stack_lines() if lines is None else lines
     keys = data_keys(len(lines[0]["sample_x"]) if lines else NX)
-    run = compose_run(metadata={"plan_name": STACK, "scan_id": 12, **md})
+    run = compose_run(time=md.pop("time", None), metadata={"plan_name": STACK, "scan_id": 12, **md})
     configuration = {
         "counter": {
             "data": {"transmission_dead_time": 1e-7},

@@ -1,8 +1,9 @@
 """Oxidation map: lines of images in, fractions with their uncertainty out."""
 
-from ._batch import i0_of_run, oxidation_map, oxidation_maps
+from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
 from ._draw import draw_oxidation
 from ._map import OxidationMap
+from ._memory import room_for
 from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [
@@ -13,4 +14,7 @@ __all__ = [
     "i0_of_run",
     "oxidation_map",
     "oxidation_maps",
+    "part_of",
+    "read_stack",
+    "room_for",
 ]

@@ -12,11 +12,12 @@ from ...analysis import I0Spectrum
 from ...data import References
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows
-from ._memory import available_bytes, gigabytes
+from ._memory import room_for
+from ._part import MapPart
 from ._reader import MapOptions, StackReader, is_stack
 from ._snapshot import OxidationSnapshot
 
-__all__ = ["as_i0", "i0_of_run", "oxidation_map", "oxidation_maps"]
+__all__ = ["as_i0", "i0_of_run", "oxidation_map", "oxidation_maps", "part_of", "read_stack"]
 
 
 def oxidation_map(
@@ -54,18 +55,12 @@ def oxidation_map(
         If there is no energy stack in it, or the references do not suit its energies; if it has
         several regions and none is named, or one that it has not.
     """
-    reader = _read(source, _options(references, options))
-    names = list(reader.parts)
-    listed = ", ".join(map(repr, names))
-    if region is None and len(names) > 1:
-        raise ValueError(f"the run has maps of {listed}: give region=, or use oxidation_maps")
-    if region is not None and region not in names:
-        raise ValueError(f"region = {region!r} is none of the run's: {listed}")
-    newest = reader.snapshot(final=True)
-    part = reader.part if region is None else reader.parts[region]
+    reader = read_stack(source, references, **options)
+    part = part_of(reader, region)
+    reader.snapshot(final=True)
     if part.refusal is not None:
         raise part.refusal
-    return newest if region is None else reader.snapshots[region]
+    return reader.snapshots[part.name]
 
 
 def oxidation_maps(
@@ -78,15 +73,39 @@ def oxidation_maps(
     ValueError
         If there is no energy stack in it, or a map is refused.
     """
-    reader = _read(source, _options(references, options))
+    reader = read_stack(source, references, **options)
     reader.snapshot(final=True)
     if reader.refusal is not None:
         raise reader.refusal
     return reader.snapshots
 
 
-def _options(references: References | None, options: dict[str, Any]) -> MapOptions:
-    return MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))})
+def read_stack(source: Any, references: References | None = None, **options: Any) -> StackReader:
+    """Reader that has taken all lines of a run, for `oxidation_map` and what is like it.
+
+    Raises
+    ------
+    ValueError
+        There is no energy stack in it.
+    """
+    return _read(source, MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))}))
+
+
+def part_of(reader: StackReader, region: str | None) -> MapPart:
+    """The map of a region, which must be named where there are several.
+
+    Raises
+    ------
+    ValueError
+        It is not named, or is none of the run's.
+    """
+    names = list(reader.parts)
+    listed = ", ".join(map(repr, names))
+    if region is None and len(names) > 1:
+        raise ValueError(f"the run has maps of {listed}: give region=, or use oxidation_maps")
+    if region is not None and region not in names:
+        raise ValueError(f"region = {region!r} is none of the run's: {listed}")
+    return reader.part if region is None else reader.parts[region]
 
 
 def as_i0(i0: Any) -> Any:
@@ -208,12 +227,8 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     reader = StackReader(start, options)
     layout, scan = reader.layout, reader.scan
     pixels = sum(float(np.prod(scan.regions[frame.region].pixels)) for frame in scan.frames)
-    needed, available = 8 * int(pixels) * len(layout.arrays), available_bytes()
-    if needed > available:
-        raise ValueError(
-            f"run {start.get('uid')} has {pixels:.3g} pixels: reading it needs "
-            f"{gigabytes(needed)}, and {gigabytes(available)} are available"
-        )
+    what = f"run {start.get('uid')} has {pixels:.3g} pixels: reading it"
+    room_for(what, 8 * int(pixels) * len(layout.arrays))
     streams = [scan.stream_of(i) for i in range(len(scan.regions))]
     there = [(i, name) for i, name in enumerate(streams) if name in set(run)]
     # All before any line: dead times belong to the first of them already.

@@ -17,6 +17,7 @@ __all__ = [
     "gigabytes",
     "map_bytes",
     "maps_bytes",
+    "room_for",
 ]
 
 SHARE = 0.5
@@ -91,6 +92,21 @@ def binning_for(shapes: Shapes, columns: int, monitored: bool, available: int) -
         f"{gigabytes(maps_bytes(shapes, columns, monitored, factor))}; "
         f"{gigabytes(available)} are available, of which it may take half"
     )
+
+
+def room_for(what: str, needed: int) -> None:
+    """Refuse what does not fit into the available memory (bytes).
+
+    Raises
+    ------
+    ValueError
+        Says how much it needs and how much there is.
+    """
+    available = available_bytes()
+    if needed > available:
+        raise ValueError(
+            f"{what} needs {gigabytes(needed)}, and {gigabytes(available)} are available"
+        )
 
 
 def gigabytes(number: float) -> str:
