@@ -70,7 +70,7 @@ def test_epics_used_and_closed_before_the_session():
     code = """
         from redoxscope.devices import Shutter
         from redoxscope.sim import SimulationError
-        from redoxscope.sim._process import point_client
+        from redoxscope.sim.ioc import point_client
         Shutter("Nowhere:", name="shutter").destroy()
         try:
             point_client()

@@ -8,7 +8,7 @@ from ophyd import EpicsSignal
 
 from redoxscope.sim import Simulation
 
-from .dastard_client import Client
+from .client import Client
 
 SPEED = 20.0
 

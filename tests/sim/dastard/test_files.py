@@ -19,7 +19,7 @@ from redoxscope.formats import (
 )
 from redoxscope.sim import SimulatedDastard
 
-from .dastard_client import Client, RpcError
+from .client import Client, RpcError
 
 SPEED = 20.0
 PIXELS = 24

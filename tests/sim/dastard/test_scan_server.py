@@ -11,7 +11,7 @@ import pytest
 from redoxscope.formats import read_experiment_state, read_tes_log
 from redoxscope.sim import SimulatedDastard, free_port
 
-from .dastard_client import PATIENCE, Client
+from .client import PATIENCE, Client
 
 SPEED = 20.0
 

@@ -10,7 +10,7 @@ import pytest
 from redoxscope.formats import RECORD_HEADER, encode_matrix
 from redoxscope.sim import SimulatedDastard, SimulationError
 
-from .dastard_client import Client, RpcError, when
+from .client import Client, RpcError, when
 
 SPEED = 20.0
 

@@ -12,7 +12,7 @@ import zmq
 
 from redoxscope.sim import SimulatedDastard, free_port
 
-from .dastard_client import PATIENCE, PULSES, Client, RpcError
+from .client import PATIENCE, PULSES, Client, RpcError
 
 PIXELS = 12
 
