@@ -160,7 +160,8 @@ def end_run(engine: RunEngine, reason: str, timeout: float = END_TIMEOUT) -> boo
 
 def close_engine(engine: RunEngine) -> None:
     """End the RunEngine's thread and event loop; it can run nothing any more."""
-    from bluesky.run_engine import _ensure_event_loop_running
+    # bluesky has no public way to end the thread that it starts.
+    from bluesky.run_engine import _ensure_event_loop_running  # noqa: PLC2701
 
     loop = engine.loop
     thread = vars(_ensure_event_loop_running)["loop_to_thread"].pop(loop, None)

@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .oxidation import OxidationSnapshot, draw_oxidation
-from .oxidation._snapshot import file_name
+from .oxidation import OxidationSnapshot, draw_oxidation, file_name
 from .rixs import RixsSnapshot, draw_rixs
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ophyd
-from ophyd import _pyepics_shim as shim
+from ophyd import _pyepics_shim as shim  # noqa: PLC2701
 
 __all__ = ["asking", "guard_channels"]
 

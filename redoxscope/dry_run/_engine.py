@@ -16,7 +16,7 @@ from ophyd import EpicsMotor, Signal
 
 from .._engine import end_run
 from ..devices import Shutter
-from ..plans._estimate import without_verdict
+from ..plans.support import without_verdict
 from ._account import Account, Run, told
 from ._calibration import stand_in
 from ._frames import line_of_error, line_of_script, plan_being_made

@@ -16,8 +16,7 @@ from ..config import (
 )
 from ..data import get_edge
 from ..devices import suffixes
-from ..sim import ENERGY_MOTOR, Layout
-from ..sim._layout import KEPT, KEPT_OF_COUNTERS
+from ..sim import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
 from ._state import State, StateError
 
 __all__ = ["layout_of", "names_of"]

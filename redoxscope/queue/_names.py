@@ -10,8 +10,7 @@ from typing import Any
 
 from .. import plans
 from ..devices import DeviceError
-from ..plans._inputs import lacking
-from ..plans._public import description, device_parameters
+from ..plans.support import description, device_parameters, lacking
 
 __all__ = ["names", "narrowed"]
 

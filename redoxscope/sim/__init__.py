@@ -4,7 +4,7 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
-from ._layout import ENERGY_MOTOR, Layout
+from ._layout import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
 from .dastard import SimulatedDastard
 from .ioc import Simulation, check_options, client_environment, isolate_client
 from .physics.rixs import RIXS_SAMPLES, RixsModel
@@ -14,6 +14,8 @@ from .process import SimulationError, free_port
 
 __all__ = [
     "ENERGY_MOTOR",
+    "KEPT",
+    "KEPT_OF_COUNTERS",
     "RIXS_SAMPLES",
     "SAMPLES",
     "Beam",
