@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ._shared_catalog import Later
-
 __all__ = ["namespace", "ready_catalog"]
 
 log = logging.getLogger("redoxscope.session")
@@ -51,13 +49,13 @@ def namespace(session: Any) -> dict[str, Any]:
 
 
 def ready_catalog(session: Any) -> Any:
-    """The catalog; a stand-in where it does not answer, which keeps nobody from measuring."""
+    """The catalog, open; one that does not answer is told, and keeps nobody from measuring."""
     from .storage import CatalogError
 
     if not session.stored.outage:
         try:
-            return session.cat
+            session.stored.open()
         except (CatalogError, ValueError) as exc:
             session.stored.doubt(str(exc))
             log.warning("%s", exc)
-    return Later(lambda: session.cat)
+    return session.cat

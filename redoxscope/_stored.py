@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from .storage import (
     DEFAULT_PROFILE,
@@ -21,7 +19,7 @@ log = logging.getLogger("redoxscope.session")
 
 
 def catalog_writer(
-    profile: str, open_it: Callable[[], Any], documents: DocumentLog, photons: Path | None
+    profile: str, directory: Path | None, documents: DocumentLog, photons: Path | None
 ) -> CatalogWriter:
     """The callback that stores runs; a facility's catalog is tried first.
 
@@ -31,17 +29,17 @@ def catalog_writer(
     ----------
     profile : str
         Tiled profile.
-    open_it : callable
-        Opens the catalog.
+    directory : Path or None
+        Data folder of an embedded catalog, where it was named.
     documents : DocumentLog
         The session's log.
     photons : Path or None
         Folder of photon lists, where the session has a spectrometer.
     """
-    writer = CatalogWriter(open_it, documents)
+    writer = CatalogWriter(profile, documents, directory=directory)
     if profile == DEFAULT_PROFILE and facility_profile(profile) is None:
         return writer  # embedded: nothing that its first use would not make
-    doubts = catalog_doubts(lambda: writer.catalog, photons)
+    doubts = catalog_doubts(writer.open, photons)
     if doubts:
         writer.doubt(doubts[0])
         log.warning(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import _signals
 from ._connection import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
-from ._shared_catalog import shared_catalog
 from ._simulated import simulated_tes, with_simulated_tes
 from .sim import Simulation
 
@@ -36,8 +34,8 @@ __all__ = [
 
 log = logging.getLogger("redoxscope.session")
 
-CATALOG_WAIT = 60.0
-"""Longest time (s) that the use of the catalog waits for a run that is being stored."""
+SIGNAL_WAIT = 10.0
+"""Longest time (s) that a session which a signal ends waits for runs to be stored."""
 SWITCH_INTERVAL = 5e-4
 """Longest time (s) that one thread keeps the interpreter when others wait. A line passes three
 threads on its way to the map; Python's 5 ms would be the largest part of its latency."""
@@ -97,7 +95,6 @@ class Session:
         from .storage import DocumentLog
 
         self.config, self.simulation, self.data = config, simulation, data
-        self._catalog_directory = catalog_directory
         self.ended_by: int | None = None
         self.closing, self.closed = False, threading.Event()
         self._switch_interval = sys.getswitchinterval()
@@ -147,7 +144,7 @@ class Session:
             self.RE.subscribe(self._calibrations.keeper(self._tes))
         self.stored = catalog_writer(
             config.catalog.profile,
-            self._open_catalog,
+            catalog_directory,
             self.log,
             None if self._tes is None else data / "photons",
         )
@@ -191,15 +188,26 @@ class Session:
     def cat(self) -> Any:
         """The catalog of runs (see `redoxscope.storage.open_catalog`).
 
-        Waits for a run that is being stored, but not for a server that does not answer.
+        Each use waits for runs that are being stored: ``cat[-1]`` is the run that ended last.
         """
-        self.stored.wait(CATALOG_WAIT)
         return self.stored.catalog
 
-    def _open_catalog(self) -> Any:
-        there = self.data.stat()
-        key = (there.st_dev, there.st_ino, os.environ.get("TILED_PROFILES"))
-        return shared_catalog(self.config.catalog.profile, self._catalog_directory, key)
+    def finish(self, timeout: float | None = None) -> bool:
+        """Wait for what goes on after the runs that have ended, and say for what.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Longest time, s; by default as long as it takes.
+
+        Returns
+        -------
+        bool
+            False when it is not done in that time; it goes on.
+        """
+        from ._finish import finish
+
+        return finish((self.stored,), timeout)
 
     @property
     def devices(self) -> dict[str, Any]:
@@ -263,7 +271,10 @@ class Session:
             steps.callback(self.stxm.destroy)
             if self._tes is not None:
                 steps.callback(disconnect_tes, self._tes)
-            steps.callback(self.stored.close)
+            if self.ended_by is None:
+                steps.callback(self.stored.close)
+            else:  # whoever sent the signal does not wait for ever
+                steps.callback(self.stored.close, SIGNAL_WAIT)
             for part in (self.log, self.rixs, self.map):
                 steps.callback(part.close)
             during_a_run = self.RE.state != "idle"

@@ -195,6 +195,7 @@ def run_rixs(
                     failure = cause_of(session.simulation, exc)
                 if failure is not None or interrupted:
                     break
+            session.finish()
         if isinstance(failure, SimulationError):
             raise failure  # there is nobody left to ask
         snapshot = live.snapshot

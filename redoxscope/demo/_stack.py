@@ -207,6 +207,7 @@ def run_stack(
                 session.end_run("interrupted at the keyboard")
             except Exception as exc:  # what was taken is still worth a picture and a summary
                 failure = cause_of(session.simulation, exc)
+            session.finish()
         if isinstance(failure, SimulationError):
             raise failure  # there is nobody left to ask
         snapshot = session.map.snapshot

@@ -70,9 +70,12 @@ def fresh(home: Path) -> Callable[[Path], Any]:
 def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run Python code in a fresh process that sees the same home."""
 
-    def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        code: str, *arguments: str, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
+            input=input,
             capture_output=True,
             text=True,
             timeout=120,

@@ -238,9 +238,10 @@ def test_the_run_engine_end_to_end(tmp_path: Path, embedded: Any) -> None:
     engine = RunEngine({"scan_id": 900})
     log = DocumentLog(tmp_path)
     engine.subscribe(log)
-    engine.subscribe(CatalogWriter(embedded, log))
+    writer = CatalogWriter(embedded, log)
+    engine.subscribe(writer)
     (uid,) = engine(fly_lines(LineFlyer(stack_lines())))
-    data = embedded[uid]["primary"].read()
+    data = writer.catalog[uid]["primary"].read()
     want = [line["transmission"] for line in stack_lines()]
     np.testing.assert_array_equal(data["transmission"], want)
     assert data["line_status"].dtype == np.int64

@@ -32,7 +32,7 @@ def test_frames_come_back_and_belong_to_their_positions(
     messages = [message.command for message in expose(camera, scan, x, y, energy)]
     third_save = [i for i, command in enumerate(messages) if command == "save"][2]
     assert run_resuming(engine, paused_after(plan, third_save)) == 1
-    run = embedded[documents.start["uid"]]
+    run = writer.catalog[documents.start["uid"]]
     events, frames = run["primary"].read(), run["frames"].read()
     assert frames["camera_images"].shape == (31, 4, 5)
     assert frames["camera_images"].dtype == np.dtype("<u2")

@@ -30,9 +30,11 @@ def _take(tmp_path: Path, obj: Collected, embedded: Any | None) -> tuple[str, Do
     engine = RunEngine({}, context_managers=[])
     log = DocumentLog(tmp_path / "log")
     engine.subscribe(log)
+    writer = CatalogWriter(embedded, log)
     if embedded is not None:
-        engine.subscribe(CatalogWriter(embedded, log))
+        engine.subscribe(writer)
     (uid,) = engine(photon_run(obj, SynSignal(name="energy", func=lambda: 640.0)))
+    assert writer.wait(60)
     return uid, log
 
 

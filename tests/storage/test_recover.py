@@ -174,7 +174,7 @@ class _Gone:
 
 
 def test_an_unavailable_catalog_keeps_the_log_and_says_what_to_do(
-    tmp_path: Path, embedded: Any
+    tmp_path: Path, embedded: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = DocumentLog(tmp_path)
     writer = CatalogWriter(_Gone(), log)
@@ -183,10 +183,11 @@ def test_an_unavailable_catalog_keeps_the_log_and_says_what_to_do(
         log(name, doc)
         writer(name, doc)
     log(*documents[-1])
-    with pytest.warns(
-        UserWarning, match=r"connection refused.*safe in .*\.jsonl.*redoxscope recover"
-    ):
-        writer(*documents[-1])
+    writer(*documents[-1])
+    writer.close()
+    assert "connection refused" in caplog.text
+    assert f"safe in {log.path(documents[0][1]['uid'])}" in caplog.text
+    assert "redoxscope recover" in caplog.text
     (report,) = recover(tmp_path, _Gone())
     assert report.status == "failed"
     (report,) = recover(tmp_path, embedded)
@@ -194,13 +195,17 @@ def test_an_unavailable_catalog_keeps_the_log_and_says_what_to_do(
     assert embedded[report.uid].stop["exit_status"] == "success"
 
 
-def test_a_profile_that_cannot_be_opened_keeps_the_log(tmp_path: Path, home: Path) -> None:
+def test_a_profile_that_cannot_be_opened_keeps_the_log(
+    tmp_path: Path, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     log = DocumentLog(tmp_path)
     documents = stack_documents()
     for name, doc in documents:
         log(name, doc)
-    with pytest.warns(UserWarning, match="'nowhere' is unknown.*redoxscope recover"):
-        CatalogWriter("nowhere", log)(*documents[-1])
+    writer = CatalogWriter("nowhere", log)
+    writer(*documents[-1])
+    writer.close()
+    assert "'nowhere' is unknown" in caplog.text and "redoxscope recover" in caplog.text
     assert log.path(documents[0][1]["uid"]).exists()
 
 

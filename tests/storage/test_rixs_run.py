@@ -81,7 +81,8 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
     def keep(name, doc):
         emitted.append((name, doc))
 
-    for callback in (log, live, CatalogWriter(embedded, log), keep):
+    storing = CatalogWriter(embedded, log)
+    for callback in (log, live, storing, keep):
         engine.subscribe(callback)
 
     def plan():
@@ -100,7 +101,7 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
 
     (uid,) = engine(plan())
     assert live.error is None
-    stored = rixs_from_run(embedded[uid])
+    stored = rixs_from_run(storing.catalog[uid])
     same(live.snapshot, stored)
     assert stored.photons == run.counts.sum()
     assert (stored.late, stored.lost) == (live.snapshot.late, live.snapshot.lost)

@@ -13,7 +13,7 @@ from ..log import SUFFIX, lock_log
 from ._ingest import STORED, LogIndex, ingest, stored_run
 from ._streams import main_streams
 
-__all__ = ["RecoveryReport", "in_a_line", "locked", "recover", "set_aside"]
+__all__ = ["RecoveryReport", "in_a_line", "locked", "recover", "set_aside", "store_log"]
 
 _REASON = "the client ended before the run did"
 
@@ -72,10 +72,11 @@ def recover(
     """
     folders = [Path(directory), *([Path(directory) / STORED] if stored else [])]
     paths = [path for folder in folders for path in folder.glob(f"*{SUFFIX}")]
-    return [_recover_one(path, catalog) for path in sorted(paths, key=lambda path: path.name)]
+    return [store_log(path, catalog) for path in sorted(paths, key=lambda path: path.name)]
 
 
-def _recover_one(path: Path, catalog: Any) -> RecoveryReport:
+def store_log(path: Path, catalog: Any) -> RecoveryReport:
+    """Put one log into the catalog, as `recover` does with each."""
     uid = path.name.removesuffix(SUFFIX)
     lines = 0
     try:

@@ -1,13 +1,14 @@
-"""Each run into the catalog at its end, off the RunEngine's thread."""
+"""Each run into the catalog after its end, off the RunEngine's thread."""
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +16,96 @@ import httpx
 
 from ..log import DocumentLog
 from ._folder import CatalogError
-from ._ingest import ingest
-from ._profile import open_catalog
+from ._ingest import STORED, ingest
+from ._late import can_be_stored_here, store_in_a_process
+from ._profile import DEFAULT_PROFILE
+from ._runs import Runs
+from ._shared import shared_catalog
 from ._store import in_a_line, locked, set_aside
 
 __all__ = ["CatalogWriter"]
 
 log = logging.getLogger("redoxscope.storage")
 
-PATIENCE = 60.0
-"""Longest time (s) that the end of a run waits for an embedded catalog."""
+PATIENCE = 300.0
+"""Longest time (s) that a use of the catalog waits for runs that are being stored."""
+CLOSE_PATIENCE = 60.0
+"""Longest time (s) that closing waits for them."""
 SERVER_PATIENCE = 5.0
-"""Longest time (s) that the end of a run waits for a server."""
+"""Longest time (s) for another try of a catalog that did not answer before."""
+SAID_AFTER = 2.0
+"""Time (s) after which a wait is told."""
 # What concerns the catalog and not the run: trying the next run is in vain.
 _OUTAGE = (CatalogError, ConnectionError, TimeoutError, httpx.TransportError)
 
 
 class CatalogWriter:
-    """Put each run into the catalog at its stop document.
+    """Put each run into the catalog after its stop document.
 
     Subscribe it after the :class:`~redoxscope.storage.DocumentLog` whose files it reads.
-    At the start document of the first run a thread opens the catalog, which takes seconds. At the
-    stop document it replays the log into the catalog (about 0.5 ms per line) and moves it to
-    ``<directory>/stored/``. The stop document
-    waits for that, but not for long, and not at all while the catalog does not answer. A failure
-    does not fail the plan: the log stays, a warning names the command that tries again, and so
-    does the end of the next run.
+    On the RunEngine's thread nothing is done: at the start document of the first run a thread
+    opens the catalog, which takes seconds; after a stop document it replays the log into the
+    catalog (about 0.5 ms per line) and moves the log to ``<directory>/stored/``. Who reads
+    `catalog` waits for that; so do `wait` and `close`. A run that cannot be stored fails no plan:
+    its log stays, a warning names the command that tries again, and so does the next run's end.
+
+    A process that ends closes it. What is not stored then is stored by a process of its own, as
+    this one's libraries are going; where a process is killed, ``redoxscope recover`` does it.
 
     Parameters
     ----------
-    catalog : CatalogOfBlueskyRuns, str or callable
-        The catalog, the name of its profile, or what opens it; opened when a run begins.
+    catalog : CatalogOfBlueskyRuns or str
+        The catalog, or the name of its profile, by which it is opened when a run begins.
     log : DocumentLog
         The log.
-    patience : float, optional
-        Longest time (s) that a stop document waits; by default 60 for an embedded catalog, 5 for
-        a server.
+    directory : str or Path, optional
+        With a profile: the data folder, as for :func:`open_catalog`.
+    then : sequence of callable
+        Called one after another with the catalog and the run's uid when a run is stored, from the
+        writer's thread; `wait` waits for them too. What one raises is logged.
     """
 
-    def __init__(self, catalog: Any, log: DocumentLog, patience: float | None = None) -> None:
-        self._catalog: Any = None
-        self._open: Callable[[], Any]
-        if isinstance(catalog, str):
-            self._open = lambda: open_catalog(catalog)
-        elif callable(catalog):
-            self._open = catalog
-        else:
-            self._open, self._catalog = lambda: catalog, catalog
+    def __init__(
+        self,
+        catalog: Any,
+        log: DocumentLog,
+        *,
+        directory: str | os.PathLike[str] | None = None,
+        then: Sequence[Callable[[Any, str], object]] = (),
+    ) -> None:
+        self._profile = catalog if isinstance(catalog, str) else None
+        self._catalog: Any = None if isinstance(catalog, str) else catalog
+        self._directory = None if directory is None else Path(directory)
         self._log = log
-        self._patience = patience
+        self.then = list(then)
         self._opening = threading.Lock()
         self._state = threading.Condition()
         self._due: deque[Path] = deque()
         self._problems: dict[Path, str] = {}  # logs that were tried in vain
         self._worker: threading.Thread | None = None
         self._outage = ""  # what is wrong with the catalog, once it was said
+        self._at_exit = False
 
     @property
-    def catalog(self) -> Any:
-        """The catalog; opened where it was not yet (several seconds).
+    def catalog(self) -> Runs:
+        """The catalog; each use of it waits for runs that are being stored, at most 300 s.
+
+        Using it opens it where it was not yet (several seconds).
+
+        Raises
+        ------
+        CatalogError, ValueError
+            When it is used: it cannot be opened, a run is still being stored after that time, or
+            ``catalog[-1]`` is asked for while the run that ended last is not in it.
+        """
+        return Runs(self._settled, self._missing)
+
+    def open(self) -> Any:
+        """Open the catalog where it was not yet (several seconds), without waiting for runs.
+
+        Returns
+        -------
+        CatalogOfBlueskyRuns
 
         Raises
         ------
@@ -81,15 +113,26 @@ class CatalogWriter:
             It cannot be opened.
         """
         with self._opening:
-            if self._catalog is None:
-                self._catalog = self._open()
+            if self._catalog is None and self._profile is not None:
+                self._catalog = shared_catalog(self._profile, self._directory)
             return self._catalog
 
     @property
     def waiting(self) -> dict[Path, str]:
         """Logs of runs that are not in the catalog yet, and what went wrong ("": not tried)."""
         with self._state:
+            for path in [path for path in self._problems if _stored_by_another(path)]:
+                del self._problems[path]
             return {**self._problems, **dict.fromkeys(self._due, "")}
+
+    @property
+    def pending(self) -> str:
+        """What is being stored, in words; "" where nothing is."""
+        with self._state:
+            due = [path.stem for path in self._due]
+        if len(due) > 1:
+            return f"{len(due)} runs into the catalog"
+        return f"run {due[0][:8]} into the catalog" if due else ""
 
     @property
     def outage(self) -> str:
@@ -97,11 +140,11 @@ class CatalogWriter:
         return self._outage
 
     def doubt(self, problem: str) -> None:
-        """Do not wait for the catalog at the end of a run: it does not answer, for that reason."""
+        """Do not try it at the first start document: it does not answer, for that reason."""
         self._outage = problem
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Open the catalog at a start document, store the run at its stop document."""
+        """Have the catalog opened at a start document, the run stored after its stop document."""
         if name == "start" and self._catalog is None and not self._outage:
             self._wake(self._open_early)
         if name != "stop":
@@ -109,41 +152,31 @@ class CatalogWriter:
         uid = doc["run_start"]
         if uid in self._log.open_runs:
             raise RuntimeError("CatalogWriter: subscribe the DocumentLog before it, not after")
-        path = self._log.path(uid)
-        known = self._outage
-        self._start([path])
-        if known:
-            return
-        if not self.wait(self._patience_now()):
-            self._outage = "it takes long"
-            log.warning(
-                "the catalog takes long. Run %s is stored in the background; it is safe in %s",
-                uid,
-                path,
-            )
-            return
-        problem = self.waiting.get(path)
-        if problem is not None:
-            warnings.warn(_words(path, problem), stacklevel=2)
+        self._start([self._log.path(uid)])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until no run is being stored; False where the time (s) did not suffice."""
+        if threading.current_thread() is self._worker:
+            return True  # asked by what is called when a run is stored
         with self._state:
             return self._state.wait_for(lambda: self._worker is None, timeout)
 
-    def close(self, timeout: float = SERVER_PATIENCE) -> None:
-        """Try once more what is not in the catalog, and say what is left.
+    def close(self, timeout: float = CLOSE_PATIENCE) -> None:
+        """Wait for what is being stored, try once more what is not, and say what is left.
+
+        Ctrl-C ends the waiting.
 
         Parameters
         ----------
         timeout : float
-            Longest time, s.
+            Longest time, s; 5 s for a catalog that did not answer before.
         """
-        end = time.monotonic() + timeout
-        self.wait(timeout)
-        if self._problems:
-            self._start([])
-            self.wait(max(0.0, end - time.monotonic()))
+        try:
+            self._finish(min(timeout, SERVER_PATIENCE) if self._outage else timeout)
+        except KeyboardInterrupt:
+            log.warning("Ctrl-C: not waited for")
+        atexit.unregister(self.close)
+        self._at_exit = False
         left = self.waiting
         if len(left) == 1:
             ((path, problem),) = left.items()
@@ -157,11 +190,47 @@ class CatalogWriter:
                 ", ".join(sorted({str(path.parent) for path in left})),
             )
 
-    def _patience_now(self) -> float:
-        if self._patience is not None:
-            return self._patience
-        metadata = getattr(self._catalog, "metadata", {"application": "redoxscope"})
-        return PATIENCE if metadata.get("application") == "redoxscope" else SERVER_PATIENCE
+    def _finish(self, timeout: float) -> None:
+        end = time.monotonic() + timeout
+
+        def left() -> float:
+            return max(0.0, end - time.monotonic())
+
+        if can_be_stored_here():
+            self._wait_and_say(timeout)
+            if self._problems:
+                self._start([])
+                self.wait(left())
+        else:
+            self.wait(min(timeout, SERVER_PATIENCE))  # what was begun fails by itself
+            store_in_a_process(list(self.waiting), *self._where(), timeout=left())
+
+    # -- for those who read --------------------------------------------------------------------
+
+    def _settled(self) -> Any:
+        if not self._wait_and_say(PATIENCE):
+            raise CatalogError(f"still being stored after {PATIENCE:g} s: {self.pending}")
+        return self.open()
+
+    def _missing(self) -> str:
+        return "; ".join(_words(path, problem) for path, problem in self.waiting.items() if problem)
+
+    def _wait_and_say(self, timeout: float) -> bool:
+        if self.wait(min(timeout, SAID_AFTER)):
+            return True
+        if timeout <= SAID_AFTER:
+            return False
+        log.warning("waiting for %s, at most %.0f s more", self.pending, timeout - SAID_AFTER)
+        return self.wait(timeout - SAID_AFTER)
+
+    def _where(self) -> tuple[str | None, Path | None]:
+        """Profile and data folder by which another process opens this catalog; None: by none."""
+        metadata = dict(getattr(self._catalog, "metadata", {}))
+        if self._profile is None and metadata.get("application") == "redoxscope":
+            return DEFAULT_PROFILE, Path(metadata["directory"])
+        return self._profile, self._directory
+
+    # -- the thread ----------------------------------------------------------------------------
 
     def _start(self, paths: list[Path]) -> None:
         with self._state:
@@ -172,14 +241,18 @@ class CatalogWriter:
 
     def _wake(self, work: Callable[[], None]) -> None:
         with self._state:
-            if self._worker is None:
+            if not self._at_exit:
+                self._at_exit = True
+                atexit.register(self.close)
+            # Where the process ends, threads begin no more; `close` stores what is due then.
+            if self._worker is None and can_be_stored_here():
                 # A daemon: a server that hangs keeps no process from its end; the log stays.
                 self._worker = threading.Thread(target=work, daemon=True, name="catalog")
                 self._worker.start()
 
     def _open_early(self) -> None:
         try:
-            _ = self.catalog
+            self.open()
         except Exception as exc:  # it is opened again for the run, and told then
             log.debug("the catalog is not open yet: %s", in_a_line(exc))
         self._work()
@@ -195,10 +268,10 @@ class CatalogWriter:
                     self._state.notify_all()
                     return
                 path = self._due[0]
-            problem = ""
+            known, problem = self._outage, ""
             try:
                 self._store(path)
-                if self._outage:
+                if known:
                     log.warning("the catalog answers again: run %s is stored", path.stem)
                 self._outage = ""
             # Whatever goes wrong here (server, disk, database, network), the data are in the log.
@@ -206,16 +279,32 @@ class CatalogWriter:
                 problem = in_a_line(exc)
                 out = isinstance(exc, _OUTAGE)
                 self._outage = problem if out else ""
+                if can_be_stored_here() and not (known and out):  # an outage is told once
+                    log.warning("%s", _words(path, problem))
             with self._state:
                 self._due.popleft()
                 if problem:
                     self._problems[path] = problem
 
     def _store(self, path: Path) -> None:
+        if _stored_by_another(path):
+            return
         with locked(path) as free:
-            if free:
-                ingest(path, self.catalog)
-                set_aside(path)
+            if not free:
+                return  # another process stores it
+            catalog = self.open()
+            ingest(path, catalog)
+            set_aside(path)
+        for task in self.then:
+            try:
+                task(catalog, path.stem)
+            # The run is stored, whatever becomes of what was made of it.
+            except Exception:
+                log.exception("after run %s was stored", path.stem)
+
+
+def _stored_by_another(path: Path) -> bool:
+    return not path.exists() and (path.parent / STORED / path.name).exists()
 
 
 def _words(path: Path, problem: str) -> str:

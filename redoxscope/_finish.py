@@ -1,0 +1,62 @@
+"""Waiting for what goes on after the last line: maps that are solved, runs that are stored."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+__all__ = ["Finishing", "finish"]
+
+log = logging.getLogger("redoxscope.session")
+
+SAID_AFTER = 0.5
+"""Time (s) after which a wait is told."""
+
+
+class Finishing(Protocol):
+    """Something that works on after the end of a run, on a thread of its own."""
+
+    @property
+    def pending(self) -> str:
+        """What it works at, in words; "" where there is nothing."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is pending; False where the time (s) did not suffice."""
+
+
+def finish(parts: Iterable[Finishing], timeout: float | None = None) -> bool:
+    """Wait until nothing is pending in any of them, and say what is waited for.
+
+    Parameters
+    ----------
+    parts : iterable of Finishing
+        Waited for one after another.
+    timeout : float, optional
+        Longest time for all together, s; by default as long as it takes.
+
+    Returns
+    -------
+    bool
+        False where the time did not suffice; what is left goes on, and is told.
+    """
+    parts = tuple(parts)
+    end = None if timeout is None else time.monotonic() + timeout
+
+    def left() -> float | None:
+        return None if end is None else max(0.0, end - time.monotonic())
+
+    for part in parts:
+        at_first = left()
+        if part.wait(SAID_AFTER if at_first is None else min(SAID_AFTER, at_first)):
+            continue
+        rest = left()
+        if rest != 0.0:
+            limit = "" if rest is None else f", at most {rest:.0f} s"
+            log.warning("waiting for %s%s (Ctrl-C: it goes on without you)", part.pending, limit)
+        if not part.wait(rest):
+            what = ", ".join(filter(None, (each.pending for each in parts)))
+            log.warning("not done after %g s: %s; it goes on", timeout, what)
+            return False
+    return True

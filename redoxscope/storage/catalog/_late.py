@@ -1,0 +1,74 @@
+"""Runs that are not stored when their process ends: a process of its own stores them.
+
+Once the interpreter is ending, its libraries begin no threads and open no tables any more, and
+nothing new of them can be imported.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["can_be_stored_here", "main", "store_in_a_process"]
+
+log = logging.getLogger("redoxscope.storage")
+
+
+def can_be_stored_here() -> bool:
+    """Whether this process can still store runs: it is not ending."""
+    return threading.main_thread().is_alive()
+
+
+def store_in_a_process(
+    logs: Sequence[Path], profile: str | None, directory: Path | None, *, timeout: float
+) -> None:
+    """Store runs in a new process and wait for it; one that has not ended in time is ended.
+
+    Parameters
+    ----------
+    logs : sequence of Path
+        The runs' logs.
+    profile, directory
+        As for `open_catalog`. Without a profile nothing is done: the catalog is one that only
+        this process has open.
+    timeout : float
+        Longest time, s.
+    """
+    if not logs or profile is None:
+        return
+    log.warning(
+        "storing %d run%s of this process, at most %.0f s; Ctrl-C leaves it to redoxscope recover",
+        len(logs),
+        "" if len(logs) == 1 else "s",
+        timeout,
+    )
+    order = json.dumps([profile, None if directory is None else str(directory), *map(str, logs)])
+    code = f"from {__name__} import main; main()"
+    try:
+        subprocess.run(
+            [sys.executable, "-c", code], input=order, text=True, timeout=timeout, check=False
+        )
+    except (subprocess.TimeoutExpired, KeyboardInterrupt, OSError) as exc:
+        log.warning("not stored: %s", exc or "Ctrl-C")
+
+
+def main() -> None:
+    """Store the logs that are named on the standard input."""
+    from ._folder import CatalogError
+    from ._profile import open_catalog
+    from ._store import store_log
+
+    profile, directory, *logs = json.load(sys.stdin)
+    try:
+        catalog = open_catalog(profile, directory)
+    except (CatalogError, ValueError) as exc:
+        sys.exit(f"the catalog cannot be opened: {exc}")
+    for path in logs:
+        report = store_log(Path(path), catalog)
+        if report.status == "failed":
+            log.warning("run %s: %s", report.uid, report.message)
