@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ._measured import Measured
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._solve import Solver
-from ._sums import RunningSums
 
 __all__ = ["default_area", "area_spectrum"]
 
@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 
 
 def area_spectrum(
-    sums: RunningSums,
+    measured: Measured,
+    weight: Array,
     design: Array,
     species: int,
     ln_i0: Array,
@@ -32,23 +33,25 @@ def area_spectrum(
     lines = np.flatnonzero(area.any(axis=1))
     if not lines.size:
         raise ValueError("no pixel of the area has a value")
-    usable = sums.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
+    usable = measured.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
     energies = np.flatnonzero(usable)
     inside = area[lines]
     count = int(inside.sum())
     od, variance = np.empty(len(energies)), np.empty(len(energies))
     for i, k in enumerate(energies):  # one frame at a time: an area may be the whole image
         one = np.array([k])
-        od[i] = sums.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
-        variance[i] = sums.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
+        od[i] = measured.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
+        variance[i] = measured.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
     shared = i0_variance[energies]
-    solver = Solver(design[energies], species, shared, sums.weight[energies])
+    solver = Solver(design[energies], species, shared, weight[energies])
     if not len(energies) or not solver.solvable:
         raise ValueError(f"{len(energies)} energies do not determine the fit of the area")
-    maps = solver.maps(
-        (solver.rows.T @ od)[:, None], od[:, None], variance[:, None], np.zeros(1, dtype=bool)
-    )
-    c = maps["coefficients"][:, 0]
+    c = solver.gain @ od
+    first, second = np.triu_indices(len(c))
+    rows = solver.design * solver.weight[:, None]
+    second_order = (rows[:, first] * rows[:, second]).T @ variance[:, None]
+    maps = {name: np.empty(1) for name in ("fraction", "sigma", "thickness", "thickness_sigma")}
+    solver.maps(c[:, None], second_order, maps)
     fit = solver.design @ c
     total = variance + shared
     freedom = len(energies) - design.shape[1]

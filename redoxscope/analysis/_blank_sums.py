@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._frames import Frames
-from ._sums import Units
+from ._measured import Units
 
 __all__ = ["BlankSums"]
 
@@ -36,7 +36,8 @@ class BlankSums:
 
     def __init__(self, mask: NDArray[np.bool_], n_energies: int) -> None:
         self.mask = mask
-        self._line, self._column = np.nonzero(mask)
+        self._line = np.nonzero(mask)[0]
+        self._pixel = np.flatnonzero(mask)
         self._start = np.searchsorted(self._line, np.arange(mask.shape[0] + 1))
         shape = (n_energies, mask.shape[0])
         self._pixels = np.zeros(shape, dtype=np.intp)
@@ -62,24 +63,31 @@ class BlankSums:
             Transmission, then the monitor if there is one.
         """
         part = slice(self._start[lines.start], self._start[lines.stop])
-        line, column = self._line[part], self._column[part]
-        measured = present[line]  # the rest of the frame was never written
-        line, column = line[measured], column[measured]
-        good, full = np.ones(len(line), dtype=bool), np.zeros(len(line), dtype=bool)
-        observed = []
-        for f in frames:
-            values = f.aligned[k, line, column].astype(np.float64)
-            full |= values >= f.limit[k]
-            good &= np.isfinite(values) & ~full
-            observed.append(values)
-        bins, size = line[good] - lines.start, lines.stop - lines.start
+        line, pixel = self._line[part], self._pixel[part]
+        if not present[lines].all():  # the rest of the frame was never written
+            measured = present[line]
+            line, pixel = line[measured], pixel[measured]
+        observed = [f.aligned[k].reshape(-1).take(pixel) for f in frames]
+        full = np.zeros(len(line), dtype=bool)
+        good: NDArray[np.bool_] | slice = slice(None)
+        if not all(
+            v.size == 0 or (v.min() > -np.inf and v.max() < f.limit[k])
+            for f, v in zip(frames, observed, strict=True)
+        ):  # saturated, or NaN
+            for f, values in zip(frames, observed, strict=True):
+                full |= values >= f.limit[k]
+            good = np.logical_and.reduce([np.isfinite(values) for values in observed]) & ~full
+        size = lines.stop - lines.start
         self._full[k, lines] = np.bincount(line[full] - lines.start, minlength=size)
-        self._pixels[k, lines] = np.bincount(bins, minlength=size)
+        starts = np.searchsorted(line[good], np.arange(lines.start, lines.stop + 1))
+        self._pixels[k, lines] = np.diff(starts)
         for i, (f, values) in enumerate(zip(frames, observed, strict=True)):
             kept = values[good]
             self._limit[i, k] = f.limit[k]
-            self._observed[i, k, lines] = np.bincount(bins, kept, minlength=size)
-            self._true[i, k, lines] = np.bincount(bins, f.true(kept, k), minlength=size)
+            self._observed[i, k, lines] = _sums(kept, starts)
+            self._true[i, k, lines] = (
+                self._observed[i, k, lines] if f.plain else _sums(f.true(kept, k), starts)
+            )
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
@@ -112,3 +120,12 @@ class BlankSums:
         variance[enough] = (scale / observed[which][:, enough]).sum(axis=0)
         variance[enough] += units.relative / self._pixels.sum(axis=1)[enough]
         return value, variance
+
+
+def _sums(values: NDArray, starts: NDArray[np.intp]) -> Array:
+    """Sums of the parts of an array, each from one start to the next; 0 of an empty one."""
+    found = np.zeros(len(starts) - 1)
+    some = np.flatnonzero(np.diff(starts))
+    if some.size:
+        found[some] = np.add.reduceat(values, starts[some], dtype=np.float64)
+    return found

@@ -77,6 +77,11 @@ class Frames:
         self.limit = np.array([detector.limit(time) for time in times])
         self.dark = np.zeros(shape[0])
 
+    @property
+    def plain(self) -> bool:
+        """Whether the counts observed are those of the light, as they are."""
+        return self.detector.dead_time == 0 and not self.dark.any()
+
     def true(self, observed: NDArray, k: int | NDArray[np.intp]) -> NDArray:
         """Counts of energy ``k``, or of energies along the first axis: of the light alone.
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ._blank import Blank, find_blank
 from ._blank_sums import BlankSums
 from ._i0_given import I0Spectrum
+from ._measured import Measured, Units
 from ._noise import EXCESS, NO_BEAM, Noise, part_of, scatter, step_of, unit_of
-from ._sums import RunningSums, Units
 
 __all__ = ["I0"]
 
@@ -30,7 +30,7 @@ class I0:
 
     Parameters
     ----------
-    sums : RunningSums
+    measured : Measured
         The stack's frames.
     from_blank : bool
         Whether to take it from a blank area, where there is one.
@@ -46,19 +46,19 @@ class I0:
 
     def __init__(
         self,
-        sums: RunningSums,
+        measured: Measured,
         from_blank: bool,
         scale: Array,
         given: NDArray[np.bool_] | None,
         spectrum: I0Spectrum | None,
         energies: Array,
     ) -> None:
-        self._sums = sums
+        self._measured = measured
         self._from_blank = from_blank
         self._scale = scale
         self._given = given
         self.blank: Blank | None = None
-        self._pending: dict[int, slice] = {}
+        self._summed = np.zeros((len(scale), measured.shape[0]), dtype=np.int64)  # versions
         self.ln_i0 = np.full(len(scale), np.nan)
         self.variance = np.full(len(scale), np.nan)
         self._blank_sums: BlankSums | None = None
@@ -79,10 +79,10 @@ class I0:
         ValueError
             It does not cover the energies.
         """
-        elsewhere = None if spectrum is None else spectrum.at(self._energies, self._sums.dwell)
+        elsewhere = None if spectrum is None else spectrum.at(self._energies, self._measured.dwell)
         self.spectrum, self._elsewhere = spectrum, elsewhere
         self.blank = None
-        self.renew()
+        self.restart()
 
     def set_blank(self, mask: NDArray[np.bool_]) -> None:
         """Take I0 from these pixels."""
@@ -101,40 +101,33 @@ class I0:
             return np.zeros(len(self._scale), dtype=bool)
         return self._blank_sums.saturated
 
-    def changed(self, k: int, first: int, stop: int) -> None:
-        """Note that lines ``first`` to ``stop - 1`` of energy ``k`` hold new data."""
-        old = self._pending.get(k, slice(first, stop))
-        self._pending[k] = slice(min(old.start, first), max(old.stop, stop))
-
     def restart(self) -> None:
-        """Forget the blank area: the frames have moved."""
+        """Forget the blank area: the frames have moved, or what their counts are worth."""
         self._looked_at = -1
         self._blank_sums = None
 
-    def renew(self) -> None:
-        """Sum the blank area again: what its counts are worth has changed."""
-        self.restart()
-        self._all_pending()
-
     def update(self, force: bool = False) -> None:
         """Bring `ln_i0` and `variance` up to date; ``force`` looks for the blank anew."""
-        if self._sums.settle():
-            self._all_pending()
+        self._measured.settle()
         n_energies = len(self._scale)
         if self._elsewhere is not None:
             self._from_elsewhere(force)
             return
         self._find_blank(force)
         if self._blank_sums is None:
-            known = bool(self._sums.monitored)
+            known = bool(self._measured.monitored)
             self.ln_i0 = np.log(self._scale) if known else np.full(n_energies, np.nan)
             self.variance = np.zeros(n_energies)
             return
-        sums = self._sums
+        sums = self._measured
         frames = [sums.counts] if sums.monitor is None else [sums.counts, sums.monitor]
-        for k, lines in self._pending.items():
-            self._blank_sums.update(k, lines, sums.present[k], frames)
-        self._pending.clear()
+        state = 2 * sums.version.astype(np.int64) + sums.present
+        other = state != self._summed
+        for k in np.flatnonzero(other.any(axis=1)):
+            lines = np.flatnonzero(other[k])
+            part = slice(int(lines[0]), int(lines[-1]) + 1)
+            self._blank_sums.update(int(k), part, sums.present[k], frames)
+        self._summed = state
         self.ln_i0, self.variance = self._blank_sums.ln_i0(
             bool(sums.monitored), sums.units, sums.dwell
         )
@@ -142,7 +135,7 @@ class I0:
     def _from_elsewhere(self, force: bool) -> None:
         """Take the spectrum, once it is known to be of the stack's kind and size."""
         assert self._elsewhere is not None and self.spectrum is not None
-        seen = int(self._sums.present.sum())
+        seen = int(self._measured.present.sum())
         if seen and (force or seen >= REFIND_GROWTH * self._looked_at):
             self._judge_steps()
             self.refusal = self._unlike()
@@ -156,15 +149,15 @@ class I0:
     def _unlike(self) -> str:
         """Why the spectrum cannot be this stack's I0; empty if it can."""
         assert self._elsewhere is not None and self.spectrum is not None
-        ratio, monitored = self.spectrum.ratio, bool(self._sums.monitored)
+        ratio, monitored = self.spectrum.ratio, bool(self._measured.monitored)
         if ratio is not None and ratio != monitored:
             kinds = {True: "transmission per monitor count", False: "counts without a monitor"}
             return f"i0 is {kinds[ratio]}, but the stack needs {kinds[monitored]}"
         energies = self._complete()
         found = []
         for k in energies[:: max(1, len(energies) // 8)]:
-            lines = np.flatnonzero(self._sums.present[k])
-            od = self._sums.y(np.array([k]), lines) + self._elsewhere[0][k]
+            lines = np.flatnonzero(self._measured.present[k])
+            od = self._measured.y(np.array([k]), lines) + self._elsewhere[0][k]
             od = od[np.isfinite(od)]
             if od.size:
                 found.append(float(np.percentile(od, 1)))
@@ -183,7 +176,7 @@ class I0:
 
     def _complete(self) -> NDArray[np.intp]:
         """Energies that have all lines that any has; if none, the fullest."""
-        present = self._sums.present
+        present = self._measured.present
         lines = present.any(axis=0)
         complete = np.flatnonzero(present[:, lines].all(axis=1))
         if complete.size:
@@ -192,7 +185,7 @@ class I0:
 
     def uniform(self) -> bool:
         """Whether all pixels measured transmit the same, to their noise and 2 %."""
-        sums = self._sums
+        sums = self._measured
         complete = self._complete()
         lines = np.flatnonzero(sums.present[complete].all(axis=0))
         if not lines.size:
@@ -206,7 +199,7 @@ class I0:
 
     def _judge_steps(self) -> None:
         """Judge from the values' steps what one count is."""
-        sums, k = self._sums, self._complete()[0]
+        sums, k = self._measured, self._complete()[0]
         lines = np.flatnonzero(sums.present[k])
         dwell = None if sums.dwell is None else float(sums.dwell[k])
         unit, whole, rate = step_of(sums.counts.raw[k, lines], dwell)
@@ -226,7 +219,7 @@ class I0:
 
     def _judge_scatter(self, blank: Blank) -> None:
         """Judge from the scatter of the blank area what counting does not explain."""
-        noise, sums = self.noise, self._sums
+        noise, sums = self.noise, self._measured
         ratios, variances, which = scatter(sums, blank.mask)
         if not which.size:
             return
@@ -256,16 +249,12 @@ class I0:
 
     def _take(self, noise: Noise) -> None:
         self.noise = noise
-        self._sums.units = Units(
+        self._measured.units = Units(
             noise.unit, noise.monitor_unit, noise.relative, noise.dwell, noise.monitor_dwell
         )
 
-    def _all_pending(self) -> None:
-        whole = slice(0, self._sums.shape[0])
-        self._pending = dict.fromkeys(range(len(self._scale)), whole)
-
     def _find_blank(self, force: bool) -> None:
-        seen = int(self._sums.present.sum())
+        seen = int(self._measured.present.sum())
         if not self._from_blank or seen == 0:
             return
         if not (force or self._looked_at < 0 or seen >= REFIND_GROWTH * self._looked_at):
@@ -285,7 +274,7 @@ class I0:
         old = self._blank_sums
         if old is None or not np.array_equal(old.mask, new.mask):
             self._blank_sums = BlankSums(new.mask, len(self._scale)) if new.found else None
-            self._all_pending()
+            self._summed[:] = -1
         self.blank = new
 
     def _look_for_rates(self, none: Blank) -> Blank:
@@ -294,7 +283,7 @@ class I0:
         What is found must then scatter as such rates do: noise that is allowed too much finds a
         blank anywhere.
         """
-        sums = self._sums
+        sums = self._measured
         if sums.dwell is None:
             return none
         before, dwell = self.noise, float(sums.dwell[0])
@@ -311,19 +300,19 @@ class I0:
     def _look(self) -> Blank:
         """Look for the blank in the mean of all complete images, or of the first's lines."""
         complete = self._complete()  # a line missed at every energy: the fullest image alone
-        where = np.flatnonzero(self._sums.present[complete].all(axis=0))
-        shape = self._sums.shape
+        where = np.flatnonzero(self._measured.present[complete].all(axis=0))
+        shape = self._measured.shape
         image = np.full(shape, np.nan)
         step = max(1, CHUNK // (len(complete) * shape[1]))
         for start in range(0, len(where), step):
             part = where[start : start + step]
             with np.errstate(invalid="ignore"):
-                image[part] = -self._sums.y(complete, part).mean(axis=0, dtype=np.float64)
+                image[part] = -self._measured.y(complete, part).mean(axis=0, dtype=np.float64)
         image[~np.isfinite(image)] = np.nan
         if not np.isfinite(image).any():
             return find_blank(image, 1.0)
         bright = image >= np.nanpercentile(image, 90)
         line = int(bright.sum(axis=1).argmax())
-        variance = self._sums.variance(complete, np.array([line]))[:, 0, bright[line]]
+        variance = self._measured.variance(complete, np.array([line]))[:, 0, bright[line]]
         noise = float(np.sqrt(np.median(variance.sum(axis=0))) / len(complete))
         return find_blank(image, noise)

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._i0 import I0
+from ._measured import Measured
 from ._result import OxidationResult, PixelFlag
-from ._solve import HIGH_OD, Solver, flags_of
-from ._sums import RunningSums
+from ._solve import HIGH_OD, Solver
+from ._sums import Run, RunningSums
 
 __all__ = ["Maps"]
 
 Array = NDArray[np.float64]
-CHUNK = 1 << 20
-"""Values (energies x pixels) solved at a time."""
+VALUES = ("fraction", "sigma", "thickness", "thickness_sigma", "chi2")
 
 
 class Maps:
@@ -22,8 +22,10 @@ class Maps:
 
     Parameters
     ----------
-    sums : RunningSums
+    measured : Measured
         The stack.
+    design : numpy.ndarray [nE, K+1]
+        Design matrix.
     i0 : I0
         Its I0.
     species : int
@@ -36,14 +38,18 @@ class Maps:
 
     def __init__(
         self,
-        sums: RunningSums,
+        measured: Measured,
+        design: Array,
         i0: I0,
         species: int,
         min_thickness: float,
         max_od: float | None,
     ) -> None:
-        self._sums, self._i0, self.design, self.species = sums, i0, sums.design, species
-        self.shape, self.min_thickness, self.max_od = sums.shape, min_thickness, max_od
+        self._measured, self._i0, self.design, self.species = measured, i0, design, species
+        self.shape, self.min_thickness, self.max_od = measured.shape, min_thickness, max_od
+        dwell = measured.dwell
+        self.weight = np.ones(len(design)) if dwell is None else dwell / dwell.max()
+        self._sums = RunningSums(measured, design.shape[1])
         self._maps = self._empty_maps()
 
     @property
@@ -51,87 +57,79 @@ class Maps:
         """Pixels [ny, nx] with a value."""
         return np.isfinite(self._maps["thickness"])
 
-    def solve(self, usable: NDArray[np.bool_], lines: NDArray[np.intp]) -> None:
-        """Solve lines, each with the energies [nE, ny] that can be used of it."""
-        patterns, which = np.unique(usable[:, lines], axis=1, return_inverse=True)
-        for index in range(patterns.shape[1]):
-            self._solve_alike(patterns[:, index], lines[which.reshape(-1) == index])
+    def solve(
+        self,
+        usable: NDArray[np.bool_],
+        lines: NDArray[np.intp],
+        tolerance: Array,
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Solve lines, each with the energies [nE, ny] that can be used of it.
 
-    def _solve_alike(self, pattern: NDArray[np.bool_], lines: NDArray[np.intp]) -> None:
-        energies = np.flatnonzero(pattern)
-        lost = self._sums.missed[:, lines].any(axis=0)
-        missed = np.where(lost, np.uint8(PixelFlag.MISSED), np.uint8(0))
-        self._maps["n_energies"][lines] = len(energies)
-        self._maps["flags"][lines] = missed[:, None] | np.uint8(PixelFlag.INCOMPLETE)
+        ``anew`` sums all from the frames; else chi-square may be that of an I0 which has moved by
+        less than ``tolerance`` [nE] since.
+        """
+        maps = self._maps
+        maps["n_energies"][lines] = usable[:, lines].sum(axis=0)
+        missed = np.logical_or.reduce(self._measured.missed[:, lines], axis=0)
+        none = np.where(missed, np.uint8(PixelFlag.MISSED), np.uint8(0))
+        maps["flags"][lines] = (none | np.uint8(PixelFlag.INCOMPLETE))[:, None]
         if not self.species:
             return
-        solver = Solver(
-            self.design[energies],
-            self.species,
-            self._i0.variance[energies],
-            self._sums.weight[energies],
-        )
-        if not len(energies) or not solver.solvable:
-            self._blank_out(lines)
-            return
-        step = max(1, CHUNK // (len(energies) * self.shape[1]))
-        for start in range(0, len(lines), step):
-            part = lines[start : start + step]
-            self._solve_chunk(solver, energies, part, missed[start : start + step])
+        ln_i0, variance = self._i0.ln_i0, self._i0.variance
+        solvers: dict[bytes, Solver] = {}
 
-    def _solve_chunk(
-        self,
-        solver: Solver,
-        energies: NDArray[np.intp],
-        lines: NDArray[np.intp],
-        missed: NDArray[np.uint8],
-    ) -> None:
-        sums, n = self._sums, len(energies)
-        where = np.ix_(energies, lines)
-        counts = sums.counts.aligned[where].reshape(n, -1)
-        monitor = sums.monitor.aligned[where].reshape(n, -1) if sums.monitor else None
-        limits = [
-            None if f is None else (f.least(energies)[:, None], f.limit[energies, None])
-            for f in (sums.counts, sums.monitor)
-        ]
-        flags = flags_of((counts, monitor), limits)
-        bad = flags != 0
-        ln_i0 = self._i0.ln_i0[energies]
-        od = sums.y(energies, lines).reshape(n, -1)
-        od += ln_i0.astype(od.dtype)[:, None]
-        variance = sums.variance(energies, lines).reshape(n, -1)
-        if (sums.present[:, lines].sum(axis=0) == n).all():
-            rhs = sums.rhs[:, lines]
-        else:  # lines with an energy whose I0 is not known yet
-            rhs = sums.partial(energies, lines)
-        rhs = rhs.reshape(len(rhs), -1).astype(np.float64)
-        rhs += (solver.rows.T @ ln_i0)[:, None]
-        maps = solver.maps(rhs, od, variance, bad)
-        high = maps.pop("high")
-        flags[high > HIGH_OD] |= np.uint8(PixelFlag.HIGH_OD)
-        with np.errstate(invalid="ignore"):
-            floor = np.fmax(5.0 * maps["thickness_sigma"], self.min_thickness)
-            mask = np.isfinite(maps["fraction"]) & (maps["thickness"] > floor)
-            if self.max_od is not None:
-                mask &= ~(high > self.max_od)
-        size = (len(lines), self.shape[1])
-        for name, values in maps.items():
-            self._maps[name][..., lines, :] = values.reshape(*values.shape[:-1], *size)
-        self._maps["mask"][lines] = mask.reshape(size)
-        self._maps["flags"][lines] = flags.reshape(size) | missed[:, None]
+        def solver(k: NDArray[np.intp]) -> Solver:
+            key = k.tobytes()
+            if key not in solvers:
+                solvers[key] = Solver(self.design[k], self.species, variance[k], self.weight[k])
+            return solvers[key]
 
-    def _blank_out(self, lines: NDArray[np.intp]) -> None:
-        for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for run in self._sums.runs(usable, ln_i0, tolerance, lines, solver, anew=anew):
+                if run.task.solver.solvable:
+                    self._sums.update(run, ln_i0)
+                    self._show(run, missed[np.searchsorted(lines, run.lines.start) :])
+                else:
+                    self._sums.forget(run.lines)
+                    self._blank_out(run.lines)
+
+    def _show(self, run: Run, missed: NDArray[np.bool_]) -> None:
+        """Put what the sums say of a run into the maps."""
+        sums, lines, ln_i0 = self._sums, run.lines, self._i0.ln_i0
+        lag = sums.lag(run, ln_i0)
+        into = {name: self._maps[name][lines].reshape(-1) for name in VALUES}
+        c = self._maps["coefficients"][:, lines]
+        np.copyto(c, sums.coefficients(run, lag))
+        flags = sums.flags[lines]
+        bad = flags.astype(bool)
+        if bad.any():
+            c[:, bad] = np.nan
+        run.task.solver.maps(c.reshape(len(c), -1), sums.second(run), into)
+        sums.chi2(run, into["chi2"])
+        if bad.any():
+            for name in ("chi2", "thickness_sigma"):
+                self._maps[name][lines][bad] = np.nan
+        mask = into["thickness"] > np.fmax(5.0 * into["thickness_sigma"], self.min_thickness)
+        if self.max_od is not None:
+            mask &= ~sums.above(run, self.max_od, ln_i0, lag)
+        self._maps["mask"][lines] = mask.reshape(flags.shape)
+        high = sums.above(run, HIGH_OD, ln_i0, lag).reshape(flags.shape) & ~bad
+        flags = flags | np.where(high, np.uint8(PixelFlag.HIGH_OD), np.uint8(0))
+        flags[missed[: len(flags)]] |= np.uint8(PixelFlag.MISSED)
+        self._maps["flags"][lines] = flags
+
+    def _blank_out(self, lines: slice) -> None:
+        for name in VALUES:
             self._maps[name][lines] = np.nan
         self._maps["coefficients"][:, lines] = np.nan
         self._maps["mask"][lines] = False
 
     def _empty_maps(self) -> dict[str, NDArray]:
-        maps: dict[str, NDArray] = {
-            name: np.full(self.shape, np.nan)
-            for name in ("fraction", "sigma", "thickness", "thickness_sigma", "chi2")
-        }
-        maps["coefficients"] = np.full((self.design.shape[1], *self.shape), np.nan)
+        dtype = self._measured.dtype
+        maps: dict[str, NDArray] = {name: np.full(self.shape, np.nan, dtype) for name in VALUES}
+        maps["coefficients"] = np.full((self.design.shape[1], *self.shape), np.nan, dtype)
         maps["flags"] = np.full(self.shape, PixelFlag.INCOMPLETE, dtype=np.uint8)
         maps["mask"] = np.zeros(self.shape, dtype=bool)
         maps["n_energies"] = np.zeros(self.shape[0], dtype=np.intp)
@@ -139,9 +137,13 @@ class Maps:
 
     def result(self) -> OxidationResult:
         """Return a copy, with what means nothing left out."""
-        maps = {name: values.copy() for name, values in self._maps.items()}
-        for name in ("fraction", "sigma"):  # noise divided by noise is not a fraction
-            maps[name][~maps["mask"]] = np.nan
+        # Noise divided by noise is not a fraction.
+        maps = {
+            name: np.where(self._maps["mask"], values, np.nan)
+            if name in ("fraction", "sigma")
+            else values.copy()
+            for name, values in self._maps.items()
+        }
         return OxidationResult(
             **maps,
             ln_i0=self._i0.ln_i0.copy(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._sums import RunningSums
+from ._measured import Measured
 
 __all__ = ["LACK", "Noise", "part_of", "scatter", "step_of", "unit_of"]
 
@@ -146,7 +146,7 @@ def _rates(dwell: float | None) -> list[float]:
 
 
 def scatter(
-    sums: RunningSums, blank: NDArray[np.bool_]
+    sums: Measured, blank: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Variance between neighbours in the blank area, relative to what counting explains.
 

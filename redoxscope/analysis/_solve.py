@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ._result import PixelFlag
 
 __all__ = ["MAX_CONDITION", "Solver", "scaled_condition"]
 
@@ -28,7 +27,7 @@ def scaled_condition(design: Array) -> float:
     return float(np.linalg.cond(design / norm))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solver:
     """Least squares for all pixels that share a set of energies.
 
@@ -55,94 +54,70 @@ class Solver:
     i0_variance: Array
     weight: Array
 
-    @property
-    def rows(self) -> Array:
-        """Rows of the design matrix, each times its weight: ``W A``."""
-        return self.design * self.weight[:, None]
-
-    @property
+    @cached_property
     def solvable(self) -> bool:
         """Whether the energies determine the coefficients."""
         return scaled_condition(self.design) < MAX_CONDITION
 
-    def maps(
-        self, rhs: Array, od: Array, variance: Array, bad: NDArray[np.bool_]
-    ) -> dict[str, NDArray]:
-        """Maps of a block of P pixels.
+    @cached_property
+    def gain(self) -> Array:
+        """``G^-1 A^T W`` [K+1, n]: what an optical density adds to the coefficients."""
+        rows = self.design * self.weight[:, None]
+        return np.asarray(np.linalg.solve(rows.T @ self.design, rows.T))
+
+    @cached_property
+    def _from_second(self) -> Array:
+        """[3, pairs]: variance of c_0, 2 cov(c_0, S) and variance of S from the sums of variances.
+
+        Of the thickness ``S = sum c_j`` of the species.
+        """
+        rows = self.design * self.weight[:, None]
+        inverse = np.linalg.inv(rows.T @ self.design)
+        one, total = inverse[0], inverse[: self.species].sum(axis=0)
+        a, b = np.triu_indices(len(inverse))
+        both = np.where(a == b, 0.5, 1.0)
+        return np.array(
+            [f * both * (u[a] * v[b] + u[b] * v[a])
+             for f, u, v in ((1.0, one, one), (2.0, one, total), (1.0, total, total))]
+        )  # fmt: skip
+
+    @cached_property
+    def _shared(self) -> Array:
+        """The same [3] of I0's variance, which all pixels share."""
+        one, total = self.gain[0], self.gain[: self.species].sum(axis=0)
+        return np.array([one * one, 2.0 * one * total, total * total]) @ self.i0_variance
+
+    def maps(self, c: NDArray, second: NDArray, into: Mapping[str, NDArray]) -> None:
+        """Write the maps of a block of P pixels.
+
+        ``var f = (var c_0 - 2 f cov(c_0, S) + f^2 var S) / S^2`` of the fraction ``f = c_0 / S``.
 
         Parameters
         ----------
-        rhs : numpy.ndarray [K+1, P]
-            ``A^T W y``.
-        od, variance : numpy.ndarray [n, P]
-            Optical density and its counting variance, without I0's; finite in good pixels.
-        bad : numpy.ndarray of bool [P]
-            Pixels without a value.
-
-        Returns
-        -------
-        dict
-            ``fraction, sigma, thickness, thickness_sigma, chi2`` [P], ``coefficients``
-            [K+1, P], and ``high`` [P], the highest optical density.
+        c : numpy.ndarray [K+1, P]
+            Coefficients; NaN in pixels without a value.
+        second : numpy.ndarray [pairs, P]
+            ``sum_k w_k^2 a_ki a_kj V_k`` of each pair of columns i <= j, with the counting variance
+            V_k of the optical density, I0's left out.
+        into : mapping
+            ``fraction, sigma, thickness, thickness_sigma`` [P].
         """
-        design, k = self.design, self.species
-        rows = self.rows
-        weights = np.linalg.solve(rows.T @ design, rows.T)  # G^-1 A^T W
-        c = np.linalg.solve(rows.T @ design, rhs)
-        c[:, bad] = np.nan
-        total = c[:k].sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            fraction = c[0] / total
-            gradient = np.where(np.arange(k)[:, None] == 0, 1.0 - fraction, -fraction) / total
-        w = weights[:k]
-        first, second = np.triu_indices(k)
-        products = (w[first] * w[second]).astype(variance.dtype)
-        with np.errstate(invalid="ignore"):
-            covariance = (products @ variance).astype(np.float64)
-        covariance += ((w[first] * w[second]) @ self.i0_variance)[:, None]
-        double = np.where(first == second, 1.0, 2.0)[:, None]
-        chi2 = self._chi2(c, od, variance)
-        with np.errstate(invalid="ignore"):
-            of_fraction = (double * gradient[first] * gradient[second] * covariance).sum(axis=0)
-            of_total = (double * covariance).sum(axis=0)
-            sigma, total_sigma = np.sqrt(of_fraction), np.sqrt(of_total)
-            high = od.max(axis=0)
-        total_sigma[bad] = high[bad] = np.nan
-        return {
-            "fraction": fraction,
-            "sigma": sigma,
-            "thickness": total,
-            "thickness_sigma": total_sigma,
-            "coefficients": c,
-            "chi2": chi2,
-            "high": high,
-        }
-
-    def _chi2(self, c: NDArray, od: NDArray, variance: NDArray) -> Array:
-        freedom = self.design.shape[0] - self.design.shape[1]
-        if freedom <= 0:
-            return np.full(od.shape[1], np.nan)
-        with np.errstate(invalid="ignore"):
-            residual = od - self.design.astype(od.dtype) @ c.astype(od.dtype)
-            residual *= residual
-            residual /= variance
-            return residual.sum(axis=0, dtype=np.float64) / freedom
-
-
-def flags_of(
-    counts: tuple[NDArray, NDArray | None], limits: Sequence[tuple[NDArray, NDArray] | None]
-) -> NDArray[np.uint8]:
-    """Flags that the counts [n, P] of a block give its P pixels.
-
-    Of the transmission, and of the monitor where there is one; each with limits [n, 1]: counts
-    that are none, and counts from which on the detector is saturated.
-    """
-    flags = np.zeros(counts[0].shape[1], dtype=np.uint8)
-    for values, limit in zip(counts, limits, strict=True):
-        if values is None or limit is None:
-            continue
-        least, most = limit
-        flags[(values <= least).any(axis=0)] |= np.uint8(PixelFlag.NON_POSITIVE)
-        flags[np.isnan(values).any(axis=0)] |= np.uint8(PixelFlag.INCOMPLETE)
-        flags[(values >= most).any(axis=0)] |= np.uint8(PixelFlag.SATURATED)
-    return flags
+        dtype = second.dtype
+        total, fraction, sigma = into["thickness"], into["fraction"], into["sigma"]
+        if self.species == 1:
+            np.copyto(total, c[0])
+        else:
+            np.add(c[0], c[1], out=total)
+            for j in range(2, self.species):
+                total += c[j]
+        one, both, of_total = covariance = self._from_second.astype(dtype) @ second
+        covariance += self._shared.astype(dtype)[:, None]
+        np.divide(c[0], total, out=fraction)
+        np.multiply(of_total, fraction, out=sigma)
+        sigma -= both
+        sigma *= fraction
+        sigma += one
+        np.maximum(sigma, 0.0, out=sigma)  # rounding
+        np.sqrt(sigma, out=sigma)
+        sigma /= np.abs(total, out=both)
+        np.sqrt(of_total, out=into["thickness_sigma"])

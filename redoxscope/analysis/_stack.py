@@ -13,10 +13,10 @@ from ._frames import Detector
 from ._i0 import I0
 from ._i0_given import I0Spectrum
 from ._maps import Maps
+from ._measured import Measured
 from ._noise import Noise
 from ._result import AreaSpectrum, OxidationResult
 from ._solve import MAX_CONDITION, scaled_condition
-from ._sums import RunningSums
 
 __all__ = ["StackFit"]
 
@@ -106,24 +106,26 @@ class StackFit:
         self.design, self.species, self.shape = a, int(species), (int(shape[0]), int(shape[1]))
         self.mode, self.min_thickness, self.max_od = mode, float(min_thickness), max_od
         monitored = {"auto": None, "blank": False, "monitor": True}[mode]
-        self._sums = RunningSums(
-            a, self.shape, monitored, transmission or Detector(), monitor or Detector(),
+        self._measured = Measured(
+            len(a), self.shape, monitored, transmission or Detector(), monitor or Detector(),
             checked_dwell(dwell, len(a)), dtype,
         )  # fmt: skip
         if monitored:
-            self._sums.require_monitor()
+            self._measured.require_monitor()
         self._given = None if blank is None else checked_mask(blank, self.shape, "blank")
         self.energies = np.full(len(a), np.nan) if energies is None else np.array(energies, float)
         if self.energies.shape != (len(a),):
             raise ValueError(
                 f"energies has shape {self.energies.shape}, but design has {len(a)} energies"
             )
-        self._i0 = I0(self._sums, mode != "monitor", self._scale, self._given, i0, self.energies)
-        self._units_used = self._sums.units
+        self._i0 = I0(
+            self._measured, mode != "monitor", self._scale, self._given, i0, self.energies
+        )
+        self._units_used = self._measured.units
         self._dark = 0.0, 0.0
         self._dirty = np.zeros(self.shape[0], dtype=bool)
         self._i0_of_line = np.full((self.shape[0], len(a)), np.nan)
-        self._maps = Maps(self._sums, self._i0, self.species, self.min_thickness, max_od)
+        self._maps = Maps(self._measured, a, self._i0, self.species, self.min_thickness, max_od)
 
     # -- arrival ---------------------------------------------------------------------------
 
@@ -148,15 +150,13 @@ class StackFit:
             If an array has not nx values, or the indices are outside the stack.
         """
         self._check_index(k, line)
-        self._sums.set_line(k, line, counts, monitor)
-        self._i0.changed(k, line, line + 1)
+        self._measured.set_line(k, line, counts, monitor)
         self._dirty[line] = True
 
     def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None = None) -> None:
         """Take one image [ny, nx]; the fast path of `set_line` for all its lines."""
         self._check_index(k, 0)
-        self._sums.set_image(k, counts, monitor)
-        self._i0.changed(k, 0, self.shape[0])
+        self._measured.set_image(k, counts, monitor)
         self._dirty[:] = True
 
     def reaccumulate(self, shifts: ArrayLike | None = None) -> None:
@@ -170,7 +170,7 @@ class StackFit:
             cover after the move has no value at that energy. Lines that arrive later are
             moved as well.
         """
-        self._sums.reaccumulate(shifts)
+        self._measured.reaccumulate(shifts)
         self._i0.restart()
         self._dirty[:] = True
 
@@ -179,7 +179,7 @@ class StackFit:
     @property
     def monitored(self) -> bool:
         """Whether counts are divided by a monitor."""
-        return bool(self._sums.monitored)
+        return bool(self._measured.monitored)
 
     @property
     def blank(self) -> Blank | None:
@@ -189,12 +189,12 @@ class StackFit:
     @property
     def dwell(self) -> Array | None:
         """Counting time per pixel at each energy [nE], s."""
-        return self._sums.dwell
+        return self._measured.dwell
 
     @property
     def light(self) -> float:
         """Mean transmission of what was measured, per pixel and, where the dwell is known, s."""
-        return self._sums.light()
+        return self._measured.light()
 
     @property
     def noise(self) -> Noise:
@@ -241,9 +241,9 @@ class StackFit:
             The dwell is not known.
         """
         if (rate, monitor_rate) != self._dark:
-            self._sums.set_dark(rate, monitor_rate)
+            self._measured.set_dark(rate, monitor_rate)
             self._dark = rate, monitor_rate
-            self._i0.renew()
+            self._i0.restart()
             self._dirty[:] = True
 
     def set_blank(self, mask: ArrayLike) -> None:
@@ -254,12 +254,12 @@ class StackFit:
     @property
     def frames(self) -> NDArray[np.float32]:
         """Raw counts [nE, ny, nx]; only lines in ``lines_present`` hold data."""
-        return self._sums.counts.raw
+        return self._measured.counts.raw
 
     @property
     def lines_present(self) -> NDArray[np.bool_]:
         """Lines measured, [nE, ny]."""
-        return self._sums.measured.copy()
+        return self._measured.measured.copy()
 
     def image(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Counts and optical density of one energy [ny, nx], as it is now.
@@ -268,11 +268,11 @@ class StackFit:
         or there are no counts.
         """
         self._check_index(k, 0)
-        lines = np.flatnonzero(self._sums.measured[k])
+        lines = np.flatnonzero(self._measured.measured[k])
         counts, od = (np.full(self.shape, np.nan, dtype=np.float32) for _ in range(2))
-        counts[lines] = self._sums.counts.raw[k, lines]
-        known = np.flatnonzero(self._sums.present[k])
-        od[known] = self._sums.y(np.array([k]), known)[0] + self._i0.ln_i0[k]
+        counts[lines] = self._measured.counts.raw[k, lines]
+        known = np.flatnonzero(self._measured.present[k])
+        od[known] = self._measured.y(np.array([k]), known)[0] + self._i0.ln_i0[k]
         od[~np.isfinite(od)] = np.nan
         return counts, od
 
@@ -284,7 +284,7 @@ class StackFit:
         """
         self._check_index(k, 0)
         i0 = np.full(self.shape, np.nan, dtype=np.float32)
-        known, monitor = np.flatnonzero(self._sums.present[k]), self._sums.monitor
+        known, monitor = np.flatnonzero(self._measured.present[k]), self._measured.monitor
         level = np.exp(self._i0.ln_i0[k])
         i0[known] = level if monitor is None else level * monitor.true(monitor.aligned[k, known], k)
         return i0
@@ -310,12 +310,12 @@ class StackFit:
 
     def adopt_units(self, other: StackFit) -> None:
         """Take what one count is from a stack of the same detectors."""
-        self._sums.units = other._sums.units
+        self._measured.units = other._measured.units
 
     def logarithm(self, k: int, lines: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
         """``-ln(N / M)`` [lines, nx] of an energy, and its counting variance."""
         one = np.array([k])
-        return self._sums.y(one, lines)[0], self._sums.variance(one, lines)[0]
+        return self._measured.y(one, lines)[0], self._measured.variance(one, lines)[0]
 
     def uniform(self) -> bool:
         """Whether all pixels transmit the same, to their noise and 2 %: an empty image."""
@@ -337,10 +337,10 @@ class StackFit:
             bright pixel's standard deviation since they were solved.
         """
         self._i0.update()
-        if self._sums.units != self._units_used:  # sigma of every line has changed
-            self._units_used = self._sums.units
+        if self._measured.units != self._units_used:  # sigma of every line has changed
+            self._units_used = self._measured.units
             self._dirty[:] = True
-        used = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
+        used = self._measured.present & np.isfinite(self._i0.ln_i0)[:, None]
         now = np.where(used, self._i0.ln_i0[:, None], np.nan).T
         before = self._i0_of_line
         with np.errstate(invalid="ignore"):
@@ -370,8 +370,10 @@ class StackFit:
             chosen = np.unique(np.asarray(lines, dtype=np.intp))
             if chosen.size and not 0 <= chosen[0] <= chosen[-1] < self.shape[0]:
                 raise IndexError(f"lines must be in 0..{self.shape[0] - 1}, not {lines}")
-        usable = self._sums.present & np.isfinite(self._i0.ln_i0)[:, None]
-        self._maps.solve(usable, chosen)
+        usable = self._measured.present & np.isfinite(self._i0.ln_i0)[:, None]
+        noise = self._i0.pixel_noise()
+        tolerance = np.where(np.isfinite(noise), I0_TOLERANCE * noise, 0.0)
+        self._maps.solve(usable, chosen, tolerance, anew=lines is None)
         self._dirty[chosen] = False
         self._i0_of_line[chosen] = np.where(usable, self._i0.ln_i0[:, None], np.nan).T[chosen]
         return self._maps.result()
@@ -399,8 +401,8 @@ class StackFit:
 
         area = checked_mask(mask, self.shape, "mask")
         return area_spectrum(
-            self._sums, self.design, self.species, self._i0.ln_i0, self._i0.variance,
-            area & self._maps.fitted, self.energies,
+            self._measured, self._maps.weight, self.design, self.species, self._i0.ln_i0,
+            self._i0.variance, area & self._maps.fitted, self.energies,
         )  # fmt: skip
 
     def _check_index(self, k: int, line: int) -> None:

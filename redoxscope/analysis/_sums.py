@@ -1,381 +1,364 @@
-"""Running sums of a stack, and the frames they came from."""
+"""Running sums of a stack: what a fit, its variance and its chi-square need of each energy."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from ._frames import Detector, Frames, interpolation_variance
+from ._measured import Measured, Units
+from ._solve import Solver
 
-__all__ = ["RunningSums", "Units"]
+__all__ = ["Run", "RunningSums"]
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 BLOCK = 9984
-"""Pixels per block: a block and its logarithm stay in the cache. Above 10000 OpenBLAS wakes
-other threads for each block, and waits for them: three times slower where they are busy."""
-DARK = 0.005
-"""A line with less light than this share of the same line's at other energies was taken in the
-dark: what it holds are dark counts. No sample transmits so little from end to end."""
+"""Pixels per block: its sums stay in the cache. Above 10000 OpenBLAS wakes other threads for each
+block, and waits for them: three times slower where they are busy."""
+CHUNK = 1 << 18
+"""Values (energies x pixels) at a time where many energies are summed at once."""
 
 
-class Units(NamedTuple):
-    """What a variance is made of: value of one count, and noise beyond counting.
-
-    ``dwell`` and ``monitor_dwell`` (s) are given for rates: there one count is ``counts`` (or
-    ``monitor``) at that dwell, and inversely proportional to it at others.
-    """
-
-    counts: float = 1.0
-    monitor: float = 1.0
-    relative: float = 0.0
-    dwell: float | None = None
-    monitor_dwell: float | None = None
-
-    def at(self, dwell: Array | None, n: int) -> tuple[Array, Array]:
-        """Value of one count at each of ``n`` energies: of the transmission, of the monitor."""
-        found = []
-        for unit, at in ((self.counts, self.dwell), (self.monitor, self.monitor_dwell)):
-            value = np.full(n, unit)
-            found.append(value if dwell is None or at is None else value * at / dwell)
-        return found[0], found[1]
-
-
-class RunningSums:
-    """Right-hand sides ``b = sum_k w_k a_k y_k`` with ``y_k = -ln(N_k / M_k)``, per pixel.
-
-    The weights ``w`` go with the dwell, as counts do: variances are inversely proportional to it.
-
-    I0 is left out of y: it is one number per energy, ``s_k = ln I0_k``, and enters the normal
-    equations as ``A^T W s``. So a better I0 costs nothing, whenever it comes.
+class Step:
+    """What one energy does to the sums: factors, the same for all pixels.
 
     Parameters
     ----------
-    design : numpy.ndarray [nE, K+1]
-        Design matrix.
-    shape : tuple of int
-        (ny, nx).
-    monitored : bool or None
-        Whether counts are divided by the monitor; None lets the first line with data decide.
-    transmission, monitor : Detector
-        Dead times and saturations.
-    dwell : numpy.ndarray [nE] or None
-        Counting time per pixel at each energy, s.
+    a : numpy.ndarray [K+1]
+        Row of the design matrix.
+    weight : float
+        Of the energy.
+    gram : numpy.ndarray [K+1, K+1]
+        ``A^T W A`` of all energies that are in the sums, this one included.
     dtype : dtype
-        Of logarithms and sums.
+        Of the sums.
     """
 
-    def __init__(
+    def __init__(self, a: Array, weight: float, gram: Array, dtype: np.dtype) -> None:
+        first, second = np.triu_indices(len(a))
+        self.gain = np.linalg.solve(gram, weight * a)
+        turn = np.zeros((len(a), len(first)))
+        pairs = np.arange(len(first))
+        turn[first, pairs] += self.gain[second]
+        off = first != second
+        turn[second[off], pairs[off]] += self.gain[first[off]]
+        self.turn = np.vstack([turn, self.gain @ turn]).astype(dtype)  # q2 g, and g.q2 g
+        self.row, self.twice = a.astype(dtype), (2.0 * self.gain).astype(dtype)
+        self.left = dtype.type(1.0 - a @ self.gain)  # of its residual
+        self.products = a[first] * a[second]
+        self.weighted = self.products * weight**2
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be done for lines that have the same energies in the sums, and lack the same.
+
+    Attributes
+    ----------
+    energies : numpy.ndarray of int
+        That the lines can be solved with.
+    new : numpy.ndarray of int
+        Those of them that are not in the sums yet.
+    moved : numpy.ndarray of int
+        Those whose I0 has moved.
+    solver : Solver
+        For all energies.
+    dtype : dtype
+        Of the sums.
+    """
+
+    energies: Indices
+    new: Indices
+    moved: Indices
+    solver: Solver
+    dtype: np.dtype
+
+    @cached_property
+    def steps(self) -> tuple[list[Step], list[Step]]:
+        """For each energy that has moved, and for each that is new, which come one by one."""
+        design, weight = self.solver.design, self.solver.weight
+        at = {int(k): i for i, k in enumerate(self.energies)}
+        there = ~np.isin(self.energies, self.new)
+        gram = (design[there] * weight[there, None]).T @ design[there]
+        moved = [Step(design[at[k]], weight[at[k]], gram, self.dtype) for k in self.moved.tolist()]
+        new = []
+        for k in self.new.tolist():
+            a, w = design[at[k]], weight[at[k]]
+            gram = gram + w * np.outer(a, a)
+            new.append(Step(a, w, gram, self.dtype))
+        return moved, new
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive lines of one block, and what is to be done for all of them."""
+
+    lines: slice
+    task: Task
+
+
+class RunningSums:
+    """Per pixel the fit ``c`` and, with its residuals ``r_k = y_k + s_k - a_k c``, the sums
+
+        q0 = sum_k r_k^2 / v_k                 (chi-square)
+        q1 = sum_k a_k r_k / v_k               [K+1]
+        q2 = sum_k a_k a_k^T / v_k             [pairs of columns]
+        v  = sum_k w_k^2 a_k a_k^T v_k         [pairs of columns]
+
+    with ``y_k = -ln(N_k / M_k)``, its counting variance v_k, ``s_k = ln I0_k`` and the weight w_k
+    of each energy's dwell. The residual ``e`` of one more energy moves the fit by ``d = g e``, with
+    the gain ``g = (A^T W A)^-1 w a`` of all energies; then
+
+        q0 -> q0 - 2 d.q1 + d.q2 d,    q1 -> q1 - q2 d
+
+    are the same sums about the new fit, and that energy's own terms are added. So an energy costs
+    a fixed time per pixel, however many came before. Sums about the fit and not about zero, since
+    chi-square would be the small difference of large numbers.
+
+    Lines that changed, or lost an energy, are summed again from the frames.
+
+    Parameters
+    ----------
+    measured : Measured
+        The stack.
+    columns : int
+        Columns of the design matrix.
+    """
+
+    def __init__(self, measured: Measured, columns: int) -> None:
+        self._measured = measured
+        ny, nx = measured.shape
+        n, c = len(measured.version), columns
+        self.block = max(1, min(BLOCK // nx, ny))
+        self._first, self._second = np.triu_indices(c)
+        pairs = len(self._first)
+        self._c, self._q1, self._q0 = slice(0, c), slice(c, 2 * c), 2 * c
+        self._q2 = slice(2 * c + 1, 2 * c + 1 + pairs)
+        self._v = slice(self._q2.stop, self._q2.stop + pairs)
+        self._high = self._v.stop
+        # A block's sums lie together. Not written: an untouched page costs no memory.
+        size = (-(-ny // self.block), self._high + 1, self.block, nx)
+        self._sums: NDArray = np.empty(size, dtype=measured.dtype)
+        self._axpy = blas.saxpy if measured.dtype == np.float32 else blas.daxpy
+        self.flags = np.zeros(measured.shape, dtype=np.uint8)
+        self._version = np.zeros((n, ny), dtype=np.uint32)  # 0: not in the sums
+        self._ln_i0 = np.full((n, ny), np.nan)
+        self._fallen = np.zeros(ny)
+        self._units = Units()
+
+    # -- what is to be done ----------------------------------------------------------------
+
+    def runs(
         self,
-        design: Array,
-        shape: tuple[int, int],
-        monitored: bool | None,
-        transmission: Detector,
-        monitor: Detector,
-        dwell: Array | None,
-        dtype: DTypeLike,
-    ) -> None:
-        self.design = design
-        self.shape = shape
-        self.dtype = np.dtype(dtype)
-        self._axpy = blas.saxpy if self.dtype == np.float32 else blas.daxpy
-        self.monitored = monitored
-        self.dwell = dwell
-        n_energies = len(design)
-        self.weight = np.ones(n_energies) if dwell is None else dwell / dwell.max()
-        self._rows = design * self.weight[:, None]
-        self.counts = Frames((n_energies, *shape), transmission, dwell)
-        self._kept_monitor: Frames | None = None
-        self._monitor_dark = np.zeros(n_energies)
-        self._monitor_of = (monitor, dwell)
-        self.measured = np.zeros((n_energies, shape[0]), dtype=bool)
-        self.missed = np.zeros_like(self.measured)
-        self._seen = np.zeros_like(self.measured)
-        self._choose = monitored is None
-        self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
-        self._light = np.zeros((2, n_energies, shape[0]))
-        self.present = self.measured
-        self.variance_scale = np.ones(n_energies)
-        # Variance of N and of M relative to counts, and that of the logarithm beyond counting.
-        self.units = Units()
-        self.rhs = np.zeros((design.shape[1], *shape), dtype=self.dtype)
-        self._shifts: Array | None = None
-        self._unaligned: set[int] = set()
+        usable: NDArray[np.bool_],
+        ln_i0: Array,
+        tolerance: Array,
+        lines: Indices,
+        solver: Callable[[Indices], Solver],
+        *,
+        anew: bool,
+    ) -> Iterator[Run]:
+        """Runs of lines, with what is to be brought in; each is then given to `update`.
 
-    @property
-    def monitor(self) -> Frames | None:
-        """Frames of the monitor, where counts are divided by it."""
-        return self._kept_monitor if self.monitored else None
-
-    # -- arrival ---------------------------------------------------------------------------
-
-    def set_line(self, k: int, line: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
-        """Store one line; see `StackFit.set_line`."""
-        n = self._checked(counts, "counts", (self.shape[1],))
-        m = None if monitor is None else self._checked(monitor, "monitor", (self.shape[1],))
-        self._note(k, slice(line, line + 1), n[None], None if m is None else m[None])
-        again = bool(self.measured[k, line])
-        if self._settle_monitored():
-            self._store(k, line, n, m)
-            if self._shifts is None:
-                self._accumulate_all()
-            return
-        taken = self._taken(line)
-        changed = taken != self.measured[:, line]  # others are dark, or not, beside this one
-        changed[k] = True
-        self.measured[:, line], self.missed[:, line] = taken, self._seen[:, line] & ~taken
-        self._store(k, line, n, m)
-        if self._shifts is not None:
-            self._unaligned.update(np.flatnonzero(changed).tolist())
-        elif again or changed.sum() > 1:
-            self._rebuild(line)
-        elif taken[k]:
-            self._add(k, line)
-
-    def set_image(self, k: int, counts: ArrayLike, monitor: ArrayLike | None) -> None:
-        """Store one image; see `StackFit.set_image`."""
-        n = self._checked(counts, "counts", self.shape)
-        m = None if monitor is None else self._checked(monitor, "monitor", self.shape)
-        fresh = not self._seen[k].any() and self._shifts is None
-        if fresh:
-            self._note(k, slice(0, self.shape[0]), n, m)
-            if self._settle_monitored():
-                for line in range(self.shape[0]):
-                    self._store(k, line, n[line], None if m is None else m[line])
-                self._accumulate_all()
-                return
-            taken = self._taken(slice(None))
-            changed = taken != self.measured
-            changed[k] = False
-            if taken[k].all() and not changed.any():
-                self._blocks(k, n.reshape(-1), m.reshape(-1) if m is not None else None)
-                self.measured[k], self.missed[k] = True, False
-                return
-        for line in range(self.shape[0]):
-            self.set_line(k, line, n[line], None if m is None else m[line])
-
-    def _note(self, k: int, lines: slice, n: NDArray, m: NDArray | None) -> None:
-        """Note what lines bring: [:, 0] numbers and [:, 1] light, of counts and monitor."""
-        self._seen[k, lines] = True
-        for which, values in ((0, n), (1, m)):
-            there = self._there[which, k, lines]
-            if values is None:
-                there[:] = False
-                self._light[which, k, lines] = 0.0
-                continue
-            with np.errstate(invalid="ignore"):
-                light = values.sum(axis=1, dtype=np.float64)
-            for i in np.flatnonzero(~np.isfinite(light)):
-                light[i] = values[i][np.isfinite(values[i])].sum()
-            self._light[which, k, lines] = light if self.dwell is None else light / self.dwell[k]
-            there[:] = (values[:, :1] > 0).repeat(2, axis=1)  # nearly always: one look is enough
-            for i in np.flatnonzero(~there[:, 1]):
-                there[i] = not np.isnan(values[i]).all(), (values[i] > 0).any()
-
-    def _taken(self, lines: int | slice) -> NDArray[np.bool_]:
-        """Whether lines count as measured, at each energy.
-
-        A line in the dark (beam dump, shutter closed by hand) says nothing of the sample; as
-        zeros it would cost every pixel its fraction. Where there is a monitor, a line without
-        it would fake contrast.
+        Parameters
+        ----------
+        usable : numpy.ndarray of bool [nE, ny]
+            Energies that lines can be solved with.
+        ln_i0, tolerance : numpy.ndarray [nE]
+            The logarithm of I0, and by how much that in the sums may differ from it.
+        lines : numpy.ndarray of int
+            Increasing.
+        solver : callable
+            Gives the solver for some energies.
+        anew : bool
+            Sum all from the frames: the result does not depend on what came in which order.
         """
-        which = int(bool(self.monitored))
-        there = self._there[0, :, lines, 0] & self._there[which, :, lines, 1]
-        light = self._light[which, :, lines]
-        low = np.where(there, light, np.inf).min(axis=0)
-        doubtful = np.atleast_1d(low < DARK * light.max(axis=0))
-        if doubtful.any():  # nearly never
-            there = there.reshape(len(there), -1)
-            light = light.reshape(there.shape)
-            for i in np.flatnonzero(doubtful):
-                usual = np.percentile(light[there[:, i], i], 75)
-                there[:, i] &= light[:, i] >= DARK * usual
-            there = there.reshape(self._there[0, :, lines, 0].shape)
-        return there
+        measured = self._measured
+        if measured.units != self._units:  # v of every pixel has changed
+            self._units = measured.units
+            self._version[:] = 0
+        version, used = self._version[:, lines], usable[:, lines]
+        there = version > 0
+        moved = there & (np.abs(ln_i0[:, None] - self._ln_i0[:, lines]) > tolerance[:, None])
+        stale = (there & ((version != measured.version[:, lines]) | ~used)).any(axis=0) | anew
+        stale |= 2 * moved.sum(axis=0) > there.sum(axis=0)  # from the frames it is as fast
+        there &= ~stale
+        moved &= there
+        self._version[:, lines[stale]] = 0
+        new = used & ~there
+        block = lines // self.block
+        keys = np.concatenate([used, new, moved])
+        change = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+        ends = change | (np.diff(lines) != 1) | (np.diff(block) != 0)
+        starts = [0, *(np.flatnonzero(ends) + 1).tolist()] if lines.size else []
+        tasks: dict[bytes, Task] = {}
+        for i, j in zip(starts, [*starts[1:], len(lines)], strict=False):
+            key = keys[:, i].tobytes()
+            if key not in tasks:
+                k, fresh, off = (np.flatnonzero(mask[:, i]) for mask in (used, new, moved))
+                tasks[key] = Task(k, fresh, off, solver(k), measured.dtype)
+            yield Run(slice(int(lines[i]), int(lines[j - 1]) + 1), tasks[key])
 
-    def _settle_monitored(self) -> bool:
-        """Whether a monitor is used, from all lines so far; True if that has just changed.
+    def forget(self, lines: slice) -> None:
+        """Leave lines out of the sums."""
+        self._version[:, lines] = 0
 
-        From all of them, so that it does not depend on which line came first.
+    # -- sums --------------------------------------------------------------------------------
+
+    def _view(self, lines: slice) -> NDArray:
+        """Sums [n, P] of lines of one block."""
+        block = lines.start // self.block
+        first = block * self.block
+        part = self._sums[block, :, lines.start - first : lines.stop - first]
+        return part.reshape(len(part), -1)
+
+    def update(self, run: Run, ln_i0: Array) -> None:
+        """Bring the new and the moved energies of a run into its sums."""
+        task, lines = run.task, run.lines
+        if len(task.new) == len(task.energies):
+            self._build(task, lines, ln_i0)
+        elif task.new.size or task.moved.size:
+            sums, (moved, new) = self._view(lines), task.steps
+            for k, step in zip(task.moved.tolist(), moved, strict=True):
+                self._move(sums, lines, k, ln_i0[k], step)
+            for k, step in zip(task.new.tolist(), new, strict=True):
+                self._add(sums, lines, k, ln_i0[k], step)
+        for energies in (task.new, task.moved):
+            self._ln_i0[energies, lines] = ln_i0[energies, None]
+            self._version[energies, lines] = self._measured.version[energies, lines]
+
+    def _build(self, task: Task, lines: slice, ln_i0: Array) -> None:
+        """Sum lines from the frames: first the fit, then its residuals."""
+        measured, k, dtype, solver = self._measured, task.energies, task.dtype, task.solver
+        n = len(k)
+        step = max(1, CHUNK // (n * measured.shape[1]))
+        design, gain = solver.design.astype(dtype), solver.gain.astype(dtype)
+        products = (solver.design[:, self._first] * solver.design[:, self._second]).T
+        weighted = (products * solver.weight**2).astype(dtype)
+        products = products.astype(dtype)
+        for start in range(lines.start, lines.stop, step):
+            part = slice(start, min(start + step, lines.stop))
+            sums = self._view(part)
+            od = measured.y(k, part).reshape(n, -1)
+            od += ln_i0[k].astype(dtype)[:, None]
+            variance = measured.variance(k, part).reshape(n, -1)
+            od.max(axis=0, out=sums[self._high])
+            c = np.matmul(gain, od, out=sums[self._c])
+            od -= design @ c
+            np.matmul(weighted, variance, out=sums[self._v])
+            q = np.reciprocal(variance, out=variance)
+            np.matmul(products, q, out=sums[self._q2])
+            q *= od
+            np.matmul(design.T, q, out=sums[self._q1])
+            q *= od
+            q.sum(axis=0, out=sums[self._q0])
+            self.flags[part] = measured.flags(k, part)
+        self._fallen[lines] = 0.0
+
+    def _add(self, sums: NDArray, lines: slice, k: int, ln_i0: float, step: Step) -> None:
+        """Bring one more energy into the sums."""
+        r = self._residual(sums, lines, k, ln_i0, step)
+        variance = self._measured.one_variance(k, lines)
+        self._recentre(sums, step, r)
+        r *= step.left
+        self._spread(sums[self._v], step.weighted, variance)
+        q = np.reciprocal(variance, out=variance)
+        self._spread(sums[self._q2], step.products, q)
+        q *= r
+        self._spread(sums[self._q1], step.row, q)
+        q *= r
+        sums[self._q0] += q
+        self.flags[lines] |= self._measured.flags(np.array([k]), lines)
+
+    def _move(self, sums: NDArray, lines: slice, k: int, ln_i0: float, step: Step) -> None:
+        """Take another I0 for an energy that is in the sums."""
+        by = (ln_i0 - self._ln_i0[k, lines]).astype(sums.dtype)
+        self._fallen[lines] += np.maximum(-by, 0.0)
+        moved = by.repeat(self._measured.shape[1])
+        self._recentre(sums, step, moved)
+        r = self._residual(sums, lines, k, ln_i0, step)
+        variance = self._measured.one_variance(k, lines)
+        q = np.reciprocal(variance, out=variance)
+        q *= moved
+        self._spread(sums[self._q1], step.row, q)
+        r *= r.dtype.type(2)
+        r -= moved
+        q *= r
+        sums[self._q0] += q
+
+    def _residual(self, sums: NDArray, lines: slice, k: int, ln_i0: float, step: Step) -> NDArray:
+        """Residual [P] of an energy; the highest optical density is noted."""
+        r = self._measured.one_y(k, lines)
+        r += r.dtype.type(ln_i0)
+        high = sums[self._high]
+        np.maximum(high, r, out=high)
+        r -= step.row @ sums[self._c]
+        return r
+
+    def _recentre(self, sums: NDArray, step: Step, e: NDArray) -> None:
+        """Move the fit by ``gain e``, and the sums with it."""
+        q1 = sums[self._q1]
+        h = step.turn @ sums[self._q2]
+        h *= e
+        h[-1] -= step.twice @ q1
+        h[-1] *= e
+        sums[self._q0] += h[-1]
+        q1 -= h[:-1]
+        self._spread(sums[self._c], step.gain, e)
+
+    def _spread(self, to: NDArray, factors: NDArray, values: NDArray) -> None:
+        """``to_i += factor_i * values``, in place."""
+        for row, factor in zip(to, factors.tolist(), strict=True):
+            self._axpy(values, row, a=factor)
+
+    # -- out ---------------------------------------------------------------------------------
+
+    def lag(self, run: Run, ln_i0: Array) -> Array:
+        """How much I0 has moved since it entered the sums of a run, [n, lines]."""
+        return ln_i0[run.task.energies, None] - self._ln_i0[run.task.energies, run.lines]
+
+    def coefficients(self, run: Run, lag: Array) -> NDArray:
+        """Coefficients [K+1, lines, nx] of a run, with I0 as it is now.
+
+        The sums keep the I0 they have; the fit, being linear, takes what it lags behind.
         """
-        if not self._choose:
-            return False
-        counted, watched = self._there[0, ..., 0], self._there[1, ..., 0]
-        if not counted.any():
-            return False
-        now, before = bool((counted & watched).any()), self.monitored
-        self.monitored = now
-        if now and self._kept_monitor is None:
-            self.require_monitor()
-        if before is None or before == now:
-            return False
-        if self._shifts is not None:
-            self._unaligned = set(range(len(self.design)))
-        self.measured[:] = self._taken(slice(None))
-        self.missed[:] = self._seen & ~self.measured
-        return True
+        c = self._view(run.lines)[self._c].reshape(-1, lag.shape[1], self._measured.shape[1])
+        if not lag.any():
+            return c
+        shift = run.task.solver.gain @ lag
+        return np.asarray(c + shift.astype(c.dtype)[:, :, None])
 
-    def _store(self, k: int, line: int, n: NDArray, m: NDArray | None) -> None:
-        self.counts.raw[k, line] = n
-        if self._kept_monitor is not None:
-            self._kept_monitor.raw[k, line] = np.nan if m is None else m
+    def chi2(self, run: Run, out: NDArray) -> None:
+        """Reduced chi-square [P] of a run; NaN without degrees of freedom."""
+        q0 = self._view(run.lines)[self._q0]
+        freedom = len(run.task.energies) - len(run.task.solver.gain)
+        np.maximum(q0, 0.0, out=out)  # rounding
+        out *= 1.0 / freedom if freedom > 0 else np.nan
 
-    def _blocks(self, k: int, n: NDArray, m: NDArray | None) -> None:
-        keep = self.counts.raw[k].reshape(-1)
-        keep_m = None if m is None or self.monitor is None else self.monitor.raw[k].reshape(-1)
-        sums = self.rhs.reshape(len(self.rhs), n.size)
-        row = self._rows[k].tolist()
-        logarithm = np.empty(BLOCK, dtype=self.dtype)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for start in range(0, n.size, BLOCK):
-                part = slice(start, start + BLOCK)
-                block = keep[part]
-                block[:] = n[part]
-                y = np.log(
-                    self.counts.true(block, k), out=logarithm[: block.size], dtype=self.dtype
-                )
-                if m is not None and keep_m is not None and self.monitor is not None:
-                    keep_m[part] = m[part]
-                    y -= np.log(self.monitor.true(keep_m[part], k), dtype=self.dtype)
-                for j, a in enumerate(row):
-                    self._axpy(y, sums[j, part], a=-a)  # in place: b_j -= w a_j ln(N/M)
+    def second(self, run: Run) -> NDArray:
+        """Sums of variances [pairs of columns, P] of a run."""
+        return self._view(run.lines)[self._v]
 
-    # -- sums ------------------------------------------------------------------------------
+    def above(self, run: Run, od: float, ln_i0: Array, lag: Array) -> NDArray[np.bool_]:
+        """Pixels [P] of a run whose optical density exceeds ``od`` at some energy.
 
-    def _log(self, k: int | NDArray[np.intp], n: NDArray, m: NDArray | None) -> NDArray:
-        """``-ln(N / M)`` of energy ``k`` (or several, first axis); not finite without counts."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            y = np.log(self.counts.true(n, k), dtype=self.dtype)
-            if m is None or self.monitor is None:
-                return np.negative(y, out=y)
-            return np.subtract(np.log(self.monitor.true(m, k), dtype=self.dtype), y, out=y)
-
-    def y(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
-        """``-ln(N / M)`` [n, lines, nx] of energies and lines."""
-        which = np.ix_(energies, lines)
-        monitor = self.monitor.aligned[which] if self.monitor else None
-        return self._log(energies, self.counts.aligned[which], monitor)
-
-    def variance(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
-        """Counting variance ``1/N + 1/M``, with `units`, of y [n, lines, nx], observed counts."""
-        which = np.ix_(energies, lines)
-        one, one_m = (
-            u[energies, None, None].astype(self.dtype)
-            for u in self.units.at(self.dwell, len(self.design))
-        )
-        with np.errstate(divide="ignore"):
-            v = self._reciprocal(self.counts, which, energies)
-            if self.units.counts != 1.0:
-                v *= one
-            if self.monitor:
-                m = self._reciprocal(self.monitor, which, energies)
-                v += m if self.units.monitor == 1.0 else m * one_m
-        if self.units.relative:
-            v += self.units.relative
-        v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
-        return v
-
-    def _reciprocal(self, frames: Frames, which: Any, energies: NDArray[np.intp]) -> NDArray:
-        """``1/N``, larger where dark counts were taken off."""
-        n = frames.aligned[which]
-        v = np.reciprocal(n, dtype=self.dtype)
-        if frames.dark.any():
-            v *= frames.stretch(n, energies)
-        return v
-
-    def _add(self, k: int, line: int) -> None:
-        monitor = self.monitor.raw[k, line] if self.monitor else None
-        y = self._log(k, self.counts.raw[k, line], monitor)
-        with np.errstate(invalid="ignore"):
-            self.rhs[:, line] += self._rows[k].astype(self.dtype)[:, None] * y
-
-    def _rebuild(self, line: int) -> None:
-        # From the frames: taking the old contribution off would leave rounding behind, and
-        # NaN for ever where it was NaN.
-        energies = np.flatnonzero(self.present[:, line])
-        self.rhs[:, line] = self.partial(energies, np.array([line]))[:, 0]
-
-    def partial(self, energies: NDArray[np.intp], lines: NDArray[np.intp]) -> NDArray:
-        """Sums [K+1, lines, nx] over some energies only, from the frames."""
-        total = np.zeros((self.design.shape[1], len(lines), self.shape[1]), dtype=self.dtype)
-        for k in energies:
-            y = self.y(np.array([k]), lines)[0]
-            with np.errstate(invalid="ignore"):
-                total += self._rows[k].astype(self.dtype)[:, None, None] * y
-        return total
-
-    def set_dark(self, rate: float, monitor_rate: float) -> None:
-        """Take dark counts off, per s and pixel, and form all sums again."""
-        if self.dwell is None:
-            raise ValueError("dark counts are per s, but the dwell of the stack is not known")
-        self.counts.dark = rate * self.dwell
-        self._monitor_dark = monitor_rate * self.dwell
-        if self._kept_monitor is not None:
-            self._kept_monitor.dark = self._monitor_dark
-        self._accumulate_all()
-
-    def light(self) -> float:
-        """Mean transmission per pixel, as counted: per s where the dwell is known. NaN: none."""
-        taken = self._light[0][self.measured]
-        return float(taken.mean() / self.shape[1]) if taken.size else float("nan")
-
-    # -- alignment -------------------------------------------------------------------------
-
-    def reaccumulate(self, shifts: ArrayLike | None) -> None:
-        """Form all sums again from the frames; see `StackFit.reaccumulate`."""
-        n_energies = len(self.design)
-        if shifts is None:
-            self._shifts, self.present = None, self.measured
-            self.variance_scale = np.ones(n_energies)
-            for frames in (self.counts, self.monitor):
-                if frames is not None:
-                    frames.unalign()
-        else:
-            self._shifts = self._checked(shifts, "shifts", (n_energies, 2)).astype(np.float64)
-            if not np.isfinite(self._shifts).all():
-                raise ValueError("shifts holds NaN or inf, but must be finite, pixels")
-            self.variance_scale = np.array([interpolation_variance(s) for s in self._shifts])
-            self.present = np.zeros_like(self.measured)
-            self._unaligned = set(range(n_energies))
-            self.settle()
-            return
-        self._accumulate_all()
-
-    def settle(self) -> bool:
-        """Bring in lines that came after a shift was set; True if the sums were renewed."""
-        if self._shifts is None or not self._unaligned:
-            return False
-        for k in self._unaligned:
-            self.counts.align(k, self._shifts[k], self.measured[k])
-            self.present[k] = ~np.isnan(self.counts.aligned[k]).all(axis=1)
-            if self.monitor is not None:
-                self.monitor.align(k, self._shifts[k], self.measured[k])
-        self._unaligned.clear()
-        self._accumulate_all()
-        return True
-
-    def _accumulate_all(self) -> None:
-        self.rhs[:] = 0
-        for k in range(len(self.design)):
-            lines = np.flatnonzero(self.present[k])
-            with np.errstate(invalid="ignore"):  # no counts, and no monitor elsewhere: inf - inf
-                self.rhs[:, lines] += self.partial(np.array([k]), lines)
-
-    # -- helpers ---------------------------------------------------------------------------
-
-    def require_monitor(self) -> None:
-        """Make room for monitor counts."""
-        detector, dwell = self._monitor_of
-        self._kept_monitor = Frames(self.counts.raw.shape, detector, dwell)
-        self._kept_monitor.dark = self._monitor_dark
-
-    @staticmethod
-    def _checked(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray:
-        array = np.asarray(values)
-        if array.dtype.kind not in "iuf":
-            array = array.astype(np.float64)
-        if array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}, but must have {shape}")
-        return array
+        Exactly so: pixels that I0's moves may have brought to the other side are looked up in the
+        frames.
+        """
+        high, lines = self._view(run.lines)[self._high], run.lines
+        found = np.asarray(high > od)
+        off = float((np.abs(lag).max(axis=0) + self._fallen[lines]).max())
+        if off > 0.0:
+            off += 1e-5 * od  # rounding
+            doubtful = np.flatnonzero((high > od - off) != (high > od + off))
+            if doubtful.size:
+                k, width = run.task.energies, self._measured.shape[1]
+                y = self._measured.y_at(k, lines.start + doubtful // width, doubtful % width)
+                y += ln_i0[k].astype(y.dtype)[:, None]
+                found[doubtful] = (y > od).any(axis=0)
+        return found

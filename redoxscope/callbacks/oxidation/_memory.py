@@ -58,8 +58,9 @@ def map_bytes(shape: tuple[int, int, int], columns: int, monitored: bool, factor
     n, ny, nx = shape
     frames = 4 * n * (2 if monitored else 1)
     pixels = (ny // factor) * (nx // factor)
-    # Sums; maps, and copies of them in the last snapshots; what looking for the blank takes.
-    total = pixels * (frames + 8 * columns + 4 * (42 + 8 * columns) + 100)
+    sums = 8 * (columns**2 + 3 * columns + 2) + 1
+    # Maps, and copies of them in the last snapshots; what looking for the blank takes.
+    total = pixels * (frames + sums + 4 * (42 + 8 * columns) + 100)
     return total + (frames * ny * (nx // factor) if factor > 1 else 0)
 
 
