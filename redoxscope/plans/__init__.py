@@ -3,7 +3,8 @@
 from ._beam import with_beam, with_beam_decorator
 from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._energy_stack import energy_stack, execute, image
-from ._estimate import Estimate, RegionEstimate, estimate
+from ._estimate import estimate
+from ._estimated import Estimate, RegionEstimate
 from ._expose import expose
 from ._pauses import Pauses, uninterrupted
 from ._photons import with_photons

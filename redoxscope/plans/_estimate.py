@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,98 +12,13 @@ from ..contract import as_number, as_pair
 from ..data import References
 from ..scan import Frame, Point, Scan, as_scan
 from ._estimate_dose import Absorber, absorber_of, exposure
-from ._estimate_shown import shown
+from ._estimated import Estimate, RegionEstimate
 from ._inputs import check_device
 from ._point_checks import point_checks
 from ._protocols import EnergyAxis, Microscope, Spectrometer
 from ._schedule import Schedule, schedule
 
-__all__ = ["Estimate", "RegionEstimate", "estimate"]
-
-
-@dataclass(frozen=True)
-class RegionEstimate:
-    """What the images of one region are, and what they leave there.
-
-    Attributes
-    ----------
-    name : str
-    extents : ((float, float), (float, float))
-        Centres of the first and last pixel, x and y (µm, sample coordinates).
-    pixels : (int, int)
-        Columns, rows.
-    images : int
-    live : float
-        Detectors count (s).
-    photons : float or None
-        On one pixel in all its images; None where the flux is not known.
-    dose_gy, dose_sigma_gy : float or None
-        Of one pixel in all its images (Gy), and its standard deviation over the pure phases, as
-        long as it is not known which of them is there.
-    """
-
-    name: str
-    extents: tuple[tuple[float, float], tuple[float, float]]
-    pixels: tuple[int, int]
-    images: int
-    live: float
-    photons: float | None = None
-    dose_gy: float | None = None
-    dose_sigma_gy: float | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What `estimate` found out; its ``repr`` is a table.
-
-    Attributes
-    ----------
-    scan : Scan
-    live : float
-        Detectors count (s).
-    motion : float
-        Moves of energy and stage, fly-back between lines (s).
-    software : float
-        What RunEngine, Channel Access and the closing of points cost (s).
-    regions : tuple of RegionEstimate
-        Of a scan of images.
-    photons : float or None
-        On the pixel, or spot, that gets most.
-    dose_gy, dose_sigma_gy : float or None
-        Of that pixel or spot (Gy).
-    refused : tuple of str
-        Everything that limits, geometry and settings have against it, each with name, value,
-        limit and unit. Empty: the plan would begin.
-    unknown : tuple of str
-        What could not be said, and why.
-    schedule : Schedule
-        Times part by part.
-    """
-
-    scan: Scan
-    live: float
-    motion: float
-    software: float
-    regions: tuple[RegionEstimate, ...] = ()
-    photons: float | None = None
-    dose_gy: float | None = None
-    dose_sigma_gy: float | None = None
-    refused: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    schedule: Schedule | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def total(self) -> float:
-        """From the call of the plan to the end of its run (s)."""
-        return self.live + self.motion + self.software
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing speaks against it."""
-        return not self.refused
-
-    def __repr__(self) -> str:
-        return shown(self)
+__all__ = ["estimate", "without_verdict"]
 
 
 def estimate(

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..contract import as_whole, check_keys, is_number
 from ._parts import Exposures, Frame, Outer, Point
 from ._regions import as_region
 
-if TYPE_CHECKING:
-    from ._scan import Scan
-
-__all__ = ["SCAN_VERSION", "as_dict", "loaded", "parts_of", "to_json"]
+__all__ = ["SCAN_VERSION", "as_dict", "loaded", "parts_of"]
 
 SCAN_VERSION = 1
 MAX_LISTED = 1_000_000
@@ -26,20 +23,20 @@ _TOP = ("version", "kind", "edge", "retries", "regions", "outer", "frames", "poi
         "passes")  # fmt: skip
 
 
-def as_dict(scan: Scan) -> dict[str, Any]:
-    """Plain dictionaries, lists, numbers and text."""
+def as_dict(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain dictionaries, lists, numbers and text, from the arguments of a `Scan`."""
     content: dict[str, Any] = {
         "version": SCAN_VERSION,
-        "kind": scan.kind,
-        "edge": scan.edge,
-        "retries": scan.retries,
-        "outer": [{"name": outer.name, "unit": outer.unit} for outer in scan.outer],
+        "kind": kind,
+        "edge": parts["edge"],
+        "retries": parts["retries"],
+        "outer": [{"name": outer.name, "unit": outer.unit} for outer in parts["outer"]],
     }
-    if scan.frames:
-        content["regions"] = [region.as_dict() for region in scan.regions]
-        content["frames"] = _columns(scan.frames, _FRAME)
-    elif scan.points:
-        passes, once = _passes(scan.points)
+    if parts["frames"]:
+        content["regions"] = [region.as_dict() for region in parts["regions"]]
+        content["frames"] = _columns(parts["frames"], _FRAME)
+    elif parts["points"]:
+        passes, once = _passes(parts["points"])
         if passes > 1:
             content["passes"] = passes
         content["points"] = _columns(once, [n for n in _POINT if passes == 1 or n != "repeat"])
@@ -49,13 +46,9 @@ def as_dict(scan: Scan) -> dict[str, Any]:
                 **{name: _plain(getattr(part, name)) for name in _EXPOSURES},
                 "positions": [list(place) for place in part.positions],
             }
-            for part in scan.exposures
+            for part in parts["exposures"]
         ]
     return content
-
-
-def to_json(scan: Scan) -> str:
-    return json.dumps(as_dict(scan), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -205,11 +206,11 @@ class Scan:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it: ``docs/reference/scan.md``."""
-        return _json.as_dict(self)
+        return _json.as_dict(self.kind, {one.name: getattr(self, one.name) for one in fields(self)})
 
     def to_json(self) -> str:
         """The same as text."""
-        return _json.to_json(self)
+        return json.dumps(self.as_dict(), allow_nan=False)
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:

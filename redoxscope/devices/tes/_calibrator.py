@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import Device
@@ -15,9 +15,7 @@ from ...analysis.tes import Calibration, calibrate
 from ...data import load_lines
 from .._base import DeviceError, Move
 from .._setting import Setting
-
-if TYPE_CHECKING:
-    from ._device import TES
+from ._run import Whole
 
 __all__ = ["Calibrator"]
 
@@ -35,7 +33,7 @@ class Calibrator(Device):
     lines = Cpt(Setting, value=[], kind="config", doc="names of the lines; none: all of the table")
     elastic = Cpt(Setting, value=0.0, kind="config", unit="eV", doc="elastic line; 0: none")
 
-    def __init__(self, prefix: str = "", *, name: str, tes: TES, **kwargs: Any):
+    def __init__(self, prefix: str = "", *, name: str, tes: Whole, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
         self._tes = tes
         self.lines.name = "tes_calibration_lines"

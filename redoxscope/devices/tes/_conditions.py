@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ophyd.status import Status
 from ophyd.utils import DisconnectedError
@@ -17,9 +17,7 @@ from .._base import DeviceError, Move, NoAnswerError, answering, ask
 from .._shutter import ShutterMode
 from .._watch import Expected, Held, Watch
 from ._beam import BeamMemory
-
-if TYPE_CHECKING:
-    from ._device import TES
+from ._run import Whole
 
 __all__ = ["PointConditions", "Verdict"]
 
@@ -56,7 +54,7 @@ class PointConditions:
 
     parent = None
 
-    def __init__(self, tes: TES):
+    def __init__(self, tes: Whole):
         self._tes = tes
         self.name = f"{tes.name}_conditions"
         self._watch = Watch()

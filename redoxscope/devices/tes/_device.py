@@ -6,14 +6,13 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ophyd.device import Staged
 from ophyd.status import Status
 
-from ...contract import NOT_CHOSEN, Bins
+from ...contract import NOT_CHOSEN
 from ...formats import PhotonAsset, PhotonListWriter
 from .._base import DeviceError, Move, done, logged, then
 from .._light import check_light, watch_light
@@ -24,6 +23,7 @@ from ._calibrator import Calibrator
 from ._conditions import PointConditions
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
+from ._run import Run
 from ._server_watch import ServerWatch
 
 __all__ = ["TES"]
@@ -32,17 +32,6 @@ log = logging.getLogger("redoxscope.tes")
 
 RATE_PERIOD = 1.0
 """Server's interval (s) between two counts of pulses."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What belongs to one run, from stage to unstage."""
-
-    acquisition: Acquisition
-    asset: PhotonAsset
-    path: Path
-    bins: Bins
-    windows: dict[str, slice]
 
 
 class TES(CalibratedTES):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ophyd.status import Status
 
 from ...contract import TOTAL_KEYS
 from ...formats import photon_data_keys
 from .._base import DeviceError, Move
-
-if TYPE_CHECKING:
-    from ._device import TES
+from ._run import Whole
 
 __all__ = ["PhotonCollector", "Totals"]
 
@@ -30,7 +28,7 @@ class PhotonCollector:
 
     parent = None
 
-    def __init__(self, tes: TES):
+    def __init__(self, tes: Whole):
         self._tes = tes
         self.name = f"{tes.name}_photons"
 
@@ -69,7 +67,7 @@ class Totals:
 
     parent = None
 
-    def __init__(self, tes: TES):
+    def __init__(self, tes: Whole):
         self._tes = tes
         self.name = f"{tes.name}_totals"
 

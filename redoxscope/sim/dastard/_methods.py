@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...formats import FormatError, decode_matrix
+from ._clock import ServerClock
 from ._rpc import GoError, convert, fill
 from ._source import TRIGGER_FIELDS, Source
-from ._writing import go_os_error
-
-if TYPE_CHECKING:
-    from ._server import DastardServer
+from ._status import StatusPublisher
+from ._writing import Writing, go_os_error
 
 __all__ = ["Methods"]
 
@@ -44,16 +44,37 @@ _WRITE_FIELDS = {
 }
 
 
+class Served(Protocol):
+    """What the calls ask of the server, see `DastardServer`."""
+
+    source_kind: str
+    clock: ServerClock
+    status: StatusPublisher
+    writing: Writing
+    lock: threading.RLock
+    source: Source | None
+
+    def start_source(self) -> Source: ...
+
+    def stop_source(self) -> None: ...
+
+    def set_lengths(self, source: Source, nsamp: int, npre: int) -> None: ...
+
+    def send_status(self) -> None: ...
+
+    def send_writing(self) -> None: ...
+
+
 class Methods:
     """The services SourceControl and MapServer.
 
     Parameters
     ----------
-    server : DastardServer
+    server : Served
         What they act on; they hold its lock.
     """
 
-    def __init__(self, server: DastardServer):
+    def __init__(self, server: Served):
         self._server = server
         renamed = "ABACO" if server.source_kind == "ABACO" else "RESONATOR"
         self._names = {f"{name}SOURCE" for name in (*_KNOWN, renamed)}
