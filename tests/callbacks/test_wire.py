@@ -256,3 +256,16 @@ def test_what_no_form_can_say_is_named():
         unpack(Unfit, {"anything": 1}, {})
     with pytest.raises(TypeError, match="int is no dataclass"):
         pack(5)
+
+
+@dataclass(frozen=True)
+class Floats:
+    anything: NDArray[np.floating]
+    exactly: NDArray[np.float64]
+
+
+def test_whole_numbers_may_stand_for_others():
+    header, arrays = pack(Floats(np.arange(3), np.arange(3)))
+    assert unpack(Floats, header, arrays).exactly.dtype == np.int64
+    with pytest.raises(WireError, match="Floats.anything is an array of bool, not of floating"):
+        unpack(Floats, header, arrays | {"anything": np.ones(2, bool)})

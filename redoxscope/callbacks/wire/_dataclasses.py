@@ -19,7 +19,8 @@ __all__ = ["pack", "unpack"]
 
 T = TypeVar("T")
 _ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FAMILY = {"i": "iu", "u": "iu"}
+_KINDS = ((np.bool_, "b"), (np.integer, "iu"), (np.floating, "fiu"), (np.complexfloating, "cfiu"))
+"""Kinds of numpy types that may stand where one is declared: whole numbers for others, too."""
 
 
 def pack(value: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -145,9 +146,9 @@ def _array(
     if array is None:
         raise WireError(f"{path} must be an array, and is {str(value)[:40]!r}")
     declared = get_args(arguments[1]) if len(arguments) > 1 else ()
-    if declared and isinstance(declared[0], type) and declared[0] is not np.generic:
-        kind = np.dtype(declared[0]).kind
-        if array.dtype.kind not in _FAMILY.get(kind, kind):
+    declared = declared if declared and isinstance(declared[0], type) else ()
+    for wanted, kinds in _KINDS:
+        if declared and issubclass(declared[0], wanted) and array.dtype.kind not in kinds:
             raise WireError(f"{path} is an array of {array.dtype}, not of {declared[0].__name__}")
     return array
 
