@@ -18,6 +18,7 @@ from .catalog import (
     catalog_problems,
     data_directory,
     data_folder,
+    documents_exporter,
     facility_profile,
     hdf5_exporter,
     ingest,
@@ -27,6 +28,7 @@ from .catalog import (
     run_documents,
 )
 from .log import CorruptLog, DocumentLog, DocumentLogError, read_log
+from .results import StoredResults, keep_results, list_results, read_results, store_results
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -36,20 +38,26 @@ __all__ = [
     "DocumentLog",
     "DocumentLogError",
     "RunTable",
+    "StoredResults",
     "RecoveryReport",
     "catalog_doubts",
     "catalog_problems",
     "data_directory",
     "data_folder",
+    "documents_exporter",
     "facility_profile",
     "find",
     "hdf5_exporter",
     "ingest",
+    "keep_results",
+    "list_results",
     "open_catalog",
     "opening_lines",
     "read_log",
+    "read_results",
     "recover",
     "run_documents",
     "runs_table",
     "stack_cube",
+    "store_results",
 ]

@@ -23,12 +23,16 @@ from redoxscope.storage import (
     catalog_problems,
     facility_profile,
     ingest,
+    list_results,
     open_catalog,
+    read_results,
     run_documents,
+    store_results,
 )
 from tests.callbacks.conftest import make
 
 from .conftest import data_keys
+from .test_results import some
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +139,28 @@ def test_a_map_from_a_server(runs: Callable[[], Any], tmp_path: Path, stock: boo
     )
     assert run["primary"]["transmission"].read().shape == (12 * 24, nx)
     assert run["primary"]["transmission"].read().dtype == float
+
+
+def test_results_on_a_server(runs: Callable[[], Any], tmp_path: Path) -> None:
+    catalog = runs()
+    documents = _stack(10)[0]
+    uid = documents[0][1]["uid"] = "r0000000-0000-4000-8000-000000000000"
+    documents[1][1]["run_start"] = documents[-1][1]["run_start"] = uid
+    log = DocumentLog(tmp_path)
+    for name, doc in documents:
+        log(name, doc)
+    ingest(log.path(uid), catalog)
+    assert [store_results(catalog, uid, some(level)) for level in (0.1, 0.2)] == [
+        ["found"], ["found_v2"],
+    ]  # fmt: skip
+    run = catalog[uid]
+    np.testing.assert_array_equal(run["found"]["fraction"].read(), some(0.1)[0].array)
+    newest = read_results(run, "found")
+    assert newest["mean"] == 0.2 and newest["mask"].dtype == bool
+    np.testing.assert_array_equal(newest["x"], np.linspace(-1, 1, 4))
+    assert newest.attrs["doubts"][0]["kind"] == "chi2"
+    assert [one.version for one in list_results(run)] == [1, 2]
+    assert run["primary"]["transmission"].read().shape == (12 * 24, 10)
 
 
 def test_what_a_server_must_hold_is_found_out(

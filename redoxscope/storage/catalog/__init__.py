@@ -7,9 +7,10 @@ cheap: tiled (several seconds) is imported when a catalog is opened.
 from __future__ import annotations
 
 from ._check import catalog_doubts, catalog_problems
-from ._export import hdf5_exporter
+from ._embedded import writing
+from ._export import documents_exporter, hdf5_exporter
 from ._folder import CatalogError, data_directory, data_folder
-from ._ingest import ingest
+from ._ingest import LogIndex, ingest, stored_run
 from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
 from ._read import run_documents
 from ._store import RecoveryReport, recover
@@ -17,6 +18,7 @@ from ._writer import CatalogWriter
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "LogIndex",
     "CatalogError",
     "CatalogWriter",
     "catalog_doubts",
@@ -25,10 +27,13 @@ __all__ = [
     "RecoveryReport",
     "data_directory",
     "data_folder",
+    "documents_exporter",
     "hdf5_exporter",
     "ingest",
     "open_catalog",
     "opening_lines",
     "recover",
     "run_documents",
+    "stored_run",
+    "writing",
 ]

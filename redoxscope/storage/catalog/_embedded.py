@@ -25,7 +25,8 @@ _WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
 # own because this one may have the file open through ADBC, which carries its own copy of SQLite:
 # POSIX locks know only processes, and closing a file in one copy drops the locks of the other.
 _SET_WAL = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')"
-_HDF5 = "redoxscope.storage.catalog._export:hdf5_exporter"
+_HDF5 = "redoxscope.storage:hdf5_exporter"
+_DOCUMENTS = "redoxscope.storage:documents_exporter"
 _INIT_TIMEOUT = 120.0  # s; a cold import of tiled from a network disk takes tens of seconds
 
 
@@ -49,7 +50,7 @@ def service(directory: Path | None) -> dict[str, Any]:
         ],
         "media_types": {
             "BlueskyRun": {
-                "application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter",
+                "application/json-seq": _DOCUMENTS,
                 "application/x-hdf5": _HDF5,
             },
             "BlueskyEventStream": {"application/x-hdf5": _HDF5},

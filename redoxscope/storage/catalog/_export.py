@@ -1,16 +1,55 @@
-"""Export of a run, or a stream of it, as HDF5: ``run.export("run.h5")``."""
+"""Exports of a run: as HDF5, ``run.export("run.h5")``, and as documents, ``run.documents()``."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
-__all__ = ["hdf5_exporter"]
+__all__ = ["documents_exporter", "hdf5_exporter"]
+
+STREAM_SPEC = "BlueskyEventStream"
+
+
+async def documents_exporter(
+    mimetype: str, adapter: Any, metadata: Mapping[str, Any], filter_for_access: Callable[..., Any]
+) -> AsyncIterator[str]:
+    """A run's documents, as JSON sequence; the stock exporter takes stored results for streams.
+
+    Parameters
+    ----------
+    mimetype : str
+    adapter : tiled adapter
+        A run.
+    metadata : mapping
+    filter_for_access : callable
+        As Tiled hands them to an exporter.
+    """
+    from bluesky_tiled_plugins.exporters import json_seq_exporter
+
+    async def streams_only(inner: Any) -> Any:
+        return _Streams(await filter_for_access(inner))
+
+    async for text in json_seq_exporter(mimetype, adapter, metadata, streams_only):
+        yield text
+
+
+class _Streams:
+    """A run without what is no stream of it."""
+
+    def __init__(self, adapter: Any):
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    async def keys_range(self, offset: int, limit: int | None) -> list[str]:
+        items = await self._adapter.items_range(offset, limit)
+        return [key for key, child in items if any(s.name == STREAM_SPEC for s in child.specs)]
 
 
 async def hdf5_exporter(

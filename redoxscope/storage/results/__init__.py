@@ -1,0 +1,18 @@
+"""What analyses found, kept in the catalog beside the run it was found in."""
+
+from __future__ import annotations
+
+from ._derive import derive
+from ._keep import keep_results
+from ._read import StoredResults, list_results, read_results
+from ._store import SPEC, store_results
+
+__all__ = [
+    "SPEC",
+    "StoredResults",
+    "derive",
+    "keep_results",
+    "list_results",
+    "read_results",
+    "store_results",
+]

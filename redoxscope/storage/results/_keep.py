@@ -1,0 +1,67 @@
+"""Results of live runs, stored at their end on the catalog's thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from redoxscope.callbacks import Result
+
+from ..catalog import run_documents, stored_run
+from ._derive import derive
+from ._store import store_results
+
+__all__ = ["keep_results"]
+
+log = logging.getLogger("redoxscope.storage")
+
+
+class Live(Protocol):
+    """A host of live analyses, as far as its results are wanted."""
+
+    def results(self, uid: str) -> list[Result]:
+        """Results of a run, once it is analysed to its end.
+
+        Raises
+        ------
+        LookupError
+            It holds none of this run.
+        """
+
+
+def keep_results(*live: Live) -> Callable[[Any, str], None]:
+    """What stores the results of a run once it is in the catalog.
+
+    For ``CatalogWriter(catalog, log, then=[keep_results(omap)])``: it is called on the catalog's
+    thread, waits there for the live analyses to end, and stores what they found: with what a user
+    set meanwhile (an I0, an area). What they have not kept is found again in the run.
+
+    Parameters
+    ----------
+    *live : Host
+        The live analyses of the session.
+
+    Returns
+    -------
+    callable
+        ``keep(catalog, uid)``.
+    """
+
+    def keep(catalog: Any, uid: str) -> None:
+        found: list[Result] = []
+        for host in live:
+            try:
+                found += host.results(uid)
+            except LookupError as exc:
+                log.debug("run %s: no live results (%s)", uid, exc)
+        run = stored_run(catalog, uid)
+        if run is None:
+            raise LookupError(f"run {uid} is not in the catalog")
+        more, problems = derive(run_documents(run), but={result.analysis for result in found})
+        if problems:
+            log.warning("run %s: no results of %s", uid[:8], "; ".join(problems))
+        if found or more:
+            store_results(catalog, uid, [*found, *more])
+
+    return keep

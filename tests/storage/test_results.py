@@ -1,0 +1,313 @@
+"""What analyses found, in the catalog beside the run."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from redoxscope import __version__
+from redoxscope.callbacks import Result
+from redoxscope.storage import (
+    DocumentLog,
+    ingest,
+    keep_results,
+    list_results,
+    read_results,
+    run_documents,
+    store_results,
+)
+from redoxscope.storage.results import _derive, _store
+
+from .conftest import stack_documents
+
+
+def put(folder: Path, catalog: Any) -> Any:
+    """A run of the catalog."""
+    documents = stack_documents()
+    log = DocumentLog(folder)
+    for name, doc in documents:
+        log(name, doc)
+    log.close()
+    uid = documents[0][1]["uid"]
+    ingest(log.path(uid), catalog)
+    return catalog[uid]
+
+
+@pytest.fixture
+def run(tmp_path: Path, embedded: Any) -> Any:
+    return put(tmp_path, embedded)
+
+
+def some(level: float = 0.5, part: str = "", nx: int = 4) -> list[Result]:
+    """A map, its σ, flags, a spectrum of fewer energies and a single number."""
+    x, y = np.linspace(-1, 1, nx), np.array([0.0, 1.0, 2.0])
+    of_map: dict[str, Any] = {
+        "dims": ("y", "x"), "coords": {"y": y, "x": x}, "units": {"x": "µm", "y": "µm"},
+        "part": part,
+    }  # fmt: skip
+    said = {
+        "references": {"digest": "abc", "names": ["Mn4+", "Mn3+"]},
+        "doubts": [{"kind": "chi2", "value": np.float64(5.5), "text": "It misses."}],
+        "limit": float("nan"),
+    }
+    fraction = np.full((3, nx), float(level))
+    fraction[0, 0] = np.nan
+    return [
+        Result("found", "fraction", fraction, attrs=said | {"of": "Mn4+"}, **of_map),
+        Result("found", "sigma", fraction / 10, sigma_of="fraction", attrs=said, **of_map),
+        Result("found", "flags", np.ones((3, nx), np.uint8), attrs=said, **of_map),
+        Result("found", "mask", np.isfinite(fraction), attrs=said, **of_map),
+        Result(
+            "found", "spectrum", np.array([0.1, 0.4]), ("area_energy",), part,
+            {"area_energy": np.array([640.0, 641.0])}, {"area_energy": "eV"}, "OD", attrs=said,
+        ),
+        Result("found", "mean", np.array(level), (), part, unit="", attrs=said),
+    ]  # fmt: skip
+
+
+def test_they_stand_beside_the_run(embedded: Any, run: Any) -> None:
+    uid = run.metadata["start"]["uid"]
+    assert store_results(embedded, uid, some()) == ["found"]
+    run = embedded[uid]
+    fraction = run["found"]["fraction"].read()
+    np.testing.assert_array_equal(fraction, some()[0].array)
+    assert run["found"]["mask"].read().dtype == bool and run["found"]["flags"].read().dtype == "u1"
+    found = run["found"].read()
+    assert found["fraction"].dims == ("y", "x") and found["mean"] == 0.5
+    np.testing.assert_array_equal(found["x"], np.linspace(-1, 1, 4))
+    assert found["x"].attrs["units"] == "µm" and found["spectrum"].attrs["units"] == "OD"
+    np.testing.assert_array_equal(found["area_energy"], [640.0, 641.0])
+    assert found["sigma"].attrs["sigma_of"] == "fraction"
+    assert found["fraction"].attrs["of"] == "Mn4+"  # its own; the rest stands once
+    assert "references" not in found["fraction"].attrs
+    attrs = run["found"].metadata["attrs"]
+    assert attrs["doubts"][0]["text"] == "It misses." and attrs["doubts"][0]["value"] == 5.5
+    assert attrs["references"]["digest"] == "abc" and attrs["limit"] is None
+    assert attrs["software"] == f"redoxscope {__version__}" and attrs["run"] == uid
+    stored = datetime.fromisoformat(attrs["stored"])
+    assert timedelta(0) <= datetime.now(UTC) - stored < timedelta(minutes=10)
+
+
+def test_a_later_one_is_a_version(embedded: Any, run: Any) -> None:
+    uid = run.metadata["start"]["uid"]
+    assert [store_results(embedded, uid, some(level)) for level in (0.1, 0.2, 0.3)] == [
+        ["found"], ["found_v2"], ["found_v3"],
+    ]  # fmt: skip
+    run = embedded[uid]
+    np.testing.assert_array_equal(run["found"]["fraction"].read(), some(0.1)[0].array)
+    assert run["found_v2"]["mean"].read() == 0.2
+    assert read_results(run, "found")["mean"] == 0.3
+    assert read_results(run, "found", version=1)["mean"] == 0.1
+    listed = list_results(run)
+    assert [(one.analysis, one.version, one.key) for one in listed] == [
+        ("found", 1, "found"), ("found", 2, "found_v2"), ("found", 3, "found_v3"),
+    ]  # fmt: skip
+    assert listed[0].software == f"redoxscope {__version__}" and listed[0].parts == ()
+
+
+def test_regions_are_parts(embedded: Any, run: Any) -> None:
+    uid = run.metadata["start"]["uid"]
+    parts = ("left", "right, 300 degC")
+    results = [r for i, part in enumerate(parts) for r in some(i + 1, part, nx=4 + i)]
+    store_results(embedded, uid, results)
+    run = embedded[uid]
+    assert run["found"]["left"]["fraction"].read().shape == (3, 4)
+    assert run["found"][parts[1]]["fraction"].read().shape == (3, 5)
+    assert read_results(run, "found", part=parts[1])["mean"] == 2
+    assert list_results(run)[0].parts == parts
+    with pytest.raises(ValueError, match="has found of left, right, 300 degC: give part="):
+        read_results(run, "found")
+    with pytest.raises(ValueError, match="part = 'up' is none of them"):
+        read_results(run, "found", part="up")
+
+
+def said(run: Any) -> str:
+    """Documents of a run by the exporter and by us; as text, since no NaN is another."""
+    return json.dumps([list(run.documents()), list(run_documents(run))], default=str)
+
+
+def test_the_run_reads_as_before(embedded: Any, run: Any, tmp_path: Path) -> None:
+    """Documents, exports and the streams are those of the run alone."""
+    uid = run.metadata["start"]["uid"]
+    before = said(run)
+    store_results(embedded, uid, some())
+    run = embedded[uid]
+    assert said(run) == before
+    assert [one["name"] for one in run.descriptors] == ["primary"]
+    assert run["primary"].read()["transmission"].shape == (10, 20)
+    buffer = io.BytesIO()
+    run.export(buffer, format="application/x-hdf5")
+    with h5py.File(buffer) as file:
+        assert file["found/fraction"].shape == (3, 4)
+        assert file["primary/transmission"].shape == (10, 20)
+
+
+def test_what_a_crash_left_half_is_made_anew(
+    embedded: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiled.client.container import Container
+
+    uid = run.metadata["start"]["uid"]
+    with monkeypatch.context() as patch:
+
+        def dies(*_: Any, **__: Any) -> None:
+            raise ConnectionError("killed")
+
+        patch.setattr(Container, "replace_metadata", dies)
+        with pytest.raises(ConnectionError):
+            store_results(embedded, uid, some(0.1))
+    assert list_results(embedded[uid]) == []
+    assert store_results(embedded, uid, some(0.2)) == ["found"]
+    assert read_results(embedded[uid], "found")["mean"] == 0.2
+    store_results(embedded, uid, some(0.3))
+    # A server's may be under way in another process: only what is old is removed.
+    base = embedded[uid].base
+    attrs = dict(base["found_v2"].metadata["attrs"], complete=False)
+    base["found_v2"].replace_metadata({"attrs": attrs})
+    assert _store._next_version(embedded[uid].base, "found", embedded=False) == 3
+    attrs["stored"] = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    base["found_v2"].replace_metadata({"attrs": attrs})
+    assert _store._next_version(embedded[uid].base, "found", embedded=False) == 2
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ([], "there are no results to store"),
+        ("fraction", "'fraction' is neither a result nor a snapshot"),
+        ([{"a": 3}], "3 is neither a result nor a snapshot"),
+        ([*some(), some()[0]], "is there twice"),
+        ([some()[0], some(nx=5)[1]], "has 5 along 'x', others have 4"),
+        ([Result("primary", "mean", np.array(1.0), ())], "the run has a stream 'primary'"),
+        ([Result("found_v2", "mean", np.array(1.0), ())], "as a version of another would be"),
+        (
+            [Result("found", "mean", np.array(1.0), (), attrs={"view": {"on": print}})],
+            "['view']['on'] = <built-in function print> is nothing that JSON has",
+        ),
+        (
+            [some()[0], Result("found", "x", np.ones(4), ("x",))],
+            "a result of found is called 'x', and so is a dimension",
+        ),
+    ],
+    ids=[
+        "nothing", "text", "number", "twice", "sizes", "stream", "version", "json", "coordinate",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_stored(embedded: Any, run: Any, results: Any, words: str) -> None:
+    uid = run.metadata["start"]["uid"]
+    with pytest.raises(ValueError) as caught:
+        store_results(embedded, uid, results)
+    assert words in str(caught.value)
+    assert set(embedded[uid].base) == {"primary"}  # nothing was begun
+
+
+def test_nothing_is_made_up_where_there_is_none(embedded: Any, run: Any) -> None:
+    with pytest.raises(ValueError, match=r"has no results of 'oxidation_map' \(it has: none at al"):
+        read_results(run, "oxidation_map")
+    store_results(embedded, run.metadata["start"]["uid"], some())
+    run = embedded[run.metadata["start"]["uid"]]
+    with pytest.raises(ValueError, match=r"\(it has: found\)"):
+        read_results(run, "oxidation_map")
+    with pytest.raises(ValueError, match="has no version 2 of found, only 1"):
+        read_results(run, "found", version=2)
+    with pytest.raises(ValueError, match="of one part only, so not of 'left'"):
+        read_results(run, "found", part="left")
+
+
+class Live:
+    """Stands for a host of live analyses."""
+
+    def __init__(self, *results: Result):
+        self._results = list(results)
+
+    def results(self, uid: str) -> list[Result]:
+        if not self._results:
+            raise LookupError(f"run {uid} was not seen")
+        return self._results
+
+
+def test_live_results_are_kept(
+    embedded: Any, run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of the host; what it lacks is found in the run; what fails is said."""
+    asked: list[set[str]] = []
+    again = Result("again", "mean", np.array(7.0), ())
+
+    def derived(documents: Any, but: Any = ()) -> tuple[list[Result], list[str]]:
+        assert next(iter(documents))[0] == "start"
+        asked.append(set(but))
+        return [again], ["third: it has no counts"]
+
+    monkeypatch.setattr("redoxscope.storage.results._keep.derive", derived)
+    uid = run.metadata["start"]["uid"]
+    keep_results(Live(*some()), Live())(embedded, uid)
+    assert asked == [{"found"}]
+    assert [one.key for one in list_results(embedded[uid])] == ["again", "found"]
+    assert "no results of third: it has no counts" in caplog.text
+
+
+class Reading:
+    """A reader that counts lines; or fails."""
+
+    def __init__(self, fails: str = ""):
+        self.fails, self.lines = fails, 0
+
+    def describe(self, descriptor: Any) -> bool:
+        return descriptor["name"] == "primary"
+
+    def take(self, name: str, doc: Any) -> list[float]:
+        if self.fails == "take":
+            raise ValueError("no counts")
+        self.lines += len(doc["seq_num"])
+        return []
+
+    def snapshot(self, **how: bool) -> dict[str, int]:
+        assert how == {"final": True}
+        if self.fails == "snapshot":
+            raise ValueError("no map")
+        return {"": self.lines}
+
+
+class Made:
+    """Stands for an analysis."""
+
+    def __init__(self, name: str, fails: str = ""):
+        self.name, self.title, self.fails = name, f"the {name}", fails
+        self.options = dict
+
+    def accepts(self, start: Any) -> bool:
+        if self.fails == "accepts":
+            raise ValueError("no start")
+        return self.fails != "unwanted"
+
+    def reader(self, start: Any, options: Any) -> Any:
+        return Reading(self.fails)
+
+    def results(self, snapshot: int) -> list[Result]:
+        return [Result(self.name, "lines", np.array(snapshot), ())]
+
+
+def test_each_analysis_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ("", "take", "snapshot", "accepts", "unwanted")
+    made = [Made(f"a{i}", fails) for i, fails in enumerate(kinds)] + [Made("left_out")]
+    monkeypatch.setattr(_derive, "analyses", lambda: made)
+    results, problems = _derive.derive(stack_documents(), but=["left_out"])
+    assert [(r.analysis, int(r.array)) for r in results] == [("a0", 10)]
+    assert problems == ["the a3: no start", "the a1: no counts", "the a2: no map"]
+
+
+def test_a_run_nobody_wants_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("a", "unwanted")])
+
+    def documents() -> Any:
+        yield "start", {}
+        pytest.fail("read on")
+
+    assert _derive.derive(documents()) == ([], [])
