@@ -44,6 +44,13 @@ def pytest_configure(config):
     point_client()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    """Print a failure when it happens: a run that is ended from outside shows no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-4000:]}", flush=True)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The measured data beside the checkout; tests that need them skip where they are not."""

@@ -41,9 +41,40 @@ class Timer:
         return self.when < other.when
 
 
-_due: list[Timer] = []
-_changed = threading.Condition()
-_thread: threading.Thread | None = None
+class TimeKeeper:
+    """A thread and what it has to do when."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self._due: list[Timer] = []
+        self._thread: threading.Thread | None = None
+
+    def call_later(self, seconds: Any, action: Callable[[], None]) -> Timer:
+        """As `call_later`, by this keeper's thread."""
+        # Plain and checked: what the thread trips over would end everybody's time limits.
+        timer = Timer(time.monotonic() + time_limit("time limit", seconds), action)
+        if timer.when == math.inf:
+            return timer
+        with self.changed:
+            heapq.heappush(self._due, timer)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._keep, daemon=True, name="time-limits")
+                self._thread.start()
+            elif self._due[0] is timer:
+                self.changed.notify()
+        return timer
+
+    def _keep(self) -> None:
+        while True:
+            with self.changed:
+                while not self._due or self._due[0].when > time.monotonic():
+                    left = self._due[0].when - time.monotonic() if self._due else math.inf
+                    self.changed.wait(min(left, threading.TIMEOUT_MAX))
+                timer = heapq.heappop(self._due)
+            timer.run()
+
+
+_keeper = TimeKeeper()
 
 
 def call_later(seconds: Any, action: Callable[[], None]) -> Timer:
@@ -60,27 +91,7 @@ def call_later(seconds: Any, action: Callable[[], None]) -> Timer:
     ValueError
         NaN, or no number.
     """
-    global _thread
-    # Plain and checked: what the thread trips over would end everybody's time limits.
-    timer = Timer(time.monotonic() + time_limit("time limit", seconds), action)
-    with _changed:
-        heapq.heappush(_due, timer)
-        if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_keep_time, daemon=True, name="time-limits")
-            _thread.start()
-        elif _due[0] is timer:
-            _changed.notify()
-    return timer
-
-
-def _keep_time() -> None:
-    while True:
-        with _changed:
-            while not _due or _due[0].when > time.monotonic():
-                left = _due[0].when - time.monotonic() if _due else math.inf
-                _changed.wait(min(left, threading.TIMEOUT_MAX))
-            timer = heapq.heappop(_due)
-        timer.run()
+    return _keeper.call_later(seconds, action)
 
 
 class Watchdog:

@@ -73,7 +73,7 @@ def test_a_move_ends_once():
 
 def test_time_limits_come_in_order_and_survive_an_error():
     seen, last = [], threading.Event()
-    with _timers._changed:  # nothing is due before all is asked for
+    with _timers._keeper.changed:  # nothing is due before all is asked for
         call_later(0.03, lambda: (seen.append(3), last.set()))
         call_later(0.02, lambda: seen.append(2))
         call_later(0.01, lambda: 1 / 0)
@@ -91,7 +91,7 @@ def test_a_step_that_raises_ends_the_move():
 def test_watchdog_is_put_off_by_feeding():
     late = threading.Event()
     dog = Watchdog(late.set)
-    with _timers._changed:  # the first timer is not due before it is put off
+    with _timers._keeper.changed:  # the first timer is not due before it is put off
         dog.feed(0.02)
         dog.feed(3600.0)
     assert not late.wait(0.1)
@@ -111,7 +111,7 @@ def test_watchdog_may_be_fed_with_less():
 def test_watchdog_rests():
     late = threading.Event()
     dog = Watchdog(late.set)
-    with _timers._changed:
+    with _timers._keeper.changed:
         dog.feed(0.01)
         dog.rest()
     assert not late.wait(0.05) and not dog.late
@@ -173,10 +173,16 @@ def test_no_action_ends_the_time_limits(error):
     kept()
 
 
-def test_a_thread_that_ended_is_replaced(monkeypatch):
-    ended = threading.Thread(target=lambda: None)
-    ended.start()
-    ended.join()
-    monkeypatch.setattr(_timers, "_thread", ended)
-    monkeypatch.setattr(_timers, "_due", [])
-    kept()
+def test_a_thread_that_ended_is_replaced():
+    keeper, due = _timers.TimeKeeper(), threading.Event()  # not that of the process: others need it
+    keeper._thread = threading.Thread(target=lambda: None)
+    keeper._thread.start()
+    keeper._thread.join()
+    keeper.call_later(0.01, due.set)
+    assert due.wait(10)
+
+
+def test_what_is_never_due_is_not_kept():
+    keeper = _timers.TimeKeeper()
+    keeper.call_later(math.inf, lambda: None)
+    assert not keeper._due
