@@ -2,6 +2,7 @@
 
 from ._analysis import Analysis, Reader, Update
 from ._doubt import Doubt
+from ._host import Host
 from ._registry import analyses, analysis, register
 from ._results import Result
 from ._view import MapView
@@ -38,6 +39,7 @@ __all__ = [
     "DocumentPublisher",
     "Doubt",
     "Frame",
+    "Host",
     "MapView",
     "OxidationMap",
     "OxidationSnapshot",

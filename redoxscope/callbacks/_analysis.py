@@ -35,7 +35,9 @@ class Reader(ABC, Generic[S]):
 
     @abstractmethod
     def take(self, name: str, doc: Doc) -> Iterable[float]:
-        """Take an ``event_page`` (or ``event``, ``stream_resource``, ``stream_datum``).
+        """Take an ``event_page``, a ``stream_resource`` or a ``stream_datum``.
+
+        The host makes pages of single events.
 
         One row of the same descriptor and ``seq_num`` as a row before replaces that: a run that
         goes on after a pause gives out rows again.
@@ -79,6 +81,11 @@ class Reader(ABC, Generic[S]):
         """
         return None
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """All parts of the run, whether there is something of them yet or not."""
+        return ("",)
+
     def remarks(self) -> Iterable[Doubt]:
         """What is to be said before there are data, as that there is too little memory."""
         return ()
@@ -102,7 +109,7 @@ class Update:
     part : str
         Region or other part of the run; empty where there is one only.
     parts : tuple of str
-        Parts of the run of which there are snapshots so far.
+        All parts of the run.
     snapshot : dataclass
         Of the analysis's type.
     final : bool

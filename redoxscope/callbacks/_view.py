@@ -8,18 +8,22 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
-from .oxidation import OxidationSnapshot
-from .rixs import RixsSnapshot
+from ._analysis import Update
+from ._registry import analysis
 
 __all__ = ["MapView"]
 
 logger = logging.getLogger(__name__)
 
+MOST_PIXELS = 512
+"""Most pixels a side that a picture has."""
+
 
 class MapView:
-    """Shows snapshots: ``OxidationMap(on_update=MapView("out"))``, and those of `RixsMap`.
+    """Shows snapshots of any analysis: ``OxidationMap(on_update=MapView("out"))``.
 
     Drawing takes a tenth of a second and holds the interpreter, so another process does it:
     there a window where there is a display, else ``live.png`` in a folder, replaced at each
@@ -50,18 +54,18 @@ class MapView:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._waiting: dict[str, OxidationSnapshot | RixsSnapshot] = {}
+        self._waiting: dict[tuple[str, str], Update] = {}
         self._closing = False
         self._changed = threading.Condition()
         self._sender = threading.Thread(target=self._send, name="map-view", daemon=True)
         self._sender.start()
 
-    def __call__(self, snapshot: OxidationSnapshot | RixsSnapshot) -> None:
+    def __call__(self, update: Update) -> None:
         """Show a snapshot as soon as the view is free. Returns at once."""
-        name = snapshot.region if isinstance(snapshot, OxidationSnapshot) else ""
+        name = update.analysis, update.part
         with self._changed:
             self._waiting.pop(name, None)  # the newest is shown last
-            self._waiting[name] = snapshot
+            self._waiting[name] = update
             self._changed.notify()
 
     @property
@@ -98,8 +102,11 @@ class MapView:
                         waiting, self._waiting = self._waiting, {}
                     if not waiting:
                         return
-                    for snapshot in waiting.values():
-                        pickle.dump(snapshot.thinned(), pipe, protocol=pickle.HIGHEST_PROTOCOL)
+                    for update in waiting.values():
+                        thin = analysis(update.analysis).thin(update.snapshot, MOST_PIXELS)
+                        pickle.dump(
+                            replace(update, snapshot=thin), pipe, protocol=pickle.HIGHEST_PROTOCOL
+                        )
                         pipe.flush()
         except OSError:  # the window was closed
             logger.info("the map view is gone; the scan goes on without it")

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import pickle
+import re
 import shutil
 import sys
 import threading
@@ -13,16 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .oxidation import OxidationSnapshot, draw_oxidation, file_name
-from .rixs import RixsSnapshot, draw_rixs
+from ._analysis import Update
+from ._registry import analysis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Shown = OxidationSnapshot | RixsSnapshot
-
-SIZE = {OxidationSnapshot: (11.0, 7.6), RixsSnapshot: (12.0, 8.6)}
-"""Size of the picture by the kind of snapshot (inches)."""
 
 
 class Inbox:
@@ -31,7 +27,7 @@ class Inbox:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._newest: dict[str, Shown] = {}
+        self._newest: dict[tuple[str, str], Update] = {}
         self._news = threading.Event()
         self._end = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
@@ -41,7 +37,7 @@ class Inbox:
         with contextlib.suppress(EOFError, pickle.UnpicklingError):
             while True:
                 snapshot = pickle.load(self._pipe)
-                name = snapshot.region if isinstance(snapshot, OxidationSnapshot) else ""
+                name = snapshot.analysis, snapshot.part
                 with self._lock:
                     self._newest.pop(name, None)
                     self._newest[name] = snapshot
@@ -58,7 +54,7 @@ class Inbox:
         """Wait, but not longer than there is something to wait for."""
         self._end.wait(seconds)
 
-    def take(self, timeout: float | None) -> list[Shown]:
+    def take(self, timeout: float | None) -> list[Update]:
         """Newest snapshot of each map, the last one last; none if none comes within ``timeout`` s.
 
         Once nothing more will come, all that is left.
@@ -71,12 +67,9 @@ class Inbox:
         return found
 
 
-def picture(figure: Figure, snapshot: Shown) -> None:
-    """Draw whichever kind of snapshot it is."""
-    if isinstance(snapshot, RixsSnapshot):
-        draw_rixs(figure, snapshot)
-    else:
-        draw_oxidation(figure, snapshot)
+def picture(figure: Figure, update: Update) -> None:
+    """Draw a snapshot as its analysis does."""
+    analysis(update.analysis).draw(figure, update.snapshot)
 
 
 def save(figure: Figure, paths: list[Path]) -> None:
@@ -99,7 +92,7 @@ def to_file(inbox: Inbox, folder: Path) -> None:
         snapshots = inbox.take(None)
         for snapshot in snapshots:
             begun = time.monotonic()
-            figure.set_size_inches(*SIZE[type(snapshot)])
+            figure.set_size_inches(*analysis(snapshot.analysis).size)
             picture(figure, snapshot)
             save(figure, [folder / name for name in file_names(snapshot)])
             inbox.rest(time.monotonic() - begun)  # at most half of a core
@@ -107,19 +100,24 @@ def to_file(inbox: Inbox, folder: Path) -> None:
             return
 
 
-def file_names(snapshot: Shown) -> list[str]:
+def file_names(update: Update) -> list[str]:
     """Files of a snapshot: of one of several maps also one of its own."""
-    if isinstance(snapshot, OxidationSnapshot) and len(snapshot.regions) > 1:
-        return ["live.png", f"live_{file_name(snapshot.region)}.png"]
+    if len(update.parts) > 1:
+        return ["live.png", f"live_{file_name(update.part)}.png"]
     return ["live.png"]
+
+
+def file_name(part: str) -> str:
+    """A part's name as a part of a file name: ``A, 300 degC`` becomes ``A_300_degC``."""
+    return re.sub(r"[^\w.-]+", "_", part).strip("_")
 
 
 def to_window(inbox: Inbox) -> None:
     """Draw in a window until it is closed or the pipe ends."""
     import matplotlib.pyplot as plt
 
-    figure = plt.figure("redoxscope", figsize=SIZE[OxidationSnapshot])
-    kind: type[Shown] = OxidationSnapshot
+    figure = plt.figure("redoxscope")
+    shown = ""
     closed: list[object] = []
     figure.canvas.mpl_connect("close_event", closed.append)
     plt.show(block=False)
@@ -128,9 +126,9 @@ def to_window(inbox: Inbox) -> None:
         snapshots = inbox.take(0.02)
         if snapshots:
             snapshot = snapshots[-1]
-            if type(snapshot) is not kind:  # once; after that the size is the user's
-                kind = type(snapshot)
-                figure.set_size_inches(*SIZE[kind], forward=True)
+            if snapshot.analysis != shown:  # once; after that the size is the user's
+                shown = snapshot.analysis
+                figure.set_size_inches(*analysis(shown).size, forward=True)
             picture(figure, snapshot)
             figure.canvas.draw()
         elif inbox.ended:

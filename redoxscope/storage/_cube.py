@@ -69,8 +69,7 @@ def stack_cube(
 
     reader = read_stack(_documents(source), references, **options)
     part = part_of(reader, region)
-    reader.snapshot(final=True)
-    snapshot, fit, start = reader.snapshots[part.name], part.fit, reader.start
+    snapshot, fit, start = reader.snapshot(final=True)[part.name], part.fit, reader.start
     order = np.argsort(part.energies)
     shape = (len(order), *fit.shape)
     room_for(f"the cube of run {str(start.get('uid'))[:8]}", 3 * 4 * int(np.prod(shape)))

@@ -38,7 +38,7 @@ def test_two_regions_any_order_zones_and_a_resumed_run(monitored):
     lines = run.lines()
     order = [*lines[:200], *lines[150:300], *lines[280:]]
     live, shown = OxidationMap(REFERENCES, rate=1e6), []
-    live.on_update = lambda snapshot: shown.append(snapshot.region)
+    live.on_update = lambda update: shown.append(update.part)
     play(live, run.documents(order))
     assert live.error is None
     batch = oxidation_maps(run.documents(), REFERENCES)

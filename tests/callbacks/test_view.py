@@ -16,6 +16,7 @@ from redoxscope.callbacks import (
     Doubt,
     MapView,
     OxidationMap,
+    Update,
     draw_oxidation,
     oxidation_map,
     rixs_from_run,
@@ -177,9 +178,13 @@ def test_thinned(snapshot):
     draw_oxidation(Figure(), thin)
 
 
+def seen(snapshot, analysis="oxidation_map"):
+    return Update(snapshot.uid, analysis, "", ("",), snapshot, snapshot.finished)
+
+
 def test_view_writes_a_file_where_there_is_no_display(snapshot, tmp_path):
     view = MapView(tmp_path, window=False)
-    view(snapshot)
+    view(seen(snapshot))
     view.close(timeout=120)  # a busy machine takes long to import matplotlib
     assert (tmp_path / "live.png").read_bytes().startswith(PNG)
     assert [p.name for p in tmp_path.iterdir()] == ["live.png"]
@@ -192,27 +197,27 @@ def test_killed_view_hurts_nobody(stack, tmp_path, caplog):
     view = MapView(tmp_path, window=False)
     sent = []
 
-    def show(snapshot):
-        sent.append(snapshot)
-        view(snapshot)
+    def show(update):
+        sent.append(update)
+        view(update)
 
     callback = OxidationMap(references, on_update=show, rate=1e6)
     everything = list(documents.documents())
     for item in everything[:100]:
         callback(*item)
-    assert callback.wait_idle(10)
-    os.kill(view._process.pid, signal.SIGKILL)
-    view._process.wait(10)
-    before = len(sent)
+    assert callback.wait(10)
     with caplog.at_level(logging.INFO, logger="redoxscope.callbacks._view"):
+        os.kill(view._process.pid, signal.SIGKILL)
+        view._process.wait(10)
+        before = len(sent)
         for i, item in enumerate(everything[100:]):
             callback(*item)
             if i % 20 == 0:
-                assert callback.wait_idle(10)
+                assert callback.wait(10)
         assert len(sent) > before  # it was called again, and did not raise: else no more
         assert callback.on_update is show
         view._sender.join(10)
-        view(callback.snapshot)  # nobody reads any more: neither waits nor raises
+        view(seen(callback.snapshot))  # nobody reads any more: neither waits nor raises
         view.close()
     callback.close()
     assert "the map view is gone" in caplog.text
@@ -244,7 +249,7 @@ def test_view_ends_with_its_parent(tmp_path):
 
 
 def test_a_run_of_several_regions_leaves_a_picture_of_each(tmp_path):
-    from redoxscope.callbacks.oxidation._snapshot import file_name
+    from redoxscope.callbacks._view_main import file_name
 
     from .scan_runs import REFERENCES, Particle, Run, play, region, scan_of
 

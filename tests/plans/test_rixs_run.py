@@ -474,22 +474,23 @@ def test_damage_pauses_the_scan(session, run):
 
 
 def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
-    """The end of a run waits for the map, so the map must not wait for the RunEngine."""
+    """Closing waits for the map, so the map must not wait for the RunEngine."""
     from redoxscope.analysis.rixs import DamageVerdict
 
     verdict = DamageVerdict(True, "sPFY falls by 30 % a pass (6.1 σ)", (), (), 6.1)
     last = []
 
-    def ending(snapshot):
-        if snapshot.finished:
+    def ending(update):
+        if update.final:
             last.append(session.rixs.on_damage(verdict))
 
-    limit, session.rixs.drain_timeout = session.rixs.drain_timeout, 2.0
+    limit, session.rixs.timeout = session.rixs.timeout, 2.0
     session.rixs.on_update = ending
     try:
         record = run(passes=1)
+        assert session.rixs.wait(20)
     finally:
-        session.rixs.on_update, session.rixs.drain_timeout = None, limit
+        session.rixs.on_update, session.rixs.timeout = None, limit
     assert last == [None] and record[-1][1]["exit_status"] == "success"
     assert "is not done" not in caplog.text
     assert "sPFY falls" in caplog.text

@@ -4,14 +4,13 @@ from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stac
 from ._draw import draw_oxidation
 from ._map import OxidationMap
 from ._memory import room_for
-from ._snapshot import Frame, OxidationSnapshot, file_name
+from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [
     "Frame",
     "OxidationMap",
     "OxidationSnapshot",
     "draw_oxidation",
-    "file_name",
     "i0_of_run",
     "oxidation_map",
     "oxidation_maps",

@@ -57,10 +57,10 @@ def oxidation_map(
     """
     reader = read_stack(source, references, **options)
     part = part_of(reader, region)
-    reader.snapshot(final=True)
+    found = reader.snapshot(final=True)
     if part.refusal is not None:
         raise part.refusal
-    return reader.snapshots[part.name]
+    return found[part.name]
 
 
 def oxidation_maps(
@@ -74,10 +74,10 @@ def oxidation_maps(
         If there is no energy stack in it, or a map is refused.
     """
     reader = read_stack(source, references, **options)
-    reader.snapshot(final=True)
+    found = reader.snapshot(final=True)
     if reader.refusal is not None:
         raise reader.refusal
-    return reader.snapshots
+    return {name: found[name] for name in reader.parts}
 
 
 def read_stack(source: Any, references: References | None = None, **options: Any) -> StackReader:

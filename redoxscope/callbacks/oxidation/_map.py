@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from ...analysis import I0Spectrum, OxidationResult, StackFit
 from ...data import References
-from .._live import LiveCallback, Message
+from .._analysis import Update
+from .._live_map import LiveMap
 from ._batch import as_i0
-from ._reader import MapOptions, StackReader, is_stack
+from ._options import MapOptions
+from ._reader import StackReader
 from ._snapshot import OxidationSnapshot
+from .analysis import ANALYSIS
 
 __all__ = ["OxidationMap"]
 
-logger = logging.getLogger(__name__)
 
-
-class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
+class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
     """Live map of the oxidised fraction, with its uncertainty: ``RE.subscribe(OxidationMap())``.
 
     Takes the documents of energy stacks and images (see ``docs/reference/documents.md``), those of
     the ALS too, one run after another; other runs are ignored. Each region has a map of its own;
-    what is shown is that of the region whose lines came last. On the RunEngine's thread a document
-    is only put into a queue. A worker thread takes what has come since it last looked, solves the
-    lines it touched and publishes a snapshot; at the end of a run all lines are solved together,
-    which gives the same map as a batch fit, and what speaks against it is told. Where there are no
-    references, or they do not suit, there is no map, but the images are there. An error there is
-    logged, kept in `error` and shown in the snapshot's message; it never reaches the RunEngine.
+    what is shown is that of the region whose lines came last. On the RunEngine's thread a
+    document is only put into a queue, and nothing waits, not even at the stop document; who
+    looks at `snapshot` after a run waits for the final one. A worker thread takes what has come
+    since it last looked, solves the lines it touched and publishes a snapshot; at the end of a
+    run all lines are solved together, which gives the same map as a batch fit, and what speaks
+    against it is told. Where there are no references, or they do not suit, there is no map, but
+    the images are there. An error there is logged, kept in `error` and shown in the snapshot's
+    message; it never reaches the RunEngine.
 
     Parameters
     ----------
@@ -61,12 +62,13 @@ class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
     dead_time : float, optional
         Of the transmission's counter, s, where the documents do not say it or say it wrongly.
     on_update : callable, optional
-        Called with an `OxidationSnapshot` from the worker thread, at most ``rate`` times a second
-        and at the end. It should not block; what it raises is logged and it is not called again.
+        Called with an `Update`, which has the `OxidationSnapshot`, from the worker thread, at most
+        ``rate`` times a second and at the end. It should not block; what it raises is logged and
+        it is not called again.
     rate : float
         Most calls of ``on_update`` per second, Hz.
-    drain_timeout : float
-        Longest time the stop document waits for the final map, s.
+    timeout : float
+        Longest time (s) that a look at the final map, and `close`, wait for it.
 
     Attributes
     ----------
@@ -74,8 +76,6 @@ class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
         Called with the words of each doubt at the end of a run (at its start where the stack
         is too large for the memory), from the worker thread; by default a warning in the log.
     """
-
-    what = "oxidation map"
 
     def __init__(
         self,
@@ -89,22 +89,24 @@ class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
         area: ArrayLike | Mapping[str, ArrayLike] | None = None,
         counts_per_unit: float | None = None,
         dead_time: float | None = None,
-        on_update: Callable[[OxidationSnapshot], object] | None = None,
+        on_update: Callable[[Update], object] | None = None,
         rate: float = 2.0,
-        drain_timeout: float = 60.0,
+        timeout: float = 60.0,
     ) -> None:
-        super().__init__(on_update=on_update, rate=rate, drain_timeout=drain_timeout)
-        self.options = MapOptions(
+        options = MapOptions(
             references, edge, as_i0(i0), min_thickness, max_od, blank, area, counts_per_unit,
             dead_time,
         )  # fmt: skip
-        self.tell: Callable[[str], object] = partial(logger.warning, "%s")
+        super().__init__(ANALYSIS, options, on_update=on_update, rate=rate, timeout=timeout)
 
     @property
     def snapshots(self) -> dict[str, OxidationSnapshot]:
         """What was published last of each region, by its name; `snapshot` is one of them."""
-        self._answered()
-        return {} if self._reader is None else dict(self._reader.snapshots)
+        run, reader = self._run, self._reader
+        if run is None or reader is None:
+            return {}
+        found = run.snapshots
+        return {name: found[name] for name in reader.parts if name in found}
 
     @property
     def result(self) -> OxidationResult | None:
@@ -131,68 +133,16 @@ class OxidationMap(LiveCallback[StackReader, OxidationSnapshot]):
         if reader is not None and isinstance(new, I0Spectrum):
             reader.check_i0(new)
         self.options = replace(self.options, i0=new)
-        self._ask("i0", None if isinstance(new, str) else new)
-
-    def _other(self, message: Message) -> Iterable[float]:
-        name, content = message
-        if name == "i0" and self._reader is not None and self._error is None:
-            self._reader.set_i0(content)
-            shown = self._snapshot
-            if shown is not None:
-                final = shown.finished
-                self._snapshot = self._reader.snapshot(final=final)
-                self._show(self._snapshot)
-        return ()
+        self.send("i0", None if isinstance(new, str) else new, at_once=True)
 
     @property
     def fit(self) -> StackFit | None:
         """The fit of the region measured last. It belongs to the worker while a run goes on."""
-        return None if self._reader is None else self._reader.part.fit
+        reader = self._reader
+        return None if reader is None else reader.part.fit
 
     @property
     def lines(self) -> dict[str, int]:
         """Lines of the current or last stack by status."""
-        return {} if self._reader is None else self._reader.line_counts
-
-    def _accepts(self, start: Mapping[str, Any]) -> bool:
-        return is_stack(start)
-
-    def _open(self, start: Mapping[str, Any]) -> StackReader | None:
-        reader = StackReader(start, self.options)
-        if not reader.parts:  # images of the empty beam, of the dark: nothing to map
-            return None
-        told = [d.text for p in reader.parts.values() for d in p.remarks() if d.kind == "binned"]
-        for text in dict.fromkeys(told):  # there is still time to take less
-            self.tell(text)
-        return reader
-
-    def _described(self, reader: StackReader) -> None:
-        if reader.refusal is not None:
-            uid = reader.start.get("uid")
-            logger.error("no map of run %s, images only: %s", uid, reader.refusal)
-
-    @property
-    def error(self) -> Exception | None:
-        """What went wrong in the current or last run, or why it has no map, if anything."""
-        if self._error is None and self._reader is not None:
-            return self._reader.refusal
-        return self._error
-
-    def _at_the_end(self) -> list[OxidationSnapshot]:
-        newest = self._snapshot
-        if newest is None or self._reader is None:
-            return []
-        return [*(s for s in self._reader.snapshots.values() if s is not newest), newest]
-
-    def _finish(self, stop: Mapping[str, Any], stamps: list[float]) -> None:
-        super()._finish(stop, stamps)
-        if self._reader is None or self._snapshot is None or not self._snapshot.finished:
-            return
-        where: dict[str, list[str]] = {}
-        for name, snapshot in self._reader.snapshots.items():
-            for doubt in snapshot.doubts:
-                if doubt.kind not in ("references", "binned"):  # told when the run began
-                    where.setdefault(doubt.text, []).append(name)
-        for text, names in where.items():
-            all_of_them = len(names) == len(self._reader.snapshots)
-            self.tell(text if all_of_them else f"{', '.join(names)}: {text}")
+        reader = self._reader
+        return {} if reader is None else reader.line_counts

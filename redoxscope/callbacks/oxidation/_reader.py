@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...analysis import Detector, I0Spectrum
 from ...contract import LineStatus, as_whole
 from ...scan import Role
+from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
 from .._doubt import Doubt
 from ._doubts import several
@@ -31,7 +32,7 @@ UNKNOWN = 127
 """Stands for greater numbers, which are no `LineStatus` either."""
 
 
-class StackReader:
+class StackReader(Reader[OxidationSnapshot]):
     """Feeds the lines of one run to the maps of its regions.
 
     Parameters
@@ -51,8 +52,6 @@ class StackReader:
     parts : dict of str to MapPart
         The maps, by region; the values of outer loops are part of the name. Empty where no image
         is of a sample.
-    snapshots : dict of str to OxidationSnapshot
-        What was solved last of each; replaced as a whole, never changed.
     """
 
     def __init__(self, start: Doc, options: MapOptions) -> None:
@@ -107,7 +106,7 @@ class StackReader:
         self._detectors: dict[str, Detector] = {}
         self._newest = next(iter(self.parts.values()), None)
         self._touched: dict[str, MapPart] = {}
-        self.snapshots: dict[str, OxidationSnapshot] = {}
+        self._solved = False
 
     @property
     def part(self) -> MapPart:
@@ -312,10 +311,26 @@ class StackReader:
             statuses += self.dark_images.statuses
         return {s.name: sum(int((one == s).sum()) for one in statuses) for s in LineStatus}
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the maps."""
+        return tuple(self.parts)
+
+    def remarks(self) -> list[Doubt]:
+        """That images are made smaller: there is still time to take less."""
+        return [d for part in self.parts.values() for d in part.remarks() if d.kind == "binned"]
+
+    def told(self, kind: str, content: Any) -> tuple[()] | None:
+        """Take ``"i0"``, an `I0Spectrum`, or None for the run's own."""
+        if kind != "i0":
+            return None
+        self.set_i0(content)
+        return () if self._solved else None
+
     def snapshot(
         self, *, final: bool = False, full: bool = True, message: str = ""
-    ) -> OxidationSnapshot:
-        """Solve what has changed (all, if final); the map whose lines came last.
+    ) -> dict[str, OxidationSnapshot]:
+        """Solve what has changed (all, if final); last the map whose lines came last.
 
         Raises
         ------
@@ -324,14 +339,14 @@ class StackReader:
         """
         newest = self.part
         said = self.settle(final=final)
-        chosen = self.parts if final else self._touched | {newest.name: newest}
+        chosen = dict(self.parts if final else self._touched)
+        chosen.pop(newest.name, None)
         lines = self.line_counts
-        self.snapshots = self.snapshots | {
+        self._touched, self._solved = {}, True
+        return {
             name: part.snapshot(final=final, full=full, message=message, doubts=said, lines=lines)
-            for name, part in chosen.items()
+            for name, part in (chosen | {newest.name: newest}).items()
         }
-        self._touched = {}
-        return self.snapshots[newest.name]
 
 
 def _line(key: str, values: Any, nx: int) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,18 +10,13 @@ from numpy.typing import NDArray
 from ...analysis import AreaSpectrum, DoseChange, OxidationResult
 from .._doubt import Doubt
 
-__all__ = ["Frame", "OxidationSnapshot", "file_name"]
+__all__ = ["Frame", "OxidationSnapshot"]
 
 Array = NDArray[np.float64]
 
 
 MAP_SHARE = 0.002
 """Share of the pixels that must be in the mask before the map takes the images' place."""
-
-
-def file_name(region: str) -> str:
-    """A region's name as a part of a file name: ``A, 300 degC`` becomes ``A_300_degC``."""
-    return re.sub(r"[^\w.-]+", "_", region).strip("_")
 
 
 @dataclass(frozen=True)
@@ -133,10 +127,6 @@ class OxidationSnapshot:
         """Whether the map says something: more than a few odd pixels are in its mask."""
         mask = self.result.mask
         return bool(self.names) and int(mask.sum()) >= max(4.0, MAP_SHARE * mask.size)
-
-    def with_message(self, message: str) -> OxidationSnapshot:
-        """Return a copy with another message."""
-        return replace(self, message=message)
 
     def thinned(self, most: int = 512) -> OxidationSnapshot:
         """Return a copy for a screen: every n-th pixel, at most ``most`` a side.

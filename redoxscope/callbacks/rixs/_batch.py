@@ -57,7 +57,7 @@ def rixs_from_run(
     ValueError
         If there is no RIXS run in it, or a window is none.
     """
-    return _read(source, _options(windows, elastic_mask, damage_limit)).snapshot(final=True)
+    return _read(source, _options(windows, elastic_mask, damage_limit)).snapshot(final=True)[""]
 
 
 def rixs_from_photons(
@@ -102,7 +102,7 @@ def rixs_from_photons(
     """
     recount = _Recount(photons, calibration, include_late)
     reader = _read(source, _options(windows, elastic_mask, damage_limit), recount)
-    return reader.snapshot(final=True, message=recount.message)
+    return reader.snapshot(final=True, message=recount.message)[""]
 
 
 def photons_of_run(source: Any) -> PhotonList:

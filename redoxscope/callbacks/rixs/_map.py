@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from ...analysis.rixs import DamageVerdict
 from ...contract import Window
 from ...photons import LiveBatch
-from .._live import LiveCallback, Message
+from .._analysis import Update
+from .._documents import rows_of
+from .._live_map import LiveMap
 from ._pixels import PixelTally
-from ._reader import RixsOptions, RixsReader, is_rixs, with_window
+from ._reader import RixsOptions, RixsReader
 from ._snapshot import RixsSnapshot
+from .analysis import ANALYSIS
 
 __all__ = ["RixsMap"]
 
 logger = logging.getLogger(__name__)
 
-MIN_PERIOD = 0.05
-"""Shortest time (s) between two snapshots."""
 
-STAMPS = 256
-"""Photons of a batch whose latency is noted."""
-
-SHARE = 2.0
-"""The worker rests so many times longer than it computes: it shares the interpreter."""
-
-
-class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
+class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
     """Live excitation x emission map with its yields: ``RE.subscribe(RixsMap())``.
 
     Takes the documents of RIXS runs (see ``redoxscope.contract``), one run after another; other
     runs are ignored, but for the verdict of a calibration on the pixels. With
     ``tes.subscribe_batches(rixs.photons)`` the photons of the point under way are shown as they
     come; its event then overwrites them. On the RunEngine's thread a document is only put into
-    a queue; an error in the map never reaches the RunEngine.
+    a queue and nothing waits; an error in the map never reaches the RunEngine.
 
     Parameters
     ----------
@@ -47,8 +41,9 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
     elastic_mask : float, optional
         Leave out emission closer than this to the excitation (eV).
     on_update : callable, optional
-        Called with a `RixsSnapshot` from the worker thread, at most ``rate`` times a second and
-        at the end. It should not block; what it raises is logged and it is not called again.
+        Called with an `Update`, which has the `RixsSnapshot`, from the worker thread, at most
+        ``rate`` times a second and at the end. It should not block; what it raises is logged and
+        it is not called again.
     damage_limit : float
         Standard deviations from which on a difference between passes counts as damage.
     on_damage : callable, optional
@@ -56,8 +51,8 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
         first exceeded.
     rate : float
         Most calls of ``on_update`` per second, Hz.
-    drain_timeout : float
-        Longest time the stop document waits for the final map, s.
+    timeout : float
+        Longest time (s) that a look at the final map, and `close`, wait for it.
 
     Attributes
     ----------
@@ -72,40 +67,34 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
         If a window or the rate is not one.
     """
 
-    what = "RIXS map"
-
     def __init__(
         self,
         windows: Iterable[str | Window] | None = None,
         *,
         elastic_mask: float | None = None,
-        on_update: Callable[[RixsSnapshot], object] | None = None,
+        on_update: Callable[[Update], object] | None = None,
         damage_limit: float = 5.0,
         on_damage: Callable[[DamageVerdict], object] | None = None,
         rate: float = 2.0,
-        drain_timeout: float = 60.0,
+        timeout: float = 60.0,
     ) -> None:
-        super().__init__(on_update=on_update, rate=rate, drain_timeout=drain_timeout)
         parsed = None if windows is None else tuple(map(_window, windows))
-        self.options = RixsOptions(parsed, elastic_mask, damage_limit)
-        self.on_damage = on_damage
-        self.point_latencies_ms: deque[float] = deque(maxlen=100_000)
-        self.period = MIN_PERIOD
         self._pixels = PixelTally()
         self._verdicts: set[str] = set()
-        self._point_stamps: list[float] = []
-        self._warned = False
+        self._warned = ""
+        self.on_damage = on_damage
+        options = RixsOptions(parsed, elastic_mask, damage_limit, pixels=self._pixels)
+        super().__init__(ANALYSIS, options, on_update=on_update, rate=rate, timeout=timeout)
 
     # -- from any thread -----------------------------------------------------------------------
 
     def photons(self, batch: LiveBatch) -> None:
         """Take photons of the point under way. Returns at once."""
-        self._post("photons", batch)
+        self.send("photons", batch)
 
     @property
     def windows(self) -> tuple[Window, ...]:
         """Windows of the current or last run; before the first, those given."""
-        self._answered()
         reader = self._reader
         return reader.windows if reader is not None else self.options.windows or ()
 
@@ -131,7 +120,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             raise RuntimeError("there is no RIXS run yet whose windows could be changed")
         if not new.in_excitation and reader.counts is not None:
             new.slice(reader.bins)
-        self._ask("window", ("set", new))
+        self.send("window", new, at_once=True)
 
     def remove_window(self, name: str) -> None:
         """Take out the window of this name.
@@ -146,7 +135,7 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
             raise ValueError(
                 f"no window is called {name!r}; there are {', '.join(names) or 'none'}"
             )
-        self._ask("window", ("remove", name))
+        self.send("no window", name, at_once=True)
 
     def set_elastic_mask(self, width: float | None) -> None:
         """Leave out emission closer than this to the excitation (eV), in all points; None: none.
@@ -159,84 +148,45 @@ class RixsMap(LiveCallback[RixsReader, RixsSnapshot]):
         if width is not None and not 0 <= width < float("inf"):
             raise ValueError(f"elastic_mask = {width} eV, but must be at least 0 eV")
         self.options = replace(self.options, elastic_mask=width)
-        self._ask("window", ("mask", width))
+        self.send("elastic mask", width, at_once=True)
 
     def set_pixels(
         self, channels: Iterable[int], ok: Iterable[bool], reasons: Iterable[str] | None = None
     ) -> None:
         """Say which pixels are used and why not; a calibration run says so by itself."""
-        self._ask("pixels", (list(channels), list(ok), None if reasons is None else list(reasons)))
+        verdict = list(channels), list(ok), None if reasons is None else list(reasons)
+        self.send("pixels", verdict, at_once=True)
+
+    @property
+    def latencies_ms(self) -> deque[float]:
+        return self._latencies("photons")
+
+    @property
+    def point_latencies_ms(self) -> deque[float]:
+        return self._latencies("event")
 
     # -- on the worker's thread ----------------------------------------------------------------
 
-    def _accepts(self, start: Mapping[str, Any]) -> bool:
-        return is_rixs(start)
-
-    def _open(self, start: Mapping[str, Any]) -> RixsReader:
-        self._pixels.clear()
-        self.point_latencies_ms.clear()
-        self._point_stamps.clear()
-        self._warned = False
-        self.period = MIN_PERIOD
-        return RixsReader(start, self.options, self._pixels)
-
-    def _take_rows(self, reader: RixsReader, name: str, doc: Mapping[str, Any]) -> Iterable[float]:
-        self._point_stamps.extend(reader.take(name, doc))
-        return ()
-
-    def _other(self, message: Message) -> Iterable[float]:
-        name, content = message
-        if name == "photons":
-            return self._take_photons(content)
-        if name == "window":
-            self._change(*content)
-        elif name == "pixels":
+    def _take(self, name: str, content: Any, document: bool, at_once: bool) -> None:
+        """Read the verdict on pixels of any run, too: it holds for the runs that follow."""
+        if name == "pixels" and not document:
             self._pixels.judge(*content)
-            self._show_now(self._reader)
         elif name == "descriptor" and "tes_pixel_ok" in content.get("data_keys", {}):
             self._verdicts.add(content["uid"])
-        elif name == "event" and content["descriptor"] in self._verdicts:
-            self._pixels.judge_from(content["data"])
+        elif name in ("event", "event_page") and content["descriptor"] in self._verdicts:
+            for _, data, _ in rows_of(name, content, "tes_pixel_ok"):
+                self._pixels.judge_from(data)
         elif name == "stop":
             self._verdicts.clear()
-        return ()
+        super()._take(name, content, document, at_once)
 
-    def _take_photons(self, batch: LiveBatch) -> Iterable[float]:
-        reader = self._reader
-        if reader is None or self._error is not None or not self._run:
-            return ()
-        if not reader.photons(batch):
-            return ()
-        self._changed = True
-        times = batch.local_time
-        return times[:: max(1, len(times) // STAMPS)].tolist()
-
-    def _change(self, what: str, value: Any) -> None:
-        reader = self._reader
-        if reader is None or self._error is not None:
+    def _show(self, update: Update) -> None:
+        super()._show(update)
+        damage = update.snapshot.damage
+        if damage is None or not damage.damaged or self._warned == update.run:
             return
-        if what == "mask":
-            reader.set_elastic_mask(value)
-        elif what == "set":
-            reader.set_windows(with_window(reader.windows, value))
-        else:
-            reader.set_windows([w for w in reader.windows if w.name != value])
-        self._show_now(reader)
-
-    def _show_now(self, reader: RixsReader | None) -> None:
-        if reader is not None and self._error is None and reader.counts is not None:
-            self._changed = True
-            self._due = 0.0  # the user waits for it
-
-    def _after(self, now: float, cost: float) -> None:
-        self.period = max(MIN_PERIOD, SHARE * cost)
-        self.point_latencies_ms.extend(1e3 * (now - stamp) for stamp in self._point_stamps)
-        self._point_stamps.clear()
-        damage = None if self.snapshot is None else self.snapshot.damage
-        if damage is None or not damage.damaged or self._warned:
-            return
-        self._warned = True
-        logger.warning("RIXS map of run %s: %s", self._run, damage.message)
+        self._warned = update.run
+        logger.warning("RIXS map of run %s: %s", update.run, damage.message)
         if self.on_damage is not None:
             try:
                 self.on_damage(damage)

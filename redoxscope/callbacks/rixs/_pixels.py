@@ -89,11 +89,22 @@ class PixelHealth:
 
 
 class PixelTally:
-    """Counts photons per pixel and keeps the calibration's verdict."""
+    """Counts photons per pixel and keeps the calibration's verdict.
 
-    def __init__(self) -> None:
-        self._verdict: dict[int, tuple[bool, str]] = {}
+    Parameters
+    ----------
+    known : PixelTally, optional
+        Has the verdict to begin with.
+    """
+
+    def __init__(self, known: PixelTally | None = None) -> None:
+        self._verdict: dict[int, tuple[bool, str]] = {} if known is None else known.verdict
         self._counts = np.zeros(0, np.int64)
+
+    @property
+    def verdict(self) -> dict[int, tuple[bool, str]]:
+        """Whether each channel is used, and why not; replaced as a whole."""
+        return self._verdict
 
     def judge(
         self, channels: Sequence[int], ok: Sequence[Any], reasons: Sequence[str] | None = None
@@ -116,10 +127,6 @@ class PixelTally:
             None if reasons is None else [str(r) for r in np.asarray(reasons).ravel()],
         )
         return True
-
-    def clear(self) -> None:
-        """Forget the photons, not the verdict."""
-        self._counts = np.zeros(0, np.int64)
 
     def add(self, pixels: NDArray) -> None:
         """Count photons by channel number [n]."""

@@ -16,6 +16,7 @@ from ...contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, as_who
 from ...data import FeatureRange, rixs_edges, rixs_preset
 from ...photons import LiveBatch
 from ...scan import Scan
+from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
 from ._pixels import PixelTally
 from ._results import results_of
@@ -28,6 +29,9 @@ ENERGY_TOLERANCE = 0.05
 """Distance (eV) of the energy read from the one planned at which a point counts, where the start
 document does not say (``energy_tolerance``)."""
 
+STAMPS = 256
+"""Photons of a batch whose latency is noted."""
+
 
 @dataclass(frozen=True)
 class RixsOptions:
@@ -37,6 +41,7 @@ class RixsOptions:
     elastic_mask: float | None = None
     damage_limit: float = 5.0
     feature: FeatureRange | None = None
+    pixels: PixelTally | None = None
 
 
 def is_rixs(start: Doc) -> bool:
@@ -60,7 +65,7 @@ def with_window(windows: Iterable[Window], new: Window) -> tuple[Window, ...]:
     return tuple(listed)
 
 
-class RixsReader:
+class RixsReader(Reader[RixsSnapshot]):
     """Feeds the points of one run to `RixsCounts`.
 
     Parameters
@@ -69,8 +74,6 @@ class RixsReader:
         Start document of a RIXS run.
     options : RixsOptions
         Choices of the user.
-    pixels : PixelTally, optional
-        What is known of the pixels already.
 
     Raises
     ------
@@ -78,12 +81,10 @@ class RixsReader:
         If the start document is not one of a RIXS run.
     """
 
-    def __init__(
-        self, start: Doc, options: RixsOptions | None = None, pixels: PixelTally | None = None
-    ) -> None:
+    def __init__(self, start: Doc, options: RixsOptions | None = None) -> None:
         self.start = start
         self.options = options or RixsOptions()
-        self.pixels = PixelTally() if pixels is None else pixels
+        self.pixels = PixelTally(self.options.pixels)
         self.scan = Scan.from_start(start)
         self.places = Places.of(self.scan)
         self.windows = self.options.windows or tuple(map(Window.parse, start.get("windows", ())))
@@ -232,6 +233,30 @@ class RixsReader:
             return None, 0.0
         return true, true / math.sqrt(seen)  # see log_variance: var(ln N_true) = 1 / N_seen
 
+    def told(self, kind: str, content: Any) -> list[float] | None:
+        """Take what is no document.
+
+        ``"photons"``: a `LiveBatch`. ``"window"``: one to be put in; ``"no window"``: the name of
+        one to be taken out. ``"elastic mask"``: its width (eV) or None. ``"pixels"``: what
+        `PixelTally.judge` takes.
+        """
+        if kind == "photons":
+            if self._ended[0] or not self.photons(content):
+                return None
+            times = content.local_time
+            return times[:: max(1, len(times) // STAMPS)].tolist()
+        if kind == "window":
+            self.set_windows(with_window(self.windows, content))
+        elif kind == "no window":
+            self.set_windows([window for window in self.windows if window.name != content])
+        elif kind == "elastic mask":
+            self.set_elastic_mask(content)
+        elif kind == "pixels":
+            self.pixels.judge(*content)
+        else:
+            return None
+        return None if self.counts is None else []
+
     def photons(self, batch: LiveBatch) -> bool:
         """Take photons of the point under way; whether they are to be shown.
 
@@ -259,7 +284,7 @@ class RixsReader:
 
     def snapshot(
         self, *, final: bool = False, full: bool = True, message: str = ""
-    ) -> RixsSnapshot:
+    ) -> dict[str, RixsSnapshot]:
         """Return what there is; ``full`` with significance and comparison of passes."""
         if self.counts is None:
             raise ValueError("the run has no descriptor of its points")
@@ -271,7 +296,7 @@ class RixsReader:
         finished, ending = self._ended
         damage = self._made.damage
         warning = f"{damage.message}." if damage is not None and damage.damaged else ""
-        return replace(
+        shown = replace(
             self._made,
             message=" ".join(
                 part for part in (ending or message, warning, self.doubts, self._refused) if part
@@ -280,6 +305,7 @@ class RixsReader:
             under_way=self._under_way(),
             pixels=self.pixels.health(),
         )
+        return {"": shown}
 
     def _results(self, counts: RixsCounts, full: bool) -> RixsSnapshot:
         late = sum(late for late, _ in self._found.values())

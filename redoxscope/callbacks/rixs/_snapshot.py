@@ -188,10 +188,6 @@ class RixsSnapshot:
         cut = [(max(low, limits[0]), min(high, limits[1])) for low, high in merged]
         return [(low, high) for low, high in cut if high - low >= self.bins.step] or [limits]
 
-    def with_message(self, message: str) -> RixsSnapshot:
-        """Return a copy with another message."""
-        return replace(self, message=message)
-
     def thinned(self) -> RixsSnapshot:
         """Return a copy for a screen: only the emission that is shown, in single precision."""
         ranges = self.emission_ranges

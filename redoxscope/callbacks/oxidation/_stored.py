@@ -1,0 +1,67 @@
+"""What is stored of an oxidation map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis import PixelFlag
+from .._results import Result
+from ._snapshot import OxidationSnapshot
+
+__all__ = ["results_of"]
+
+
+def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
+    """Give the arrays of a finished map: of the pixels, of the energies, of the area's spectrum."""
+    r = snapshot.result
+    thickness = "µm" if snapshot.unit == "1/µm" else ""
+    attrs = {
+        "title": snapshot.title,
+        "species": list(snapshot.names),
+        "references_unit": snapshot.unit,
+        "lines": dict(snapshot.lines),
+        "doubts": [[doubt.kind, float(doubt.value), doubt.text] for doubt in snapshot.doubts],
+        "flags": {flag.name: int(flag) for flag in PixelFlag if flag},
+    }
+
+    def of(
+        name: str, array: NDArray[Any], dims: tuple[str, ...], unit: str = "", sigma_of: str = ""
+    ) -> Result:
+        known = {
+            "x": snapshot.x, "y": snapshot.y, "energy": snapshot.energies,
+            "column": np.arange(len(r.coefficients)),
+        }  # fmt: skip
+        units = {"x": "µm", "y": "µm", "energy": "eV"}
+        if snapshot.spectrum is not None:
+            known["area_energy"], units["area_energy"] = snapshot.spectrum.energies, "eV"
+        return Result(
+            "oxidation_map", name, array, dims, snapshot.region,
+            {d: known[d] for d in dims}, {d: units[d] for d in dims if d in units},
+            unit, sigma_of, attrs,
+        )  # fmt: skip
+
+    image = ("y", "x")
+    if snapshot.names:
+        yield of("fraction", r.fraction, image)
+        yield of("fraction_sigma", r.sigma, image, sigma_of="fraction")
+        yield of("thickness", r.thickness, image, thickness)
+        yield of("thickness_sigma", r.thickness_sigma, image, thickness, "thickness")
+        yield of("chi2", r.chi2, image)
+        yield of("mask", r.mask, image)
+        yield of("coefficients", r.coefficients, ("column", *image))
+    yield of("flags", r.flags, image)
+    yield of("n_energies", r.n_energies, ("y",))
+    if r.blank is not None:
+        yield of("blank", r.blank, image)
+    yield of("ln_i0", r.ln_i0, ("energy",))
+    yield of("ln_i0_sigma", r.ln_i0_sigma, ("energy",), sigma_of="ln_i0")
+    s = snapshot.spectrum
+    if s is not None and snapshot.area is not None:
+        yield of("area", snapshot.area, image)
+        yield of("area_od", s.od, ("area_energy",))
+        yield of("area_od_sigma", s.sigma, ("area_energy",), sigma_of="area_od")
+        yield of("area_fit", s.fit, ("area_energy",))

@@ -1,0 +1,1 @@
+"""An analysis of a user's own: the mean counts of each image of a stack."""

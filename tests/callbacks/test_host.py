@@ -1,0 +1,306 @@
+"""Any number of analyses, several runs at once, and nothing on the RunEngine's thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from redoxscope.callbacks import (
+    Doubt,
+    Host,
+    OxidationMap,
+    Reader,
+    _open_runs,
+    _registry,
+    analyses,
+    analysis,
+    oxidation_map,
+    rixs_from_run,
+)
+from redoxscope.callbacks.oxidation.analysis import ANALYSIS as OXIDATION
+from redoxscope.callbacks.rixs.analysis import ANALYSIS as RIXS
+
+from .conftest import make
+from .mean_spectrum.analysis import ANALYSIS as MEAN
+from .test_rixs_map import same as same_rixs
+from .test_rixs_map import small
+
+
+def play(host, documents) -> None:
+    for name, doc in documents:
+        host(name, doc)
+
+
+def between(*streams):
+    """Documents of several runs, one of each in turn."""
+    waiting = [iter(stream) for stream in streams]
+    while waiting:
+        for stream in list(waiting):
+            try:
+                yield next(stream)
+            except StopIteration:
+                waiting.remove(stream)
+
+
+def options(references):
+    return {"oxidation_map": replace(OXIDATION.options(), references=references)}
+
+
+def test_this_package_finds_its_own_analyses():
+    assert {OXIDATION, RIXS} <= set(analyses())
+
+
+def test_an_analysis_from_an_entry_point_runs_beside_the_others(stack, monkeypatch):
+    """All that a package of a user's own needs: nothing else knows of it."""
+    monkeypatch.setattr(_registry, "_known", {})
+    monkeypatch.setattr(_registry, "_looked", False)
+    entry = EntryPoint(
+        "mean_spectrum", "tests.callbacks.mean_spectrum.analysis:ANALYSIS", _registry.GROUP
+    )
+    monkeypatch.setattr(_registry, "entry_points", lambda group: [entry])
+    documents, references = stack
+    updates = []
+    with Host(options=options(references), on_update=updates.append, rate=1e6) as host:
+        assert {a.name for a in host.analyses} == {"oxidation_map", "rixs_map", "mean_spectrum"}
+        play(host, documents.documents())
+        found = host.latest["run", "mean_spectrum", ""]
+        np.testing.assert_allclose(found.counts, documents.counts.mean(axis=(1, 2)))
+        np.testing.assert_array_equal(found.energies, documents.energies)
+        batch = oxidation_map(documents.documents(), references)
+        mapped = host.latest["run", "oxidation_map", "region"]
+        np.testing.assert_allclose(mapped.result.fraction, batch.result.fraction, rtol=1e-9)
+        assert host.errors == {}
+        names = {result.analysis for result in host.results("run")}
+        assert names == {"oxidation_map", "mean_spectrum"}
+    last = [update for update in updates if update.final]
+    assert {update.analysis for update in last} == {"oxidation_map", "mean_spectrum"}
+    record = analysis(last[-1].analysis)
+    figure = Figure()
+    record.draw(figure, record.from_wire(*record.to_wire(record.thin(last[-1].snapshot, 512))))
+    assert figure.axes
+
+
+def test_runs_that_go_on_at_once_are_kept_apart():
+    one, references = make(uid="one")
+    other, _ = make(seed=5, uid="other")
+    rixs = small(uid="photons")
+    with Host([OXIDATION, RIXS, MEAN], options=options(references)) as host:
+        play(host, between(one.documents(), other.documents(page=False), rixs.documents()))
+        found = host.latest
+        assert set(found) == {
+            (stack, *which)
+            for stack in ("one", "other")
+            for which in (("oxidation_map", "region"), ("mean_spectrum", ""))
+        } | {("photons", "rixs_map", "")}
+        for stack in (one, other):
+            batch = oxidation_map(stack.documents(), references).result
+            live = found[stack.uid, "oxidation_map", "region"]
+            assert live.finished and live.uid == stack.uid
+            np.testing.assert_allclose(live.result.fraction, batch.fraction, rtol=1e-9)
+        same_rixs(found["photons", "rixs_map", ""], rixs_from_run(rixs.documents()))
+
+
+def test_a_map_shows_the_run_that_began_last_and_both_have_results():
+    one, references = make(uid="one")
+    other, _ = make(seed=5, uid="other")
+    with OxidationMap(references) as live:
+        play(live, between(one.documents(), other.documents()))
+        assert live.snapshot.uid == "other"
+        for stack in (one, other):
+            stored = {result.name: result for result in live.results(stack.uid)}
+            batch = oxidation_map(stack.documents(), references)
+            np.testing.assert_allclose(stored["fraction"].array, batch.result.fraction)
+
+
+def test_a_failing_analysis_hurts_no_other(stack, caplog):
+    class Broken(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+        def take(self, name, doc):
+            if len(self.lines) > 30:
+                raise RuntimeError("no idea")
+            return super().take(name, doc)
+
+    updates = []
+    broken = replace(MEAN, name="broken", title="broken one", reader=Broken)
+    with Host([broken, MEAN], on_update=updates.append, rate=1e6) as host:
+        play(host, stack[0].documents())
+        assert str(host.errors["run", "broken"]) == "no idea" and len(host.errors) == 1
+        counts = host.latest["run", "mean_spectrum", ""].counts
+        np.testing.assert_allclose(counts, stack[0].counts.mean(axis=(1, 2)))
+        assert [result.analysis for result in host.results("run")] == ["mean_spectrum"]
+    assert "broken one stopped: no idea" in caplog.text
+    said = [u.snapshot.message for u in updates if u.analysis == "broken"]
+    assert not said or said[-1] == "Broken one stopped: no idea"
+
+
+def test_one_that_cannot_say_whether_it_wants_a_run_hurts_no_other(stack, caplog):
+    def odd(start):
+        return start["of an older release"]
+
+    with Host([replace(MEAN, name="odd", title="odd one", accepts=odd), MEAN]) as host:
+        play(host, stack[0].documents())
+        assert list(host.latest) == [("run", "mean_spectrum", "")]
+    assert "odd one does not know whether it wants run run" in caplog.text
+
+
+def test_results_wait_for_the_run_and_are_those_of_its_end(stack):
+    busy, release = threading.Event(), threading.Event()
+
+    def block(_):
+        busy.set()
+        release.wait(60)
+
+    with Host([MEAN], on_update=block) as host:
+        play(host, stack[0].documents())
+        assert busy.wait(20)
+        with pytest.raises(LookupError, match="no final mean spectrum of run run here"):
+            host.results("run", timeout=0.0)
+        threading.Timer(0.05, release.set).start()
+        (result,) = host.results("run")
+        np.testing.assert_allclose(result.array, stack[0].counts.mean(axis=(1, 2)))
+        for uid in "abc":
+            play(host, make(uid=uid)[0].documents())
+        assert host.results("c") and host.results("a")
+        with pytest.raises(LookupError, match="3 others have ended since"):
+            host.results("run")
+
+
+def test_an_aborted_run_has_results_and_one_without_data_has_none(stack):
+    with Host([MEAN]) as host:
+        play(host, [*list(stack[0].documents(lines=30))[:-1], stack[0].stop("abort", "user")])
+        assert host.latest["run", "mean_spectrum", ""].message == "Run ended: abort. user"
+        (result,) = host.results("run")
+        assert np.isfinite(result.array).sum() == 2
+        empty, _ = make(uid="empty")
+        play(host, [empty.start(), empty.stop("fail")])
+        with pytest.raises(LookupError):
+            host.results("empty")
+
+
+def test_it_may_listen_from_the_middle_of_a_run_on(stack, caplog):
+    late, _ = make(uid="late")
+    with Host([MEAN]) as host, caplog.at_level(logging.WARNING):
+        play(host, list(late.documents())[1:])
+        play(host, stack[0].documents())
+        assert list(host.latest) == [("run", "mean_spectrum", "")]
+        host("stream_datum", {"uid": "x/0", "stream_resource": "x", "descriptor": "late-d"})
+        host("stream_resource", {"uid": "x", "run_start": "late"})
+        assert host.wait(20)
+    assert caplog.text == ""
+
+
+def test_what_is_no_document_is_said_and_hurts_nothing(stack, caplog):
+    with Host([MEAN]) as host:
+        host("start", {"plan_name": "stxm_energy_stack"})
+        host("event_page", {})
+        play(host, stack[0].documents())
+        assert ("run", "mean_spectrum", "") in host.latest
+    assert "a start could not be read" in caplog.text
+
+
+def test_runs_without_an_end_do_not_pile_up(monkeypatch, caplog):
+    """A session that was killed sends no stop document; another may follow on the same line."""
+    monkeypatch.setattr(_open_runs, "MOST_OPEN", 2)
+    with Host([MEAN]) as host:
+        for uid in "abc":
+            play(host, list(make(uid=uid)[0].documents(lines=30))[:-1])
+        found = host.wait(20) and host.latest
+        assert "no stop document came" in found["a", "mean_spectrum", ""].message
+        assert found["b", "mean_spectrum", ""].message == ""
+    assert "run a has no stop document: taken for ended" in caplog.text
+
+
+def test_only_the_last_of_the_runs_that_ended_is_kept(stack):
+    with Host([MEAN]) as host:
+        for uid in "ab":
+            play(host, make(uid=uid)[0].documents())
+        assert [run.uid for run in host.runs] == ["b"]
+
+
+def test_streams_of_files_reach_the_reader():
+    seen = []
+
+    class Frames(Reader):
+        def describe(self, descriptor):
+            return descriptor["name"] == "camera"
+
+        def take(self, name, doc):
+            seen.append((name, doc["uid"]))
+            return ()
+
+        def snapshot(self, **how):
+            return {}
+
+    record = replace(MEAN, name="frames", accepts=bool, reader=lambda start, options: Frames())
+    with Host([record]) as host:
+        host("start", {"uid": "r"})
+        host("descriptor", {"uid": "c", "run_start": "r", "name": "camera"})
+        host("descriptor", {"uid": "o", "run_start": "r", "name": "other"})
+        host("stream_resource", {"uid": "of other", "run_start": "r"})
+        host("stream_resource", {"uid": "file", "run_start": "r"})
+        for uid, resource, descriptor in (
+            ("of other/0", "of other", "o"), ("file/0", "file", "c"), ("file/1", "file", "c")
+        ):  # fmt: skip
+            host(
+                "stream_datum", {"uid": uid, "stream_resource": resource, "descriptor": descriptor}
+            )
+        host("stop", {"uid": "s", "run_start": "r"})
+        assert host.wait(20) and host.errors == {} and host.latest == {}
+    assert seen == [
+        ("stream_resource", "file"), ("stream_datum", "file/0"), ("stream_datum", "file/1")
+    ]  # fmt: skip
+
+
+def test_doubts_are_told_at_the_end_but_not_twice(stack):
+    class Doubtful(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+        def remarks(self):
+            return [Doubt("early", 1, "It is early.")]
+
+    doubts = [Doubt("early", 1, "It is early."), Doubt("late", 2, "It is late.")]
+    record = replace(MEAN, reader=Doubtful, doubts=lambda snapshot: doubts)
+    with Host([record]) as host:
+        told = []
+        host.tell = told.append
+        play(host, list(stack[0].documents())[:5])
+        assert host.wait(20) and told == ["It is early."]
+        host(*stack[0].stop())
+        assert host.wait(20) and told == ["It is early.", "It is late."]
+
+
+def test_what_is_no_document_reaches_the_readers(stack):
+    class Scaled(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+        factor = 1.0
+
+        def told(self, kind, content):
+            if kind != "factor":
+                return None
+            self.factor = content
+            return ()
+
+        def snapshot(self, **how):
+            found = super().snapshot(**how)[""]
+            return {"": replace(found, counts=self.factor * found.counts)}
+
+    with Host([replace(MEAN, reader=Scaled)]) as host:
+        play(host, stack[0].documents())
+        before = host.latest["run", "mean_spectrum", ""].counts
+        host.send("nothing", 2.0, at_once=True)
+        assert host.latest["run", "mean_spectrum", ""].counts is before
+        host.send("factor", 2.0, at_once=True)
+        np.testing.assert_allclose(host.latest["run", "mean_spectrum", ""].counts, 2.0 * before)
+
+
+def test_wrong_hosts_are_refused():
+    with pytest.raises(ValueError, match="two analyses are called 'mean_spectrum'"):
+        Host([MEAN, MEAN])
+    with pytest.raises(ValueError, match="options are given for 'mean'; there are mean_spectrum"):
+        Host([MEAN], options={"mean": {}})
+    with pytest.raises(ValueError, match="rate = 0"):
+        Host([MEAN], rate=0)
+    with pytest.raises(ValueError, match=r"timeout = inf"):
+        Host([MEAN], timeout=float("inf"))
