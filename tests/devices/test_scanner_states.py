@@ -299,7 +299,7 @@ def test_a_pause_that_stops_what_is_asked_for_again(flying, first):
 
 
 def test_a_line_that_is_flown_again_does_not_open_what_a_pause_closed(flying, monkeypatch):
-    monkeypatch.setattr("redoxscope.devices._flight.PAUSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("redoxscope.devices._approach.PAUSE_TIMEOUT", 0.1)
     flying.halts_at_once = False
     flying.line(0, missed=1)
     flying.told("halt")
@@ -393,9 +393,9 @@ def test_a_pause_while_waiting_for_beam(flying, monkeypatch):
 
 def test_a_line_that_hangs_is_flown_again_once(flying):
     flying.scanner.margin.put(0.0)
-    flying.scanner._flight._watchdog.feed(0.0)
+    flying.scanner._flight._approach.watchdog.feed(0.0)
     flying.told("halt", 0)
-    flying.scanner._flight._watchdog.feed(0.0)
+    flying.scanner._flight._approach.watchdog.feed(0.0)
     assert "line 0 did not end within" in str(error_of(flying.scanner.trigger()))
 
 
@@ -418,9 +418,9 @@ def test_stop_halts_only_what_this_client_had_fly():
 
 def test_silence_does_not_count_as_a_try(monkeypatch):
     world = World(raster=Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01, retries=0))
-    monkeypatch.setattr("redoxscope.devices._flight.ANSWER", -1.0)  # any answer was late
+    monkeypatch.setattr("redoxscope.devices._approach.ANSWER", -1.0)  # any answer was late
     world.fly()
-    world.scanner._flight._watchdog.feed(0.0)
+    world.scanner._flight._approach.watchdog.feed(0.0)
     world.told("halt", 0)
     world.line(0)
     assert world.rows() == [(0, RETRIED)]

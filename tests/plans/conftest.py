@@ -64,7 +64,7 @@ def safe(stxm):
         assert stxm.shutter.mode.get(use_monitor=False) == 0
         assert stxm.scanner.source.state.get(use_monitor=False) in (0, 2)
         assert stxm.scanner._flight.open is False
-        assert not stxm.scanner._flight._watchdog.armed
+        assert not stxm.scanner._flight._approach.watchdog.armed
 
     return check
 

@@ -92,15 +92,15 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
     from bluesky.utils import RunEngineInterrupted
 
     fault("missed_trigger 1")
-    relaunch = stxm.scanner._flight._fly_from
+    relaunch = stxm.scanner._flight._approach.fly_from
 
     def pause_first(line, *, halt, **options):
         if halt and stxm.scanner._flight.open:
-            stxm.scanner._flight._fly_from = relaunch
+            stxm.scanner._flight._approach.fly_from = relaunch
             threading.Thread(target=RE.request_pause).start()
         return relaunch(line, halt=halt, **options)
 
-    stxm.scanner._flight._fly_from = pause_first
+    stxm.scanner._flight._approach.fly_from = pause_first
     with pytest.raises(RunEngineInterrupted):
         RE(stack())
     stxm.scanner.source.abort.set(1).wait(timeout=30)
