@@ -44,6 +44,7 @@ def main() -> None:
             bench_dry_run,
             bench_estimate,
             bench_fly,
+            bench_prompt,
             bench_queue,
             bench_rixs,
             bench_stack,
@@ -52,6 +53,7 @@ def main() -> None:
 
         for part in (
             bench_stack,
+            bench_prompt,
             bench_estimate,
             bench_dry_run,
             bench_fly,

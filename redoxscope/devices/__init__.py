@@ -53,8 +53,7 @@ __all__ = [
     "StampedLines",
     "ZonePlate",
     "flown_by",
+    "guard_channels",
     "suffixes",
     "survive_outages",
 ]
-
-guard_channels()

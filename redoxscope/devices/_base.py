@@ -12,6 +12,7 @@ from ophyd import Component, Device, FormattedComponent, Signal
 from ophyd.status import Status
 from ophyd.utils import DisconnectedError, InvalidState, StatusTimeoutError
 
+from ._channels import guard_channels
 from ._numbers import positive, seconds, zero_or_more
 from ._outage import survive_outages
 from ._timers import call_later
@@ -112,6 +113,7 @@ class BeamlineDevice(Device):
         pvs: Mapping[str, str] | None = None,
         **kwargs: Any,
     ):
+        guard_channels()
         self.pvs = PVNames(prefix, pvs)
         super().__init__(prefix, name=name, **kwargs)
         survive_outages(self)

@@ -37,7 +37,10 @@ def _ask_metadata(pv: Any, callback: Callable[[str, Any], None], *, timeout: flo
 
 
 def guard_channels() -> None:
-    """Have every signal of this process hang up only when nobody asks its PV; again is no error."""
+    """Have every signal of this process hang up only when nobody asks its PV; again is no error.
+
+    The first device that is made does it, not an import: it concerns also the signals of others.
+    """
     if ophyd.cl.name != "pyepics" or shim.PyepicsShimPV.get_all_metadata_callback is _ask_metadata:
         return
     hang_up = ophyd.cl.release_pvs

@@ -12,6 +12,7 @@ from ophyd.device import required_for_connection
 from ophyd.status import Status
 
 from ._base import SETTLE_TIMEOUT, DeviceError, Move, ask, fail_when_lost, published
+from ._channels import guard_channels
 from ._numbers import number
 from ._outage import survive_outages
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits
@@ -45,6 +46,7 @@ class Motor(Positioner, EpicsMotor):
         self._move: Move | None = None
         self.sent_to: float | None = None  # where this client sent it last
         kwargs.setdefault("labels", {"motors"})
+        guard_channels()
         super().__init__(prefix, name=name, **kwargs)
         self.user_readback.name = self.name
         survive_outages(self)

@@ -9,7 +9,7 @@ import pytest
 from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd._pyepics_shim import PyepicsShimPV
 
-import redoxscope.devices  # noqa: F401  it guards every signal of the process
+from redoxscope.devices import guard_channels
 
 TIMEOUT = 10.0
 
@@ -17,6 +17,7 @@ TIMEOUT = 10.0
 @pytest.fixture
 def slow_answers(monkeypatch):
     """Asking takes until ``let`` is set; ``began`` says that it has begun."""
+    guard_channels()  # as the first device does
     began, let = threading.Event(), threading.Event()
     ask = PyepicsShimPV.get_all_metadata_blocking
 
