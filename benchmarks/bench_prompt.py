@@ -19,7 +19,7 @@ from redoxscope.storage import CatalogWriter, DocumentLog
 from ._flyer import SyntheticFlyer, synthetic_stack
 
 Row = dict[str, object]
-ENERGIES, SIDE = 100, 100
+ENERGIES, SIDE = 59, 170
 
 
 class _Times:
