@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["OxidationResult", "PixelFlag", "AreaSpectrum"]
 
 Array = NDArray[np.float64]
+Map = NDArray[np.floating[Any]]
 
 
 class PixelFlag(IntFlag):
@@ -33,6 +35,8 @@ class PixelFlag(IntFlag):
 @dataclass(frozen=True)
 class OxidationResult:
     """Maps of one stack, all [ny, nx] unless said otherwise; NaN where there is no value.
+
+    In the precision of the fit: single where a run is analysed.
 
     Attributes
     ----------
@@ -61,12 +65,12 @@ class OxidationResult:
         The blank area I0 was taken from.
     """
 
-    fraction: Array
-    sigma: Array
-    thickness: Array
-    thickness_sigma: Array
-    coefficients: Array
-    chi2: Array
+    fraction: Map
+    sigma: Map
+    thickness: Map
+    thickness_sigma: Map
+    coefficients: Map
+    chi2: Map
     flags: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     n_energies: NDArray[np.intp]
@@ -95,12 +99,14 @@ class OxidationResult:
     @property
     def mean(self) -> float:
         """Mean fraction over the mask; NaN if it is empty."""
-        return float(self.fraction[self.mask].mean()) if self.n_mask else float("nan")
+        inside = self.fraction[self.mask]
+        return float(inside.mean(dtype=np.float64)) if inside.size else float("nan")
 
     @property
     def std(self) -> float:
         """Standard deviation of the fraction over the mask; NaN if it is empty."""
-        return float(self.fraction[self.mask].std()) if self.n_mask else float("nan")
+        inside = self.fraction[self.mask]
+        return float(inside.std(dtype=np.float64)) if inside.size else float("nan")
 
     @property
     def sigma_median(self) -> float:

@@ -77,8 +77,8 @@ def test_rising_and_shuffled_energies_give_the_same_map():
             np.testing.assert_allclose(
                 getattr(one[name].result, what),
                 getattr(two_[name].result, what),
-                rtol=1e-9,
-                atol=1e-9,
+                rtol=1e-5,  # energies are summed in another order, in single precision
+                atol=1e-6,
             )
 
 

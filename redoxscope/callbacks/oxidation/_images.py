@@ -101,6 +101,7 @@ class Images:
             transmission=found[0],
             monitor=found[1],
             energies=self.energies,
+            dtype=np.float32,  # a millionth of a fraction, for half of the memory and time
             **options,
         )
 
