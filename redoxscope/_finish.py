@@ -7,10 +7,14 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["Finishing", "finish"]
+__all__ = ["Finishing", "finish", "finish_at_the_end"]
 
 log = logging.getLogger("redoxscope.session")
 
+CLOSE_WAIT = 60.0
+"""Longest time (s) that the end of a session waits: for its maps, and as long for the catalog."""
+SIGNAL_WAIT = 5.0
+"""The same (s) where a signal ends it: whoever sent it does not wait for ever."""
 SAID_AFTER = 0.5
 """Time (s) after which a wait is told."""
 
@@ -60,3 +64,29 @@ def finish(parts: Iterable[Finishing], timeout: float | None = None) -> bool:
             log.warning("not done after %g s: %s; it goes on", timeout, what)
             return False
     return True
+
+
+class Storing(Finishing, Protocol):
+    """What stores runs, and says at its end what it could not."""
+
+    def close(self, timeout: float) -> None:
+        """Wait for what is being stored, at most so long (s), and say what is left."""
+
+
+def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: bool) -> None:
+    """Wait, when a session ends, for maps and then for the catalog; Ctrl-C ends the waiting.
+
+    Parameters
+    ----------
+    maps : iterable of Finishing
+    stored : Storing
+        It waits for the maps' results, too.
+    by_signal : bool
+        A signal ends the session.
+    """
+    limit = SIGNAL_WAIT if by_signal else CLOSE_WAIT
+    try:
+        finish(maps, limit)
+    except KeyboardInterrupt:
+        log.warning("Ctrl-C: the maps are not waited for")
+    stored.close(limit)

@@ -34,8 +34,6 @@ __all__ = [
 
 log = logging.getLogger("redoxscope.session")
 
-SIGNAL_WAIT = 10.0
-"""Longest time (s) that a session which a signal ends waits for runs to be stored."""
 SWITCH_INTERVAL = 5e-4
 """Longest time (s) that one thread keeps the interpreter when others wait. A line passes three
 threads on its way to the map; Python's 5 ms would be the largest part of its latency."""
@@ -207,7 +205,7 @@ class Session:
         """
         from ._finish import finish
 
-        return finish((self.stored,), timeout)
+        return finish((self.map, self.rixs, self.stored), timeout)
 
     @property
     def devices(self) -> dict[str, Any]:
@@ -255,6 +253,7 @@ class Session:
         from epics.ca import poll
 
         from ._engine import close_engine, say_what_is_safe
+        from ._finish import finish_at_the_end
         from ._spectrometer import disconnect_tes
 
         if self.closing:
@@ -271,12 +270,14 @@ class Session:
             steps.callback(self.stxm.destroy)
             if self._tes is not None:
                 steps.callback(disconnect_tes, self._tes)
-            if self.ended_by is None:
-                steps.callback(self.stored.close)
-            else:  # whoever sent the signal does not wait for ever
-                steps.callback(self.stored.close, SIGNAL_WAIT)
             for part in (self.log, self.rixs, self.map):
                 steps.callback(part.close)
+            steps.callback(
+                finish_at_the_end,
+                (self.map, self.rixs),
+                self.stored,
+                by_signal=self.ended_by is not None,
+            )
             during_a_run = self.RE.state != "idle"
             if during_a_run:
                 log.warning("the session is closed during a run: aborting it")
