@@ -11,11 +11,11 @@ from redoxscope.cli._tes import tes_app
 from redoxscope.contract import Bins
 from redoxscope.data import load_lines
 from redoxscope.formats import OffWriter, off_dtype, read_off, read_tes_log
-from redoxscope.process import process
-from redoxscope.process._calibrations import calibration_log_for
-from redoxscope.process._energies import with_energies
-from redoxscope.process._inputs import find_files, name_of, read_files, read_logs
-from redoxscope.process._scans import preset_of
+from redoxscope.tes_files import process
+from redoxscope.tes_files._calibrations import calibration_log_for
+from redoxscope.tes_files._energies import with_energies
+from redoxscope.tes_files._inputs import find_files, name_of, read_files, read_logs
+from redoxscope.tes_files._scans import preset_of
 
 NAMES = ("016", "017", "018", "030")
 
@@ -428,7 +428,7 @@ def test_points_that_overlap_are_refused_before_anything_heavy(tmp_path):
 
 
 def test_energies_outside_the_spectra_have_the_total_yield_only():
-    from redoxscope.process._scans import _windows
+    from redoxscope.tes_files._scans import _windows
 
     assert [w.kind for w in _windows(np.array([1500.0, 1510.0]))] == ["TFY"]
     assert [w.kind for w in _windows(np.array([100.0, 120.0]))] == ["TFY"]
@@ -453,7 +453,7 @@ def test_edge_follows_from_the_energies(low, high, edge):
 
 
 def test_bins_hold_the_windows():
-    from redoxscope.process._scans import BINS
+    from redoxscope.tes_files._scans import BINS
 
     assert BINS == Bins(200.0, 1200.0, 0.5)
 
