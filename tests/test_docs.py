@@ -23,6 +23,9 @@ from redoxscope.sim.dastard import SERVER_FAULTS
 from redoxscope.sim.ioc import FAULTS, FLY_FAULTS
 from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
 
+from .callbacks.conftest import make as make_stack
+from .callbacks.mean_spectrum import ANALYSIS as MEAN
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -259,6 +262,24 @@ def test_pieces_of_a_profile(simulation, tmp_path, monkeypatch):
         names["omap"].close()
         names["log"].close()
         names["stxm"].destroy()
+
+
+def test_the_page_on_own_analyses_is_what_is_tested(monkeypatch):
+    page = (DOCS / "how-to/own-analysis.md").read_text("utf-8")
+    module, used, looked = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
+    tested = (ROOT / "tests/callbacks/mean_spectrum.py").read_text("utf-8")
+    assert tested.endswith(f'"""\n\n{module}')
+    shown = []
+    monkeypatch.setattr("redoxscope.callbacks.MapView", lambda folder: shown.append)
+    documents, _ = make_stack()
+    names = {"ANALYSIS": MEAN, "RE": SimpleNamespace(subscribe=lambda host: None)}
+    exec(used, names)
+    for name, doc in documents.documents():
+        names["host"](name, doc)
+    exec(looked, names)
+    assert [r.name for r in names["host"].results(names["uid"])] == ["counts"]
+    assert shown[-1].final and names["host"].errors == {}
+    names["host"].close()
 
 
 def test_edges_reserved_keys_and_statuses_are_in_the_documents():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -27,7 +26,8 @@ from redoxscope.callbacks.oxidation.analysis import ANALYSIS as OXIDATION
 from redoxscope.callbacks.rixs.analysis import ANALYSIS as RIXS
 
 from .conftest import make
-from .mean_spectrum.analysis import ANALYSIS as MEAN
+from .mean_spectrum import ANALYSIS as MEAN
+from .mean_spectrum import MeanReader
 from .test_rixs_map import same as same_rixs
 from .test_rixs_map import small
 
@@ -56,18 +56,21 @@ def test_this_package_finds_its_own_analyses():
     assert {OXIDATION, RIXS} <= set(analyses())
 
 
-def test_an_analysis_from_an_entry_point_runs_beside_the_others(stack, monkeypatch):
+def test_an_analysis_from_an_entry_point_runs_beside_the_others(stack, tmp_path, monkeypatch):
     """All that a package of a user's own needs: nothing else knows of it."""
+    installed = tmp_path / "my_package-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[redoxscope.analyses]\nmean_spectrum = tests.callbacks.mean_spectrum:ANALYSIS\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(_registry, "_known", {})
     monkeypatch.setattr(_registry, "_looked", False)
-    entry = EntryPoint(
-        "mean_spectrum", "tests.callbacks.mean_spectrum.analysis:ANALYSIS", _registry.GROUP
-    )
-    monkeypatch.setattr(_registry, "entry_points", lambda group: [entry])
     documents, references = stack
     updates = []
     with Host(options=options(references), on_update=updates.append, rate=1e6) as host:
-        assert {a.name for a in host.analyses} == {"oxidation_map", "rixs_map", "mean_spectrum"}
+        assert MEAN in host.analyses and {OXIDATION, RIXS} < set(host.analyses)
         play(host, documents.documents())
         found = host.latest["run", "mean_spectrum", ""]
         np.testing.assert_allclose(found.counts, documents.counts.mean(axis=(1, 2)))
@@ -119,9 +122,9 @@ def test_a_map_shows_the_run_that_began_last_and_both_have_results():
 
 
 def test_a_failing_analysis_hurts_no_other(stack, caplog):
-    class Broken(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+    class Broken(MeanReader):
         def take(self, name, doc):
-            if len(self.lines) > 30:
+            if doc["data"]["frame"][0] == 1:
                 raise RuntimeError("no idea")
             return super().take(name, doc)
 
@@ -257,7 +260,7 @@ def test_streams_of_files_reach_the_reader():
 
 
 def test_doubts_are_told_at_the_end_but_not_twice(stack):
-    class Doubtful(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+    class Doubtful(MeanReader):
         def remarks(self):
             return [Doubt("early", 1, "It is early.")]
 
@@ -273,7 +276,7 @@ def test_doubts_are_told_at_the_end_but_not_twice(stack):
 
 
 def test_what_is_no_document_reaches_the_readers(stack):
-    class Scaled(type(MEAN.reader(dict(stack[0].start()[1]), {}))):
+    class Scaled(MeanReader):
         factor = 1.0
 
         def told(self, kind, content):
