@@ -5,7 +5,6 @@ from ._doubt import Doubt
 from ._host import Host
 from ._registry import analyses, analysis, register
 from ._results import Result
-from ._view import MapView
 from .oxidation import (
     Frame,
     OxidationMap,
@@ -15,7 +14,7 @@ from .oxidation import (
     oxidation_map,
     oxidation_maps,
 )
-from .remote import DocumentPublisher
+from .remote import DocumentPublisher, HostProcess
 from .rixs import (
     PixelHealth,
     PixelState,
@@ -27,6 +26,7 @@ from .rixs import (
     rixs_from_run,
     rixs_snapshot,
 )
+from .view import MapView
 
 __all__ = [
     "Analysis",
@@ -40,6 +40,7 @@ __all__ = [
     "Doubt",
     "Frame",
     "Host",
+    "HostProcess",
     "MapView",
     "OxidationMap",
     "OxidationSnapshot",

@@ -17,6 +17,7 @@ from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._queue import queue
 from ._snapshot import snapshot
 from ._tes import tes_app
+from ._watch import watch
 
 __all__ = ["app", "main"]
 
@@ -47,7 +48,7 @@ def _options(
     pass
 
 
-for command in (sim, check, snapshot, shell, queue, recover):
+for command in (sim, check, snapshot, shell, queue, watch, recover):
     app.command()(command)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 

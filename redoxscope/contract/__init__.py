@@ -4,6 +4,7 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 ``docs/reference/documents.md``; this package holds what code needs.
 """
 
+from ._address import proxy_address
 from ._inputs import (
     as_name,
     as_number,
@@ -81,5 +82,6 @@ __all__ = [
     "json_bytes",
     "nearest",
     "plain_number",
+    "proxy_address",
     "suggestion",
 ]

@@ -50,9 +50,9 @@ def sent(name: str, doc: dict, prefix: bytes = b"redoxscope") -> bytes:
     return b" ".join((prefix, name.encode(), json_bytes(doc)))
 
 
-def hello(opening=(), count: int = 0, *, session="s1", name="bl1", lost=0) -> bytes:
+def hello(opening=(), count=0, *, session="s1", name="bl1", lost=0, ending=False) -> bytes:
     runs = [{"uid": opening[0][1]["uid"], "sent": count}] if opening else []
-    header = {"session": session, "name": name, "lost": lost, "runs": runs}
+    header = {"session": session, "name": name, "lost": lost, "runs": runs, "ending": ending}
     arrays = {"0": documents_array(list(opening))} if opening else {}
     return LIVE + b" hello " + encode(header, arrays)
 
@@ -148,6 +148,12 @@ def test_a_session_falls_silent_and_comes_back():
     assert heard.said[-1] == "session bl1 is heard again"
     heard.later(SILENT + 1)(hello(session="s2"))
     assert heard.said[-1] == "session bl1 is back, started anew"
+
+
+def test_a_session_that_ends_says_so():
+    heard = Heard()(hello(), hello(ending=True)).later(SILENT + 1)
+    assert heard.said == ["session bl1 is there", "session bl1 has ended"]
+    assert heard(hello(session="s2")).said[-1] == "session bl1 is back, started anew"
 
 
 def test_events_of_an_unknown_run_are_told_of_once():

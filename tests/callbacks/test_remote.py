@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import signal
 import subprocess
@@ -13,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import zmq
-from bluesky.callbacks.zmq import Publisher
+from bluesky.callbacks.zmq import Publisher, RemoteDispatcher
 
-from redoxscope.callbacks.remote import DocumentPublisher, Listener, proxy_address
-from redoxscope.contract import json_bytes
+from redoxscope.callbacks.remote import DocumentPublisher, Listener
+from redoxscope.contract import from_json, json_bytes, proxy_address
 
 from .conftest import make
 from .rixs_runs import RixsRun
@@ -171,6 +173,43 @@ def test_the_publisher_of_bluesky_will_do(proxy):
     finally:
         publisher.close()
         pickled.close()
+
+
+@pytest.mark.parametrize("prefix", [b"redoxscope", b""])
+def test_the_dispatcher_of_bluesky_will_do(proxy, prefix, capsys):
+    """It drops what is no document; with the prefix it never sees it."""
+    dispatcher = RemoteDispatcher(proxy.out, prefix=prefix, deserializer=from_json)
+    documents, news = [], threading.Condition()
+
+    def note(name, doc):
+        with news:
+            documents.append((name, doc))
+            news.notify_all()
+
+    def start():
+        with contextlib.suppress(asyncio.CancelledError):
+            dispatcher.start()
+
+    dispatcher.subscribe(note)
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        with DocumentPublisher(proxy.into) as publisher, news:
+            for _ in range(int(LONG / 0.05)):  # until both ends are connected
+                publisher.photons(RixsRun("O K").batch(0, 3))
+                publisher(*replace(STACK, uid="first").start())
+                if news.wait_for(lambda: documents, 0.05):
+                    break
+            publisher.photons(RixsRun("O K").batch(0, 3))
+            for pair in DOCUMENTS:
+                publisher(*pair)
+            assert news.wait_for(lambda: documents[-1][0] == "stop", LONG)
+    finally:
+        dispatcher.loop.call_soon_threadsafe(dispatcher._task.cancel)
+        thread.join(LONG)
+    mine = [(name, doc) for name, doc in documents if doc.get("uid") != "first"]
+    assert plain(mine) == plain(DOCUMENTS)
+    assert ("Dropping" in capsys.readouterr().out) == (prefix == b"")
 
 
 def test_without_a_proxy_the_scan_goes_on(caplog):

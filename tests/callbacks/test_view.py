@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,9 +9,7 @@ from matplotlib.figure import Figure
 
 from redoxscope.callbacks import (
     Doubt,
-    MapView,
     OxidationMap,
-    Update,
     draw_oxidation,
     oxidation_map,
     rixs_from_run,
@@ -178,90 +171,12 @@ def test_thinned(snapshot):
     draw_oxidation(Figure(), thin)
 
 
-def seen(snapshot, analysis="oxidation_map"):
-    return Update(snapshot.uid, analysis, "", ("",), snapshot, snapshot.finished)
-
-
-def test_view_writes_a_file_where_there_is_no_display(snapshot, tmp_path):
-    view = MapView(tmp_path, window=False)
-    view(seen(snapshot))
-    view.close(timeout=120)  # a busy machine takes long to import matplotlib
-    assert (tmp_path / "live.png").read_bytes().startswith(PNG)
-    assert [p.name for p in tmp_path.iterdir()] == ["live.png"]
-    assert not view.alive
-
-
-def test_killed_view_hurts_nobody(stack, tmp_path, caplog):
-    """A scan whose view dies in the middle goes on, ends, and has its map."""
-    documents, references = stack
-    view = MapView(tmp_path, window=False)
-    sent = []
-
-    def show(update):
-        sent.append(update)
-        view(update)
-
-    callback = OxidationMap(references, on_update=show, rate=1e6)
-    everything = list(documents.documents())
-    for item in everything[:100]:
-        callback(*item)
-    assert callback.wait(10)
-    with caplog.at_level(logging.INFO, logger="redoxscope.callbacks._view"):
-        os.kill(view._process.pid, signal.SIGKILL)
-        view._process.wait(10)
-        before = len(sent)
-        for i, item in enumerate(everything[100:]):
-            callback(*item)
-            if i % 20 == 0:
-                assert callback.wait(10)
-        assert len(sent) > before  # it was called again, and did not raise: else no more
-        assert callback.on_update is show
-        view._sender.join(10)
-        view(seen(callback.snapshot))  # nobody reads any more: neither waits nor raises
-        view.close()
-    callback.close()
-    assert "the map view is gone" in caplog.text
-    assert not view._sender.is_alive() and not view.alive
-    assert callback.error is None and callback.snapshot.finished
-    assert callback.snapshot.lines_done == 288
-
-
-def test_view_ends_with_its_parent(tmp_path):
-    code = (
-        "import os, sys; from redoxscope.callbacks import MapView;"
-        f"view = MapView({str(tmp_path)!r}, window=False);"
-        "print(view._process.pid, flush=True); sys.stdin.read()"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    child = int(parent.stdout.readline())
-    pidfd = os.pidfd_open(child) if hasattr(os, "pidfd_open") else None
-    parent.kill()
-    parent.communicate()
-    if pidfd is None:
-        pytest.skip("no pidfd on this platform")
-    import select
-
-    readable, _, _ = select.select([pidfd], [], [], 20)
-    os.close(pidfd)
-    assert readable
-
-
-def test_a_run_of_several_regions_leaves_a_picture_of_each(tmp_path):
-    from redoxscope.callbacks._view_main import file_name
-
+def test_the_heading_names_the_region():
     from .scan_runs import REFERENCES, Particle, Run, play, region, scan_of
 
     run = Run(scan_of(region("left"), region("right")), (Particle(0.7), Particle(0.2)))
-    view = MapView(tmp_path, window=False)
-    live = OxidationMap(REFERENCES, on_update=view)
+    live = OxidationMap(REFERENCES)
     play(live, run.documents())
-    view.close(timeout=120)
-    names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"live.png", "live_left.png", "live_right.png"}
-    assert (tmp_path / "live.png").read_bytes() == (tmp_path / "live_right.png").read_bytes()
-    assert file_name("A, 300 degC") == "A_300_degC"
     figure = Figure()
     draw_oxidation(figure, live.snapshots["left"])
     assert "region left" in words(figure)

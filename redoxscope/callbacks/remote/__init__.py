@@ -1,7 +1,7 @@
 """Documents to other processes and machines and from there, over a 0MQ proxy of bluesky's."""
 
-from ._address import proxy_address
 from ._listener import Listener
+from ._process import HostProcess
 from ._publisher import DocumentPublisher
 
-__all__ = ["DocumentPublisher", "Listener", "proxy_address"]
+__all__ = ["DocumentPublisher", "HostProcess", "Listener"]

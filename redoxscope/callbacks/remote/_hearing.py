@@ -228,6 +228,9 @@ class Hearing:
                 "shown lacks them; its catalog has them"
             )
             session.dropped = dropped
+        if header.get("ending") is True:
+            session.silent = True
+            self.say(f"{session.name} has ended")
 
     def _greet(self, uid: str, name: str, now: float) -> None:
         session = self._sessions.get(uid)

@@ -12,10 +12,9 @@ from typing import Any
 
 import zmq
 
-from ...contract import as_whole, json_bytes
+from ...contract import as_whole, json_bytes, proxy_address
 from ...photons import LiveBatch
 from ..wire import encode, pack
-from ._address import proxy_address
 from ._form import BEAT, HELLO, LIVE, PHOTONS, PREFIX, documents_array
 
 __all__ = ["DocumentPublisher"]
@@ -182,7 +181,7 @@ class DocumentPublisher:
             for name, content in taken:
                 self._send(name, content)
             if time.monotonic() >= self._due or closing:
-                self._hello()
+                self._hello(ending=closing)
                 self._due = time.monotonic() + BEAT
             if closing:
                 return
@@ -236,12 +235,13 @@ class DocumentPublisher:
             run.also(name, doc)
         run.ended = run.ended or name == "stop"
 
-    def _hello(self) -> None:
+    def _hello(self, *, ending: bool) -> None:
         runs = list(self._runs.items())
         header = {
             "session": self._session,
             "name": self.name,
             "lost": self.lost,
+            "ending": ending,
             "runs": [{"uid": uid, "sent": run.sent} for uid, run in runs],
         }
         try:

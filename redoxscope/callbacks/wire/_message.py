@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from math import prod
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import orjson
@@ -61,7 +61,7 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> byt
     return b"".join(_pieces(header, arrays))
 
 
-def write(stream: BinaryIO, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+def write(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a message to a pipe or a file and flush it; as `encode`."""
     for piece in _pieces(header, arrays):
         stream.write(piece)
@@ -86,7 +86,7 @@ def decode(message: bytes | memoryview) -> tuple[Header, Arrays]:
     return _content(body, text_bytes, crc)
 
 
-def read(stream: BinaryIO) -> tuple[Header, Arrays] | None:
+def read(stream: IO[bytes]) -> tuple[Header, Arrays] | None:
     """Next message of a pipe or a file; None where it ends.
 
     Raises
@@ -205,7 +205,7 @@ def _entry(entry: Any) -> tuple[str, str, tuple[int, ...]]:
     raise WireError(f"a message lists an array as {str(entry)[:80]}, which is none")
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     """``size`` bytes, fewer only where the stream ends."""
     parts = []
     while size > 0:

@@ -1,36 +1,40 @@
-"""A window on the live map, in a process of its own."""
+"""A window on the live maps, in a process of its own."""
 
 from __future__ import annotations
 
 import logging
 import os
-import pickle
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
-from ._analysis import Update
-from ._registry import analysis
+from .. import wire
+from .._analysis import Update
+from .._update import update_to_wire
 
 __all__ = ["MapView"]
 
 logger = logging.getLogger(__name__)
 
-MOST_PIXELS = 512
-"""Most pixels a side that a picture has."""
+MOST = 512
+"""Most pixels a side that a screen is sent."""
 
 
 class MapView:
-    """Shows snapshots of any analysis: ``OxidationMap(on_update=MapView("out"))``.
+    """Shows what a host finds: ``OxidationMap(on_update=MapView("out"))``, of any analysis.
 
     Drawing takes a tenth of a second and holds the interpreter, so another process does it:
-    there a window where there is a display, else ``live.png`` in a folder, replaced at each
-    update in one step; of a run with several maps also ``live_NAME.png`` for each. A snapshot that
-    comes while the last is still being drawn replaces the one of the same map that waits. Closing
-    the window, or a crash over there, ends the view and nothing else; the view ends with this
-    process, however that ends, because its pipe does.
+    there a window for each analysis where there is a display, else ``live.png`` in a folder,
+    replaced at each update in one step; of a run with several maps also ``live_PART.png`` for each,
+    and of a second analysis of the same run ``live_ANALYSIS.png``. A snapshot that comes while the
+    last is still being drawn replaces the one of the same map that waits. Closing the windows, or a
+    crash over there, ends the view and nothing else; the view ends with this process, however that
+    ends, because its pipe does.
+
+    The other process knows the analyses that are installed (see
+    ``docs/how-to/own-analysis.md``), not one that was only registered here.
 
     Parameters
     ----------
@@ -49,23 +53,24 @@ class MapView:
         # Not multiprocessing: spawning would import the user's script again. A session of its
         # own, so that Ctrl-C at the terminal reaches the scan and not the window.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "redoxscope.callbacks._view_main", *arguments],
+            [sys.executable, "-m", "redoxscope.callbacks.view", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
         self._waiting: dict[tuple[str, str], Update] = {}
         self._closing = False
+        self._unfit: set[str] = set()  # analyses whose snapshots cannot be sent
         self._changed = threading.Condition()
         self._sender = threading.Thread(target=self._send, name="map-view", daemon=True)
         self._sender.start()
 
     def __call__(self, update: Update) -> None:
-        """Show a snapshot as soon as the view is free. Returns at once."""
-        name = update.analysis, update.part
+        """Show what is new as soon as the view is free. Returns at once."""
+        key = update.analysis, update.part
         with self._changed:
-            self._waiting.pop(name, None)  # the newest is shown last
-            self._waiting[name] = update
+            self._waiting.pop(key, None)  # the newest is shown last
+            self._waiting[key] = update
             self._changed.notify()
 
     @property
@@ -103,10 +108,17 @@ class MapView:
                     if not waiting:
                         return
                     for update in waiting.values():
-                        thin = analysis(update.analysis).thin(update.snapshot, MOST_PIXELS)
-                        pickle.dump(
-                            replace(update, snapshot=thin), pipe, protocol=pickle.HIGHEST_PROTOCOL
-                        )
-                        pipe.flush()
+                        self._send_one(pipe, update)
         except OSError:  # the window was closed
             logger.info("the map view is gone; the scan goes on without it")
+
+    def _send_one(self, pipe: IO[bytes], update: Update) -> None:
+        try:
+            message = wire.encode(*update_to_wire(update, MOST))
+        except Exception as error:  # of whoever wrote the analysis: the others are shown
+            if update.analysis not in self._unfit:
+                self._unfit.add(update.analysis)
+                logger.error("%s cannot be shown: %s", update.analysis, error, exc_info=error)
+            return
+        pipe.write(message)
+        pipe.flush()
