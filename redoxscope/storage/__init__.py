@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._cube import stack_cube
 from ._find import RunTable, find, runs_table
+from ._recover import recover
 from .catalog import (
     DEFAULT_PROFILE,
     CatalogError,
@@ -24,7 +25,6 @@ from .catalog import (
     ingest,
     open_catalog,
     opening_lines,
-    recover,
     run_documents,
 )
 from .log import CorruptLog, DocumentLog, DocumentLogError, read_log

@@ -15,11 +15,13 @@ import pytest
 from redoxscope import __version__
 from redoxscope.callbacks import Result
 from redoxscope.storage import (
+    CatalogWriter,
     DocumentLog,
     ingest,
     keep_results,
     list_results,
     read_results,
+    recover,
     run_documents,
     store_results,
 )
@@ -208,6 +210,19 @@ def test_what_cannot_be_stored(embedded: Any, run: Any, results: Any, words: str
     assert set(embedded[uid].base) == {"primary"}  # nothing was begun
 
 
+def test_a_spectrum_alone(embedded: Any, run: Any) -> None:
+    """Arrays of one dimension, and no other, take another way through Tiled."""
+    uid = run.metadata["start"]["uid"]
+    energies = np.array([640.0, 641.0, 642.0])
+    of = {"dims": ("energy",), "coords": {"energy": energies}, "units": {"energy": "eV"}}
+    store_results(embedded, uid, [Result("spectrum", "counts", energies * 2, unit="counts", **of)])
+    run = embedded[uid]
+    for found in (run["spectrum"].read(), read_results(run, "spectrum")):
+        np.testing.assert_array_equal(found["counts"], energies * 2)
+        np.testing.assert_array_equal(found["energy"], energies)
+        assert found["energy"].attrs["units"] == "eV"
+
+
 def test_nothing_is_made_up_where_there_is_none(embedded: Any, run: Any) -> None:
     with pytest.raises(ValueError, match=r"has no results of 'oxidation_map' \(it has: none at al"):
         read_results(run, "oxidation_map")
@@ -311,3 +326,36 @@ def test_a_run_nobody_wants_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None
         pytest.fail("read on")
 
     assert _derive.derive(documents()) == ([], [])
+
+
+def test_a_run_that_is_recovered_has_them_too(
+    tmp_path: Path, embedded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("a"), Made("b", "take")])
+    documents = stack_documents()
+    log = DocumentLog(tmp_path)
+    for name, doc in documents[:7]:  # killed in mid-run
+        log(name, doc)
+    log.close()
+    (report,) = recover(tmp_path, embedded)
+    assert report.status == "recovered"
+    assert read_results(embedded[report.uid], "a")["lines"] == 5
+    # Again, with what is lacking only: as after a crash between the run and its results.
+    report.path.rename(tmp_path / report.path.name)
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("a"), Made("b")])
+    (report,) = recover(tmp_path, embedded)
+    assert report.status == "present"
+    assert [one.key for one in list_results(embedded[report.uid])] == ["a", "b"]
+
+
+def test_results_come_before_the_log_is_put_away(tmp_path: Path, embedded: Any) -> None:
+    documents = stack_documents()
+    uid = documents[0][1]["uid"]
+    log = DocumentLog(tmp_path)
+    seen: list[bool] = []
+    writer = CatalogWriter(embedded, log, then=[lambda *_: seen.append(log.path(uid).exists())])
+    for name, doc in documents:
+        log(name, doc)
+        writer(name, doc)
+    assert writer.wait(60) and seen == [True] and not log.path(uid).exists()
+    writer.close()

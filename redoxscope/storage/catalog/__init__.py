@@ -13,7 +13,7 @@ from ._folder import CatalogError, data_directory, data_folder
 from ._ingest import LogIndex, ingest, stored_run
 from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
 from ._read import run_documents
-from ._store import RecoveryReport, recover
+from ._store import RecoveryReport, recover_logs, store_log
 from ._writer import CatalogWriter
 
 __all__ = [
@@ -32,8 +32,9 @@ __all__ = [
     "ingest",
     "open_catalog",
     "opening_lines",
-    "recover",
+    "recover_logs",
     "run_documents",
+    "store_log",
     "stored_run",
     "writing",
 ]

@@ -14,7 +14,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["can_be_stored_here", "main", "store_in_a_process"]
+__all__ = ["can_be_stored_here", "store_in_a_process"]
+
+STORING = "redoxscope.storage"
+"""What is run as a module to store logs: it takes the order on its standard input."""
 
 log = logging.getLogger("redoxscope.storage")
 
@@ -48,27 +51,8 @@ def store_in_a_process(
         timeout,
     )
     order = json.dumps([profile, None if directory is None else str(directory), *map(str, logs)])
-    code = f"from {__name__} import main; main()"
+    command = [sys.executable, "-m", STORING]
     try:
-        subprocess.run(
-            [sys.executable, "-c", code], input=order, text=True, timeout=timeout, check=False
-        )
+        subprocess.run(command, input=order, text=True, timeout=timeout, check=False)
     except (subprocess.TimeoutExpired, KeyboardInterrupt, OSError) as exc:
         log.warning("not stored: %s", exc or "Ctrl-C")
-
-
-def main() -> None:
-    """Store the logs that are named on the standard input."""
-    from ._folder import CatalogError
-    from ._profile import open_catalog
-    from ._store import store_log
-
-    profile, directory, *logs = json.load(sys.stdin)
-    try:
-        catalog = open_catalog(profile, directory)
-    except (CatalogError, ValueError) as exc:
-        sys.exit(f"the catalog cannot be opened: {exc}")
-    for path in logs:
-        report = store_log(Path(path), catalog)
-        if report.status == "failed":
-            log.warning("run %s: %s", report.uid, report.message)

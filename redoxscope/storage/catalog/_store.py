@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,19 @@ from ..log import SUFFIX, lock_log
 from ._ingest import STORED, LogIndex, ingest, stored_run
 from ._streams import main_streams
 
-__all__ = ["RecoveryReport", "in_a_line", "locked", "recover", "set_aside", "store_log"]
+__all__ = [
+    "RecoveryReport",
+    "Then",
+    "follow",
+    "in_a_line",
+    "locked",
+    "recover_logs",
+    "set_aside",
+    "store_log",
+]
 
+Then = Callable[[Any, str], object]
+log = logging.getLogger("redoxscope.storage")
 _REASON = "the client ended before the run did"
 
 
@@ -47,36 +59,34 @@ class RecoveryReport:
     path: Path
 
 
-def recover(
-    directory: str | os.PathLike[str], catalog: Any, *, stored: bool = False
+def recover_logs(
+    directory: str | os.PathLike[str],
+    catalog: Any,
+    *,
+    stored: bool = False,
+    then: Sequence[Then] = (),
 ) -> list[RecoveryReport]:
-    """Put every log that is not stored into the catalog.
+    """Put every log that is not stored into the catalog; see `redoxscope.storage.recover`.
 
-    Runs that never ended get a stop document with ``exit_status`` "abort", a ``reason`` that
-    starts "interrupted: " and ``num_events``. Runs in progress are left alone. May be repeated.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Directory of the document logs.
-    catalog : CatalogOfBlueskyRuns
-        As :func:`open_catalog` gives it.
-    stored : bool
-        Also the logs of runs that have been in a catalog: fills one that was made anew.
-
-    Returns
-    -------
-    list of RecoveryReport
-        One per log, by file name; empty where there is nothing to do. A log that cannot be
-        stored is reported as "failed" and does not stop the others.
+    ``then`` are called with the catalog and the uid of each run that is stored.
     """
     folders = [Path(directory), *([Path(directory) / STORED] if stored else [])]
     paths = [path for folder in folders for path in folder.glob(f"*{SUFFIX}")]
-    return [store_log(path, catalog) for path in sorted(paths, key=lambda path: path.name)]
+    return [store_log(path, catalog, then) for path in sorted(paths, key=lambda path: path.name)]
 
 
-def store_log(path: Path, catalog: Any) -> RecoveryReport:
-    """Put one log into the catalog, as `recover` does with each."""
+def follow(then: Sequence[Then], catalog: Any, uid: str) -> None:
+    """Call what is to be done with a run that is stored; what one raises is logged."""
+    for task in then:
+        try:
+            task(catalog, uid)
+        # The run is stored, whatever becomes of what was made of it.
+        except Exception:
+            log.exception("after run %s was stored", uid)
+
+
+def store_log(path: Path, catalog: Any, then: Sequence[Then] = ()) -> RecoveryReport:
+    """Put one log into the catalog, as `recover_logs` does with each."""
     uid = path.name.removesuffix(SUFFIX)
     lines = 0
     try:
@@ -95,6 +105,7 @@ def store_log(path: Path, catalog: Any) -> RecoveryReport:
             else:
                 ingest(index, catalog, interrupted=_REASON)
                 status = "stored" if index.stop else "recovered"
+            follow(then, catalog, uid)  # before the log is put away: a crash then does it again
             return RecoveryReport(uid, lines, status, message, set_aside(path))
     except Exception as exc:  # one bad log, or one the server refuses, does not stop the others
         return RecoveryReport(uid, lines, "failed", in_a_line(exc), path)

@@ -21,7 +21,7 @@ from ._late import can_be_stored_here, store_in_a_process
 from ._profile import DEFAULT_PROFILE
 from ._runs import Runs
 from ._shared import shared_catalog
-from ._store import in_a_line, locked, set_aside
+from ._store import Then, follow, in_a_line, locked, set_aside
 
 __all__ = ["CatalogWriter"]
 
@@ -71,7 +71,7 @@ class CatalogWriter:
         log: DocumentLog,
         *,
         directory: str | os.PathLike[str] | None = None,
-        then: Sequence[Callable[[Any, str], object]] = (),
+        then: Sequence[Then] = (),
     ) -> None:
         self._profile = catalog if isinstance(catalog, str) else None
         self._catalog: Any = None if isinstance(catalog, str) else catalog
@@ -294,13 +294,8 @@ class CatalogWriter:
                 return  # another process stores it
             catalog = self.open()
             ingest(path, catalog)
+            follow(self.then, catalog, path.stem)  # a crash then leaves the log to recover
             set_aside(path)
-        for task in self.then:
-            try:
-                task(catalog, path.stem)
-            # The run is stored, whatever becomes of what was made of it.
-            except Exception:
-                log.exception("after run %s was stored", path.stem)
 
 
 def _stored_by_another(path: Path) -> bool:

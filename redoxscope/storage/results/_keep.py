@@ -10,6 +10,7 @@ from redoxscope.callbacks import Result
 
 from ..catalog import run_documents, stored_run
 from ._derive import derive
+from ._read import list_results
 from ._store import store_results
 
 __all__ = ["keep_results"]
@@ -35,7 +36,8 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
 
     For ``CatalogWriter(catalog, log, then=[keep_results(omap)])``: it is called on the catalog's
     thread, waits there for the live analyses to end, and stores what they found: with what a user
-    set meanwhile (an I0, an area). What they have not kept is found again in the run.
+    set meanwhile (an I0, an area). What they have not kept, and what is not stored yet, is found
+    again in the run.
 
     Parameters
     ----------
@@ -58,7 +60,9 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
         run = stored_run(catalog, uid)
         if run is None:
             raise LookupError(f"run {uid} is not in the catalog")
-        more, problems = derive(run_documents(run), but={result.analysis for result in found})
+        there = {result.analysis for result in found}
+        there |= {one.analysis for one in list_results(run)}  # recover may come a second time
+        more, problems = derive(run_documents(run), but=there)
         if problems:
             log.warning("run %s: no results of %s", uid[:8], "; ".join(problems))
         if found or more:

@@ -113,8 +113,13 @@ def read_results(
     if not newest.parts:
         if part:
             raise ValueError(f"{who} has {analysis} of one part only, so not of {part!r}")
-        return place.read()
+        return _read(place)
     if part not in newest.parts:
         wanted = f"part = {part!r} is none of them" if part is not None else "give part="
         raise ValueError(f"{who} has {analysis} of {', '.join(newest.parts)}: {wanted}")
-    return place[part].read()
+    return _read(place[part])
+
+
+def _read(place: Any) -> xarray.Dataset:
+    # Each array by itself: Tiled's way by a table fails where all are single numbers.
+    return place.read(optimize_wide_table=False)
