@@ -35,13 +35,13 @@ def area_spectrum(
         raise ValueError("no pixel of the area has a value")
     usable = measured.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
     energies = np.flatnonzero(usable)
-    inside = area[lines]
-    count = int(inside.sum())
+    line, column = np.nonzero(area)
+    pixels, count = (line, column), len(line)
     od, variance = np.empty(len(energies)), np.empty(len(energies))
     for i, k in enumerate(energies):  # one frame at a time: an area may be the whole image
         one = np.array([k])
-        od[i] = measured.y(one, lines)[0][inside].mean(dtype=np.float64) + ln_i0[k]
-        variance[i] = measured.variance(one, lines)[0][inside].sum(dtype=np.float64) / count**2
+        od[i] = measured.y(one, pixels).mean(dtype=np.float64) + ln_i0[k]
+        variance[i] = measured.variance(one, pixels).sum(dtype=np.float64) / count**2
     shared = i0_variance[energies]
     solver = Solver(design[energies], species, shared, weight[energies])
     if not len(energies) or not solver.solvable:

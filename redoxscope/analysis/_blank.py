@@ -60,6 +60,8 @@ def _none(shape: tuple[int, ...], reason: str) -> Blank:
 def _smoothed(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Gaussian smoothing that neither spreads nor fills NaN."""
     seen = np.isfinite(image)
+    if seen.all():
+        return np.asarray(ndimage.gaussian_filter(image, sigma, mode="nearest"))
     weight = ndimage.gaussian_filter(seen.astype(np.float64), sigma, mode="nearest")
     total = ndimage.gaussian_filter(np.where(seen, image, 0.0), sigma, mode="nearest")
     return np.where(seen, total / np.maximum(weight, 1e-12), np.nan)

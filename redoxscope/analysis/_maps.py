@@ -101,7 +101,7 @@ class Maps:
         lag = sums.lag(run, ln_i0)
         into = {name: self._maps[name][lines].reshape(-1) for name in VALUES}
         c = self._maps["coefficients"][:, lines]
-        np.copyto(c, sums.coefficients(run, lag))
+        sums.coefficients(run, lag, c)
         flags = sums.flags[lines]
         bad = flags.astype(bool)
         if bad.any():
@@ -111,12 +111,13 @@ class Maps:
         if bad.any():
             for name in ("chi2", "thickness_sigma"):
                 self._maps[name][lines][bad] = np.nan
-        mask = into["thickness"] > np.fmax(5.0 * into["thickness_sigma"], self.min_thickness)
+        floor = 5.0 * into["thickness_sigma"]
+        mask = into["thickness"] > np.fmax(floor, self.min_thickness, out=floor)
         if self.max_od is not None:
             mask &= ~sums.above(run, self.max_od, ln_i0, lag)
         self._maps["mask"][lines] = mask.reshape(flags.shape)
         high = sums.above(run, HIGH_OD, ln_i0, lag).reshape(flags.shape) & ~bad
-        flags = flags | np.where(high, np.uint8(PixelFlag.HIGH_OD), np.uint8(0))
+        flags = flags | high.view(np.uint8) * np.uint8(PixelFlag.HIGH_OD)
         flags[missed[: len(flags)]] |= np.uint8(PixelFlag.MISSED)
         self._maps["flags"][lines] = flags
 

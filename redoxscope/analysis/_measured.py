@@ -13,7 +13,8 @@ from ._result import PixelFlag
 __all__ = ["Measured", "Units"]
 
 Array = NDArray[np.float64]
-Lines = NDArray[np.intp] | slice
+Lines = NDArray[np.intp] | slice | tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Lines, or single pixels (lines, columns)."""
 DARK = 0.005
 """A line with less light than this share of the same line's at other energies was taken in the
 dark: what it holds are dark counts. No sample transmits so little from end to end."""
@@ -45,7 +46,9 @@ PLAIN = Units()
 
 
 def _where(energies: NDArray[np.intp], lines: Lines) -> Any:
-    """Index of energies and lines of frames [nE, ny, nx]."""
+    """Index of energies and lines, or pixels, of frames [nE, ny, nx]."""
+    if isinstance(lines, tuple):
+        return energies[:, None], *lines
     return (energies, lines) if isinstance(lines, slice) else np.ix_(energies, lines)
 
 
@@ -211,28 +214,21 @@ class Measured:
             return np.subtract(np.log(self.monitor.true(m, k), dtype=self.dtype), y, out=y)
 
     def y(self, energies: NDArray[np.intp], lines: Lines) -> NDArray:
-        """``-ln(N / M)`` [n, lines, nx] of energies and lines."""
+        """``-ln(N / M)`` [n, lines, nx] of energies and lines; [n, P] of P pixels."""
         which = _where(energies, lines)
-        monitor = self.monitor.aligned[which] if self.monitor else None
-        return self._log(energies, self.counts.aligned[which], monitor)
-
-    def y_at(
-        self, energies: NDArray[np.intp], lines: NDArray[np.intp], columns: NDArray[np.intp]
-    ) -> NDArray:
-        """``-ln(N / M)`` [n, pixels] of single pixels."""
-        which = energies[:, None], lines, columns
         monitor = self.monitor.aligned[which] if self.monitor else None
         return self._log(energies, self.counts.aligned[which], monitor)
 
     def variance(self, energies: NDArray[np.intp], lines: Lines) -> NDArray:
-        """Counting variance ``1/N + 1/M``, with `units`, of y [n, lines, nx], observed counts."""
+        """Counting variance ``1/N + 1/M``, with `units`, of y, from the counts observed."""
         which = _where(energies, lines)
-        one, one_m = (
-            u[energies, None, None].astype(self.dtype)
-            for u in self.units.at(self.dwell, len(self.version))
-        )
         with np.errstate(divide="ignore"):
             v = self._reciprocal(self.counts, which, energies)
+            along = (-1, *[1] * (v.ndim - 1))
+            one, one_m, scale = (
+                values[energies].astype(self.dtype).reshape(along)
+                for values in (*self.units.at(self.dwell, len(self.version)), self.variance_scale)
+            )
             if self.units.counts != 1.0:
                 v *= one
             if self.monitor:
@@ -241,7 +237,7 @@ class Measured:
         if self.units.relative:
             v += self.units.relative
         if self._shifts is not None:
-            v *= self.variance_scale[energies].astype(self.dtype)[:, None, None]
+            v *= scale
         return v
 
     def _reciprocal(self, frames: Frames, which: Any, energies: NDArray[np.intp]) -> NDArray:

@@ -322,16 +322,14 @@ class RunningSums:
         """How much I0 has moved since it entered the sums of a run, [n, lines]."""
         return ln_i0[run.task.energies, None] - self._ln_i0[run.task.energies, run.lines]
 
-    def coefficients(self, run: Run, lag: Array) -> NDArray:
+    def coefficients(self, run: Run, lag: Array, out: NDArray) -> None:
         """Coefficients [K+1, lines, nx] of a run, with I0 as it is now.
 
         The sums keep the I0 they have; the fit, being linear, takes what it lags behind.
         """
-        c = self._view(run.lines)[self._c].reshape(-1, lag.shape[1], self._measured.shape[1])
-        if not lag.any():
-            return c
+        c = self._view(run.lines)[self._c].reshape(out.shape)
         shift = run.task.solver.gain @ lag
-        return np.asarray(c + shift.astype(c.dtype)[:, :, None])
+        np.add(c, shift.astype(c.dtype)[:, :, None], out=out)
 
     def chi2(self, run: Run, out: NDArray) -> None:
         """Reduced chi-square [P] of a run; NaN without degrees of freedom."""
@@ -358,7 +356,8 @@ class RunningSums:
             doubtful = np.flatnonzero((high > od - off) != (high > od + off))
             if doubtful.size:
                 k, width = run.task.energies, self._measured.shape[1]
-                y = self._measured.y_at(k, lines.start + doubtful // width, doubtful % width)
+                pixels = lines.start + doubtful // width, doubtful % width
+                y = self._measured.y(k, pixels)
                 y += ln_i0[k].astype(y.dtype)[:, None]
                 found[doubtful] = (y > od).any(axis=0)
         return found
