@@ -76,9 +76,20 @@ class _Awake(DefaultDuringTask):
             pass
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not what the caller is told by an exception or asked for himself; nor of bluesky's traces."""
-    return record.msg not in ("Run aborted", "No open traces left to close!")
+class _News(logging.Filter):
+    """Not what the caller is told by an exception or asked for himself; nor of bluesky's traces.
+
+    The logger is that of all engines of the process: what others say of themselves passes.
+    """
+
+    def __init__(self, engine: RunEngine):
+        super().__init__()
+        self.engine = engine
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == "Run aborted":
+            return getattr(record, "RE", None) is not self.engine
+        return record.msg != "No open traces left to close!"
 
 
 def make_engine(
@@ -88,7 +99,7 @@ def make_engine(
     engine = kind(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
     hook: Any = RunProgressBar()  # it draws where there is a terminal
     engine.waiting_hook = hook
-    engine.log.logger.addFilter(_is_news)  # added once, however often
+    engine.log.logger.addFilter(_News(engine))
     return engine
 
 
@@ -160,6 +171,10 @@ def end_run(engine: RunEngine, reason: str, timeout: float = END_TIMEOUT) -> boo
 
 def close_engine(engine: RunEngine) -> None:
     """End the RunEngine's thread and event loop; it can run nothing any more."""
+    logger = engine.log.logger
+    for news in [each for each in logger.filters if isinstance(each, _News)]:
+        if news.engine is engine:
+            logger.removeFilter(news)
     # bluesky has no public way to end the thread that it starts.
     from bluesky.run_engine import _ensure_event_loop_running  # noqa: PLC2701
 

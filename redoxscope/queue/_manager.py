@@ -34,7 +34,8 @@ OPEN_TIMEOUT = 300.0
 """Longest time (s) for the worker to import, and to connect to the beamline."""
 ABORT_TIMEOUT = 120.0
 """Longest time (s) for the clean-up of a run: each of its moves has a time limit of its own."""
-CLOSE_TIMEOUT = 60.0
+CLOSE_TIMEOUT = 180.0
+"""Longest time (s) for the session of the worker to be closed, which waits for maps and catalog."""
 
 _START = "from bluesky_queueserver.manager.start_manager import start_manager; start_manager()"
 

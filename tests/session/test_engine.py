@@ -26,6 +26,16 @@ def test_it_says_nothing_of_bluesky_s_traces(engine, caplog):
     assert [record.message for record in caplog.records] == ["something else"]
 
 
+def test_what_other_engines_say_is_heard_and_nothing_is_left_behind(engine, RE, caplog):
+    before = len(engine.log.logger.filters)
+    second = make_engine({})
+    for each in (engine, second, RE):
+        each.log.error("Run aborted")
+    assert [record.RE for record in caplog.records] == [RE]
+    close_engine(second)
+    assert len(engine.log.logger.filters) == before
+
+
 class Plan:
     """A plan that goes on for ever, with a clean-up."""
 

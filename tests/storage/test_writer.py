@@ -103,6 +103,7 @@ def test_who_reads_the_catalog_gets_the_run_that_has_just_ended(
     cat = writer.catalog
     server.answers.clear()
     first = _run(log, writer)
+    assert "take" in dir(cat)  # a name is completed without waiting
     threading.Timer(0.1, server.answers.set).start()
     assert cat[-1] == first
     second = _run(log, writer)

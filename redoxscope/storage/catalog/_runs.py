@@ -26,11 +26,16 @@ class Runs:
         Gives the catalog when no run is being stored any more.
     missing : callable
         What keeps runs that have ended out of it; "" where nothing does.
+    opened : callable
+        Gives the catalog as it is; None where it is not open.
     """
 
-    def __init__(self, settled: Callable[[], Any], missing: Callable[[], str]):
+    def __init__(
+        self, settled: Callable[[], Any], missing: Callable[[], str], opened: Callable[[], Any]
+    ):
         self._settled = settled
         self._missing = missing
+        self._opened = opened
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(_LOOKED_FOR):
@@ -56,7 +61,7 @@ class Runs:
         return key in self._settled()
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *dir(self._settled())})
+        return sorted({*super().__dir__(), *dir(self._opened())})  # Tab waits for nothing
 
     def __repr__(self) -> str:
         try:

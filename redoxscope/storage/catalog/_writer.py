@@ -98,7 +98,7 @@ class CatalogWriter:
             When it is used: it cannot be opened, a run is still being stored after that time, or
             ``catalog[-1]`` is asked for while the run that ended last is not in it.
         """
-        return Runs(self._settled, self._missing)
+        return Runs(self._settled, self._missing, lambda: self._catalog)
 
     def open(self) -> Any:
         """Open the catalog where it was not yet (several seconds), without waiting for runs.
