@@ -19,10 +19,10 @@ REPEATS = 2
 
 
 def _microscope(prefix: str) -> Any:
-    from redoxscope.config import make_stxm, served_as, simulated_fly
+    from redoxscope.beamline import make_beamline, simulated_fly
     from redoxscope.session import connect
 
-    stxm = make_stxm(served_as(simulated_fly(), prefix))
+    stxm = make_beamline(simulated_fly().served_as(prefix)).instruments["stxm"]
     connect(stxm)
     return stxm
 

@@ -21,10 +21,11 @@ def simulated_tes(data: str | Path | None) -> dict[str, Any]:
 
 def with_simulated_tes(config: Any, simulation: Simulation) -> Any:
     """The beamline with the ports of the simulated Dastard, which take what is free."""
-    if config.tes is None or simulation.dastard is None:
+    if simulation.dastard is None:
         return config
-    there = {"port": simulation.dastard.base, "time_scale": simulation.speed}
-    return config.model_copy(update={"tes": config.tes.model_copy(update=there)})
+    for name in config.of_class("tes"):
+        config = config.changed(name, port=simulation.dastard.base, time_scale=simulation.speed)
+    return config
 
 
 def cause_of(simulation: Simulation | None, failure: Exception) -> Exception:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ._connection import connect
 from .analysis.tes import Calibration
-from .config import BeamlineConfig, make_holder, make_tes
 from .contract import Window
 from .data import load_windows, rixs_preset, save_windows
-from .devices import STXM, TES
+from .devices import TES
 
-__all__ = ["CalibrationStore", "WindowStore", "connect_tes", "disconnect_tes"]
+__all__ = ["CalibrationStore", "WindowStore", "prepare_tes"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -25,46 +23,11 @@ SIMULATED_LIMIT = 60.0
 falls behind the speed that it was asked for."""
 
 
-def connect_tes(config: BeamlineConfig, stxm: STXM, *, photons: Path, timeout: float) -> TES:
-    """Connect to the spectrometer of a beamline, and to the holder in front of it.
-
-    Parameters
-    ----------
-    config : BeamlineConfig
-    stxm : STXM
-        Shutter, beam monitor and ring current are its.
-    photons : path
-        Folder for photon lists.
-    timeout : float
-        Longest time (s) for each to answer.
-
-    Raises
-    ------
-    redoxscope.config.ConfigError
-        The beamline has none.
-    PVConnectionError, redoxscope.devices.DeviceError
-        One does not answer.
-    """
-    tes, holder = make_tes(config), make_holder(config)
-    tes.attach(shutter=stxm.shutter, i0=getattr(stxm, "i0", None), ring=stxm.ring, holder=holder)
+def prepare_tes(tes: TES, *, photons: Path, simulated: bool) -> None:
+    """Say where the photon lists go, and how long a simulated server may take to answer."""
     tes.photon_directory.put(str(photons))
-    if config.simulated:
+    if simulated:
         tes.time_limit.put(SIMULATED_LIMIT)
-    try:
-        if holder is not None:
-            connect(holder, timeout)
-        tes.connect(timeout)
-    except BaseException:
-        disconnect_tes(tes)
-        raise
-    return tes
-
-
-def disconnect_tes(tes: TES) -> None:
-    """Hang up, holder included."""
-    tes.destroy()
-    if tes.holder is not None:
-        tes.holder.destroy()
 
 
 class CalibrationStore:

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _signals
-from ._connection import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
 from ._simulated import simulated_tes, with_simulated_tes
+from .beamline import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
 from .sim import Simulation
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Session:
     stxm : redoxscope.devices.STXM
     map : redoxscope.callbacks.OxidationMap
         Live map of the stack that is being taken, or was last.
-    config : redoxscope.config.BeamlineConfig
+    config : redoxscope.beamline.BeamlineFile
+    beamline : redoxscope.beamline.Beamline
     tes : redoxscope.devices.TES
         Spectrometer, where the session has one.
     rixs : redoxscope.callbacks.RixsMap
@@ -84,10 +85,10 @@ class Session:
         from ._baseline import Baseline
         from ._engine import make_engine
         from ._metadata import Metadata, ScanNumbers
-        from ._spectrometer import CalibrationStore, WindowStore, connect_tes, disconnect_tes
+        from ._spectrometer import CalibrationStore, WindowStore, prepare_tes
         from ._stored import catalog_writer
+        from .beamline import ConfigError, make_beamline
         from .callbacks import OxidationMap, RixsMap
-        from .config import make_stxm
         from .contract import check_session
         from .plans import with_photons
         from .storage import DocumentLog
@@ -97,25 +98,22 @@ class Session:
         self.closing, self.closed = False, threading.Event()
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
-        self.stxm = make_stxm(config)
-        self._tes: TES | None = None
+        if tes and "tes" not in config.instruments:
+            raise ConfigError(f"beamline {config.name!r} has no instrument 'tes'")
+        self.beamline = make_beamline(config if tes else config.without("tes"))
+        self.stxm = self.beamline.instruments["stxm"]
+        self._tes: TES | None = self.beamline.instruments.get("tes")
         self._calibrations = CalibrationStore(data / "calibrations", config.name)
         self.windows = WindowStore(data / "windows.yml")
         try:
-            connect(self.stxm, timeout)
-            if tes:
-                self._tes = connect_tes(
-                    config,
-                    self.stxm,
-                    photons=data / "photons",
-                    timeout=timeout,
-                )
+            if self._tes is not None:
+                prepare_tes(self._tes, photons=data / "photons", simulated=config.simulated)
+            self.beamline.connect(timeout)
+            if self._tes is not None:
                 if not config.simulated:  # each simulated detector has gain curves of its own
                     self._calibrations.load_newest(self._tes)
         except BaseException:
-            if self._tes is not None:
-                disconnect_tes(self._tes)
-            self.stxm.destroy()
+            self.beamline.destroy()
             sys.setswitchinterval(self._switch_interval)
             raise
         own = {"beamline_id": config.name, "simulated": config.simulated}
@@ -173,7 +171,7 @@ class Session:
         if self._tes is None:
             raise RuntimeError(
                 "this session has no TES: start it with start_session(tes=True), and with the key "
-                "'tes' in its beamline file"
+                "'tes' among the instruments of its beamline file"
             )
         return self._tes
 
@@ -254,7 +252,6 @@ class Session:
 
         from ._engine import close_engine, say_what_is_safe
         from ._finish import finish_at_the_end
-        from ._spectrometer import disconnect_tes
 
         if self.closing:
             return
@@ -267,9 +264,7 @@ class Session:
             if self.simulation is not None:
                 steps.callback(self.simulation.close)
             steps.callback(poll, evt=0.05)  # sends the closing of the channels, before the IOC ends
-            steps.callback(self.stxm.destroy)
-            if self._tes is not None:
-                steps.callback(disconnect_tes, self._tes)
+            steps.callback(self.beamline.destroy)
             for part in (self.log, self.rixs, self.map):
                 steps.callback(part.close)
             steps.callback(
@@ -357,7 +352,7 @@ def start_session(
 
     Raises
     ------
-    redoxscope.config.ConfigError
+    redoxscope.beamline.ConfigError
         The beamline file is wrong.
     PVConnectionError
         Lists the PVs that do not answer. Nothing has moved.
@@ -380,12 +375,12 @@ def start_session(
     simulation: Simulation | None = None
     own, contract = beamline is None, "index"
     if beamline is not None:
-        from .config import load_beamline
+        from .beamline import load_beamline
 
         config = load_beamline(beamline)
-        tes = config.tes is not None if tes is None else tes
+        tes = "tes" in config.instruments if tes is None else tes
         own = config.simulated and not config.prefix
-        contract = "fly" if config.scanner.contract == "fly" else "index"
+        contract = "fly" if config.of_class("fly_scanner") else "index"
     try:
         if own:
             # Before anything loads the EPICS client: it reads its environment once.
@@ -398,12 +393,12 @@ def start_session(
                 wait=False,
                 contract=contract,
             )
-            from .config import served_as, simulated_beamline
+            from .beamline import simulated_beamline
 
             if beamline is None:
                 config = simulated_beamline(simulation.prefix)
             else:
-                config = served_as(config, simulation.prefix)
+                config = config.served_as(simulation.prefix)
         from . import callbacks, devices  # noqa: F401  seconds of imports, while the IOC starts
         from .storage import data_folder
 

@@ -78,10 +78,10 @@ def simulation():
 @pytest.fixture(scope="session")
 def connected(simulation):
     """The microscope, connected to the session's beamline."""
-    from redoxscope.config import make_stxm, simulated_beamline
     from redoxscope.session import connect
+    from redoxscope.testing import simulated_stxm
 
-    stxm = make_stxm(simulated_beamline(simulation.prefix))
+    stxm = simulated_stxm(simulation.prefix)
     connect(stxm)
     stxm.shutter.time_limit.put(20.0)  # a busy machine is no fault of the blade
     yield stxm

@@ -107,7 +107,7 @@ def sim(
 
 
 def _layout(beamline: Path, state: Path | None) -> Any:
-    from ..config import load_beamline
+    from ..beamline import load_beamline
     from ..dry_run import layout_of, read_state
 
     return layout_of(load_beamline(beamline), None if state is None else read_state(state))
@@ -118,31 +118,30 @@ def check(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the PVs.")] = 5.0,
 ) -> None:
     """Connect to all that a beamline file names, try the catalog. Moves nothing."""
-    from ..config import load_beamline, make_holder, make_stxm, make_tes
-    from ..devices import DeviceError
-    from ..session import missing_pvs, walk_pvs
+    from ..beamline import load_beamline, make_beamline, missing_pvs, walk_pvs
+    from ..devices import TES, DeviceError
 
     config = load_beamline(beamline)
-    found, total = 0, 0
-    for device in (make_stxm(config), make_holder(config)):
-        if device is None:
-            continue
-        missing = missing_pvs(device, timeout)
-        count = sum(1 for _ in walk_pvs(device))
-        found, total = found + count - len(missing), total + count
-        for attribute, pv in missing:
-            echo(f"missing  {pv}  ({device.name}.{attribute})")
-    wrong = found < total
-    if config.tes is not None:
-        tes = make_tes(config)
-        try:
-            tes.connect(timeout)
-            echo(f"{tes.where} answers.")
-        except DeviceError as exc:
-            wrong = True
-            echo(f"missing  {exc}")
-        finally:
-            tes.destroy()
+    found, total, wrong = 0, 0, False
+    made = make_beamline(config)
+    try:
+        for _, device in made.roots():
+            if isinstance(device, TES):
+                try:
+                    device.connect(timeout)
+                    echo(f"{device.where} answers.")
+                except DeviceError as exc:
+                    wrong = True
+                    echo(f"missing  {exc}")
+                continue
+            missing = missing_pvs(device, timeout)
+            count = sum(1 for _ in walk_pvs(device))
+            found, total = found + count - len(missing), total + count
+            for attribute, pv in missing:
+                echo(f"missing  {pv}  ({device.name}.{attribute})")
+    finally:
+        made.destroy()
+    wrong |= found < total
     wrong |= not _check_catalog(config)
     echo(f"{config.name}: {found} of {total} PVs answer. Nothing was moved.")
     if wrong:
@@ -158,7 +157,7 @@ def _check_catalog(config: Any) -> bool:
         folder = data_folder()
         echo(f"data folder  {folder}")
         source = facility_profile(profile)
-        photons = folder / "photons" if source is not None and config.tes is not None else None
+        photons = folder / "photons" if source is not None and config.of_class("tes") else None
         doubts = catalog_doubts(lambda: open_catalog(profile), photons, CATALOG_TIMEOUT)
     except (CatalogError, ValueError) as exc:
         source, doubts = None, [str(exc)]

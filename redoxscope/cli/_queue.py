@@ -47,7 +47,7 @@ def queue(
     It connects to the beamline and waits for plans; it moves nothing and starts no queue by itself.
     Sample, speed and seed are those of a simulated beamline.
     """
-    from ..config import load_beamline
+    from ..beamline import load_beamline
     from ..queue import QueueServer
     from ..storage import data_folder
 

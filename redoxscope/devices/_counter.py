@@ -39,6 +39,8 @@ class LineCounter(BeamlineDevice):
         has light anyway.
     """
 
+    contract = "stamped"
+
     counts = pv(FreshSignalRO, "Counts", kind="hinted", auto_monitor=True, doc="counts of a point")
     dwell = pv(EpicsSignal, "Dwell", kind="config", auto_monitor=True, doc="dwell of a point (s)")
     dark = Cpt(
@@ -64,14 +66,18 @@ class LineCounter(BeamlineDevice):
     ):
         kwargs.setdefault("labels", {"detectors"})
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
-        self.field = field or self.attr_name or name
-        self.counts.name = self.field
-        # The names under which the document contract has them.
-        self.dead_time.name = f"{self.field}_dead_time"
-        self.saturation.name = f"{self.field}_saturation"
+        self.record_as(field or self.attr_name or name)
         self.behind_shutter = behind_shutter
         self._shutter: Shutter | None = None
         self._counting: Move | None = None
+
+    def record_as(self, field: str) -> None:
+        """Have another data key for its counts: the role that it plays."""
+        self.field = field
+        self.counts.name = field
+        # The names under which the document contract has them.
+        self.dead_time.name = f"{field}_dead_time"
+        self.saturation.name = f"{field}_saturation"
 
     def attach(self, shutter: Shutter) -> None:
         """Name the shutter of the beam that it counts."""

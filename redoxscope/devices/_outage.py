@@ -108,10 +108,12 @@ def survive_outages(device: Any) -> None:
 
     Parameters
     ----------
-    device : ophyd.Device
+    device : ophyd.Device or ophyd.Signal
         Of any class; one that was given before is not watched twice.
     """
-    for item in device.walk_signals():
+    if isinstance(device, EpicsSignalBase):
+        survive_outage(device)
+    for item in device.walk_signals() if hasattr(device, "walk_signals") else ():
         if isinstance(item.item, EpicsSignalBase):
             survive_outage(item.item)
 

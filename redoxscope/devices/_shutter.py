@@ -117,6 +117,8 @@ class Shutter(BeamlineDevice):
     ``dead_man`` seconds, and each repetition for as long again.
     """
 
+    contract = "stamped"
+
     status = pv(FreshSignalRO, "Status", kind="hinted", auto_monitor=True, doc="0 closed, 1 open")
     command = pv(EpicsSignal, "Cmd", kind="omitted", auto_monitor=True, doc="0 close, 1 open")
     mode = pv(

@@ -44,6 +44,8 @@ class StampedLines(BeamlineDevice):
     index, with one time stamp.
     """
 
+    contract = "stamped"
+
     x_start = _parameter("XStart", "first pixel centre, µm of the fine stage")
     x_stop = _parameter("XStop", "last pixel centre, µm of the fine stage")
     nx = _parameter("NX", "pixels of a line")

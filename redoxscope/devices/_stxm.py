@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ophyd import Component as Cpt
 from ophyd import Device
 from ophyd.status import Status
 
-from ..optics import ZonePlateGeometry
 from ..scan import Raster, Region, Scan
 from ._asked import Asked
 from ._base import answering, both
+from ._bound import Bound
 from ._counter import LineCounter, RingCurrent
 from ._monochromator import Monochromator
+from ._no_shutter import NoShutter
 from ._numbers import number, zero_or_more
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
 from ._positioner import check_limits
@@ -24,6 +25,17 @@ from ._scanner import RasterScanner
 from ._setting import Setting
 from ._shutter import Shutter
 from ._stage import SampleStage
+from .roles import (
+    CounterRole,
+    EnergyRole,
+    OSARole,
+    RingRole,
+    ScannerRole,
+    ShutterRole,
+    StageRole,
+    ZonePlateRole,
+    check_role,
+)
 
 __all__ = ["STXM", "Placement"]
 
@@ -40,59 +52,143 @@ class Placement:
 class STXM(Device):
     """Zone-plate STXM: monochromator, optics, stages, scanner, detectors, shutter.
 
-    ``energy`` moves monochromator, EPU and focus together. `check_scan` is the interlock of
+    It is bound of devices that were made before, and is to bluesky the whole that they are parts
+    of. ``energy`` moves monochromator, EPU and focus together. `check_scan` is the interlock of
     a whole plan; the same checks guard each device's own ``set``.
 
     Parameters
     ----------
-    prefix : str
-        Start of every PV name. A beamline file replaces components one by one
-        (`redoxscope.config`).
-    geometry : redoxscope.optics.ZonePlateGeometry, optional
-        Zone plate, aperture and A0. There is no default: until they are known, here, from the
-        beamline file or by ``zone_plate.set_geometry``, neither energy nor optics move.
+    name : str
+    monochromator : Monochromator
+    zone_plate : ZonePlate
+        Until its geometry is known (``zone_plate.set_geometry``), neither energy nor optics move.
+    osa : OrderSortingAperture
+    sample_stage : SampleStage
+    scanner : RasterScanner
+    transmission : LineCounter
+        Behind the sample.
+    i0 : LineCounter, optional
+        Beam monitor.
+    ring : RingCurrent, optional
+    shutter : Shutter, optional
+        Without one the sample has beam all the time, and each plan says so.
+    counters : mapping of str to LineCounter, optional
+        Further ones that the scanner gates, by data key.
+    flux : float
+        Photons/s on the sample, for doses; 0: not known.
+
+    Raises
+    ------
+    TypeError
+        A device that lacks what its role asks for, which is named.
+    ValueError
+        One that is a part of another device, or of this one twice.
+
+    Examples
+    --------
+    >>> stxm = STXM(                                            # doctest: +SKIP
+    ...     name="stxm", monochromator=Monochromator("BL:Mono:", name="mono"), ...
+    ... )
     """
 
-    monochromator = Cpt(Monochromator, "Mono:", kind="normal", doc="photon energy")
-    zone_plate = Cpt(ZonePlate, "ZP:", kind="normal", doc="zone plate")
-    osa = Cpt(OrderSortingAperture, "OSA:", kind="normal", doc="order-sorting aperture")
-    sample_stage = Cpt(SampleStage, "Sample:", kind="normal", doc="sample stage")
-    scanner = Cpt(RasterScanner, "Scan:", kind="normal", doc="raster scanner")
-    transmission = Cpt(LineCounter, "Trans:", kind="hinted", doc="transmitted photons")
-    i0 = Cpt(LineCounter, "I0:", kind="normal", behind_shutter=False, doc="beam monitor")
-    ring = Cpt(RingCurrent, "Ring:", kind="normal", doc="stored current")
-    shutter = Cpt(Shutter, "Shutter:", kind="normal", doc="beam shutter")
+    ROLES: Final[Mapping[str, type]] = {
+        "monochromator": EnergyRole,
+        "zone_plate": ZonePlateRole,
+        "osa": OSARole,
+        "sample_stage": StageRole,
+        "scanner": ScannerRole,
+        "transmission": CounterRole,
+        "i0": CounterRole,
+        "ring": RingRole,
+        "shutter": ShutterRole,
+    }
+    """What each of its parts must be able to do."""
+
+    monochromator: Monochromator
+    zone_plate: ZonePlate
+    osa: OrderSortingAperture
+    sample_stage: SampleStage
+    scanner: RasterScanner
+    transmission: LineCounter
+    i0: LineCounter
+    ring: RingCurrent
+    shutter: Shutter
+    energy: FocusedEnergy
+    bound: dict[str, Any]
+    line_detectors: list[LineCounter]
+    """Every counter that is gated by the scanner."""
+
     flux = Cpt(
         Setting, value=0.0, check=zero_or_more, unit="photons/s", kind="config",
         doc="on the sample, for doses; 0: not known",
     )  # fmt: skip
 
+    def __new__(cls, *, counters: Mapping[str, Any] | None = None, **parts: Any) -> STXM:
+        """Of a class that has the parts that are given: to ophyd, parts are the class's."""
+        given = {key: type(part) for key, part in parts.items() if part is not None}
+        classes = {key: given[key] for key in cls.ROLES if key in given}
+        classes.setdefault("shutter", NoShutter)
+        classes |= {key: type(part) for key, part in (counters or {}).items()}
+        bound = {
+            key: Bound(part, kind="hinted" if key == "transmission" else "normal", doc=key)
+            for key, part in classes.items()
+        }
+        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, **bound})
+        return super().__new__(made)
+
     def __init__(
         self,
-        prefix: str = "",
         *,
         name: str,
-        geometry: ZonePlateGeometry | None = None,
+        monochromator: Any,
+        zone_plate: Any,
+        osa: Any,
+        sample_stage: Any,
+        scanner: Any,
+        transmission: Any,
+        i0: Any = None,
+        ring: Any = None,
+        shutter: Any = None,
+        counters: Mapping[str, Any] | None = None,
+        flux: float = 0.0,
         **kwargs: Any,
     ):
-        super().__init__(prefix, name=name, **kwargs)
-        if geometry is not None:
-            self.zone_plate.set_geometry(geometry)
+        parts = {
+            "monochromator": monochromator, "zone_plate": zone_plate, "osa": osa,
+            "sample_stage": sample_stage, "scanner": scanner, "transmission": transmission,
+            "i0": i0, "ring": ring, "shutter": shutter,
+        }  # fmt: skip
+        if shutter is None:
+            parts["shutter"] = NoShutter(name=f"{name}_shutter")
+        self.bound = {key: part for key, part in parts.items() if part is not None}
+        for key, part in self.bound.items():
+            check_role(name, key, part, self.ROLES[key])
+        for key, part in (counters or {}).items():
+            check_role(name, key, part, CounterRole)
+            self.bound[key] = part
+        counted = ["transmission", *(["i0"] if i0 is not None else []), *(counters or {})]
+        super().__init__("", name=name, **kwargs)
+        self.flux.put(flux)
+        self.line_detectors = [getattr(self, key) for key in counted]
         self.energy = FocusedEnergy(
             name="energy",
             monochromator=self.monochromator,
             zone_plate=self.zone_plate,
             sample_z=self.sample_stage.z,
         )
-        for counter in self.line_detectors:
+        for key, counter in zip(counted, self.line_detectors, strict=True):
+            counter.record_as(key)
             counter.attach(self.shutter)
         self.zone_plate.z.guard(self._check_zone_plate_z)
         self.osa.z.guard(self._check_osa_z)
         self.sample_stage.z.guard(self._check_sample_z)
         self.scanner.guard(self._check_raster)
+        scalars = {"energy": self.monochromator.energy}
+        if ring is not None:
+            scalars[self.ring.field] = self.ring.current
         self.scanner.attach(
             self.line_detectors,
-            {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
+            scalars,
             self.shutter,
             Asked(
                 self.monochromator,
@@ -107,12 +203,6 @@ class STXM(Device):
     def destroy(self) -> None:
         self.shutter.disown()  # ophyd destroys the signals of a part, not the part
         super().destroy()
-
-    @property
-    def line_detectors(self) -> list[LineCounter]:
-        """Every counter that is gated by the scanner."""
-        parts = (getattr(self, name) for name in self.component_names)
-        return [part for part in parts if isinstance(part, LineCounter)]
 
     @property
     def fixed_parts(self) -> list[Device]:

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from .._beamline_file import OURS
-from ..config import (
-    BeamlineConfig,
-    ConfigError,
-    beamline_devices,
-    simulated_beamline,
-    simulated_fly,
-)
+from ..beamline import BeamlineFile, ConfigError, simulated_beamline, simulated_fly
 from ..data import get_edge
-from ..devices import suffixes
 from ..sim import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
 from ._state import State, StateError
 
 __all__ = ["layout_of", "names_of"]
 
 
-def names_of(config: BeamlineConfig) -> dict[str, str]:
+def names_of(config: BeamlineFile) -> dict[str, str]:
     """For each PV of the simulation that a beamline has: its name there.
 
     Parameters
     ----------
-    config : BeamlineConfig
+    config : BeamlineFile
 
     Raises
     ------
@@ -55,17 +48,16 @@ def names_of(config: BeamlineConfig) -> dict[str, str]:
     return names
 
 
-def _pvs(config: BeamlineConfig) -> Iterator[tuple[str, str | None, str]]:
+def _pvs(config: BeamlineFile) -> Iterator[tuple[str, str | None, str]]:
     """Key of the file; PV of the simulation, None where it has none; PV of the beamline."""
-    known = {False: _own_names(simulated_beamline("")), True: _own_names(simulated_fly())}
-    for path, cls, part in beamline_devices(config):
-        other = getattr(part, "contract", OURS) != OURS
-        for suffix in suffixes(cls):
-            name = part.pvs.get(suffix, config.prefix + part.prefix + suffix)
-            simulated = known[other].get((path, suffix))
-            if simulated is None and path[0] == "counters" and not other:
-                simulated = f"Counters.{path[-1]}:{suffix}"
-            key = f"{'.'.join(path)} {suffix}"
+    served = [simulated_beamline(""), simulated_fly()]
+    for device, entry in config.devices.items():
+        names = _served(config, device, served)
+        if names is None and not entry.own:
+            yield f"devices.{device} ({entry.word})", None, config.prefix + entry.prefix
+        for suffix, name in config.pv_names(device).items():
+            simulated = (names or {}).get(suffix)
+            key = f"devices.{device} {suffix}"
             if simulated is None:
                 yield key, None, name
                 continue
@@ -78,24 +70,32 @@ def _pvs(config: BeamlineConfig) -> Iterator[tuple[str, str | None, str]]:
                 yield key, None, name
 
 
+def _served(config: BeamlineFile, device: str, served: list[BeamlineFile]) -> dict[str, str] | None:
+    """The simulation's PVs, by suffix, of what stands for a device; None where nothing does."""
+    word = config.devices[device].word
+    role = config.role_of(device)
+    for there in served:
+        for other in there.of_class(word):
+            same = there.role_of(other)
+            # One that is bound to nothing is the one of its class, if there is one only.
+            alone = role is None and len(there.of_class(word)) == 1
+            if alone or (role is not None and same is not None and role[1] == same[1]):
+                return there.pv_names(other)
+    if word == "counter" and (role is None or role[1] == "counters"):
+        suffixes = config.devices[device].suffixes
+        return {suffix: f"Counters.{device}:{suffix}" for suffix in suffixes}
+    return None
+
+
 _FIELD = re.compile(r"\.[A-Z]+\$?$")
 
 
-def _own_names(config: BeamlineConfig) -> dict[tuple[tuple[str, ...], str], str]:
-    """Names of the simulation's PVs, by the path of the device in its file and the suffix."""
-    return {
-        (path, suffix): part.pvs.get(suffix, config.prefix + part.prefix + suffix)
-        for path, cls, part in beamline_devices(config)
-        for suffix in suffixes(cls)
-    }
-
-
-def layout_of(config: BeamlineConfig, state: State | None = None) -> Layout:
+def layout_of(config: BeamlineFile, state: State | None = None) -> Layout:
     """What the simulation of a beamline serves.
 
     Parameters
     ----------
-    config : BeamlineConfig
+    config : BeamlineFile
     state : State, optional
         How the beamline stood; without it, limits, speeds and positions are the simulation's own.
 
@@ -107,17 +107,23 @@ def layout_of(config: BeamlineConfig, state: State | None = None) -> Layout:
         The state is that of another beamline.
     """
     names = names_of(config)
-    plate = config.zone_plate.geometry()
+    plates = [config.devices[name].options for name in config.of_class("zone_plate")]
+    geometry = asdict(plates[0].geometry()) if plates else {}
+    monos = config.of_class("monochromator", "motor_monochromator")
+    offsets = config.devices[monos[0]].options.edge_offsets if monos else {}
     if state is not None:
         state.check(config.name, names.values())
     return Layout(
         beamline=config.name,
         names=names,
-        geometry={key: float(getattr(plate, key)) for key in plate.__dataclass_fields__},
-        counters={name: part.behind_shutter for name, part in config.counters.items()},
+        geometry={key: float(value) for key, value in geometry.items()},
+        counters={
+            name: config.devices[name].options.behind_shutter
+            for name in config.of_class("counter")
+            if f"Counters.{name}:Counts" in names
+        },
         offsets=tuple(
-            (float(get_edge(edge).edge_ev[0]), offset)
-            for edge, offset in config.monochromator.edge_offsets.items()
+            (float(get_edge(edge).edge_ev[0]), offset) for edge, offset in offsets.items()
         ),
         values={} if state is None else _values(names, state),
     )

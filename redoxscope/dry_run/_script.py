@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._signals import SIGNALS
-from ..config import load_beamline
+from ..beamline import load_beamline
 from ..sim import Simulation, SimulationError, isolate_client
 from ..storage import data_directory
 from ._account import Account
@@ -73,7 +73,7 @@ def dry_run(
     ------
     FileNotFoundError
         There is no such script.
-    redoxscope.config.ConfigError
+    redoxscope.beamline.ConfigError
         The beamline file is wrong, or has one PV under two keys.
     StateError
         The state is no snapshot, or of another beamline.
@@ -101,8 +101,8 @@ def dry_run(
                 layout=layout,
                 options={"fly-poll": FLY_POLL},
                 instant=not full,
-                speed=FULL_SPEED if config.tes is None else FULL_SPEED_TES,
-                tes=False if config.tes is None else {"data": _made(folder / "dastard")},
+                speed=FULL_SPEED_TES if config.of_class("tes") else FULL_SPEED,
+                tes={"data": _made(folder / "dastard")} if config.of_class("tes") else False,
                 wait=False,
             )
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._beamline_file import CatalogConfig
 from .._spectrometer import CalibrationStore
-from ..config import BeamlineConfig, ConfigError
+from ..beamline import BeamlineFile, CatalogOptions, ConfigError
 from ..devices import DeviceError
 from ..session import Session
 from ..sim import Simulation
@@ -96,7 +96,7 @@ class Opener:
 
     Parameters
     ----------
-    config : BeamlineConfig
+    config : BeamlineFile
         Of the beamline file.
     file : Path
         The beamline file.
@@ -110,7 +110,7 @@ class Opener:
 
     def __init__(
         self,
-        config: BeamlineConfig,
+        config: BeamlineFile,
         *,
         file: Path,
         simulation: Simulation,
@@ -129,9 +129,9 @@ class Opener:
                 f"the script starts its session with {beamline}; the dry run is of {self._file}",
                 line_of_script(),
             )
-        has = self._config.tes is not None
+        has = "tes" in self._config.instruments
         if tes and not has:
-            raise ConfigError(f"beamline {self._config.name!r} has no key 'tes'")
+            raise ConfigError(f"beamline {self._config.name!r} has no instrument 'tes'")
         session = DrySession(
             on_the_simulation(self._config, self._simulation),
             rehearsal=self._rehearsal,
@@ -141,10 +141,9 @@ class Opener:
             timeout=timeout,
         )
         self.sessions.append(session)
-        check_simulated(session.stxm, self._simulation.port)
-        if "tes" in session.devices:
-            if session.tes.holder is not None:
-                check_simulated(session.tes.holder, self._simulation.port)
+        for _, device in session.beamline.roots():
+            check_simulated(device, self._simulation.port)
+        if "tes" in session.beamline.instruments:
             self._calibrate(session.tes)
         return session
 
@@ -167,10 +166,9 @@ class Opener:
             session.close()
 
 
-def on_the_simulation(config: BeamlineConfig, simulation: Simulation) -> BeamlineConfig:
+def on_the_simulation(config: BeamlineFile, simulation: Simulation) -> BeamlineFile:
     """The beamline with the simulated Dastard for its own, and a catalog of its own."""
-    changes: dict[str, Any] = {"simulated": True, "catalog": CatalogConfig()}
-    if config.tes is not None and simulation.dastard is not None:
+    if simulation.dastard is not None:
         there = {
             "host": "127.0.0.1",
             "port": simulation.dastard.base,
@@ -179,5 +177,6 @@ def on_the_simulation(config: BeamlineConfig, simulation: Simulation) -> Beamlin
             "source": None,
             "path": "",
         }
-        changes["tes"] = config.tes.model_copy(update=there)
-    return config.model_copy(update=changes)
+        for name in config.of_class("tes"):
+            config = config.changed(name, **there)
+    return replace(config, simulated=True, catalog=CatalogOptions())

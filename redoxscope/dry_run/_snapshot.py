@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from ophyd.utils import DisconnectedError
 
-from .._connection import missing_pvs
-from ..config import load_beamline, make_holder, make_stxm
+from ..beamline import load_beamline, make_beamline, missing_pvs
+from ..devices import TES
 from ._state import State
 
 __all__ = ["take_snapshot"]
@@ -41,15 +41,17 @@ def take_snapshot(path: str | Path, timeout: float = 5.0) -> State:
 
     Raises
     ------
-    redoxscope.config.ConfigError
+    redoxscope.beamline.ConfigError
         The file is wrong.
     """
     config = load_beamline(path)
     pvs: dict[str, dict[str, Any]] = {}
     missing: list[str] = []
-    devices = [device for device in (make_stxm(config), make_holder(config)) if device is not None]
+    made = make_beamline(config)
     try:
-        for device in devices:
+        for _, device in made.roots():
+            if isinstance(device, TES):  # it has no PVs
+                continue
             silent = {pv for _, pv in missing_pvs(device, timeout)}
             for name, signal in _signals(device):
                 said = None if signal.pvname in silent else _read(name, signal)
@@ -58,8 +60,7 @@ def take_snapshot(path: str | Path, timeout: float = 5.0) -> State:
                 else:
                     pvs[signal.pvname] = said
     finally:
-        for device in devices:
-            device.destroy()
+        made.destroy()
     return State(
         beamline=config.name,
         file=str(path),

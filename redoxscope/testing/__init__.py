@@ -13,6 +13,7 @@ from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
 from ._line_contract import check_line_contract
 from ._rixs import validate_rixs_run
+from ._simulated import made_stxm, simulated_stxm
 from ._stack import validate_run
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "FakeSpectrometer",
     "check_fly_contract",
     "check_line_contract",
+    "made_stxm",
     "make_engine",
     "paused_after",
     "run_resuming",
+    "simulated_stxm",
     "validate_fly_run",
     "validate_rixs_run",
     "validate_run",

@@ -175,13 +175,33 @@ def test_region_takes_whole_numbers_of_any_kind():
             Region((0, 0), (1, 1), (bad, 5))
 
 
+def microscope(prefix):
+    """The microscope of somebody who makes the devices himself."""
+    from redoxscope import devices
+
+    classes = {
+        "monochromator": (devices.Monochromator, "Mono:"),
+        "zone_plate": (devices.ZonePlate, "ZP:"),
+        "osa": (devices.OrderSortingAperture, "OSA:"),
+        "sample_stage": (devices.SampleStage, "Sample:"),
+        "scanner": (devices.RasterScanner, "Scan:"),
+        "transmission": (devices.LineCounter, "Trans:"),
+        "ring": (devices.RingCurrent, "Ring:"),
+        "shutter": (devices.Shutter, "Shutter:"),
+    }
+    parts = {
+        role: cls(prefix + start, name=f"other_{role}") for role, (cls, start) in classes.items()
+    }
+    return devices.STXM(name="other", **parts)
+
+
 def test_a_microscope_without_geometry_moves_nothing(simulation):
-    """`STXM("BL:", name="stxm")` once had the simulator's zone plate and A0, silently."""
-    from redoxscope.devices import STXM
+    """A microscope once had the simulator's zone plate and A0, silently."""
+    from redoxscope.devices import ZonePlate
     from redoxscope.session import connect
     from redoxscope.sim.physics.stxm import GEOMETRY
 
-    stxm = STXM(simulation.prefix, name="other")
+    stxm = microscope(simulation.prefix)
     connect(stxm)
     try:
         z = stxm.zone_plate.z.user_setpoint
@@ -199,6 +219,6 @@ def test_a_microscope_without_geometry_moves_nothing(simulation):
         )  # fmt: skip
     finally:
         stxm.destroy()
-    stxm = STXM("Nowhere:", name="other", geometry=GEOMETRY)
-    assert stxm.zone_plate.geometry == GEOMETRY
-    stxm.destroy()
+    plate = ZonePlate("Nowhere:", name="zone_plate", geometry=GEOMETRY)
+    assert plate.geometry == GEOMETRY
+    plate.destroy()

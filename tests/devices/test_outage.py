@@ -308,11 +308,11 @@ HELD = textwrap.dedent("""
     from redoxscope.sim import Simulation
 
     with Simulation(speed=50, seed=1) as simulation:
-        from redoxscope.config import make_stxm, simulated_beamline
+        from redoxscope.testing import simulated_stxm
         from redoxscope.devices import DeviceError
         from redoxscope.session import connect
 
-        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm = simulated_stxm(simulation.prefix)
         connect(stxm)
         stxm.shutter.set("open").wait(timeout=10)
         z = stxm.zone_plate.z.user_setpoint

@@ -12,11 +12,10 @@ import pytest
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.config import make_stxm, simulated_beamline
 from redoxscope.devices import BeamlineBusyError, _owner
 from redoxscope.plans import energy_stack
 from redoxscope.session import connect
-from redoxscope.testing import validate_run
+from redoxscope.testing import simulated_stxm, validate_run
 
 
 class PlayedPV:
@@ -62,7 +61,7 @@ def test_where_nobody_can_be_named_nothing_is_owed(caplog):
 @pytest.fixture(scope="module")
 def other(simulation):
     """Another client's microscope."""
-    stxm = make_stxm(simulated_beamline(simulation.prefix))
+    stxm = simulated_stxm(simulation.prefix)
     connect(stxm)
     yield stxm
     stxm.destroy()

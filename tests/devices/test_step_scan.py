@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.config import make_holder, make_stxm, simulated_beamline
-from redoxscope.devices import DeviceError, Shutter
+from redoxscope.beamline import simulated_beamline
+from redoxscope.devices import DeviceError, SampleHolder, Shutter
 from redoxscope.plans import energy_stack, with_beam, with_beam_decorator
 from redoxscope.session import connect
+from redoxscope.testing import made_stxm, simulated_stxm
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def slow():
     from redoxscope.sim import Simulation
 
     with Simulation(speed=1.0, seed=2) as running:
-        stxm = make_stxm(simulated_beamline(running.prefix), name="slow")
+        stxm = simulated_stxm(running.prefix)
         connect(stxm)
         yield stxm
         stxm.destroy()
@@ -180,9 +181,9 @@ def test_a_monitor_upstream_counts_anyway(stxm, RE, docs):
 
 def test_the_beamline_file_says_what_is_behind_the_shutter(simulation):
     config = simulated_beamline(simulation.prefix)
-    assert config.transmission.behind_shutter and not config.i0.behind_shutter
-    i0 = config.i0.model_copy(update={"behind_shutter": True})
-    stxm = make_stxm(config.model_copy(update={"i0": i0, "prefix": "Nowhere:"}))
+    options = {name: entry.options for name, entry in config.devices.items()}
+    assert options["transmission"].behind_shutter and not options["i0"].behind_shutter
+    stxm = made_stxm(config.changed("i0", behind_shutter=True).served_as("Nowhere:"))
     assert stxm.i0.behind_shutter and stxm.transmission.behind_shutter
     stxm.destroy()
 
@@ -398,7 +399,7 @@ def test_a_stack_within_has_its_own_way_with_the_shutter(stxm, RE, docs):
 
 @pytest.fixture
 def holder(simulation):
-    holder = make_holder(simulated_beamline(simulation.prefix))
+    holder = SampleHolder(f"{simulation.prefix}Holder:", name="holder")
     connect(holder)
     yield holder
     holder.destroy()

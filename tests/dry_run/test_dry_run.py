@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from redoxscope.config import load_beamline
+from redoxscope.beamline import load_beamline
 from redoxscope.dry_run import Account, State, dry_run, layout_of, take_snapshot
 from redoxscope.dry_run._engine import Rehearsal
 from redoxscope.dry_run._script import _carry_out, _ended_in_good_order, _note_state

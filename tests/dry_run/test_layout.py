@@ -10,10 +10,9 @@ from importlib import resources
 
 import pytest
 
-from redoxscope.config import (
+from redoxscope.beamline import (
     ConfigError,
     load_beamline,
-    make_stxm,
     parse_beamline,
     simulated_beamline,
 )
@@ -21,6 +20,7 @@ from redoxscope.dry_run import State, StateError, layout_of, read_state, take_sn
 from redoxscope.session import connect
 from redoxscope.sim import Layout, Simulation
 from redoxscope.sim.ioc._process import _running, _take_port
+from redoxscope.testing import made_stxm
 
 from .watching import WatchingIOC
 
@@ -61,7 +61,7 @@ def test_the_layout_survives_the_way_to_the_process(config):
 
 def test_one_pv_under_two_keys_is_named(mine):
     mine.write_text(mine.read_text().replace('"SR:ID7:E"', '"BL:pgm:en"'))
-    with pytest.raises(ConfigError, match="monochromator EPU.*monochromator Energy|'BL:pgm:en'"):
+    with pytest.raises(ConfigError, match="devices.mono EPU.*devices.mono Energy|'BL:pgm:en'"):
         layout_of(load_beamline(mine))
 
 
@@ -222,7 +222,7 @@ def test_an_instant_simulation_arrives_where_it_was_sent(mine):
         mine.write_text(mine.read_text().replace(theirs, f"T{theirs}"))
     config = load_beamline(mine)
     with Simulation(layout=layout_of(config), instant=True):
-        stxm = make_stxm(config)
+        stxm = made_stxm(config)
         try:
             connect(stxm)
             stxm.energy.set(740.0).wait(timeout=20)
@@ -267,11 +267,11 @@ def test_a_beamline_of_the_fly_contract_has_its_names_too():
 
 
 def test_what_the_simulation_cannot_serve_is_named():
-    more = 'ring:\n  prefix: "Ring:"\ncounters:\n  tey: {prefix: "ALS:TEY:", contract: fly}\n'
-    with pytest.raises(ConfigError, match="counters.tey COUNTS: the simulation has no PV"):
-        layout_of(fly_file(**{'ring:\n  prefix: "Ring:"\n': more}))
-    other = '"ALS:mono"\n  pvs: {.VELO: "ALS:speed"}\n'
-    with pytest.raises(ConfigError, match="monochromator .VELO: .* 'ALS:speed'"):
+    more = '  tey: {class: fly_counter, prefix: "ALS:TEY:"}\n  ring: {'
+    with pytest.raises(ConfigError, match="devices.tey COUNTS: the simulation has no PV"):
+        layout_of(fly_file(**{"  ring: {": more, "    ring: ring": "    counters: [tey]"}))
+    other = '"ALS:mono"\n    pvs: {.VELO: "ALS:speed"}\n'
+    with pytest.raises(ConfigError, match="devices.mono .VELO: .* 'ALS:speed'"):
         layout_of(fly_file(**{'"ALS:mono"\n': other}))
 
 
@@ -288,7 +288,7 @@ def test_the_motor_of_an_energy_stands_as_it_stood():
 def test_a_fly_beamline_answers_by_its_own_names():
     config = fly_file(**{'"Sample:"': '"ALS:Sample:"', '"Ring:"': '"ALS:Ring:"'})
     with Simulation(layout=layout_of(config), instant=True, options={"fly-poll": 0.002}):
-        stxm = make_stxm(config)
+        stxm = made_stxm(config)
         try:
             connect(stxm)
             stxm.energy.set(700.0).wait(timeout=20)

@@ -7,9 +7,10 @@ from importlib import resources
 import pytest
 from ophyd import EpicsSignal
 
-from redoxscope.config import make_stxm, parse_beamline
+from redoxscope.beamline import parse_beamline
 from redoxscope.session import connect
 from redoxscope.sim import Simulation
+from redoxscope.testing import made_stxm
 
 SPEED = 50.0
 
@@ -33,7 +34,7 @@ def fleet():
 
 @pytest.fixture(scope="package")
 def fly_stxm(fleet):
-    stxm = make_stxm(beamline_file(fleet.prefix))
+    stxm = made_stxm(beamline_file(fleet.prefix))
     connect(stxm)
     stxm.shutter.time_limit.put(20.0)  # a busy machine is no fault of the blade
     yield stxm

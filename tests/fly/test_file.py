@@ -6,14 +6,15 @@ import logging
 
 import pytest
 
-from redoxscope.config import ConfigError, make_stxm
+from redoxscope.beamline import ConfigError, parse_beamline
 from redoxscope.devices import FlyCounter, FlyLines, FlyShutter, MotorMonochromator, NoShutter
+from redoxscope.testing import made_stxm
 
 from .conftest import beamline_file
 
 NO_SHUTTER = {
-    "shutter:                   #": "# no shutter:",
-    '  prefix: "P:STXMSIM:SHUTTER1:"\n  contract: fly\n': "",
+    "    shutter: shutter ": "    # no shutter: ",
+    '  shutter: {class: fly_shutter, prefix: "P:STXMSIM:SHUTTER1:"}\n': "",
 }
 
 
@@ -22,7 +23,7 @@ def made():
     devices = []
 
     def make(**changes):
-        devices.append(make_stxm(beamline_file("P:", **changes)))
+        devices.append(made_stxm(beamline_file("P:", **changes)))
         return devices[-1]
 
     yield make
@@ -75,14 +76,17 @@ def test_without_a_shutter_it_is_said_what_that_means(made, caplog):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("I0:\"\n  contract: fly\n  key: i0", "I0:\"",
-         "i0.contract = 'redoxscope' must be 'fly', as the scanner's is"),
-        ("SHUTTER1:\"\n  contract: fly", "SHUTTER1:\"",
-         "shutter.contract = 'redoxscope' must be 'fly'"),
-        ("contract: motor ", "contract: epics ", "monochromator.contract = 'epics' must be"),
-        ("axis: x  ", "axes: x  ", "unknown key 'scanner.axes'; did you mean 'axis'?"),
-        ("run_up: 0 ", "run_up: -1 ", "scanner.run_up = -1"),
-        ("dead_time: 0 ", "dead_time: no ", "transmission.dead_time = False"),
+        ('{class: fly_counter, prefix: "P:STXMSIM:I0:", key: i0,',
+         '{class: counter, prefix: "P:STXMSIM:I0:",',
+         "instruments.stxm.i0 = 'i0' (counter) is of the contract 'stamped' and must be of 'fly'"),
+        ("class: fly_shutter", "class: shutter",
+         "instruments.stxm.shutter = 'shutter' (shutter) is of the contract 'stamped' and must"),
+        ("class: motor_monochromator", "class: motor_mono",
+         "devices.mono.class = 'motor_mono' is no class of redoxscope; did you mean"),
+        ("axis: x  ", "axes: x  ", "unknown key 'devices.scanner.axes'; did you mean 'axis'?"),
+        ("run_up: 0 ", "run_up: -1 ", "devices.scanner.run_up = -1"),
+        ("dead_time: 0 ", "dead_time: no ", "devices.transmission.dead_time = False"),
+        ("class: fly_scanner", "class: scanner", "unknown key 'devices.scanner.overhead'"),
     ],
 )  # fmt: skip
 def test_refused(old, new, says):
@@ -91,10 +95,10 @@ def test_refused(old, new, says):
     assert says in str(caught.value), str(caught.value)
 
 
-def test_options_that_would_be_ignored_are_refused():
-    """On the contract of docs/reference/pvs.md a PV says it."""
+def test_counts_of_no_group_are_refused():
+    """The counts of a line are a PV of the FLY group."""
     with pytest.raises(ConfigError) as caught:
-        beamline_file("P:", **NO_SHUTTER, **{"  contract: fly\n": ""})
-    for key in ("scanner.axis", "scanner.run_up", "transmission.dead_time", "i0.key"):
-        assert f"{key}: only with contract: fly" in str(caught.value)
-    assert "key 'shutter' is missing" in str(caught.value)
+        parse_beamline(
+            'name: a\ndevices:\n  diode: {class: fly_counter, prefix: "D:"}\n', "here.yml"
+        )
+    assert "here.yml:3: key 'devices.diode.pvs.DATA' is missing" in str(caught.value)

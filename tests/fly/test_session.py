@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from redoxscope import start_session
-from redoxscope.config import load_beamline, parse_beamline, served_as, simulated_fly
+from redoxscope.beamline import load_beamline, parse_beamline, simulated_fly
 from redoxscope.plans import energy_stack
 from redoxscope.testing import Documents, validate_fly_run, validate_run
 
@@ -28,7 +28,7 @@ def test_a_stack_unchanged(file, tmp_path):
         documents = Documents()
         session.RE.subscribe(documents)
         session.RE(energy_stack(session.stxm, energies=[639.0, 640.0], pixels=(6, 3), size=3))
-        assert session.config.scanner.contract == "fly"
+        assert session.config.of_class("fly_scanner") == ["scanner"]
     rows = documents.rows()
     assert [(row["frame"], row["line"]) for row in rows.values()] == [
         (frame, line) for frame in range(2) for line in range(3)
@@ -40,10 +40,10 @@ def test_a_stack_unchanged(file, tmp_path):
 
 
 def test_whole_names_belong_to_the_simulation_too():
-    config = served_as(simulated_fly(), "RS1:")
+    config = simulated_fly().served_as("RS1:")
     assert config.prefix == "RS1:"
-    assert config.sample_stage.pvs["FineY"] == "RS1:STXMSIM:E712:SampleY"
-    assert config.zone_plate.pvs == {"Z": "RS1:STXMSIM:XER:ZonePlateZ"}
+    assert config.devices["sample_stage"].pvs["FineY"] == "RS1:STXMSIM:E712:SampleY"
+    assert config.devices["zone_plate"].pvs == {"Z": "RS1:STXMSIM:XER:ZonePlateZ"}
 
 
 def test_the_file_that_sim_writes(tmp_path, monkeypatch):
@@ -59,6 +59,6 @@ def test_the_file_that_sim_writes(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "The FLY contract is served as ZZ:STXMSIM:*" in done.output
-    found, expected = load_beamline(path), served_as(simulated_fly(), "ZZ:")
+    found, expected = load_beamline(path), simulated_fly().served_as("ZZ:")
     assert found == expected
     assert parse_beamline(path.read_text(), "mine.yml") == expected

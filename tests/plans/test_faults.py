@@ -12,12 +12,11 @@ import pytest
 from bluesky import RunEngine
 from bluesky.utils import InvalidCommand
 
-from redoxscope.config import make_stxm, simulated_beamline
 from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 from redoxscope.plans import energy_stack
 from redoxscope.sim import Simulation
-from redoxscope.testing import validate_run
+from redoxscope.testing import simulated_stxm, validate_run
 
 from .conftest import check_documents, check_stack, pages
 from .test_interruption import LABELS, after
@@ -304,7 +303,7 @@ def test_one_pixel_or_one_line(RE, stack, record, safe, pixels):
 def test_a_network_cut_is_survived(caplog):
     """The server's process is held for 12 s within an image, without a retry to spend."""
     with Simulation(speed=20, seed=1) as simulation:
-        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm = simulated_stxm(simulation.prefix)
         stxm.wait_for_connection(timeout=20)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
@@ -333,7 +332,7 @@ def test_a_network_cut_between_images_is_survived(caplog, command):
     """Before the move is asked for, and when it has begun (its time limit is 8 s)."""
     energies = [640.0, 650.0]
     with Simulation(speed=1, seed=1) as simulation:
-        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm = simulated_stxm(simulation.prefix)
         stxm.wait_for_connection(timeout=20)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
@@ -364,7 +363,7 @@ def test_a_network_cut_between_images_is_survived(caplog, command):
 def test_the_ioc_dies(place):
     """Seconds later: an error that names a PV, a clean stop document, a usable RunEngine."""
     with Simulation(speed=5, seed=1) as simulation:
-        stxm = make_stxm(simulated_beamline(simulation.prefix))
+        stxm = simulated_stxm(simulation.prefix)
         stxm.wait_for_connection(timeout=20)
         stxm.scanner.outage.put(2.0)
         RE, record = RunEngine({}, context_managers=[]), []

@@ -248,14 +248,14 @@ SCRIPT = """
     import json, os, signal, sys, threading
     from bluesky import RunEngine
     from bluesky.utils import RunEngineInterrupted
-    from redoxscope.config import make_stxm, simulated_beamline
+    from redoxscope.testing import simulated_stxm
     from redoxscope.plans import energy_stack
     from redoxscope.testing import validate_run
     from redoxscope.sim import Simulation
 
     hits = int(sys.argv[1])
     with Simulation(speed=50) as sim:
-        stxm = make_stxm(simulated_beamline(sim.prefix))
+        stxm = simulated_stxm(sim.prefix)
         stxm.wait_for_connection(timeout=20)
         RE, docs, seen = RunEngine({}), [], 0
         def hook(msg):

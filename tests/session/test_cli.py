@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ophyd import Device
 
 from redoxscope import __version__
 from redoxscope.cli import _commands
@@ -46,8 +45,7 @@ def test_output_in_any_encoding(encoding):
 
 
 def test_banner_is_what_the_tutorial_shows():
-    devices = [n for n in STXM.component_names if issubclass(getattr(STXM, n).cls, Device)]
-    parts = ["stxm", "energy", "mono", "tes", "holder", *devices]
+    parts = ["stxm", "energy", "mono", "tes", "holder", *STXM.ROLES]
     session = SimpleNamespace(
         config=SimpleNamespace(name="simulated"), devices=dict.fromkeys(parts), RE=SimpleNamespace(
             md={"beamline_id": "simulated"}

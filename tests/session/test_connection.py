@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoxscope import _connection
+from redoxscope.beamline import _connection
 
 
 class Slow:

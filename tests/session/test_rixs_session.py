@@ -66,7 +66,7 @@ def test_a_session_without_spectrometer_says_how_to_get_one():
 def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
     from importlib import resources
 
-    from redoxscope.config import load_beamline
+    from redoxscope.beamline import load_beamline
     from redoxscope.devices import TES, DeviceError
     from redoxscope.session import Session
     from redoxscope.sim import Simulation, free_port

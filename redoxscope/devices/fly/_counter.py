@@ -33,6 +33,8 @@ class FlyCounter(LineCounter):
         Rate from which counts mean nothing (counts/s). 0: unknown.
     """
 
+    contract = "fly"
+
     counts = pv(FreshSignalRO, "COUNTS", kind="hinted", auto_monitor=True, doc="counts of a point")
     dwell_ms = pv(EpicsSignal, "DWELL", kind="omitted", auto_monitor=True, doc="point, line (ms)")
     dwell = Cpt(Seconds, derived_from="dwell_ms", kind="config", doc="dwell of a point (s)")

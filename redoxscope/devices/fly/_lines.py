@@ -69,6 +69,8 @@ class FlyLines(BeamlineDevice):
         What ``AXIS`` calls the fast axis.
     """
 
+    contract = "fly"
+
     start = pv(EpicsSignal, "START", kind="config", auto_monitor=True, doc="first pixel, µm")
     stop_at = pv(EpicsSignal, "STOP", kind="config", auto_monitor=True, doc="last pixel, µm")
     npoints = pv(EpicsSignal, "NPOINTS", kind="config", auto_monitor=True, doc="pixels of a line")

@@ -44,6 +44,8 @@ class FlyShutter(BeamlineDevice):
     is open by hand leaves it so; one that dies while lines are flown leaves it closed.
     """
 
+    contract = "fly"
+
     mode = pv(EpicsSignal, "MODE", kind="config", auto_monitor=True, doc="0 open, 1 closed, 2 auto")
     state = pv(EpicsSignalRO, "STATE", kind="normal", auto_monitor=True, doc="0 closed, 1 open")
     status = Cpt(_IsOpen, derived_from="mode", kind="hinted", doc="1 where the mode is OPEN")

@@ -55,15 +55,26 @@ class ConnectedTES(TESSettings):
         self._client: DastardClient | None = None
         self._backend: Backend | None = None
         self._worker: ThreadPoolExecutor | None = None
+        self.mono: Any = None
         self.shutter: Any = None
         self.i0: Any = None
         self.ring: Any = None
         self.holder: Any = None
 
     def attach(
-        self, *, shutter: Any = None, i0: Any = None, ring: Any = None, holder: Any = None
+        self,
+        *,
+        mono: Any = None,
+        shutter: Any = None,
+        i0: Any = None,
+        ring: Any = None,
+        holder: Any = None,
     ) -> None:
-        """Name what plans use beside it: shutter, beam monitor, ring current, sample holder."""
+        """Name what is used beside it.
+
+        Monochromator, shutter, beam monitor, ring current, sample holder.
+        """
+        self.mono = mono
         self.shutter, self.i0, self.ring, self.holder = shutter, i0, ring, holder
 
     # -- connection -----------------------------------------------------------------------

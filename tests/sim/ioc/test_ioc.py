@@ -171,11 +171,11 @@ def test_a_raster_that_the_controller_does_not_take(stxm, monkeypatch):
 
 def test_a_wrong_a1_blurs():
     """The focus that follows a wrong A1 leaves less contrast."""
-    from redoxscope.config import make_stxm, simulated_beamline
+    from redoxscope.testing import simulated_stxm
 
     def contrast(**options):
         with Simulation(speed=50, seed=1, options=options) as simulation:
-            stxm = make_stxm(simulated_beamline(simulation.prefix))
+            stxm = simulated_stxm(simulation.prefix)
             stxm.wait_for_connection(timeout=20)
             stxm.energy.set(643.0).wait(timeout=20)
             rows = fly(stxm, nx=60, ny=30)
@@ -188,11 +188,11 @@ def test_a_wrong_a1_blurs():
 
 ORPHAN = """
     import os, signal, sys
-    from redoxscope.config import make_stxm, simulated_beamline
+    from redoxscope.testing import simulated_stxm
     from redoxscope.scan import Raster
     os.environ["EPICS_CA_ADDR_LIST"] = "127.0.0.1:" + sys.argv[1]
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
-    stxm = make_stxm(simulated_beamline(sys.argv[2]))
+    stxm = simulated_stxm(sys.argv[2])
     stxm.wait_for_connection(timeout=20)
     stxm.scanner.prepare(Raster(-1, 1, 50, -1, 1, 40, 0.05)).wait(timeout=30)
     stxm.scanner.kickoff().wait(timeout=30)

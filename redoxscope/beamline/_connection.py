@@ -19,6 +19,10 @@ class PVConnectionError(ConnectionError):
 
 def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
     """Device and attribute, PV name, and whether it is connected, for every PV of a device."""
+    if not hasattr(device, "walk_signals"):  # a signal by itself
+        if hasattr(device, "pvname"):
+            yield device.attr_name, device.pvname, bool(device.connected)
+        return
     for item in device.walk_signals(include_lazy=True):
         name = getattr(item.item, "pvname", None)
         if name is not None:
@@ -33,7 +37,7 @@ def connect(device: Any, timeout: float = CONNECT_TIMEOUT) -> None:
     PVConnectionError
         Lists every PV that does not, with the part of the device it belongs to.
     """
-    from .devices import survive_outages  # late: it loads the EPICS client
+    from ..devices import survive_outages  # late: it loads the EPICS client
 
     missing = missing_pvs(device, timeout)
     survive_outages(device)

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
 import pytest
 import yaml
 
-from redoxscope.callbacks import OxidationMap
-from redoxscope.config import (
+from redoxscope.beamline import (
     ConfigError,
     load_beamline,
-    make_stxm,
     parse_beamline,
     simulated_beamline,
 )
+from redoxscope.callbacks import OxidationMap
 from redoxscope.plans import energy_stack
 from redoxscope.session import connect
-from redoxscope.testing import validate_run
+from redoxscope.testing import made_stxm, validate_run
 
 TEXT = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
+TOP = {"name", "simulated", "prefix", "devices", "instruments", "catalog", "qqq", "extra"}
 
 
 def changed(**parts):
-    """The simulated beamline's file with keys changed: ``part__key=value``; None deletes it."""
+    """The simulated beamline's file with keys changed: ``device__key=value``; None deletes it."""
     content = yaml.safe_load(TEXT)
     for path, value in parts.items():
         *folders, key = path.split("__")
-        where = content
+        first = folders[0] if folders else key
+        where = content if first in TOP else content["devices"]
         for folder in folders:
             where = where[folder]
         if value is None:
             del where[key]
         else:
             where[key] = value
-    return yaml.safe_dump(content)
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 def raw(old, new):
@@ -45,15 +47,37 @@ def raw(old, new):
 
 
 def counter(name, **part):
-    return changed(counters={name: {"prefix": "X:", **part}})
+    """The file with one more counter."""
+    content = yaml.safe_load(TEXT)
+    content["devices"][name] = {"class": "counter", "prefix": "X:", **part}
+    content["instruments"]["stxm"]["counters"] = [name]
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def bound(instrument="stxm", **roles):
+    """The file with roles bound otherwise; None leaves one out."""
+    content = yaml.safe_load(TEXT)
+    part = content["instruments"][instrument]
+    for role, device in roles.items():
+        part[role] = device
+        if device is None:
+            del part[role]
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def device(name="extra", **part):
+    """The file with one more device."""
+    content = yaml.safe_load(TEXT)
+    content["devices"][name] = part
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 WRONG = {
     "misspelt": (changed(zone_plate__outer_zon=45), ["zone_plate.outer_zon", "'outer_zone'"]),
-    "misspelt-part": (changed(scaner={"prefix": "x"}), ["'scaner'", "'scanner'"]),
-    "unlike-anything": (changed(qqq=1), ["'qqq'", "known:", "monochromator"]),
-    "missing": (changed(zone_plate__a0=None), ["'zone_plate.a0' is missing"]),
-    "missing-part": (changed(shutter=None), ["'shutter' is missing"]),
+    "misspelt-part": (bound(scaner="scanner"), ["'instruments.stxm.scaner'", "'scanner'"]),
+    "unlike-anything": (changed(qqq=1), ["'qqq'", "known:", "devices"]),
+    "missing": (changed(zone_plate__a0=None), ["'devices.zone_plate.a0' is missing"]),
+    "missing-part": (bound(scanner=None), ["'instruments.stxm.scanner' is missing"]),
     "text-for-number": (
         changed(zone_plate__a0="wide"),
         ["zone_plate.a0 = 'wide' must be one number in µm"],
@@ -63,18 +87,18 @@ WRONG = {
         ["zone_plate.diameter = -240 µm must be greater than 0 µm"],
     ),
     "nan": (changed(zone_plate__a0=float("nan")), ["zone_plate.a0 = nan µm", "finite"]),
-    "inf": (raw("a0: 400 ", "a0: .inf "), [":16: zone_plate.a0 = inf µm", "finite"]),
+    "inf": (raw("a0: 400 ", "a0: .inf "), [":19: devices.zone_plate.a0 = inf µm", "finite"]),
     "inf-lateness": (raw("lateness: 0.1", "lateness: .inf"), ["tes.lateness = inf s", "finite"]),
     "inf-offset": (
-        changed(monochromator__edge_offsets={"Mn L3": float("inf")}),
-        ["monochromator.edge_offsets.Mn L3 = inf eV must be finite"],
+        changed(mono__edge_offsets={"Mn L3": float("inf")}),
+        ["devices.mono.edge_offsets.Mn L3 = inf eV must be finite"],
     ),
     "inf-backlash": (
-        changed(monochromator__backlash=float("-inf")), ["backlash = -inf eV must be finite"],
+        changed(mono__backlash=float("-inf")), ["backlash = -inf eV must be finite"],
     ),
     "yes-for-number": (
         raw("a0: 400 ", "a0: yes "),
-        [":16: zone_plate.a0 = True must be one number in µm", "YAML takes yes"],
+        [":19: devices.zone_plate.a0 = True must be one number in µm", "YAML takes yes"],
     ),
     "1e3": (raw("a0: 400 ", "a0: 1e3 "), ["zone_plate.a0 = '1e3'", "1.0e+3 or 1000"]),
     "number-in-quotes": (raw("a0: 400 ", 'a0: "400" '), ["zone_plate.a0 = '400'", "quotes"]),
@@ -100,40 +124,45 @@ WRONG = {
     "scan-server-port": (changed(tes__scan_server_port=10**6), ["tes.scan_server_port", "65535"]),
     "backend": (changed(tes__backend="Dastard"), ["tes.backend = 'Dastard'", "'dastard'"]),
     "part-without-keys": (changed(ring="Ring:"), ["ring = 'Ring:' must hold keys and values"]),
-    "part-of-nothing": (changed(ring={}), ["'ring.prefix' is missing"]),
-    "counter-name": (counter("scanner"), ["counters.scanner", "taken"]),
-    "counter-as-data-key": (counter("energy"), ["counters.energy", "taken"]),
-    "counter-with-a-blank": (counter("my diode"), ["counters.my diode", "letters, digits"]),
+    "part-without-prefix": (
+        changed(ring={"class": "ring_current"}), ["'devices.ring.prefix' is missing"],
+    ),
+    "part-of-nothing": (changed(ring={}), ["'devices.ring.class' is missing"]),
+    "counter-name": (counter("flux"), ["devices.flux", "taken"]),
+    "counter-as-data-key": (counter("energy"), ["devices.energy", "taken"]),
+    "counter-with-a-blank": (counter("my diode"), ["devices.my diode", "letters, digits"]),
     "counter-with-a-sign": (counter("diode-2"), ["diode-2", "letters, digits"]),
     "counter-with-an-accent": (counter("diode_é"), ["letters, digits"]),
     "counter-as-digit": (counter("2nd"), ["2nd", "a letter first"]),
     "counter-underscored": (counter("_diode"), ["a letter first"]),
-    "counter-as-keyword": (counter("lambda"), ["counters.lambda", "word of Python"]),
+    "counter-as-keyword": (counter("lambda"), ["devices.lambda", "word of Python"]),
     "counter-as-soft-keyword": (counter("match"), ["word of Python"]),
-    "counter-as-time-stamp": (counter("ts_energy"), ["counters.ts_energy", "'ts_'"]),
-    "counter-as-photon": (counter("tes_PFY"), ["counters.tes_PFY", "'tes_'"]),
-    "counter-as-column": (counter("seq_num"), ["counters.seq_num"]),
-    "counter-as-point": (counter("point"), ["counters.point"]),
-    "counter-as-method": (counter("trigger"), ["counters.trigger"]),
-    "counter-as-attribute": (counter("line_detectors"), ["counters.line_detectors"]),
-    "counter-in-the-shell": (counter("cat"), ["counters.cat", "shell"]),
-    "counter-as-number": (raw("ring:\n", "counters: {5: {prefix: X}}\nring:\n"), ["counters.5"]),
+    "counter-as-time-stamp": (counter("ts_energy"), ["devices.ts_energy", "'ts_'"]),
+    "counter-as-photon": (counter("tes_PFY"), ["devices.tes_PFY", "'tes_'"]),
+    "counter-as-column": (counter("seq_num"), ["devices.seq_num"]),
+    "counter-as-point": (counter("point"), ["devices.point"]),
+    "counter-as-method": (counter("trigger"), ["devices.trigger"]),
+    "counter-as-attribute": (counter("line_detectors"), ["devices.line_detectors"]),
+    "counter-in-the-shell": (counter("cat"), ["devices.cat", "shell"]),
+    "counter-as-number": (
+        raw("  ring: {", "  5: {class: counter, prefix: X}\n  ring: {"), ["devices.5"],
+    ),
     "no-such-suffix": (changed(ring__pvs={"Curent": "X"}), ["ring.pvs", "'Curent'", "'Current'"]),
     "no-such-suffix-of-a-counter": (
-        counter("diode", pvs={"line": "X"}), ["counters.diode.pvs", "did you mean 'Line'"],
+        counter("diode", pvs={"line": "X"}), ["devices.diode.pvs", "did you mean 'Line'"],
     ),
     "no-such-edge": (
-        changed(monochromator__edge_offsets={"MnL3": 0.35}),
-        ["monochromator.edge_offsets", "MnL3", "Mn L3"],
+        changed(mono__edge_offsets={"MnL3": 0.35}),
+        ["devices.mono.edge_offsets", "MnL3", "Mn L3"],
     ),
     "key-twice": (
-        raw("  a0: 400 ", "  a0: 400\n  a0: 450 "),
-        [":17: key 'zone_plate.a0' is there twice, in lines 16 and 17"],
+        raw("    a0: 400 ", "    a0: 400\n    a0: 450 "),
+        [":20: key 'devices.zone_plate.a0' is there twice, in lines 19 and 20"],
     ),
-    "part-twice": (TEXT + "ring:\n  prefix: R\n", ["key 'ring' is there twice"]),
+    "part-twice": (TEXT + "name: R\n", ["key 'name' is there twice"]),
     "key-twice-in-braces": (
         raw("edge_offsets: {}", 'edge_offsets: {"Mn L3": 1, "Mn L3": 2}'),
-        ["key 'monochromator.edge_offsets.Mn L3' is there twice, in lines 8 and 8"],
+        ["key 'devices.mono.edge_offsets.Mn L3' is there twice, in lines 10 and 10"],
     ),
     "pv-twice": (
         changed(i0__prefix="Trans:"), ["i0.prefix", "'Trans:", "belongs to transmission already"],
@@ -145,9 +174,9 @@ WRONG = {
         changed(simulated=False, scanner__prefix=""), ["scanner.prefix = ''", "'XStart'"[1:-1]],
     ),
     "not-yaml": ("name: [", [":1: not a YAML file"]),
-    "tabs": (raw("  prefix: \"ZP:\"", "\tprefix: \"ZP:\""), [":11: not a YAML file", "tabs"]),
+    "tabs": (raw("    prefix: \"ZP:\"", "\tprefix: \"ZP:\""), [":14: not a YAML file", "tabs"]),
     "two-documents": (TEXT + "---\nname: b\n", ["not a YAML file"]),
-    "prefix-without-quotes": (raw('"Mono:"', "Mono: a"), [":7: not a YAML file"]),
+    "prefix-without-quotes": (raw('"Mono:"', "Mono: a"), [":9: not a YAML file"]),
     "list": ("- a\n- b\n", ["expected keys and values, found a list"]),
     "word": ("hello", ["expected keys and values, found 'hello'"]),
     "empty": ("", ["the file is empty"]),
@@ -179,7 +208,7 @@ def test_wrong(name, tmp_path):
 
 def test_every_wrong_key_is_named():
     with pytest.raises(ConfigError) as caught:
-        parse_beamline(changed(zone_plate__a0=None, ring=None, extra=1), "here.yml")
+        parse_beamline(changed(zone_plate__a0=None, ring__class=None, extra=1), "here.yml")
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -193,7 +222,7 @@ def test_a_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (TEXT.encode("cp1252"), ":12: byte 0xb5 is not UTF-8 ('µ' in the encoding of Windows)"),
+        (TEXT.encode("cp1252"), ":15: byte 0xb5 is not UTF-8 ('µ' in the encoding of Windows)"),
         (TEXT.encode("utf-16"), "UTF-16; save it as UTF-8"),
         (TEXT.encode() + b"\0", "not a text file"),
     ],
@@ -211,15 +240,20 @@ def test_what_editors_add_does_no_harm(tmp_path):
     file = tmp_path / "beamline.yml"
     file.write_bytes(("\ufeff" + TEXT.replace("\n", "\r\n")).encode())
     assert load_beamline(file) == parse_beamline(TEXT, "x")
-    shared = raw('  prefix: "Ring:"', '  <<: {prefix: "Other:"}\n  prefix: "Ring:"')
+    shared = raw('prefix: "ZP:"', '<<: {prefix: "Other:"}\n    prefix: "ZP:"')
     assert parse_beamline(shared, "x") == parse_beamline(TEXT, "x")
-    offsets = 'prefix: "Mono:"\n  edge_offsets: {"Mn L3": 0.35, "Co L3": 1}'
-    text = raw('prefix: "Mono:"\n  edge_offsets: {}', offsets)
-    assert parse_beamline(text, "x").monochromator.edge_offsets == {"Mn L3": 0.35, "Co L3": 1.0}
+    offsets = 'prefix: "Mono:"\n    edge_offsets: {"Mn L3": 0.35, "Co L3": 1}'
+    text = raw('prefix: "Mono:"\n    edge_offsets: {}', offsets)
+    assert parse_beamline(text, "x").devices["mono"].options.edge_offsets == {
+        "Mn L3": 0.35,
+        "Co L3": 1.0,
+    }
 
 
 def test_every_clash_is_named():
-    text = changed(counters={"lambda": {"prefix": "X:"}}, i0__prefix="Trans:", ring__pvs={"C": "x"})
+    content = yaml.safe_load(changed(i0__prefix="Trans:", ring__pvs={"C": "x"}))
+    content["devices"]["lambda"] = {"class": "counter", "prefix": "X:"}
+    text = yaml.safe_dump(content, sort_keys=False)
     with pytest.raises(ConfigError) as caught:
         parse_beamline(text, "here.yml")
     assert len(str(caught.value).splitlines()) == 3
@@ -227,10 +261,10 @@ def test_every_clash_is_named():
 
 def test_what_the_file_says_reaches_the_devices(simulation):
     text = changed(
-        monochromator__edge_offsets={"Mn L3": 0.35}, monochromator__backlash=0.5,
-        monochromator__tolerance=0.1, zone_plate__a0=350, ring__pvs={"Current": "SR:DCCT"},
+        mono__edge_offsets={"Mn L3": 0.35}, mono__backlash=0.5,
+        mono__tolerance=0.1, zone_plate__a0=350, ring__pvs={"Current": "SR:DCCT"},
     )  # fmt: skip
-    stxm = make_stxm(parse_beamline(text, "x").model_copy(update={"prefix": "P:"}))
+    stxm = made_stxm(replace(parse_beamline(text, "x"), prefix="P:"))
     assert stxm.monochromator.offset_at("Mn L3") == 0.35
     assert stxm.monochromator.backlash.get() == 0.5
     assert stxm.monochromator.tolerance == 0.1
@@ -245,7 +279,7 @@ def run_stack(simulation, stxm, RE):
     """Take a small stack with the devices of another file; its documents, and its live map."""
 
     def run(config, **options):
-        other = make_stxm(config.model_copy(update={"prefix": simulation.prefix}))
+        other = made_stxm(config.served_as(simulation.prefix))
         record, live = [], OxidationMap()
         tokens = [RE.subscribe(lambda name, doc: record.append((name, doc))), RE.subscribe(live)]
         try:
@@ -268,13 +302,13 @@ MAPPED = {
     "edge": "Mn L3", "energies": [638.0, 640.0, 642.0, 643.5, 645.0, 650.0], "pixels": 30,
     "size": 6.0,
 }  # fmt: skip
-NO_MONITOR = changed(i0=None) + "\ni0: null\n"
+NO_MONITOR = bound(i0=None)
 
 
 def test_a_further_counter_is_recorded(run_stack):
     """Here one more device on the PVs of the monitor, which no file may ask for."""
     config = parse_beamline(counter("photodiode"), "x")
-    config = config.model_copy(update={"counters": {"photodiode": config.i0}})
+    config = config.changed("photodiode", prefix="I0:")
     record, _ = run_stack(config, **SMALL)
     assert record[0][1]["detectors"] == ["transmission", "i0", "photodiode"]
     pages = [doc["data"] for name, doc in record if name == "event_page"]

@@ -1,0 +1,35 @@
+"""A beamline: the file that declares it, its devices, and the instruments bound of them.
+
+Reference: ``docs/reference/beamline-file.md``.
+"""
+
+from ._connection import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
+from ._file import BeamlineFile, DeviceEntry, InstrumentEntry
+from ._load import (
+    ConfigError,
+    load_beamline,
+    parse_beamline,
+    simulated_beamline,
+    simulated_fly,
+)
+from ._make import Beamline, make_beamline
+from ._options import CatalogOptions
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "Beamline",
+    "BeamlineFile",
+    "CatalogOptions",
+    "ConfigError",
+    "DeviceEntry",
+    "InstrumentEntry",
+    "PVConnectionError",
+    "connect",
+    "load_beamline",
+    "make_beamline",
+    "missing_pvs",
+    "parse_beamline",
+    "simulated_beamline",
+    "simulated_fly",
+    "walk_pvs",
+]

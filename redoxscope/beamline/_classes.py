@@ -1,0 +1,173 @@
+"""Device classes that a beamline file can name: ours by a short name, any other by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from ophyd import Device
+from ophyd.ophydobj import OphydObject
+
+from ..contract import suggestion
+from ..devices import (
+    TES,
+    FlyCounter,
+    FlyLines,
+    FlyShutter,
+    LineCounter,
+    Monochromator,
+    Motor,
+    MotorMonochromator,
+    OrderSortingAperture,
+    RasterScanner,
+    RingCurrent,
+    SampleHolder,
+    SampleStage,
+    Shutter,
+    StampedLines,
+    ZonePlate,
+    flown_by,
+)
+from ._options import (
+    CounterOptions,
+    DeviceOptions,
+    FlyCounterOptions,
+    FlyScannerOptions,
+    MonochromatorOptions,
+    MotorOptions,
+    Strict,
+    TESOptions,
+    ZonePlateOptions,
+)
+
+__all__ = ["GROUP", "OWN", "OwnClass", "find_class"]
+
+GROUP = "redoxscope.devices"
+"""Entry points by which a package gives its device classes short names."""
+
+
+def _plain(cls: Any, prefix: str, name: str, options: Any) -> Any:
+    return cls(prefix, name=name, pvs=options.pvs, **options.keywords())
+
+
+def _motor(cls: Any, prefix: str, name: str, options: Any) -> Any:
+    return cls(prefix, name=name, **options.keywords())
+
+
+def _scanner(cls: Any, prefix: str, name: str, options: Any) -> Any:
+    return flown_by(StampedLines, pvs=options.pvs)(prefix, name=name)
+
+
+def _fly_scanner(cls: Any, prefix: str, name: str, options: FlyScannerOptions) -> Any:
+    given = options.keywords()
+    given["axis_label"] = given.pop("axis")
+    return flown_by(FlyLines, pvs=options.pvs, **given)(prefix, name=name)
+
+
+def _tes(cls: Any, prefix: str, name: str, options: TESOptions) -> Any:
+    tes = TES(
+        name=name,
+        host=options.host,
+        port=options.port,
+        backend=options.backend,
+        scan_server_port=options.scan_server_port,
+        source=options.source,
+    )
+    tes.write_path.put(options.path)
+    tes.lateness.put(options.lateness)
+    tes.time_scale.put(options.time_scale)
+    return tes
+
+
+@dataclass(frozen=True)
+class OwnClass:
+    """A class of ours: its options are checked one by one.
+
+    Parameters
+    ----------
+    cls : type
+        What it is to those who use it.
+    options : type
+        Its keys in the file.
+    make : callable
+        ``make(cls, prefix, name, options)``.
+    lines : type, optional
+        Of a scanner: what flies its lines, and has its PVs.
+    """
+
+    cls: type
+    options: type[Strict] = DeviceOptions
+    make: Callable[[Any, str, str, Any], Any] = _plain
+    lines: type | None = None
+
+
+FLY_SCANNER = flown_by(FlyLines)
+
+OWN: Mapping[str, OwnClass] = {
+    "monochromator": OwnClass(Monochromator, MonochromatorOptions),
+    "motor_monochromator": OwnClass(MotorMonochromator, MonochromatorOptions),
+    "zone_plate": OwnClass(ZonePlate, ZonePlateOptions),
+    "osa": OwnClass(OrderSortingAperture),
+    "sample_stage": OwnClass(SampleStage),
+    "scanner": OwnClass(RasterScanner, make=_scanner, lines=StampedLines),
+    "fly_scanner": OwnClass(FLY_SCANNER, FlyScannerOptions, _fly_scanner, FlyLines),
+    "counter": OwnClass(LineCounter, CounterOptions),
+    "fly_counter": OwnClass(FlyCounter, FlyCounterOptions),
+    "ring_current": OwnClass(RingCurrent),
+    "shutter": OwnClass(Shutter),
+    "fly_shutter": OwnClass(FlyShutter),
+    "sample_holder": OwnClass(SampleHolder),
+    "motor": OwnClass(Motor, MotorOptions, _motor),
+    "tes": OwnClass(TES, TESOptions, _tes),
+}
+"""Device classes of ours, by their short name."""
+
+
+def find_class(word: str) -> type:
+    """The device class of this name: short, of an entry point, or ``package.module.Class``.
+
+    Raises
+    ------
+    ValueError
+        There is none, its module cannot be imported, or it is no ophyd device. Starts as errors
+        of values do, with " = ".
+    """
+    if word in OWN:
+        return OWN[word].cls
+    named = {point.name: point for point in entry_points(group=GROUP)}
+    if word in named:
+        try:
+            return _device(word, named[word].load())
+        except (ImportError, AttributeError) as exc:
+            raise ValueError(f" = {word!r}: {named[word].value} cannot be loaded: {exc}") from exc
+    module, _, name = word.replace(":", ".").rpartition(".")
+    if not module:
+        known = [*OWN, *named]
+        hint = suggestion(word, known) or f"; known: {', '.join(known)}"
+        raise ValueError(
+            f" = {word!r} is no class of redoxscope{hint}, or the path of an installed one, as "
+            "in ophyd.EpicsMotor"
+        )
+    try:
+        there = import_module(module)
+    except Exception as exc:  # whatever somebody else's module raises
+        raise ValueError(f" = {word!r}: the module {module!r} cannot be imported: {exc}") from exc
+    found = getattr(there, name, None)
+    if found is None:
+        known = [key for key in dir(there) if not key.startswith("_")]
+        raise ValueError(
+            f" = {word!r}: the module {module!r} has no {name!r}{suggestion(name, known)}"
+        )
+    return _device(word, found)
+
+
+def _device(word: str, found: Any) -> type:
+    if isinstance(found, type) and issubclass(found, OphydObject):
+        if found not in (Device, OphydObject):
+            return found
+        raise ValueError(f" = {word!r} is the base of all devices, and no device itself")
+    what = f"a {type(found).__name__}" if not isinstance(found, type) else "a class"
+    raise ValueError(f" = {word!r} is no ophyd device class, but {what}: {found!r}")

@@ -1,0 +1,155 @@
+"""Instruments that a beamline file can bind: their roles, and what is made of the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ..devices import STXM
+from ..devices.roles import (
+    CounterRole,
+    DetectorRole,
+    EnergyRole,
+    HolderRole,
+    RingRole,
+    TimedShutterRole,
+)
+from ._options import Strict
+from ._values import quantity
+
+__all__ = ["INSTRUMENTS", "InstrumentKind", "Role", "contract_of"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that a device can play.
+
+    Parameters
+    ----------
+    needs : type
+        Protocol of what the device can do.
+    required : bool
+    several : bool
+        A list of devices.
+    key : str, optional
+        Data key under which it is recorded; with ``several``, each under its own name.
+    """
+
+    needs: type
+    required: bool = False
+    several: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class InstrumentKind:
+    """What can be made of devices.
+
+    Parameters
+    ----------
+    roles : mapping of str to Role
+    make : callable
+        ``make(name, parts, options)``: the instrument, of the devices by role.
+    options : type
+        Keys besides the roles.
+    names : mapping of str to str, optional
+        Roles whose devices become parts of the instrument, and the name that each has there.
+        Those of a role with several have their own.
+    one_contract : tuple of str
+        Roles whose devices must be of the same contract as the scanner.
+    """
+
+    roles: Mapping[str, Role]
+    make: Callable[[str, Mapping[str, Any], Any], Any]
+    options: type[Strict] = Strict
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    one_contract: tuple[str, ...] = ()
+
+
+def contract_of(cls: type) -> str | None:
+    """Contract of a scanner, counter or shutter, where its class names one."""
+    source = getattr(getattr(cls, "source", None), "cls", cls)
+    return getattr(source, "contract", None)
+
+
+class STXMOptions(Strict):
+    """What no device of the microscope says."""
+
+    flux: Annotated[float, quantity("photons/s", above=0)] | None = Field(
+        None, description="photons/s on the sample, for doses"
+    )
+
+
+def _stxm(name: str, parts: Mapping[str, Any], options: STXMOptions) -> STXM:
+    bound = {STXM_NAMES[role]: part for role, part in parts.items() if role != "counters"}
+    return STXM(
+        name=name,
+        **bound,
+        counters=parts.get("counters", {}),
+        flux=options.flux or 0.0,
+    )
+
+
+def _tes(name: str, parts: Mapping[str, Any], options: Strict) -> Any:
+    tes, i0, shutter = parts["detector"], parts.get("i0"), parts.get("shutter")
+    if i0 is not None:
+        i0.record_as("i0")
+        if shutter is not None:
+            i0.attach(shutter)
+    tes.attach(
+        mono=parts.get("energy"),
+        shutter=shutter,
+        i0=i0,
+        ring=parts.get("ring"),
+        holder=parts.get("holder"),
+    )
+    return tes
+
+
+STXM_NAMES = {"energy": "monochromator", **{name: name for name in STXM.ROLES}}
+STXM_NAMES.pop("monochromator")
+
+INSTRUMENTS: Mapping[str, InstrumentKind] = {
+    "stxm": InstrumentKind(
+        roles={
+            **{
+                role: Role(
+                    STXM.ROLES[name],
+                    required=name not in ("i0", "ring", "shutter"),
+                    key=name if name in ("transmission", "i0") else None,
+                )
+                for role, name in STXM_NAMES.items()
+            },
+            "counters": Role(CounterRole, several=True),
+        },
+        make=_stxm,
+        options=STXMOptions,
+        names={**STXM_NAMES, "counters": None},
+        one_contract=("transmission", "i0", "counters", "shutter"),
+    ),
+    "tes": InstrumentKind(
+        roles={
+            "detector": Role(DetectorRole, required=True),
+            "energy": Role(EnergyRole),
+            "holder": Role(HolderRole),
+            "shutter": Role(TimedShutterRole),
+            "i0": Role(CounterRole, key="i0"),
+            "ring": Role(RingRole),
+        },
+        make=_tes,
+    ),
+}
+"""Instruments by the name that they have in the file."""
+
+
+def bound_devices(roles: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str, str]]:
+    """Path, role and device of every binding of an instrument."""
+    for role, device in roles.items():
+        if isinstance(device, tuple):
+            for i, one in enumerate(device):
+                yield (role, i), role, one
+        else:
+            yield (role,), role, device

@@ -1,0 +1,133 @@
+"""From a beamline file to devices, each made once, and the instruments that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..devices import TES
+from ._classes import OWN
+from ._connection import CONNECT_TIMEOUT, connect, missing_pvs
+from ._file import BeamlineFile
+from ._instruments import INSTRUMENTS
+from ._load import ConfigError
+
+__all__ = ["Beamline", "make_beamline"]
+
+
+class Beamline:
+    """Devices of a beamline, and its instruments.
+
+    Attributes
+    ----------
+    file : BeamlineFile
+    devices : dict of str to object
+        Every device, by its name in the file.
+    instruments : dict of str to object
+        By their name in the file, e.g. ``"stxm"``: `redoxscope.devices.STXM`.
+    """
+
+    def __init__(self, file: BeamlineFile, devices: dict[str, Any], instruments: dict[str, Any]):
+        self.file, self.devices, self.instruments = file, devices, instruments
+
+    def roots(self) -> Iterator[tuple[str, Any]]:
+        """Name and object of all that is no part of anything else, instruments first.
+
+        These are connected, read and destroyed; their parts with them.
+        """
+        told: list[Any] = []
+        for name, thing in [*self.instruments.items(), *self.devices.items()]:
+            if getattr(thing, "parent", None) is None and not any(thing is one for one in told):
+                told.append(thing)
+                yield name, thing
+
+    def connect(self, timeout: float = CONNECT_TIMEOUT) -> None:
+        """Wait until everything answers. Nothing moves.
+
+        Parameters
+        ----------
+        timeout : float
+            Longest time (s) in which nothing further answers.
+
+        Raises
+        ------
+        PVConnectionError, redoxscope.devices.DeviceError
+            Names what does not.
+        """
+        for _, thing in self.roots():
+            if isinstance(thing, TES):
+                thing.connect(timeout)
+            else:
+                connect(thing, timeout)
+
+    def missing(self, timeout: float = CONNECT_TIMEOUT) -> list[tuple[str, str]]:
+        """Device with attribute, and PV, of everything that does not answer within a time (s)."""
+        found = []
+        for _, thing in self.roots():
+            if not isinstance(thing, TES):
+                found += [(f"{thing.name}.{at}", pv) for at, pv in missing_pvs(thing, timeout)]
+        return found
+
+    def destroy(self) -> None:
+        """Hang up."""
+        for _, thing in self.roots():
+            thing.destroy()
+
+
+def make_beamline(file: BeamlineFile) -> Beamline:
+    """Make every device of a beamline file once, and bind its instruments.
+
+    Connections are made in the background: nothing is waited for, and nothing moves.
+
+    Parameters
+    ----------
+    file : BeamlineFile
+
+    Returns
+    -------
+    Beamline
+
+    Raises
+    ------
+    ConfigError
+        A class that cannot be made of its options, or not while it is disconnected; with what it
+        says, and the key.
+    """
+    devices: dict[str, Any] = {}
+    try:
+        for name in file.devices:
+            devices[name] = _make(file, name)
+        instruments = {}
+        for name, entry in file.instruments.items():
+            parts = {
+                role: {one: devices[one] for one in device}
+                if isinstance(device, tuple)
+                else devices[device]
+                for role, device in entry.roles.items()
+            }
+            instruments[name] = INSTRUMENTS[name].make(name, parts, entry.options)
+    except BaseException:
+        for device in devices.values():
+            device.destroy()
+        raise
+    return Beamline(file, devices, instruments)
+
+
+def _make(file: BeamlineFile, name: str) -> Any:
+    entry = file.devices[name]
+    made_name, options = file.made_name(name), entry.options
+    if entry.own:
+        own = OWN[entry.word]
+        if hasattr(options, "pvs"):
+            options = options.model_copy(update={"pvs": file.pvs_of(name)})
+        return own.make(own.cls, file.prefix + entry.prefix, made_name, options)
+    given = dict(options)
+    if "prefix" in given:
+        given["prefix"] = file.prefix + entry.prefix
+    try:
+        return entry.cls(**given, name=made_name)
+    except Exception as exc:  # whatever somebody else's class raises
+        raise ConfigError(
+            f"{file.at('devices', name)}: devices.{name}: {entry.word} could not be made: "
+            f"{type(exc).__name__}: {exc}"
+        ) from exc
