@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import resources
 from pathlib import Path
+
+from redoxscope.beamline import simulated_text
 
 Row = dict[str, object]
 
@@ -36,11 +37,8 @@ def rows() -> list[Row]:
     """All figures: dicts of ``what, value, unit, target, reference``."""
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder)
-        text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
-        text = text.replace("simulated: true", "simulated: false").replace(
-            'prefix: ""', 'prefix: "BL:"'
-        )
-        (there / "mine.yml").write_text(text[: text.index("holder:\n")], encoding="utf-8")
+        text = simulated_text("BL:").replace("simulated: true", "simulated: false")
+        (there / "mine.yml").write_text(text, encoding="utf-8")
         (there / "night.py").write_text(NIGHT, encoding="utf-8")
         begin = time.perf_counter()
         done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from bluesky import Msg
 from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import NullStatus
 
+from redoxscope.beamline import simulated_text
 from redoxscope.cli import app
 from redoxscope.cli._commands import _banner
 from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
@@ -248,9 +248,7 @@ def test_a_night_ends_where_somebody_wants_it(RE, night, end):
 
 def test_pieces_of_a_profile(simulation, tmp_path, monkeypatch):
     """The page's code, against the simulated beamline, up to the catalog."""
-    prefix = f'prefix: "{simulation.prefix}"'
-    text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
-    (tmp_path / "beamline.yml").write_text(text.replace('prefix: ""', prefix, 1), "utf-8")
+    (tmp_path / "beamline.yml").write_text(simulated_text(simulation.prefix), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "data"))
     names = {}
@@ -261,7 +259,7 @@ def test_pieces_of_a_profile(simulation, tmp_path, monkeypatch):
     finally:
         names["omap"].close()
         names["log"].close()
-        names["stxm"].destroy()
+        names["beamline"].destroy()
 
 
 def test_the_page_on_own_analyses_is_what_is_tested(monkeypatch):

@@ -11,6 +11,7 @@ from ._load import (
     parse_beamline,
     simulated_beamline,
     simulated_fly,
+    simulated_text,
 )
 from ._make import Beamline, make_beamline
 from ._options import CatalogOptions
@@ -31,5 +32,6 @@ __all__ = [
     "parse_beamline",
     "simulated_beamline",
     "simulated_fly",
+    "simulated_text",
     "walk_pvs",
 ]

@@ -5,6 +5,7 @@ Reference: ``docs/reference/beamline-file.md``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "parse_beamline",
     "simulated_beamline",
     "simulated_fly",
+    "simulated_text",
 ]
 
 Problem = tuple[tuple[Any, ...], str]
@@ -255,16 +257,41 @@ def load_beamline(path: str | Path) -> BeamlineFile:
     return parse_beamline(text, str(path))
 
 
-def _shipped(name: str) -> BeamlineFile:
-    text = resources.files("redoxscope").joinpath(f"beamlines/{name}").read_text("utf-8")
-    return parse_beamline(text, name)
+def _shipped(name: str) -> str:
+    return resources.files("redoxscope").joinpath(f"beamlines/{name}").read_text("utf-8")
 
 
 def simulated_beamline(prefix: str) -> BeamlineFile:
     """The simulated beamline's file, for an IOC with this PV prefix."""
-    return _shipped("simulated.yml").served_as(prefix)
+    return parse_beamline(_shipped("simulated.yml"), "simulated.yml").served_as(prefix)
 
 
 def simulated_fly() -> BeamlineFile:
     """The file of the simulated beamline of the FLY contract, with an empty prefix."""
-    return _shipped("fly.yml")
+    return parse_beamline(_shipped("fly.yml"), "fly.yml")
+
+
+def simulated_text(
+    prefix: str, *, contract: str = "index", port: int | None = None, speed: float = 1.0
+) -> str:
+    """Text of a beamline file for a simulated beamline that runs already, with its comments.
+
+    Parameters
+    ----------
+    prefix : str
+        Start of its PV names.
+    contract : {"index", "fly"}
+    port : int, optional
+        First port of its Dastard; without it, it has no spectrometer, nor its sample holder.
+    speed : float
+        Its seconds per real second.
+    """
+    text = _shipped("fly.yml" if contract == "fly" else "simulated.yml")
+    text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
+    if contract == "fly":
+        return re.sub(r'\b((?:Fine)?[XYZ]: ")', rf"\g<1>{prefix}", text)  # whole names
+    if port is None:
+        text = text[: text.index("  holder: {")] + text[text.index("instruments:\n") :]
+        return text[: text.index("  tes:\n")] + text[text.index("catalog:\n") :]
+    text = text.replace("port: 5500", f"port: {port}", 1)
+    return text.replace("lateness:", f"time_scale: {speed:g}\n    lateness:", 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -48,8 +47,7 @@ def sim(
     ] = None,
 ) -> None:
     """Run the simulated beamline alone, and say how to connect to it. Ctrl-C ends it."""
-    from importlib import resources
-
+    from ..beamline import simulated_text
     from ..sim import Simulation, client_environment, free_port
 
     if state is not None and beamline is None:
@@ -77,16 +75,8 @@ def sim(
     ) as running:
         file = beamline or write or Path("beamline.yml")
         if write is not None:
-            file_name = "fly.yml" if contract == "fly" else "simulated.yml"
-            text = resources.files("redoxscope").joinpath("beamlines", file_name).read_text()
-            text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
-            if contract == "fly":
-                text = re.sub(r'\b((?:Fine)?[XYZ]: ")', rf"\g<1>{prefix}", text)  # whole names
-            elif running.dastard is None:
-                text = text[: text.index("tes:\n")] + text[text.index("catalog:\n") :]
-            else:
-                text = text.replace("port: 5500", f"port: {running.dastard.base}", 1)
-                text = text.replace("lateness:", f"time_scale: {speed:g}\n  lateness:", 1)
+            base = None if running.dastard is None else running.dastard.base
+            text = simulated_text(prefix, contract=contract, port=base, speed=speed)
             write.write_text(text, encoding="utf-8")
         names = f"{prefix}*" if layout is None else f"the PVs of {beamline}"
         echo(f"The simulated beamline answers as {names} (process {running.pid}).\n")

@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib import resources
 
 import pytest
+
+from redoxscope.beamline import simulated_text
 
 SCRIPT = """\
 import json
@@ -33,8 +34,7 @@ if len(sys.argv) > 1:
 @pytest.mark.slow
 def test_times_agree_with_the_simulated_beamline_at_its_own_speed(tmp_path):
     (tmp_path / "night.py").write_text(SCRIPT, encoding="utf-8")
-    file = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
-    (tmp_path / "mine.yml").write_text(file[: file.index("holder:\n")], encoding="utf-8")
+    (tmp_path / "mine.yml").write_text(simulated_text(""), encoding="utf-8")
     code = "from redoxscope.cli import main; main()"
     dry = [sys.executable, "-c", code, "dry-run", "night.py", "--beamline", "mine.yml"]
     options = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from importlib import resources
 from types import SimpleNamespace
 
 import pytest
 from bluesky_queueserver import CommTimeoutError, ZMQCommSendThreads
 from ophyd import EpicsSignalRO
 
+from redoxscope.beamline import simulated_text
 from redoxscope.sim import Simulation, free_port
 
 COMMAND = [sys.executable, "-c", "from redoxscope.cli import main; main()", "queue"]
@@ -142,10 +142,7 @@ def beamline(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beamline")
     (folder / "dastard").mkdir()
     with Simulation(speed=SPEED, seed=1, tes={"data": folder / "dastard"}) as running:
-        text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")
-        text = text.replace('prefix: ""', f'prefix: "{running.prefix}"', 1)
-        text = text.replace("port: 5500", f"port: {running.dastard.base}", 1)
-        text = text.replace("lateness:", f"time_scale: {SPEED:g}\n  lateness:", 1)
+        text = simulated_text(running.prefix, port=running.dastard.base, speed=SPEED)
         file = folder / "beamline.yml"
         file.write_text(text, "utf-8")
         blade = EpicsSignalRO(f"{running.prefix}Shutter:Status", name="blade")

@@ -13,18 +13,16 @@ from redoxscope.sim.ioc import _process
 
 LEAK = """
     import gc, os, sys, threading
-    from importlib import resources
+    from redoxscope.beamline import simulated_text
     from redoxscope import start_session
     from redoxscope.plans import energy_stack
     from redoxscope.sim import Simulation
 
     folder = sys.argv[1]
     with Simulation(speed=50) as sim:
-        text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
-        text = text.replace('prefix: ""', f'prefix: "{sim.prefix}"', 1)
         file = folder + "/beamline.yml"
         with open(file, "w") as out:
-            out.write(text[: text.index("tes:\\n")] + text[text.index("catalog:\\n") :])
+            out.write(simulated_text(sim.prefix))
         for _ in range(5):
             with start_session(file, data=folder + "/data") as s:
                 s.RE(energy_stack(s.stxm, energies=[640], pixels=3, size=1.0))

@@ -64,9 +64,7 @@ def test_a_session_without_spectrometer_says_how_to_get_one():
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
-    from importlib import resources
-
-    from redoxscope.beamline import load_beamline
+    from redoxscope.beamline import load_beamline, simulated_text
     from redoxscope.devices import TES, DeviceError
     from redoxscope.session import Session
     from redoxscope.sim import Simulation, free_port
@@ -75,10 +73,8 @@ def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(TES, "connect", lambda tes, timeout: connect(tes, 0.5))
     port = free_port()
     with Simulation(speed=50) as running:
-        text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
-        text = text.replace('prefix: ""', f'prefix: "{running.prefix}"', 1)
         file = tmp_path / "beamline.yml"
-        file.write_text(text.replace("port: 5500", f"port: {port}", 1))
+        file.write_text(simulated_text(running.prefix, port=port), "utf-8")
         with pytest.raises(DeviceError, match="127.0.0.1:.* not reachable"):
             Session(
                 load_beamline(file), simulation=None, data=tmp_path, tes=True, timeout=60.0

@@ -215,7 +215,7 @@ def test_misspelt_key_in_the_beamline_file(tmp_path):
     file.write_text(text.replace("backlash:", "backlsh:"))
     done = redoxscope("check", file)
     assert done.returncode == 2
-    assert "monochromator.backlsh" in done.stderr and "'backlash'" in done.stderr
+    assert "devices.mono.backlsh" in done.stderr and "'backlash'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

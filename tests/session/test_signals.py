@@ -13,9 +13,10 @@ import subprocess
 import sys
 import textwrap
 import threading
-from importlib import resources
 
 import pytest
+
+from redoxscope.beamline import simulated_text
 
 SCRIPT = """
     import signal, sys, threading
@@ -81,10 +82,8 @@ SCRIPT = """
 @pytest.fixture
 def beamline(simulation, tmp_path):
     """File of the session's beamline, which is not the child's own."""
-    text = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text()
-    text = text.replace('prefix: ""', f'prefix: "{simulation.prefix}"', 1)
     path = tmp_path / "beamline.yml"
-    path.write_text(text[: text.index("tes:\n")] + text[text.index("catalog:\n") :])
+    path.write_text(simulated_text(simulation.prefix), "utf-8")
     return path
 
 
