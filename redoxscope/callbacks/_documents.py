@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import is_number
+from ..contract import CONTRACT_VERSION, is_number
 
-__all__ = ["Doc", "configured", "documents_of", "rows_of", "start_of", "stream_rows"]
+__all__ = [
+    "Doc",
+    "check_version",
+    "configured",
+    "documents_of",
+    "rows_of",
+    "start_of",
+    "stream_rows",
+]
 
 Doc = Mapping[str, Any]
 
@@ -46,6 +54,23 @@ def start_of(run: Any) -> Doc:
     if not isinstance(start, Mapping):
         raise _no_run(run)
     return start
+
+
+def check_version(start: Doc) -> None:
+    """Raise where a run's documents are of a newer contract than this release knows.
+
+    Raises
+    ------
+    ValueError
+        Says which version they are of, and which are read.
+    """
+    version = start.get("contract_version")
+    if version is None or (type(version) is int and version <= CONTRACT_VERSION):
+        return
+    raise ValueError(
+        f"run {str(start.get('uid', ''))[:8]} has contract_version = {version!r:.20}; this "
+        f"redoxscope reads versions up to {CONTRACT_VERSION}: a newer one is needed"
+    )
 
 
 def _no_run(source: Any) -> ValueError:

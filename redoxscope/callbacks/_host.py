@@ -92,7 +92,7 @@ class Host:
         self.timeout = as_number("timeout", timeout, "s", at_least=0, at_most=threading.TIMEOUT_MAX)
         self.on_update = on_update
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
-        self._queue: SimpleQueue[_Message | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[int, _Message | None]] = SimpleQueue()
         self._idle = threading.Condition()
         self._put = self._done = 0
         self._asked = 0  # number of the last message whose effect a look waits for
@@ -149,16 +149,18 @@ class Host:
             if self._done >= self._put:
                 return ""
         titles = " and ".join(analysis.title for analysis in self.analyses)
-        return f"{titles} of run {self._newest_run[:8]}"
+        return f"{titles} of run {self._newest_run[:8]}" if self._newest_run else titles
 
     def close(self) -> None:
-        """End the worker thread after what is in its queue."""
+        """End the worker thread after what is in its queue; a later document begins another."""
         worker, self._worker = self._worker, None
-        if worker is not None:
-            self._queue.put(None)
-            worker.join(self.timeout)
-            if worker.is_alive():
-                logger.warning("%s not done after %g s; left to itself", self.pending, self.timeout)
+        if worker is None:
+            return
+        self._queue.put((0, None))
+        worker.join(self.timeout)
+        if worker.is_alive():
+            self._worker = worker  # it ends where it comes to that; two must not share the queue
+            logger.warning("%s not done after %g s; left to itself", self.pending, self.timeout)
 
     def __enter__(self) -> Host:
         return self
@@ -239,14 +241,14 @@ class Host:
 
     def _post(self, message: _Message, *, asked: bool) -> None:
         with self._idle:
-            if self._worker is None:
+            if self._worker is None or not self._worker.is_alive():
                 name = f"live-{'-'.join(analysis.name for analysis in self.analyses)}"
                 self._worker = threading.Thread(target=self._work, name=name, daemon=True)
                 self._worker.start()
             self._put += 1
             if asked:
                 self._asked = self._put
-            self._queue.put(message)  # within the lock: numbers are those of the queue's order
+            self._queue.put((self._put, message))  # in the lock: numbers rise in the queue
 
     def _work(self) -> None:
         number = self._done
@@ -255,13 +257,14 @@ class Host:
             due = min((run.due for run in changed), default=None)
             try:
                 left = None if due is None else max(due - time.monotonic(), 0.0)
-                message = self._queue.get(timeout=left)
-                number += message is not None
-                if message is not None:
-                    self._guarded(message)
-                closing = message is None
+                put, message = self._queue.get(timeout=left)
             except Empty:
                 closing = False
+            else:
+                closing = message is None
+                if message is not None:
+                    number = put
+                    self._guarded(message)
             now = time.monotonic()
             for run in self._runs.values():
                 if run.changed and (closing or now >= run.due):

@@ -307,3 +307,25 @@ def test_wrong_hosts_are_refused():
         Host([MEAN], rate=0)
     with pytest.raises(ValueError, match=r"timeout = inf"):
         Host([MEAN], timeout=float("inf"))
+
+
+@pytest.mark.parametrize("version", [3, "2.1"])
+def test_documents_of_a_newer_contract_are_refused_in_words(version):
+    stack, references = make(uid="stack")
+    rixs = small(uid="rixs")
+    words = f"has contract_version = {version!r}; this redoxscope reads versions up to 2"
+
+    def newer(documents):
+        return [
+            (name, doc | {"contract_version": version} if name == "start" else doc)
+            for name, doc in documents
+        ]
+
+    with Host([OXIDATION, RIXS], options=options(references)) as host:
+        play(host, between(newer(stack.documents(lines=30)), newer(rixs.documents(points=3))))
+        assert {run for run, _ in host.errors} == {"stack", "rixs"} and host.latest == {}
+        assert all(words in str(error) for error in host.errors.values())
+    with pytest.raises(ValueError, match=words):
+        oxidation_map(newer(stack.documents()), references)
+    with pytest.raises(ValueError, match=words):
+        rixs_from_run(newer(rixs.documents()))

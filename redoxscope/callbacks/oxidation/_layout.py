@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...contract import IMAGE, STACK, as_name, as_number, as_numbers, as_pair, as_whole
 from ...scan import Frame, Region, Role, Scan
-from .._documents import Doc
+from .._documents import Doc, check_version
 
 __all__ = ["Group", "Layout", "groups_of", "is_stack", "layout_of"]
 
@@ -108,10 +108,12 @@ def layout_of(start: Doc) -> Layout:
     Raises
     ------
     ValueError
-        It carries neither a scan nor a block ``stxm`` that can be read; says what is wrong.
+        It carries neither a scan nor a block ``stxm`` that can be read, or is of a newer contract;
+        says what is wrong.
     """
     if start.get("scan") is None:
         return _of_stxm(start)
+    check_version(start)
     scan = Scan.from_start(start)
     axes = []
     for region in scan.regions:

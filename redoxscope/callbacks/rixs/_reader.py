@@ -17,7 +17,7 @@ from ...data import FeatureRange, rixs_edges, rixs_preset
 from ...photons import LiveBatch
 from ...scan import Scan
 from .._analysis import Reader
-from .._documents import Doc, configured, rows_of
+from .._documents import Doc, check_version, configured, rows_of
 from ._pixels import PixelTally
 from ._results import results_of
 from ._snapshot import RixsSnapshot, UnderWay
@@ -82,6 +82,7 @@ class RixsReader(Reader[RixsSnapshot]):
     """
 
     def __init__(self, start: Doc, options: RixsOptions | None = None) -> None:
+        check_version(start)
         self.start = start
         self.options = options or RixsOptions()
         self.pixels = PixelTally(self.options.pixels)
