@@ -12,8 +12,8 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from ophyd.status import Status
 
-from redoxscope.contract import STACK
 from redoxscope.data import edge_energies, load_references
+from redoxscope.documents import STACK
 from redoxscope.scan import Region, stack_scan
 
 LINES_PER_PAGE = 10

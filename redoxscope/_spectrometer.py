@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .analysis.tes import Calibration
-from .contract import Window
 from .data import load_windows, rixs_preset, save_windows
 from .devices import TES
+from .documents import Window
 
 __all__ = ["CalibrationStore", "WindowStore", "prepare_tes"]
 

@@ -89,7 +89,7 @@ class Session:
         from ._stored import catalog_writer
         from .beamline import ConfigError, make_beamline
         from .callbacks import OxidationMap, RixsMap
-        from .contract import check_session
+        from .documents import check_session
         from .plans import with_photons
         from .storage import DocumentLog
 

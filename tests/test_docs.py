@@ -16,8 +16,8 @@ from ophyd.sim import NullStatus
 from redoxscope.beamline import simulated_text
 from redoxscope.cli import app
 from redoxscope.cli._commands import _banner
-from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.data import EDGES, rixs_edges
+from redoxscope.documents import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.scan import Outer, Scan, stack_scan
 from redoxscope.sim.dastard import SERVER_FAULTS
 from redoxscope.sim.ioc import FAULTS, FLY_FAULTS

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..contract import LINE_KEYS, POINT_KEYS
 from ..data import get_edge
 from ..devices import STXM
 from ..devices.roles import lacking
+from ..documents import LINE_KEYS, POINT_KEYS
 from ._file import BeamlineFile, DeviceEntry, InstrumentEntry
 from ._instruments import INSTRUMENTS, bound_devices, contract_of
 from ._options import FlyCounterOptions, MonochromatorOptions, ZonePlateOptions

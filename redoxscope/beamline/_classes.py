@@ -11,7 +11,6 @@ from typing import Any
 from ophyd import Device
 from ophyd.ophydobj import OphydObject
 
-from ..contract import suggestion
 from ..devices import (
     TES,
     FlyCounter,
@@ -31,6 +30,7 @@ from ..devices import (
     ZonePlate,
     flown_by,
 )
+from ..inputs import suggestion
 from ._options import (
     CounterOptions,
     DeviceOptions,

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..contract import suggestion
 from ..data import FileError, YamlText, parse_yaml, read_text
+from ..inputs import suggestion
 from ._check import problems
 from ._classes import OWN, find_class
 from ._file import BeamlineFile, DeviceEntry, InstrumentEntry

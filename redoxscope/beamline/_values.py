@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from ..contract import as_number, as_whole
+from ..inputs import as_number, as_whole
 
 __all__ = ["PV", "Micrometres", "Prefix", "Text", "Truth", "port_below", "quantity", "text"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..contract import as_number, as_pair
+from ..inputs import as_number, as_pair
 from . import wire
 from ._documents import Doc
 from ._doubt import Doubt

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import CONTRACT_VERSION, is_number
+from ..documents import CONTRACT_VERSION
+from ..inputs import is_number
 
 __all__ = [
     "Doc",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..contract import Window
+from ..documents import Window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from ..contract import as_number
+from ..inputs import as_number
 from ._analysis import Analysis, Update
 from ._documents import Doc
 from ._live_run import LiveRun

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from threading import RLock
 
-from ..contract import nearest
+from ..inputs import nearest
 from ._analysis import Analysis
 
 __all__ = ["GROUP", "analyses", "analysis", "register"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..contract import STREAM
+from ..documents import STREAM
 
 __all__ = ["load_ipython_extension"]
 

@@ -31,7 +31,7 @@ def watch(
     """
     from ..callbacks import Host, MapView
     from ..callbacks.remote import Listener
-    from ..contract import proxy_address
+    from ..inputs import proxy_address
 
     proxy_address("HOST:PORT", address)
     if folder is None and not _display():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from redoxscope.contract import suggestion
+from redoxscope.inputs import suggestion
 
 __all__ = ["EDGES", "Edge", "Species", "edge_energies", "get_edge"]
 

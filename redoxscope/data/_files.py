@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from redoxscope.contract import axis_problem
+from redoxscope.inputs import axis_problem
 
 from ._references import References
 from ._text import FileError, read_text

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.contract import suggestion
+from redoxscope.inputs import suggestion
 
 from ._edges import EDGES
 from ._files import references_from_csv, references_from_h5

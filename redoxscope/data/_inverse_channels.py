@@ -9,7 +9,7 @@ import numpy as np
 import xraydb
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 __all__ = ["channel_absorption", "window_problems"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import as_number, as_numbers, axis_problem
+from redoxscope.inputs import as_number, as_numbers, axis_problem
 
 from ._absorption import phase_absorption
 from ._edges import EDGES, get_edge

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from redoxscope.contract import Window, suggestion
+from redoxscope.documents import Window
+from redoxscope.inputs import suggestion
 
 from ._inverse_channels import window_problems
 from ._text import FileError, parse_yaml, read_text

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.rixs import Places
-from ..contract import STREAM, TOTALS_STREAM, as_number
+from ..documents import STREAM, TOTALS_STREAM
 from ..formats import writable_folder
+from ..inputs import as_number
 from ..scan import Scan
 from ._stack import DemoResult
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import IMAGE, STACK, LineStatus
+from ..documents import IMAGE, STACK, LineStatus
 from ..formats import writable_folder
 from ..scan import Scan
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ophyd.status import Status
 
-from ..contract import LineStatus
+from ..documents import LineStatus
 from ..scan import Raster
 from ._approach import Approach
 from ._base import LOST, DeviceError

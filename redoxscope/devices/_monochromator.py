@@ -13,8 +13,8 @@ from ophyd.signal import DerivedSignal
 from ophyd.status import Status
 from ophyd.utils import ReadOnlyError
 
-from ..contract import suggestion
 from ..data import EDGES
+from ..inputs import suggestion
 from ._base import (
     SETTLE_TIMEOUT,
     BeamlineDevice,

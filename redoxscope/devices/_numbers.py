@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import plain_number
+from ..inputs import plain_number
 
 __all__ = ["finite", "flag", "number", "positive", "seconds", "zero_or_more"]
 

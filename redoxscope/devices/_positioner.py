@@ -11,7 +11,7 @@ from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 from ophyd.utils import LimitError, WaitTimeoutError
 
-from ..contract import is_number
+from ..inputs import is_number
 from ._base import ask
 
 __all__ = ["FreshSignal", "FreshSignalRO", "Positioner", "check_limits", "common_limits"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ophyd import Signal
 
-from ..contract import LineStatus
+from ..documents import LineStatus
 from ._counter import LineCounter, RingCurrent
 from ._line_source import FlownLine
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from ..contract import is_number
 from ..data import FileError, parse_yaml, read_text
+from ..inputs import is_number
 
 __all__ = ["STATE_VERSION", "State", "StateError", "read_state"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
+from redoxscope.documents import PHOTON_KEYS, PHOTON_STREAM
 
 from ._errors import FormatError
 from ._photon_list import CHUNK, COLUMNS, PhotonList, PhotonListWriter, read_photon_list

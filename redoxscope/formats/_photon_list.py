@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import PHOTON_KEYS
+from redoxscope.documents import PHOTON_KEYS
 from redoxscope.photons import Photons
 
 from ._errors import FormatError

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
-from ..contract import STACK_RESERVED, as_pair, check_metadata
 from ..data import (
     EDGES,
     References,
@@ -19,6 +18,8 @@ from ..data import (
     get_edge,
     load_references,
 )
+from ..documents import STACK_RESERVED, check_metadata
+from ..inputs import as_pair
 from ..scan import MAX_RETRIES, Region, Role, Scan, Zone, as_scan, stack_scan
 from ._frames import measure_frames
 from ._inputs import check_axes, check_device
@@ -93,7 +94,7 @@ def energy_stack(
         written into the start document, at this stack's energies.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
-        (`redoxscope.contract.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
+        (`redoxscope.documents.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
 
     Yields
     ------

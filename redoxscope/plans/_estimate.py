@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import as_number, as_pair
 from ..data import References
+from ..inputs import as_number, as_pair
 from ..scan import Frame, Point, Scan, as_scan
 from ._estimate_dose import Absorber, absorber_of, exposure
 from ._estimated import Estimate, RegionEstimate

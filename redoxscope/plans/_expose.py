@@ -14,8 +14,8 @@ from bluesky import preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator, RunEngineControlException
 
-from ..contract import CONTRACT_VERSION, STREAM, check_metadata
 from ..data import get_edge
+from ..documents import CONTRACT_VERSION, STREAM, check_metadata
 from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge

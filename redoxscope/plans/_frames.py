@@ -11,7 +11,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
-from ..contract import STACK_RESERVED
+from ..documents import STACK_RESERVED
 from ..scan import Frame, Scan
 from ._edge import at_edge
 from ._foretold import foretold

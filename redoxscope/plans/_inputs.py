@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import LINE_KEYS
+from ..documents import LINE_KEYS
 from ..scan import Scan
 
 __all__ = ["check_axes", "check_device", "check_settable", "lacking"]

@@ -11,7 +11,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator, RunEngineControlException, ensure_generator
 
-from ..contract import PHOTON_STREAM, TOTALS_STREAM
+from ..documents import PHOTON_STREAM, TOTALS_STREAM
 from ._carried import carried
 from ._protocols import Spectrometer
 from ._rixs_point import event

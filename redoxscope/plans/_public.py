@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, cast
 from bluesky.utils import MsgGenerator
 from bluesky.utils import plan as bluesky_plan
 
-from ..contract import as_number, as_whole, suggestion
+from ..inputs import as_number, as_whole, suggestion
 
 __all__ = ["Bounds", "OneOf", "description", "device_parameters", "plan"]
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from bluesky.utils import MsgGenerator
 
-from ..contract import RIXS_RESERVED, Window, as_numbers, check_metadata, is_number
 from ..data import rixs_edges
+from ..documents import RIXS_RESERVED, Window, check_metadata
+from ..inputs import as_numbers, is_number
 from ..scan import MAX_PARTS, Scan, Zone
 from ._protocols import EnergyAxis, Spectrometer
 from ._public import Bounds, OneOf, plan

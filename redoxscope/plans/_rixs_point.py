@@ -10,7 +10,7 @@ from typing import Any
 from bluesky import Msg
 from bluesky.utils import IllegalMessageSequence
 
-from ..contract import STREAM, PointStatus
+from ..documents import STREAM, PointStatus
 from ._outage import outlasting
 from ._protocols import Spectrometer
 from ._safety import MsgGenerator

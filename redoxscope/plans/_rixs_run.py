@@ -10,7 +10,7 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
-from ..contract import PHOTON_STREAM, RIXS_RESERVED, STREAM
+from ..documents import PHOTON_STREAM, RIXS_RESERVED, STREAM
 from ._edge import at_edge
 from ._foretold import foretold
 from ._photons import ANNOUNCED, announced, collected, totals

@@ -10,7 +10,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import RunEngineControlException
 
-from ..contract import check_start
+from ..documents import check_start
 
 __all__ = ["in_run"]
 

@@ -12,7 +12,7 @@ from bluesky import Msg
 from bluesky.suspenders import SuspenderBase
 from bluesky.utils import MsgGenerator
 
-from ..contract import as_number, plain_number
+from ..inputs import as_number, plain_number
 
 __all__ = ["RingSuspender"]
 

@@ -11,8 +11,9 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
-from ..contract import RIXS_RESERVED, as_name, check_metadata
 from ..data import load_lines, mixture_lines
+from ..documents import RIXS_RESERVED, check_metadata
+from ..inputs import as_name
 from ._protocols import EnergyAxis, Spectrometer
 from ._public import Bounds, plan
 from ._rixs_point import event

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..contract import as_number, check_keys
+from ..inputs import as_number, check_keys
 
 __all__ = ["Zone", "as_zone", "energies_of"]
 

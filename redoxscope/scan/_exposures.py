@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..contract import as_number, as_numbers
+from ..inputs import as_number, as_numbers
 from ._parts import Exposures
 from ._scan import Scan
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..contract import as_whole, check_keys, is_number
+from ..inputs import as_whole, check_keys, is_number
 from ._parts import Exposures, Frame, Outer, Point
 from ._regions import as_region
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from ..contract import as_number, as_numbers, as_whole
+from ..inputs import as_number, as_numbers, as_whole
 from ._energies import energies_of
 from ._parts import Frame, Outer, Point, Role
 from ._regions import Region, as_region, as_regions

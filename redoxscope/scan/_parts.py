@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..contract import as_name, as_number, as_numbers, as_pair, as_whole, suggestion
+from ..inputs import as_name, as_number, as_numbers, as_pair, as_whole, suggestion
 
 __all__ = ["Exposures", "Frame", "Outer", "Point", "Role", "as_role"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..contract import as_number, as_pair, as_whole, check_keys
+from ..inputs import as_number, as_pair, as_whole, check_keys
 
 __all__ = ["MAX_PIXELS", "MAX_RETRIES", "Raster", "Region", "as_region", "as_regions"]
 

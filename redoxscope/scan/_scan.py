@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ..contract import STREAM, as_name, as_whole
+from ..documents import STREAM
+from ..inputs import as_name, as_whole
 from . import _json
 from ._parts import Exposures, Frame, Outer, Point, Role
 from ._regions import MAX_RETRIES, Region, as_region

@@ -49,7 +49,7 @@ def stack_cube(
         pixel would have without a sample; of the light alone (dead time corrected, no dark counts),
         so with counts to which the same is done ``od = -ln(counts / i0)``. ``od`` [energy, y, x]:
         optical density. NaN where nothing was measured, or I0 is not known. ``line_status``
-        [energy, y]: `redoxscope.contract.LineStatus`, -1 where no line has come. Coordinates:
+        [energy, y]: `redoxscope.documents.LineStatus`, -1 where no line has come. Coordinates:
         ``energy`` (eV, rising), ``y`` and ``x`` (µm, measured), ``dwell`` [energy] (s),
         ``order`` [energy] (which came first). Attributes: ``uid``, ``region``, ``edge``,
         ``sample``, ``lines_done`` and ``lines_total``, ``monitored``,

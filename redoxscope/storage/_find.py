@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.contract import as_name, as_whole
+from redoxscope.inputs import as_name, as_whole
 from redoxscope.scan import Scan
 
 __all__ = ["RunTable", "find", "runs_table"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import Window
+from ..documents import Window
 from ._calibrations import Calibrated
 from ._scans import BINS, INVERSE, Dip, Scan
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.rixs import SIGNIFICANT, PointIndex, RixsCounts, bin_points, find_maximum
-from ..contract import Bins, Window
 from ..data import RixsPreset, rixs_edges, rixs_preset
+from ..documents import Bins, Window
 from ..formats import TesLog
 from ..photons import Photons
 from ._calibrations import Calibrated, number

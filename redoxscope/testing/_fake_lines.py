@@ -13,8 +13,8 @@ from typing import Any
 from bluesky.utils import NoReplayAllowed
 from ophyd.status import Status
 
-from ..contract import LineStatus
 from ..devices import FrameTime
+from ..documents import LineStatus
 from ..scan import Raster, Region, Scan
 from ._fake_parts import FakeAxis, FakeSetting, FakeShutter, reading, settled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..contract import POINT_KEYS, RIXS_START, STREAM
+from ..documents import POINT_KEYS, RIXS_START, STREAM
 from ..scan import Scan
 
 __all__ = ["validate_rixs_run"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..contract import LINE_ARRAYS, LINE_UNITS, STACK_START_KEYS, LineStatus
+from ..documents import LINE_ARRAYS, LINE_UNITS, STACK_START_KEYS, LineStatus
 from ..scan import Scan
 
 __all__ = ["validate_run"]

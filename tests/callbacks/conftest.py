@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus
 from redoxscope.data import References
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Frame, Region, Scan
 
 Doc = tuple[str, dict]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from redoxscope.contract import POINT_KEYS, Bins
+from redoxscope.documents import POINT_KEYS, Bins
 from redoxscope.photons import LiveBatch
 from redoxscope.scan import Scan, points_scan
 

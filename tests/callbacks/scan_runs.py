@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from redoxscope.contract import LineStatus
 from redoxscope.data import References
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Frame, Outer, Region, Role, Scan
 
 Doc = tuple[str, dict]

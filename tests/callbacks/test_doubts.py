@@ -9,8 +9,8 @@ import pytest
 
 from redoxscope.analysis import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
-from redoxscope.contract import LineStatus
 from redoxscope.data import References
+from redoxscope.documents import LineStatus
 
 from .conftest import make
 

@@ -12,7 +12,7 @@ import pytest
 from redoxscope.callbacks.remote._form import LIVE, documents_array
 from redoxscope.callbacks.remote._hearing import SILENT, Hearing
 from redoxscope.callbacks.wire import encode, pack
-from redoxscope.contract import json_bytes
+from redoxscope.documents import json_bytes
 
 from .conftest import make
 from .rixs_runs import RixsRun

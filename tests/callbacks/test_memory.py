@@ -10,7 +10,7 @@ from redoxscope.callbacks import OxidationMap, oxidation_map
 from redoxscope.callbacks.oxidation import _reader
 from redoxscope.callbacks.oxidation._memory import Binning, available_bytes, binning_for, map_bytes
 from redoxscope.callbacks.oxidation._reader import MapOptions, StackReader
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Frame, Region, Scan
 
 from .conftest import make

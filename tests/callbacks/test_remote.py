@@ -18,7 +18,8 @@ import zmq
 from bluesky.callbacks.zmq import Publisher, RemoteDispatcher
 
 from redoxscope.callbacks.remote import DocumentPublisher, Listener
-from redoxscope.contract import from_json, json_bytes, proxy_address
+from redoxscope.documents import from_json, json_bytes
+from redoxscope.inputs import proxy_address
 
 from .conftest import make
 from .rixs_runs import RixsRun

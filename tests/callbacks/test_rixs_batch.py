@@ -12,7 +12,7 @@ from redoxscope.callbacks import (
     rixs_from_run,
     rixs_snapshot,
 )
-from redoxscope.contract import PHOTON_KEYS
+from redoxscope.documents import PHOTON_KEYS
 from redoxscope.formats import PhotonListWriter, read_photon_list
 from redoxscope.photons import Photons
 

@@ -9,8 +9,8 @@ import pytest
 from redoxscope.analysis.rixs import Places, RixsCounts
 from redoxscope.callbacks import RixsMap, rixs_from_run
 from redoxscope.callbacks.rixs._reader import RixsReader
-from redoxscope.contract import PointStatus, Window
 from redoxscope.data import channel_absorption
+from redoxscope.documents import PointStatus, Window
 from redoxscope.scan import Point, Region, Scan, points_scan, stack_scan
 from redoxscope.testing import validate_rixs_run
 

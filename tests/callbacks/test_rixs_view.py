@@ -11,7 +11,7 @@ from redoxscope.callbacks.rixs._draw_panels import board_shape
 from redoxscope.callbacks.rixs._pixels import PixelState, PixelTally
 from redoxscope.callbacks.rixs._reader import RixsReader
 from redoxscope.callbacks.wire import decode, encode, pack, unpack
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 from .rixs_runs import WINDOWS, RixsRun, verdict
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from redoxscope.callbacks import oxidation_map, rixs_from_run
 from redoxscope.callbacks.wire import WireError, decode, encode, pack, read, unpack, write
 from redoxscope.callbacks.wire._message import _CRC, _HEAD, _HEAD_BYTES
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 from .conftest import make
 from .rixs_runs import RixsRun, verdict

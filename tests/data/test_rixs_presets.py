@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from redoxscope.contract import Bins, Window
 from redoxscope.data import (
     EDGES,
     channel_absorption,
@@ -13,6 +12,7 @@ from redoxscope.data import (
     save_windows,
     window_problems,
 )
+from redoxscope.documents import Bins, Window
 
 BINS = Bins(200.0, 1200.0, 0.5)
 

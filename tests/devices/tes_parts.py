@@ -8,8 +8,8 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
 from redoxscope.analysis.tes import Calibration, PixelCalibration
-from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.devices import TES
+from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.formats import read_off
 from redoxscope.sim import SimulatedDastard
 from redoxscope.sim.physics.tes import TesArray

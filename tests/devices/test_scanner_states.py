@@ -12,10 +12,10 @@ import pytest
 from bluesky.utils import NoReplayAllowed
 from ophyd.status import Status
 
-from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
 from redoxscope.devices._asked import _axis
 from redoxscope.devices._watch import Held
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Raster
 
 from .fake_scanner import RASTER, World, error_of

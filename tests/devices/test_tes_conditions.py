@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from ophyd.signal import EpicsSignalBase
 
-from redoxscope.contract import PointStatus
 from redoxscope.devices import DeviceError, LineCounter, Monochromator, RingCurrent, SampleHolder
 from redoxscope.devices._base import NoAnswerError
 from redoxscope.devices._positioner import FreshSignalRO
 from redoxscope.devices._watch import Held, Watch
 from redoxscope.devices.tes._beam import BeamMemory
 from redoxscope.devices.tes._conditions import PointConditions
+from redoxscope.documents import PointStatus
 
 
 class PV:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.contract import PHOTON_KEYS, POINT_KEYS, TOTAL_KEYS
 from redoxscope.devices import TES, DeviceError
 from redoxscope.devices.tes import DastardError
+from redoxscope.documents import PHOTON_KEYS, POINT_KEYS, TOTAL_KEYS
 from redoxscope.formats import PhotonListWriter, read_photon_list
 from redoxscope.sim import SimulatedDastard
 

@@ -8,8 +8,8 @@ from bluesky.utils import NoReplayAllowed
 from ophyd import Signal
 from ophyd.utils import LimitError
 
-from redoxscope.contract import LineStatus
 from redoxscope.devices import FlyLines, LineSource, StampedLines
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Raster
 
 from ..devices.fake_scanner import error_of

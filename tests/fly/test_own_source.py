@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ophyd import Device
 
-from redoxscope.contract import LineStatus
 from redoxscope.devices import FlownLine, LineLimits, LineSource, ScannerState, flown_by
 from redoxscope.devices._base import Move, done
 from redoxscope.devices._times import FrameTime
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Raster
 
 from ..devices.fake_scanner import FakeAsked, FakeCounter, FakeShutter, error_of

@@ -10,7 +10,7 @@ from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 from ophyd import EpicsSignal
 
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 
 NX, NY = 6, 4

@@ -11,7 +11,7 @@ import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.utils import Msg
 
-from redoxscope.contract import PHOTON_STREAM
+from redoxscope.documents import PHOTON_STREAM
 from redoxscope.formats import PhotonAsset, PhotonListWriter
 from redoxscope.photons import Photons
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxscope.contract import PHOTON_KEYS
+from redoxscope.documents import PHOTON_KEYS
 from redoxscope.formats import (
     FormatError,
     PhotonAsset,

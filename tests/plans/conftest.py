@@ -9,7 +9,7 @@ import event_model
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 from redoxscope.testing import validate_run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.scan import Scan, stack_scan
 from redoxscope.testing import validate_run
 

@@ -12,8 +12,8 @@ import pytest
 from bluesky import RunEngine
 from bluesky.utils import InvalidCommand
 
-from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 from redoxscope.sim import Simulation
 from redoxscope.testing import simulated_stxm, validate_run

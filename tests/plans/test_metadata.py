@@ -9,7 +9,7 @@ from bluesky import RunEngine
 from bluesky import preprocessors as bpp
 from ophyd import Device, Signal, sim
 
-from redoxscope.contract import RIXS_RESERVED, STACK_RESERVED, check_session, check_start
+from redoxscope.documents import RIXS_RESERVED, STACK_RESERVED, check_session, check_start
 from redoxscope.plans import energy_stack, rixs_map, tes_calibrate, xes
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ophyd import EpicsSignal
 
-from redoxscope.contract import LineStatus
 from redoxscope.devices import DeviceError
+from redoxscope.documents import LineStatus
 
 from .conftest import check_documents, pages
 

@@ -8,7 +8,7 @@ from bluesky import Msg
 from bluesky import preprocessors as bpp
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack, execute
 from redoxscope.scan import Scan, stack_scan
 from redoxscope.testing import Documents, validate_run

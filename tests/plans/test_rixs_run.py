@@ -13,8 +13,8 @@ from bluesky.utils import RunEngineInterrupted
 from caproto.sync.client import write as caput
 
 from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, rixs_from_run
-from redoxscope.contract import STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.devices import DeviceError
+from redoxscope.documents import STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.plans import rixs_map
 from redoxscope.scan import Scan
 from redoxscope.testing import validate_rixs_run

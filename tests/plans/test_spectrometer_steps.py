@@ -15,8 +15,8 @@ import pytest
 from bluesky.utils import RunEngineInterrupted
 
 from redoxscope.callbacks import photons_of_run
-from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.devices import DeviceError
+from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.plans import rixs_map, with_beam
 
 from ..devices.tes_parts import truth

@@ -12,7 +12,7 @@ from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
 
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.plans import RingSuspender, energy_stack, rixs_map
 from redoxscope.testing import FakeMicroscope, FakeMono, FakeSpectrometer, make_engine
 

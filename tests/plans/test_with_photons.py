@@ -11,7 +11,7 @@ from bluesky import Msg
 from bluesky.utils import FailedStatus
 from ophyd.status import Status
 
-from redoxscope.contract import PHOTON_STREAM, STREAM, TOTALS_STREAM
+from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.plans import with_photons
 from redoxscope.plans._carried import carried
 from redoxscope.plans._photons import ANNOUNCED

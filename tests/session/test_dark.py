@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from redoxscope.callbacks import OxidationMap
-from redoxscope.contract import LineStatus
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 
 ENERGIES = [635, 638, 640, 641.6, 642.4, 643.2, 644.4, 646, 650, 654]

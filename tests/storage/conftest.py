@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redoxscope.contract import STACK
+from redoxscope.documents import STACK
 
 NX, NY = 20, 5
 

@@ -10,7 +10,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from ophyd.status import Status
 
-from redoxscope.contract import STACK
+from redoxscope.documents import STACK
 
 from .conftest import data_keys
 

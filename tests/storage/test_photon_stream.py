@@ -16,7 +16,7 @@ from bluesky import RunEngine
 from ophyd.sim import SynSignal
 
 from redoxscope.callbacks import photons_of_run
-from redoxscope.contract import PHOTON_KEYS, PHOTON_STREAM
+from redoxscope.documents import PHOTON_KEYS, PHOTON_STREAM
 from redoxscope.formats import read_photon_list, unannounced_photons
 from redoxscope.photons import Photons
 from redoxscope.storage import CatalogWriter, DocumentLog, open_catalog, recover, run_documents

@@ -12,7 +12,7 @@ from redoxscope.callbacks import (
     rixs_from_photons,
     rixs_from_run,
 )
-from redoxscope.contract import PHOTON_STREAM
+from redoxscope.documents import PHOTON_STREAM
 from redoxscope.formats import PhotonAsset, PhotonListWriter
 from redoxscope.storage import CatalogWriter, DocumentLog
 from tests.callbacks.rixs_runs import RixsRun

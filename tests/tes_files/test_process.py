@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from redoxscope.cli._tes import tes_app
-from redoxscope.contract import Bins
 from redoxscope.data import load_lines
+from redoxscope.documents import Bins
 from redoxscope.formats import OffWriter, off_dtype, read_off, read_tes_log
 from redoxscope.tes_files import process
 from redoxscope.tes_files._calibrations import calibration_log_for

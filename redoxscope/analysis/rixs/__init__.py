@@ -1,6 +1,6 @@
 """RIXS with an energy-dispersive detector: photons in, maps and yields with their sigma out."""
 
-from redoxscope.contract import Bins, Window
+from redoxscope.documents import Bins, Window
 
 from ._binning import bin_index, bin_points, spectrum_of
 from ._counts import MIN_COUNTS, RixsCounts

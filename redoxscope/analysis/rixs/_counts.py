@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 from ._point_counts import Passes, PointCounts
 from ._results import Array, EmissionSpectrum, RixsMapResult, Yield

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 from ._counts import RixsCounts
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from redoxscope.contract import Window
+from redoxscope.documents import Window
 
 from ._counts import MIN_COUNTS, RixsCounts
 from ._point_counts import Passes

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Bins
+from redoxscope.documents import Bins
 
 from ._binning import FLOWS, flow_index
 from ._points import PointIndex

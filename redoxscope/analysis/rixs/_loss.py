@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Bins
+from redoxscope.documents import Bins
 
 from ._binning import bin_points
 

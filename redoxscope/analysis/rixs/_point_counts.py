@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.contract import Bins, as_whole
+from redoxscope.documents import Bins
+from redoxscope.inputs import as_whole
 
 from ._results import Array
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redoxscope.contract import Bins, Window
+from redoxscope.documents import Bins, Window
 
 __all__ = ["EmissionSpectrum", "RixsMapResult", "Yield"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
-from ...contract import LineStatus
+from ...documents import LineStatus
 from .._doubt import Doubt
 from .._draw_style import measured
 from ._images import TAKEN

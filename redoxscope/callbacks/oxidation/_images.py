@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...analysis import Detector, StackFit, checked_mask
-from ...contract import LineStatus
+from ...documents import LineStatus
 from ._memory import Binning
 
 __all__ = ["TAKEN", "Images", "Row"]

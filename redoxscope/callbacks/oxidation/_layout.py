@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import IMAGE, STACK, as_name, as_number, as_numbers, as_pair, as_whole
+from ...documents import IMAGE, STACK
+from ...inputs import as_name, as_number, as_numbers, as_pair, as_whole
 from ...scan import Frame, Region, Role, Scan
 from .._documents import Doc, check_version
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...analysis import I0Spectrum
-from ...contract import as_number
 from ...data import EDGES, References, UndeterminedError, get_edge, load_references
+from ...inputs import as_number
 from .._documents import Doc
 from ._layout import Layout
 

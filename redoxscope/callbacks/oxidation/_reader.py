@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis import Detector, I0Spectrum
-from ...contract import LineStatus, as_whole
+from ...documents import LineStatus
+from ...inputs import as_whole
 from ...scan import Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of

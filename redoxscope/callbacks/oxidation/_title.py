@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from ...contract import is_number
+from ...inputs import is_number
 from .._documents import Doc
 
 __all__ = ["title_of"]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
-from ...contract import from_json
+from ...documents import from_json
 from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...contract import from_json, json_bytes
+from ...documents import from_json, json_bytes
 
 __all__ = [
     "BEAT",

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...contract import CONTRACT_VERSION, from_json
+from ...documents import CONTRACT_VERSION, from_json
 from ...photons import LiveBatch
 from ..wire import WireError, decode, unpack
 from ._form import BEAT, HELLO, LIVE, PHOTONS, documents_of, problem

@@ -10,7 +10,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from ...contract import proxy_address
+from ...inputs import proxy_address
 from ...photons import LiveBatch
 from ._form import BEAT
 from ._hearing import Hearing

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ...contract import as_number, as_whole, json_bytes
+from ...documents import json_bytes
+from ...inputs import as_number, as_whole
 from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update

@@ -12,7 +12,8 @@ from typing import Any
 
 import zmq
 
-from ...contract import as_whole, json_bytes, proxy_address
+from ...documents import json_bytes
+from ...inputs import as_whole, proxy_address
 from ...photons import LiveBatch
 from ..wire import encode, pack
 from ._form import BEAT, HELLO, LIVE, PHOTONS, PREFIX, documents_array

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.rixs import bin_points
-from ...contract import (
+from ...documents import (
     PHOTON_KEYS,
     PHOTON_STREAM,
     POINT_KEYS,

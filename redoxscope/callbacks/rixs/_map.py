@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...analysis.rixs import DamageVerdict
-from ...contract import Window
+from ...documents import Window
 from ...photons import LiveBatch
 from .._analysis import Update
 from .._documents import rows_of
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
     """Live excitation x emission map with its yields: ``RE.subscribe(RixsMap())``.
 
-    Takes the documents of RIXS runs (see ``redoxscope.contract``), one run after another; other
+    Takes the documents of RIXS runs (see ``redoxscope.documents``), one run after another; other
     runs are ignored, but for the verdict of a calibration on the pixels. With
     ``tes.subscribe_batches(rixs.photons)`` the photons of the point under way are shown as they
     come; its event then overwrites them. On the RunEngine's thread a document is only put into

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import NOT_CHOSEN
+from ...documents import NOT_CHOSEN
 
 __all__ = ["PixelHealth", "PixelState", "PixelTally"]
 

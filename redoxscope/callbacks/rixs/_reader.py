@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ...analysis import dead_time_corrected
 from ...analysis.rixs import Places, RixsCounts, spectrum_of
-from ...contract import STREAM, TOTALS_STREAM, Bins, PointStatus, Window, as_whole
 from ...data import FeatureRange, rixs_edges, rixs_preset
+from ...documents import STREAM, TOTALS_STREAM, Bins, PointStatus, Window
+from ...inputs import as_whole
 from ...photons import LiveBatch
 from ...scan import Scan
 from .._analysis import Reader

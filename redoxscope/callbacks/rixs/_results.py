@@ -19,8 +19,8 @@ from ...analysis.rixs import (
     Yield,
     feature_significance,
 )
-from ...contract import Window
 from ...data import FeatureRange, channel_absorption
+from ...documents import Window
 from ._snapshot import RixsSnapshot
 
 __all__ = ["results_of", "rixs_snapshot"]

@@ -15,7 +15,7 @@ from ...analysis.rixs import (
     RixsMapResult,
     Yield,
 )
-from ...contract import Bins, Window
+from ...documents import Bins, Window
 from ._pixels import PixelHealth
 
 __all__ = ["RixsSnapshot", "UnderWay"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.tes import Calibration
-from ...contract import Bins
+from ...documents import Bins
 from ...formats import FILTERED, PhotonListWriter
 from ...photons import LiveBatch, Photons
 from .._base import DeviceError, Move

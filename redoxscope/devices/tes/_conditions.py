@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ophyd.status import Status
 from ophyd.utils import DisconnectedError
 
-from ...contract import PointStatus
+from ...documents import PointStatus
 from .._asked import energy_held
 from .._base import DeviceError, Move, NoAnswerError, answering, ask
 from .._shutter import ShutterMode

@@ -12,7 +12,7 @@ from typing import Any
 from ophyd.device import Staged
 from ophyd.status import Status
 
-from ...contract import NOT_CHOSEN
+from ...documents import NOT_CHOSEN
 from ...formats import PhotonAsset, PhotonListWriter
 from .._base import DeviceError, Move, done, logged, then
 from .._light import check_light, watch_light
@@ -339,7 +339,7 @@ class TES(CalibratedTES):
         return dict(self._reading[1])
 
     def describe(self) -> dict[str, Any]:
-        """Data keys of a point (see `redoxscope.contract.POINT_KEYS`)."""
+        """Data keys of a point (see `redoxscope.documents.POINT_KEYS`)."""
         counted = self._calibration is not None
         if self.run is not None and self._staged != Staged.no:
             counted = self.run.acquisition.setup.calibration is not None

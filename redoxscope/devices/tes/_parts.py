@@ -9,7 +9,7 @@ from typing import Any
 
 from ophyd.status import Status
 
-from ...contract import TOTAL_KEYS
+from ...documents import TOTAL_KEYS
 from ...formats import photon_data_keys
 from .._base import DeviceError, Move
 from ._run import Whole

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.rixs import spectrum_of
-from ...contract import POINT_KEYS, Bins, Window
+from ...documents import POINT_KEYS, Bins, Window
 
 __all__ = ["PointCounts", "PointResult", "describe_point", "yield_windows"]
 

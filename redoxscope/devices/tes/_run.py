@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.tes import Calibration
-from ...contract import Bins
+from ...documents import Bins
 from ...formats import PhotonAsset
 from ._acquisition import Acquisition
 

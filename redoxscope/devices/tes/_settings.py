@@ -7,7 +7,7 @@ from typing import Any
 
 from ophyd import Component, Device
 
-from ...contract import Bins
+from ...documents import Bins
 from .._base import OUTAGE
 from .._numbers import finite, flag, positive, zero_or_more
 from .._setting import Setting

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract import as_number, as_whole
+from ...inputs import as_number, as_whole
 from .._layout import Layout
 from ..dastard import ServerFaults, SimulatedDastard
 from ..process import Child, SimulationError, answer_repeater_requests, free_port

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.contract import PHOTON_STREAM, STREAM
+from redoxscope.documents import PHOTON_STREAM, STREAM
 from redoxscope.formats import PhotonAsset, PhotonListWriter, photon_data_keys
 from redoxscope.photons import Photons
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from event_model import DocumentNames, schemas
 
-from redoxscope.contract import PHOTON_KEYS
+from redoxscope.documents import PHOTON_KEYS
 from redoxscope.formats import file_uri, path_of_uri, unannounced_photons
 
 from ..log import decode, scan_log

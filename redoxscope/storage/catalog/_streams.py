@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from redoxscope.contract import STREAM
+from redoxscope.documents import STREAM
 from redoxscope.scan import Scan
 
 __all__ = ["main_streams"]

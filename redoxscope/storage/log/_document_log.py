@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from redoxscope.contract import from_json, json_bytes
+from redoxscope.documents import from_json, json_bytes
 from redoxscope.formats import writable_folder
 
 from ._run_file import DocumentLogError, RunFile

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from redoxscope.contract import Bins
 from redoxscope.data import load_lines
+from redoxscope.documents import Bins
 from redoxscope.sim.physics.rixs import (
     FWHM,
     GRID,

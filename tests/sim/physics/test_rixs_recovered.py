@@ -7,9 +7,9 @@ import pytest
 
 from redoxscope.analysis.rixs import RixsCounts, feature_significance, spectrum_of
 from redoxscope.analysis.tes import calibrate
-from redoxscope.contract import Bins
 from redoxscope.data import load_lines, rixs_preset
 from redoxscope.demo._rixs import chi2_dof
+from redoxscope.documents import Bins
 from redoxscope.photons import Photons
 from redoxscope.sim.physics.rixs import RixsModel
 from redoxscope.sim.physics.tes import TesArray

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from redoxscope.contract import Bins
+from redoxscope.documents import Bins
 from redoxscope.sim.physics.rixs import FWHM, GRID, Emission, RixsModel
 from redoxscope.sim.physics.tes import TesArray
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr
 
-from ....contract import Bins
+from ....documents import Bins
 
 __all__ = [
     "ARRAY_PIXELS",

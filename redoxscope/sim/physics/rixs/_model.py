@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ....contract import Bins
+from ....documents import Bins
 from .._checks import finite
 from ._absorption import Shells
 from ._electrode import Electrode

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ....contract import axis_problem
 from ....data import References, references_from_h5
+from ....inputs import axis_problem
 from .._checks import finite
 from ._stage import Positions
 

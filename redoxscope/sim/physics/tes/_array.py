@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ....contract import Bins
+from ....documents import Bins
 from .._checks import finite
 from ..rixs import ARRAY_PIXELS, FWHM, Emission, broadened, piled_up, rebinned
 from ._pixels import KINK_EV, Pixel, PixelTable, make_pixels

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ._inputs import as_number, suggestion
+from ..inputs import as_number, suggestion
 from ._rixs import Bins
 
 __all__ = ["WINDOW_KINDS", "Window"]

@@ -1,15 +1,13 @@
-"""What users may write where a number, a pair, a list or a name is needed: one rule for all.
+"""Numbers, pairs and lists of them, as users write them.
 
 A number is any of Python's or numpy's, of whatever width, or an array of one; a truth value,
-text, a complex number and a quantity that carries a unit of its own are none. What is refused is
-named with its value and unit.
+text, a complex number and a quantity that carries a unit of its own are none.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from decimal import Decimal
 from itertools import islice
 from numbers import Integral, Real
@@ -17,19 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from ._shown import shown
+
 __all__ = [
     "MAX_VALUES",
-    "as_name",
     "as_number",
     "as_numbers",
     "as_pair",
     "as_whole",
-    "check_keys",
     "axis_problem",
     "is_number",
-    "nearest",
     "plain_number",
-    "suggestion",
 ]
 
 MAX_VALUES = 100_000
@@ -95,7 +91,7 @@ def as_number(
     unit = unit and f" {unit}"
     number = plain_number(value)
     if number is None:
-        raise ValueError(f"{name} = {_shown(value)} must be one number{unit and f' in{unit}'}")
+        raise ValueError(f"{name} = {shown(value)} must be one number{unit and f' in{unit}'}")
     wanted = []
     if above is not None:
         wanted.append(f"greater than {above:g}{unit}")
@@ -114,7 +110,7 @@ def as_number(
         if finite and not math.isfinite(number):
             wanted.append("finite")
         raise ValueError(
-            f"{name} = {_shown(value)}{unit} must be {' and '.join(wanted) or 'a number'}"
+            f"{name} = {shown(value)}{unit} must be {' and '.join(wanted) or 'a number'}"
         )
     return number
 
@@ -141,7 +137,7 @@ def as_whole(
     if whole is None or whole < at_least or (at_most is not None and whole > at_most):
         limits = f">= {at_least}" if at_most is None else f">= {at_least} and <= {at_most}"
         raise ValueError(
-            f"{name} = {_shown(value)} must be a whole number {limits}{meaning and f' ({meaning})'}"
+            f"{name} = {shown(value)} must be a whole number {limits}{meaning and f' ({meaning})'}"
         )
     return whole
 
@@ -160,7 +156,7 @@ def as_pair(name: str, value: Any, unit: str = "", *, single: bool = False) -> t
     if items is None or len(items) != 2:
         either = "one number or " if single else ""
         raise ValueError(
-            f"{name} = {_shown(value)} must be {either}a pair (x, y){unit and f' in {unit}'}"
+            f"{name} = {shown(value)} must be {either}a pair (x, y){unit and f' in {unit}'}"
         )
     return items[0], items[1]
 
@@ -184,7 +180,7 @@ def as_numbers(
     """
     items = _items(values, MAX_VALUES + 1)
     if items is None:
-        raise ValueError(f"{name} = {_shown(values)} must be a list of {what} in {unit}")
+        raise ValueError(f"{name} = {shown(values)} must be a list of {what} in {unit}")
     if len(items) > MAX_VALUES:
         raise ValueError(f"{name} has more than {MAX_VALUES} values; at most so many can be taken")
     return [as_number(f"{name}[{i}]", item, unit, above=above) for i, item in enumerate(items)]
@@ -217,86 +213,6 @@ def axis_problem(values: Any, unit: str) -> tuple[int, str] | None:
     return at, f"must rise, but {axis[at]:g} comes after {axis[at - 1]:g} {unit}, at index {at}"
 
 
-def as_name(name: str, value: Any, example: str) -> str:
-    """Text that names something, as a plain str.
-
-    Raises
-    ------
-    ValueError
-        It is no text, or empty.
-    """
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} = {_shown(value)} must be a name in quotes, as {example!r}")
-    return str(value)
-
-
-def nearest(name: object, known: Iterable[str]) -> str | None:
-    """What was probably meant: capitals, blanks and signs count for nothing.
-
-    Of names of two words, as edges have, those of the same first word come before others: "O L"
-    is nearer to "O K" than to "Co L".
-    """
-    names = list(known)
-    text = _letters(str(name))
-    same = _of_the_same_first_word(text, names)
-    by_letters = {_letters(other): other for other in reversed(same or names)}
-    close = difflib.get_close_matches(text, by_letters, n=1, cutoff=0.0 if same else 0.6)
-    return by_letters[close[0]] if close else None
-
-
-def _of_the_same_first_word(text: str, known: Iterable[str]) -> list[str]:
-    """Known names of two words whose first word begins ``text``, at most two letters before its
-    end; the longest such word counts ("nil3" is of nickel, not of nitrogen).
-    """
-    firsts = {other: _letters(other.split()[0]) for other in known if len(other.split()) == 2}
-    found = {
-        other: first
-        for other, first in firsts.items()
-        if text.startswith(first) and len(text) - len(first) <= 2
-    }
-    longest = max(map(len, found.values()), default=0)
-    return [other for other, first in found.items() if len(first) == longest]
-
-
-def suggestion(name: object, known: Iterable[str]) -> str:
-    """The end of an error: ``"; did you mean 'Mn L3'?"``, or nothing."""
-    close = nearest(name, known)
-    return "" if close is None else f"; did you mean {close!r}?"
-
-
-def check_keys(name: str, given: Iterable[object], known: Sequence[str], needed: int) -> None:
-    """Refuse a mapping with a key that nobody knows, or without one that is needed.
-
-    Parameters
-    ----------
-    name : str
-        What the mapping is.
-    given : iterable
-        Its keys.
-    known : sequence of str
-        Keys that it may have, those that it must have first.
-    needed : int
-        How many of them it must have.
-
-    Raises
-    ------
-    ValueError
-        Names the key, and what may be meant.
-    """
-    given = list(given)
-    for key in given:
-        if key not in known:
-            meant = suggestion(key, known) or f"; known are {', '.join(known)}"
-            raise ValueError(f"{name}: key {key!r:.60} is not known{meant}")
-    for key in known[:needed]:
-        if key not in given:
-            raise ValueError(f"{name} has no {key!r}")
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
-
-
 def _items(values: Any, most: int) -> list[Any] | None:
     """The first ``most`` members of something with an order, else None."""
     if isinstance(values, (str, bytes, bytearray, Mapping, Set)) or _has_unit(values):
@@ -311,9 +227,3 @@ def _items(values: Any, most: int) -> list[Any] | None:
 def _has_unit(value: Any) -> bool:
     """Whether a quantity carries a unit; taking its number alone could be wrong a thousandfold."""
     return any(hasattr(type(value), name) for name in ("unit", "units"))
-
-
-def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, (Real, np.number, np.bool_)) else repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,23 +1,9 @@
-"""The document contract: what runs of this package look like, in one place.
+"""What runs of this package look like in documents: streams, keys, units, start metadata.
 
 Devices and plans write these keys, callbacks and exporters read them. The prose is in
 ``docs/reference/documents.md``; this package holds what code needs.
 """
 
-from ._address import proxy_address
-from ._inputs import (
-    as_name,
-    as_number,
-    as_numbers,
-    as_pair,
-    as_whole,
-    axis_problem,
-    check_keys,
-    is_number,
-    nearest,
-    plain_number,
-    suggestion,
-)
 from ._json import from_json, json_bytes
 from ._rixs import (
     NOT_CHOSEN,
@@ -67,21 +53,9 @@ __all__ = [
     "LineStatus",
     "PointStatus",
     "Window",
-    "as_name",
-    "as_number",
-    "as_numbers",
-    "as_pair",
-    "as_whole",
-    "axis_problem",
-    "check_keys",
     "check_metadata",
     "check_session",
     "check_start",
     "from_json",
-    "is_number",
     "json_bytes",
-    "nearest",
-    "plain_number",
-    "proxy_address",
-    "suggestion",
 ]

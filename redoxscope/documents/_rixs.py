@@ -9,7 +9,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from ._inputs import as_number
+from ..inputs import as_number
 
 __all__ = [
     "NOT_CHOSEN",

@@ -12,15 +12,8 @@ import pytest
 import xarray
 from pandas import NA, Series
 
-from redoxscope.contract import (
-    Bins,
-    Window,
-    as_number,
-    as_numbers,
-    as_pair,
-    as_whole,
-    nearest,
-)
+from redoxscope.documents import Bins, Window
+from redoxscope.inputs import as_number, as_numbers, as_pair, as_whole, nearest
 from redoxscope.scan import Raster, Region
 
 NUMBERS = [

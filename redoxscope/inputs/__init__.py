@@ -1,0 +1,31 @@
+"""What users may write where a number, a pair, a list or a name is needed: one rule for all.
+
+What is refused is named with its value, limit and unit.
+"""
+
+from ._address import proxy_address
+from ._names import as_name, check_keys, nearest, suggestion
+from ._numbers import (
+    as_number,
+    as_numbers,
+    as_pair,
+    as_whole,
+    axis_problem,
+    is_number,
+    plain_number,
+)
+
+__all__ = [
+    "as_name",
+    "as_number",
+    "as_numbers",
+    "as_pair",
+    "as_whole",
+    "axis_problem",
+    "check_keys",
+    "is_number",
+    "nearest",
+    "plain_number",
+    "proxy_address",
+    "suggestion",
+]
