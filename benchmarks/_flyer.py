@@ -16,8 +16,6 @@ from redoxscope.data import edge_energies, load_references
 from redoxscope.documents import STACK
 from redoxscope.scan import Region, stack_scan
 
-LINES_PER_PAGE = 10
-
 
 def _done() -> Status:
     status = Status()
@@ -31,8 +29,8 @@ class SyntheticFlyer:
     name = "synthetic"
     parent = None
 
-    def __init__(self, n_energies: int, side: int):
-        self.side = side
+    def __init__(self, n_energies: int, side: int, lines_per_page: int = 10):
+        self.side, self.lines_per_page = side, lines_per_page
         self.energies = edge_energies("Mn L3")[:n_energies]
         references = load_references("Mn L3")
         design = references.design(self.energies)
@@ -73,7 +71,7 @@ class SyntheticFlyer:
         }
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
-        rows = range(self.next, min(self.next + LINES_PER_PAGE, self.total))
+        rows = range(self.next, min(self.next + self.lines_per_page, self.total))
         self.next = rows.stop
         at = [divmod(i, self.side) for i in rows]
         n = len(at)

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from redoxscope import start_session
-from redoxscope.callbacks import OxidationMap
+from redoxscope.callbacks import Host, OxidationMap, RixsMap
 from redoxscope.demo import StackTiming
 from redoxscope.storage import DocumentLog
 
@@ -122,9 +122,44 @@ def memory_rows(stacks: int = 20, n_energies: int = 50, side: int = 100) -> list
     ]  # fmt: skip
 
 
+def subscriber_rows(n_energies: int = 50, side: int = 60) -> list[Row]:
+    """What a line costs on the RunEngine's thread with log and three analyses subscribed."""
+    from bluesky import RunEngine
+
+    from ._flyer import SyntheticFlyer, synthetic_stack
+    from ._mean_spectrum import ANALYSIS
+
+    engine = RunEngine({}, context_managers=[])
+    hosts = [OxidationMap(), RixsMap(), Host([ANALYSIS])]
+    spent: list[float] = []
+    stop: list[float] = []
+
+    def timed(name: str, doc: dict) -> None:
+        begin = time.perf_counter()
+        for host in hosts:
+            host(name, doc)
+        (spent if name == "event_page" else stop).append(1e3 * (time.perf_counter() - begin))
+
+    engine.subscribe(timed)
+    begin = time.perf_counter()
+    engine(synthetic_stack(SyntheticFlyer(n_energies, side, lines_per_page=1)))
+    per_line = 1e3 * (time.perf_counter() - begin) / len(spent)
+    for host in hosts:
+        host.wait(120)
+        host.close()
+    assert not any(host.errors for host in hosts)
+    p99 = float(np.percentile(spent, 99))
+    return [
+        {"what": "a line on the RunEngine's thread, three analyses subscribed", "unit": "ms",
+         "value": float(np.median(spent)), "target": 1.0,
+         "reference": f"{len(spent)} lines of {side} pixels, one every {per_line:.1f} ms; p99 "
+         f"{p99:.2g} ms, largest {max(spent):.2g} ms; the stop document {stop[-1]:.2g} ms"},
+    ]  # fmt: skip
+
+
 def rows() -> list[Row]:
     """All figures: dicts of ``what, value, unit, target, reference``."""
-    return [*stack_rows(), *first_line_rows(), *memory_rows()]
+    return [*stack_rows(), *first_line_rows(), *subscriber_rows(), *memory_rows()]
 
 
 if __name__ == "__main__":
