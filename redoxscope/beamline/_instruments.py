@@ -118,7 +118,7 @@ INSTRUMENTS: Mapping[str, InstrumentKind] = {
             **{
                 role: Role(
                     STXM.ROLES[name],
-                    required=name not in ("i0", "ring", "shutter"),
+                    required=name not in ("i0", "shutter"),
                     key=name if name in ("transmission", "i0") else None,
                 )
                 for role, name in STXM_NAMES.items()

@@ -67,9 +67,9 @@ class STXM(Device):
     scanner : RasterScanner
     transmission : LineCounter
         Behind the sample.
+    ring : RingCurrent
     i0 : LineCounter, optional
         Beam monitor.
-    ring : RingCurrent, optional
     shutter : Shutter, optional
         Without one the sample has beam all the time, and each plan says so.
     counters : mapping of str to LineCounter, optional
@@ -146,8 +146,8 @@ class STXM(Device):
         sample_stage: Any,
         scanner: Any,
         transmission: Any,
+        ring: Any,
         i0: Any = None,
-        ring: Any = None,
         shutter: Any = None,
         counters: Mapping[str, Any] | None = None,
         flux: float = 0.0,
@@ -183,12 +183,9 @@ class STXM(Device):
         self.osa.z.guard(self._check_osa_z)
         self.sample_stage.z.guard(self._check_sample_z)
         self.scanner.guard(self._check_raster)
-        scalars = {"energy": self.monochromator.energy}
-        if ring is not None:
-            scalars[self.ring.field] = self.ring.current
         self.scanner.attach(
             self.line_detectors,
-            scalars,
+            {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
             self.shutter,
             Asked(
                 self.monochromator,

@@ -49,7 +49,7 @@ WRONG = {
         "key 'devices.extra.filters' is missing",
     ),
     "option-that-is-ours": (
-        device(**{"class": MOTOR, "prefix": "X", "parent": "y"}), "unknown key 'devices.extra.parent'",
+        device(**{"class": MOTOR, "prefix": "X", "parent": "y"}), "key 'devices.extra.parent'",
     ),
     "motor-of-another": (
         device(**{"class": MOTOR, "prefix": "ZP:Z"}),
@@ -211,12 +211,12 @@ def test_a_file_with_only_a_motor_and_a_counter(made):
     assert diode.counts.name == "diode" and beamline.instruments == {}
 
 
-def test_a_microscope_without_shutter_and_ring(made):
-    stxm = made(bound(shutter=None, ring=None)).instruments["stxm"]
+def test_a_microscope_without_shutter_and_monitor(made):
+    stxm = made(bound(shutter=None, i0=None)).instruments["stxm"]
     assert isinstance(stxm.shutter, NoShutter) and stxm.shutter.name == "stxm_shutter"
-    assert not hasattr(stxm, "ring")
-    assert "shutter" in stxm.component_names and "ring" not in stxm.component_names
-    assert list(stxm.scanner._record.scalars) == ["energy"]
+    assert not hasattr(stxm, "i0")
+    assert "shutter" in stxm.component_names and "i0" not in stxm.component_names
+    assert [counter.field for counter in stxm.line_detectors] == ["transmission"]
 
 
 def test_one_device_serves_two_instruments(made):
@@ -239,7 +239,7 @@ def test_parts_are_read_and_staged_with_the_microscope(made):
 
 def test_a_device_that_cannot_be_bound_is_named(simulation):
     """Also where somebody binds the microscope himself."""
-    parts = dict.fromkeys(("zone_plate", "sample_stage", "scanner", "transmission"))
+    parts = dict.fromkeys(("zone_plate", "sample_stage", "scanner", "transmission", "ring"))
     osa = OrderSortingAperture("N:", name="pinhole")
     with pytest.raises(TypeError, match=r"my.monochromator: 'pinhole' \(Order.*has no energy"):
         STXM(name="my", monochromator=osa, osa=osa, **parts)

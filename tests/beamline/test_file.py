@@ -324,6 +324,20 @@ def test_no_monitor(run_stack):
     assert pages and all("i0" not in data for data in pages)
 
 
+def test_no_shutter(run_stack, stxm, caplog):
+    """The blade of the simulated beamline is opened by somebody else here, and stays so."""
+    stxm.shutter.set("open").wait(timeout=20)
+    try:
+        record, _ = run_stack(parse_beamline(bound(shutter=None), "x"), **SMALL)
+        assert stxm.shutter.is_open
+    finally:
+        stxm.shutter.set("closed").wait(timeout=20)
+    pages = [doc["data"] for name, doc in record if name == "event_page"]
+    counts = np.concatenate([np.ravel(data["transmission"]) for data in pages])
+    assert counts.size == 18 and counts.min() > 0
+    assert "the sample has beam all the time" in caplog.text
+
+
 def test_the_map_copes_without_a_monitor(run_stack):
     """I0 is that of the blank area, which this image has: the same map, with or without."""
     _, with_monitor = run_stack(parse_beamline(TEXT, "x"), **MAPPED)

@@ -29,7 +29,7 @@ def test_the_walk_finds_them():
 def test_made_while_disconnected(simulation, cls):
     began = time.monotonic()
     if cls is STXM:
-        with pytest.raises(TypeError, match="missing 6 required"):
+        with pytest.raises(TypeError, match="missing 7 required"):
             cls(name="device")
         return
     if cls is FocusedEnergy:
