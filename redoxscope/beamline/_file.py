@@ -107,6 +107,8 @@ class BeamlineFile:
     devices : mapping of str to DeviceEntry
     instruments : mapping of str to InstrumentEntry
     catalog : CatalogOptions
+    publish : str
+        0MQ proxy that a session publishes its documents to; empty for none.
     where : str
         Name of the file, for messages.
     """
@@ -117,6 +119,7 @@ class BeamlineFile:
     devices: Mapping[str, DeviceEntry]
     instruments: Mapping[str, InstrumentEntry]
     catalog: CatalogOptions = field(default_factory=CatalogOptions)
+    publish: str = ""
     where: str = field(default="", compare=False)
     text: YamlText = field(default_factory=lambda: YamlText(None), compare=False, repr=False)
 

@@ -21,7 +21,7 @@ from ._file import BeamlineFile, DeviceEntry, InstrumentEntry
 from ._instruments import INSTRUMENTS
 from ._options import CatalogOptions, Strict
 from ._outside import option_problems
-from ._values import Prefix, Text, Truth
+from ._values import Prefix, ProxyAddress, Text, Truth
 
 __all__ = [
     "ConfigError",
@@ -48,6 +48,7 @@ class _Whole(Strict):
     devices: dict[str, dict[str, Any]]
     instruments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     catalog: CatalogOptions = Field(default_factory=CatalogOptions)
+    publish: ProxyAddress = ""
 
 
 _WORDS = {
@@ -164,6 +165,7 @@ def _read(
         devices=devices,
         instruments=instruments,
         catalog=whole.catalog,
+        publish=whole.publish,
         where=where,
         text=text,
     )

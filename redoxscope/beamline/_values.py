@@ -8,9 +8,19 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from ..inputs import as_number, as_whole
+from ..inputs import as_number, as_whole, proxy_address
 
-__all__ = ["PV", "Micrometres", "Prefix", "Text", "Truth", "port_below", "quantity", "text"]
+__all__ = [
+    "PV",
+    "Micrometres",
+    "Prefix",
+    "ProxyAddress",
+    "Text",
+    "Truth",
+    "port_below",
+    "quantity",
+    "text",
+]
 
 # The validators' errors start with " = ": the loader puts the key's whole path before them.
 
@@ -81,6 +91,7 @@ Text = Annotated[str, BeforeValidator(text)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 Prefix = Annotated[str, BeforeValidator(partial(_pv, empty=True))]
 PV = Annotated[str, BeforeValidator(_pv)]
+ProxyAddress = Annotated[str, BeforeValidator(partial(proxy_address, ""))]
 
 
 def port_below(high: int) -> BeforeValidator:
