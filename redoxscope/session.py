@@ -91,7 +91,7 @@ class Session:
         from .callbacks import OxidationMap, RixsMap
         from .documents import check_session
         from .plans import with_photons
-        from .storage import DocumentLog
+        from .storage import DocumentLog, keep_results
 
         self.config, self.simulation, self.data = config, simulation, data
         self.ended_by: int | None = None
@@ -144,6 +144,7 @@ class Session:
             self.log,
             None if self._tes is None else data / "photons",
         )
+        self.stored.then.append(keep_results(self.map, self.rixs))
         self.RE.subscribe(self.stored)
         _signals.watch(self)
         atexit.register(self.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..devices import TES
+from ..devices import TES, guard_channels
 from ._classes import OWN
 from ._connection import CONNECT_TIMEOUT, connect, missing_pvs
 from ._file import BeamlineFile
@@ -93,6 +93,7 @@ def make_beamline(file: BeamlineFile) -> Beamline:
         A class that cannot be made of its options, or not while it is disconnected; with what it
         says, and the key.
     """
+    guard_channels()  # also where no device is of ours
     devices: dict[str, Any] = {}
     try:
         for name in file.devices:

@@ -65,7 +65,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     batch = oxidation_map(run).result
     np.testing.assert_allclose(batch.fraction, live.fraction, rtol=1e-9)
     np.testing.assert_allclose(batch.sigma, live.sigma, rtol=1e-6)
-    assert set(run) == {"primary"}
+    assert set(run) == {"primary", "oxidation_map"}
 
 
 def test_namespace_has_what_the_shell_promises(session):
