@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 from scipy.optimize import nnls
 
-from redoxscope.analysis import StackFit
+from redoxscope.analysis.oxidation import StackFit
 
 SIDE = 1000
 Row = dict[str, object]

@@ -74,8 +74,8 @@ def estimate(
     measured on the simulated beamline (``docs/reference/figures.md``). Time that nobody declares
     is not in it: a sample holder, a heater, lines that are flown again, waiting for beam.
 
-    **Dose.** `redoxscope.analysis.absorbed_dose`. On a pixel fall ``flux * dwell`` photons, and
-    those of the fly-backs, for the shutter follows the whole image: they are shared evenly. The
+    **Dose.** `redoxscope.analysis.dose.absorbed_dose`. On a pixel fall ``flux * dwell`` photons,
+    and those of the fly-backs, for the shutter follows the whole image; they are shared evenly. The
     sum is over images of roles *sample* and *dose_check*; a place that lies in two regions gets
     both. The absorption is the mean over the pure phases, ``dose_sigma_gy`` its standard deviation
     where any mixture is as likely as any other (range over √12). The flux' own uncertainty

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis import absorbed_dose
+from ..analysis.dose import absorbed_dose
 from ..data import DENSITY, References, get_edge, phase_absorption
 from ..scan import Frame, Point, Role
 

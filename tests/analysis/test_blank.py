@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import find_blank
+from redoxscope.analysis.oxidation import find_blank
 
 from .conftest import make_stack
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import Detector, dead_time_corrected, log_variance
+from redoxscope.analysis.oxidation import Detector, dead_time_corrected, log_variance
 
 
 def _observed(rate: float, dwell: float, dead: float, n: int, rng: np.random.Generator):

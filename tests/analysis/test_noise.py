@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import I0Error, I0Spectrum, StackFit
+from redoxscope.analysis.oxidation import I0Error, I0Spectrum, StackFit
 
 from .conftest import make_stack
 

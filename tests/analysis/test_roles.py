@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import Detector, I0Spectrum, PixelFlag, StackFit, change_of_od
+from redoxscope.analysis.oxidation import Detector, I0Spectrum, PixelFlag, StackFit, change_of_od
 
 from .conftest import make_stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import StackFit
+from redoxscope.analysis.oxidation import StackFit
 
 from .conftest import make_stack
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from redoxscope.analysis import Detector, PixelFlag, StackFit, default_area
+from redoxscope.analysis.oxidation import Detector, PixelFlag, StackFit, default_area
 
 from .conftest import make_stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import Detector, I0Spectrum, PixelFlag, StackFit
+from redoxscope.analysis.oxidation import Detector, I0Spectrum, PixelFlag, StackFit
 
 from .conftest import make_stack
 

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from redoxscope.analysis import PixelFlag
+from redoxscope.analysis.oxidation import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
 from redoxscope.data import References
 from redoxscope.documents import LineStatus

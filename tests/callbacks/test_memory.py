@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import PixelFlag
+from redoxscope.analysis.oxidation import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
 from redoxscope.callbacks.oxidation import _reader
 from redoxscope.callbacks.oxidation._memory import Binning, available_bytes, binning_for, map_bytes

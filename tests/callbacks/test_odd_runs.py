@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis import StackFit
+from redoxscope.analysis.oxidation import StackFit
 from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
 from redoxscope.scan import Outer, Role, Scan
 

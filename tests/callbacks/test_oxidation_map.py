@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from redoxscope.analysis import PixelFlag
+from redoxscope.analysis.oxidation import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
 
 from .conftest import make

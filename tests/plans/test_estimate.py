@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xraydb
 
-from redoxscope.analysis import absorbed_dose
+from redoxscope.analysis.dose import absorbed_dose
 from redoxscope.data import References, phase_absorption
 from redoxscope.plans import estimate
 from redoxscope.plans._schedule import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...analysis import I0Spectrum
+from ...analysis.oxidation import I0Spectrum
 from ...data import References
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import LACK, AreaSpectrum, DoseChange, OxidationResult, PixelFlag, StackFit
+from ...analysis.oxidation import (
+    LACK,
+    AreaSpectrum,
+    DoseChange,
+    OxidationResult,
+    PixelFlag,
+    StackFit,
+)
 from ...documents import LineStatus
 from .._doubt import Doubt
 from .._draw_style import measured

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import PixelFlag
+from ...analysis.oxidation import PixelFlag
 from .._draw_style import GREY, letter
 from ._draw_frame import draw_frame
 from ._draw_image import axis_label, edges, heading, image, upper

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...analysis import Detector, StackFit, checked_mask
+from ...analysis.oxidation import Detector, StackFit, checked_mask
 from ...documents import LineStatus
 from ._memory import Binning
 

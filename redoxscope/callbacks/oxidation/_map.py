@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ...analysis import I0Spectrum, OxidationResult, StackFit
+from ...analysis.oxidation import I0Spectrum, OxidationResult, StackFit
 from ...data import References
 from .._analysis import Update
 from .._live_map import LiveMap
@@ -44,7 +44,7 @@ class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
     i0 : {"auto", "images", "blank", "monitor"}, I0Spectrum, tuple or run
         Where I0 comes from: ``images`` of the empty beam, which the scan holds (role ``i0``), a
         ``blank`` area, or the ``monitor`` alone; ``auto`` takes the first of these that there is
-        (see ``redoxscope.analysis.StackFit``). Or an I0 measured elsewhere:
+        (see ``redoxscope.analysis.oxidation.StackFit``). Or an I0 measured elsewhere:
         ``(energies, counts)`` or ``(energies, counts, sigma)`` in eV and counts per pixel at the
         stack's dwell (per monitor count where the stack has a monitor), or a run of the empty
         beam or with a blank area (see `i0_of_run`).

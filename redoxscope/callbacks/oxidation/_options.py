@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...analysis import I0Spectrum
+from ...analysis.oxidation import I0Spectrum
 from ...data import EDGES, References, UndeterminedError, get_edge, load_references
 from ...inputs import as_number
 from .._documents import Doc

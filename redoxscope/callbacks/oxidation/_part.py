@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import (
+from ...analysis.oxidation import (
     AreaSpectrum,
     Detector,
     DoseChange,

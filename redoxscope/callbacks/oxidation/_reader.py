@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import Detector, I0Spectrum
+from ...analysis.oxidation import Detector, I0Spectrum
 from ...documents import LineStatus
 from ...inputs import as_whole
 from ...scan import Role

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import Detector, I0Spectrum, dead_time_corrected
+from ...analysis.oxidation import Detector, I0Spectrum, dead_time_corrected
 from .._doubt import Doubt
 from ._doubts import several
 from ._images import Images, Row

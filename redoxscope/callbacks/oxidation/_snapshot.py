@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import AreaSpectrum, DoseChange, OxidationResult
+from ...analysis.oxidation import AreaSpectrum, DoseChange, OxidationResult
 from .._doubt import Doubt
 
 __all__ = ["Frame", "OxidationSnapshot"]

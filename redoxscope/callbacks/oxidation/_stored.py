@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import PixelFlag
+from ...analysis.oxidation import PixelFlag
 from .._results import Result
 from ._snapshot import OxidationSnapshot
 

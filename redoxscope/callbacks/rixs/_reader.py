@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis import dead_time_corrected
+from ...analysis.oxidation import dead_time_corrected
 from ...analysis.rixs import Places, RixsCounts, spectrum_of
 from ...data import FeatureRange, rixs_edges, rixs_preset
 from ...documents import STREAM, TOTALS_STREAM, Bins, PointStatus, Window

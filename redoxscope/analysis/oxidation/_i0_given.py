@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..inputs import as_number, as_numbers
+from ...inputs import as_number, as_numbers
 
 __all__ = ["I0Error", "I0Spectrum"]
 

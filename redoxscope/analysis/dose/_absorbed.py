@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..inputs import as_number
+from ...inputs import as_number
 
 __all__ = ["ELEMENTARY_CHARGE", "absorbed_dose"]
 

@@ -1,0 +1,32 @@
+"""Maps of a fraction with their uncertainty, from the counts of an energy stack."""
+
+from ._area import default_area
+from ._blank import Blank, find_blank
+from ._checks import checked_mask
+from ._counts import dead_time_corrected, log_variance
+from ._dose import DoseChange, change_of_od
+from ._frames import Detector
+from ._i0_given import I0Error, I0Spectrum
+from ._noise import LACK, Noise
+from ._result import AreaSpectrum, OxidationResult, PixelFlag
+from ._stack import StackFit
+
+__all__ = [
+    "Blank",
+    "Detector",
+    "DoseChange",
+    "I0Error",
+    "I0Spectrum",
+    "LACK",
+    "Noise",
+    "OxidationResult",
+    "PixelFlag",
+    "AreaSpectrum",
+    "StackFit",
+    "change_of_od",
+    "checked_mask",
+    "dead_time_corrected",
+    "default_area",
+    "find_blank",
+    "log_variance",
+]
