@@ -20,8 +20,6 @@ Indices = NDArray[np.intp]
 BLOCK = 9984
 """Pixels per block: its sums stay in the cache. Above 10000 OpenBLAS wakes other threads for each
 block, and waits for them: three times slower where they are busy."""
-CHUNK = 1 << 18
-"""Values (energies x pixels) at a time where many energies are summed at once."""
 
 
 class Step:
@@ -41,6 +39,7 @@ class Step:
 
     def __init__(self, a: Array, weight: float, gram: Array, dtype: np.dtype) -> None:
         first, second = np.triu_indices(len(a))
+        self.a, self.weight = a, weight
         self.gain = np.linalg.solve(gram, weight * a)
         turn = np.zeros((len(a), len(first)))
         pairs = np.arange(len(first))
@@ -50,8 +49,6 @@ class Step:
         self.turn = np.vstack([turn, self.gain @ turn]).astype(dtype)  # q2 g, and g.q2 g
         self.row, self.twice = a.astype(dtype), (2.0 * self.gain).astype(dtype)
         self.left = dtype.type(1.0 - a @ self.gain)  # of its residual
-        self.products = a[first] * a[second]
-        self.weighted = self.products * weight**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,45 +231,43 @@ class RunningSums:
 
     def _build(self, task: Task, lines: slice, ln_i0: Array) -> None:
         """Sum lines from the frames: first the fit, then its residuals."""
-        measured, k, dtype, solver = self._measured, task.energies, task.dtype, task.solver
-        n = len(k)
-        step = max(1, CHUNK // (n * measured.shape[1]))
-        design, gain = solver.design.astype(dtype), solver.gain.astype(dtype)
-        products = (solver.design[:, self._first] * solver.design[:, self._second]).T
-        weighted = (products * solver.weight**2).astype(dtype)
-        products = products.astype(dtype)
-        for start in range(lines.start, lines.stop, step):
-            part = slice(start, min(start + step, lines.stop))
-            sums = self._view(part)
-            od = measured.y(k, part).reshape(n, -1)
-            od += ln_i0[k].astype(dtype)[:, None]
-            variance = measured.variance(k, part).reshape(n, -1)
-            od.max(axis=0, out=sums[self._high])
-            c = np.matmul(gain, od, out=sums[self._c])
-            od -= design @ c
-            np.matmul(weighted, variance, out=sums[self._v])
-            q = np.reciprocal(variance, out=variance)
-            np.matmul(products, q, out=sums[self._q2])
-            q *= od
-            np.matmul(design.T, q, out=sums[self._q1])
-            q *= od
-            q.sum(axis=0, out=sums[self._q0])
-            self.flags[part] = measured.flags(k, part)
+        sums, solver = self._view(lines), task.solver
+        sums[:] = 0.0
+        high = sums[self._high]
+        high[:] = -np.inf
+        od = np.empty((len(task.energies), sums.shape[1]), sums.dtype)
+        for i, k in enumerate(task.energies.tolist()):
+            od[i] = self._measured.one_y(k, lines)
+            od[i] += sums.dtype.type(ln_i0[k])
+            np.maximum(high, od[i], out=high)
+            self._spread(sums[self._c], solver.gain[:, i], od[i])
+        self.flags[lines] = self._measured.flags(task.energies, lines)
         self._fallen[lines] = 0.0
+        for i, k in enumerate(task.energies.tolist()):
+            r = od[i]
+            r -= solver.design[i].astype(r.dtype) @ sums[self._c]
+            self._take(sums, lines, k, solver.design[i], solver.weight[i], r)
+
+    def _take(
+        self, sums: NDArray, lines: slice, k: int, a: Array, weight: float, r: NDArray
+    ) -> None:
+        """Add an energy's own terms, with its residual about the fit."""
+        products = a[self._first] * a[self._second]
+        variance = self._measured.one_variance(k, lines)
+        self._spread(sums[self._v], products * weight**2, variance)
+        q = np.reciprocal(variance, out=variance)
+        self._spread(sums[self._q2], products, q)
+        q *= r
+        self._spread(sums[self._q1], a, q)
+        q *= r
+        sums[self._q0] += q
 
     def _add(self, sums: NDArray, lines: slice, k: int, ln_i0: float, step: Step) -> None:
         """Bring one more energy into the sums."""
         r = self._residual(sums, lines, k, ln_i0, step)
-        variance = self._measured.one_variance(k, lines)
         self._recentre(sums, step, r)
         r *= step.left
-        self._spread(sums[self._v], step.weighted, variance)
-        q = np.reciprocal(variance, out=variance)
-        self._spread(sums[self._q2], step.products, q)
-        q *= r
-        self._spread(sums[self._q1], step.row, q)
-        q *= r
-        sums[self._q0] += q
+        self._take(sums, lines, k, step.a, step.weight, r)
         self.flags[lines] |= self._measured.flags(np.array([k]), lines)
 
     def _move(self, sums: NDArray, lines: slice, k: int, ln_i0: float, step: Step) -> None:
