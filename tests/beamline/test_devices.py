@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from ophyd import EpicsMotor, EpicsSignalRO, Signal
 
@@ -254,3 +259,26 @@ def test_an_instrument_can_be_left_out():
     assert left.without("tes") is left
     assert file.changed("tes", port=7).devices["tes"].options.port == 7
     assert file.of_class("tes", "shutter") == ["shutter", "tes"]
+
+
+def test_the_page_on_classes_of_ones_own(made, monkeypatch):
+    """Its class, as a module that is installed, and its file."""
+    page = (Path(__file__).parents[2] / "docs/how-to/own-device.md").read_text("utf-8")
+    module = ModuleType("mybeamline.devices")
+    code = re.findall(r"^```python\n(.*?)^```", page, flags=re.S | re.M)[0]
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, "mybeamline", ModuleType("mybeamline"))
+    monkeypatch.setitem(sys.modules, "mybeamline.devices", module)
+    file = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.S | re.M)[0]
+    devices = made(file).devices
+    assert devices["attenuator"].filters == ["none", "Al", "C"]
+    assert devices["attenuator"].motor.user_setpoint.pvname == "BL:Att:Motor.VAL"
+    assert devices["attenuator"].chosen.name == "attenuator_chosen"
+    assert devices["dcct"].pvname == "SR:DCCT"
+
+
+@pytest.mark.parametrize("page", ["own-controller.md", "own-spectrometer.md"])
+def test_pieces_of_files_on_the_pages_are_right(page):
+    text = (Path(__file__).parents[2] / "docs/how-to" / page).read_text("utf-8")
+    (piece,) = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.S | re.M)
+    assert parse_beamline(f"name: mine\n{piece}", page).devices
