@@ -220,12 +220,15 @@ class Host:
                 f"there is no final {titles} of run {run[:8]} here: it was not seen, is not over, "
                 f"failed, or {KEPT_RUNS} others have ended since"
             )
-        return [
-            result
-            for analysis, snapshots in found
-            for snapshot in snapshots
-            for result in analysis.results(snapshot)
-        ]
+        results: list[Result] = []
+        for analysis, snapshots in found:
+            try:
+                results += [one for snapshot in snapshots for one in analysis.results(snapshot)]
+            except Exception as error:  # the others' are stored
+                logger.error(
+                    "%s of run %s: no results: %s", analysis.title, run[:8], error, exc_info=error
+                )
+        return results
 
     def _answered(self) -> None:
         """Wait until runs that have ended, and what users asked for, are in the snapshots."""
@@ -346,7 +349,10 @@ class Host:
         return list(new.values())
 
     def _tell(self, text: str) -> None:
-        self.tell(text)
+        try:
+            self.tell(text)
+        except Exception:
+            logger.exception("tell failed: %s", text)
 
     def _show(self, update: Update) -> None:
         if self.on_update is None:

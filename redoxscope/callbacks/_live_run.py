@@ -131,10 +131,14 @@ class LiveRun:
         self.changed = False
         self._wanted.clear()  # the rest of this run is not looked at
         shown = self.snapshot
-        if shown is not None:
+        if shown is None:
+            return
+        try:
             shown = replace(shown, message=f"{title[:1].upper()}{title[1:]} stopped: {error}")
             self.snapshots = {**self.snapshots, self.newest: shown}
             self._show_parts([self.newest])
+        except Exception as worse:  # what is the analysis's own may fail here, too
+            logger.error("%s cannot be shown with what stopped it: %s", title, worse)
 
     def _take(self, name: str, doc: Doc) -> None:
         if name == "start":
@@ -201,7 +205,7 @@ class LiveRun:
         begun = time.monotonic()
         if self.ended is not None:
             how = {"final": True, "message": self.ended}
-        new = dict(self.reader.snapshot(**how))
+        new = self._checked(self.reader.snapshot(**how))
         self.changed = False
         if new:
             self.snapshots, self.newest = {**self.snapshots, **new}, list(new)[-1]
@@ -212,9 +216,26 @@ class LiveRun:
         self.due = done + max(self.analysis.period, self.analysis.rest * (done - begun))
         return list(new)
 
+    def _checked(self, new: Any) -> dict[str, Any]:
+        """What a reader gave for snapshots.
+
+        Raises
+        ------
+        TypeError
+            It is none of the analysis's.
+        """
+        kind = self.analysis.snapshot
+        for part, snapshot in dict(new).items():
+            if not isinstance(part, str) or not isinstance(snapshot, kind):
+                raise TypeError(
+                    f"its reader gives {type(snapshot).__name__} of part {part!r:.40}; it must be "
+                    f"{kind.__name__} by the part's name"
+                )
+        return dict(new)
+
     def _show_parts(self, parts: Iterable[str]) -> None:
         assert self.reader is not None
-        names = self.reader.part_names
+        names = tuple(self.reader.part_names)
         for part in parts:
             self._show(
                 Update(
