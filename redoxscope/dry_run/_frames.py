@@ -72,6 +72,6 @@ def plan_being_made() -> str | None:
     folder = _PACKAGE / "plans"
     for frame, _ in traceback.walk_stack(inspect.currentframe()):
         name = frame.f_code.co_name.lstrip("_")
-        if Path(frame.f_code.co_filename).parent == folder and name in plans.__all__:
+        if folder in Path(frame.f_code.co_filename).parents and name in plans.__all__:
             return name
     return None

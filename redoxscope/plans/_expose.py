@@ -23,9 +23,9 @@ from ._foretold import foretold
 from ._inputs import check_axes, check_device, check_settable
 from ._pauses import Pauses
 from ._public import plan
-from ._rixs_point import event
 from ._run import in_run
 from ._safety import SafetyStep, close, halt, made_safe, named
+from .tes import event
 
 __all__ = ["EXPOSE_RESERVED", "FRAMES_STREAM", "expose"]
 

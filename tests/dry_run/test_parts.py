@@ -21,8 +21,8 @@ from redoxscope.dry_run import Account, Run, _engine
 from redoxscope.dry_run._engine import DryEngine, Rehearsal
 from redoxscope.dry_run._timeline import Timeline, users_time
 from redoxscope.dry_run._unmeasured import Unmeasured
-from redoxscope.plans import _estimate
 from redoxscope.plans._foretold import foretold
+from redoxscope.plans.estimates import _estimate
 from redoxscope.scan import Exposures, Scan, points_scan
 
 

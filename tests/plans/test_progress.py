@@ -14,9 +14,9 @@ from bluesky.utils import ProgressBarManager, RunEngineInterrupted, TerminalProg
 from ophyd.status import Status
 
 from redoxscope.plans import RunProgress, RunProgressBar, with_progress
-from redoxscope.plans._progress_bar import MoveBar, _text
 from redoxscope.plans._readable import duration
 from redoxscope.plans._schedule import Schedule, schedule
+from redoxscope.plans.progress._bar import MoveBar, _text
 from redoxscope.scan import points_scan, stack_scan
 
 from .timed import time_to, timed_microscope, timed_spectrometer

@@ -16,7 +16,7 @@ from redoxscope.data import mixture_lines
 from redoxscope.devices import BeamlineBusyError
 from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.plans import rixs_map, tes_calibrate, xes
-from redoxscope.plans._rixs_scan import RETRIES
+from redoxscope.plans.tes._scan import RETRIES
 from redoxscope.scan import Outer, Point, Region, Role, Scan, points_scan, stack_scan
 
 

@@ -14,7 +14,7 @@ from ophyd.status import Status
 from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.plans import with_photons
 from redoxscope.plans._carried import carried
-from redoxscope.plans._photons import ANNOUNCED
+from redoxscope.plans.tes._photons import ANNOUNCED
 
 
 class Part(SimpleNamespace):

@@ -11,11 +11,11 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator, RunEngineControlException, ensure_generator
 
-from ..documents import PHOTON_STREAM, TOTALS_STREAM
-from ._carried import carried
-from ._protocols import Spectrometer
-from ._rixs_point import event
-from ._safety import finished, named
+from ...documents import PHOTON_STREAM, TOTALS_STREAM
+from .._carried import carried
+from .._protocols import Spectrometer
+from .._safety import finished, named
+from ._point import event
 
 __all__ = ["ANNOUNCED", "announced", "collected", "totals", "with_photons"]
 

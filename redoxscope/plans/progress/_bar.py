@@ -11,8 +11,8 @@ from typing import Any
 
 from bluesky.utils import ProgressBarManager, TerminalProgressBar
 
+from .._readable import duration
 from ._progress import RunProgress
-from ._readable import duration
 
 __all__ = ["RunProgressBar"]
 

@@ -7,15 +7,23 @@ from typing import Annotated, Any
 
 from bluesky.utils import MsgGenerator
 
-from ..data import rixs_edges
-from ..documents import RIXS_RESERVED, Window, check_metadata
-from ..inputs import as_numbers, is_number
-from ..scan import MAX_PARTS, Scan, Zone
-from ._protocols import EnergyAxis, Spectrometer
-from ._public import Bounds, OneOf, plan
-from ._rixs_run import check_scan, counters_back, measured, one_run, safety_steps
-from ._rixs_scan import RixsScan, check_devices, passes_of
-from ._safety import explained, made_safe
+from ...data import rixs_edges
+from ...documents import RIXS_RESERVED, Window, check_metadata
+from ...inputs import as_numbers, is_number
+from ...scan import MAX_PARTS, Scan, Zone
+from .._protocols import EnergyAxis, Spectrometer
+from .._public import Bounds, OneOf, plan
+from .._safety import explained, made_safe
+from ..tes import (
+    RixsScan,
+    check_devices,
+    check_scan,
+    counters_back,
+    measured,
+    one_run,
+    passes_of,
+    safety_steps,
+)
 
 __all__ = ["rixs_map", "xes"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..documents import CONTRACT_VERSION, IMAGE, STACK
-from ..scan import Role, Scan
+from ...documents import CONTRACT_VERSION, IMAGE, STACK
+from ...scan import Role, Scan
 
 __all__ = ["STXM_CONTRACT", "stack_start", "stxm_block"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.dose import absorbed_dose
-from ..data import DENSITY, References, get_edge, phase_absorption
-from ..scan import Frame, Point, Role
+from ...analysis.dose import absorbed_dose
+from ...data import DENSITY, References, get_edge, phase_absorption
+from ...scan import Frame, Point, Role
 
 __all__ = ["Absorber", "absorber_of", "exposure"]
 

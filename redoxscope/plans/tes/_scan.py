@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data import RixsPreset, rixs_edges, rixs_preset
-from ..documents import CONTRACT_VERSION, STREAM, Window
-from ..inputs import as_name, as_number, as_whole
-from ..scan import MAX_PARTS, Role, Scan, Zone, as_scan, points_scan
-from ._inputs import check_device
-from ._protocols import EnergyAxis, Spectrometer
+from ...data import RixsPreset, rixs_edges, rixs_preset
+from ...documents import CONTRACT_VERSION, STREAM, Window
+from ...inputs import as_name, as_number, as_whole
+from ...scan import MAX_PARTS, Role, Scan, Zone, as_scan, points_scan
+from .._inputs import check_device
+from .._protocols import EnergyAxis, Spectrometer
 
 __all__ = ["RETRIES", "RixsScan", "check_devices", "passes_of"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..scan import Scan
-from ._readable import duration, with_prefix
-from ._schedule import Schedule
+from ...scan import Scan
+from .._readable import duration, with_prefix
+from .._schedule import Schedule
 
 __all__ = ["Estimate", "RegionEstimate"]
 

@@ -11,15 +11,15 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
-from ..data import load_lines, mixture_lines
-from ..documents import RIXS_RESERVED, check_metadata
-from ..inputs import as_name
-from ._protocols import EnergyAxis, Spectrometer
-from ._public import Bounds, plan
-from ._rixs_point import event
-from ._rixs_run import check_scan, counters_back, measured, one_run, safety_steps
-from ._rixs_scan import RixsScan, check_devices, passes_of
-from ._safety import explained, made_safe
+from ...data import load_lines, mixture_lines
+from ...documents import RIXS_RESERVED, check_metadata
+from ...inputs import as_name
+from .._protocols import EnergyAxis, Spectrometer
+from .._public import Bounds, plan
+from .._safety import explained, made_safe
+from ._point import event
+from ._run import check_scan, counters_back, measured, one_run, safety_steps
+from ._scan import RixsScan, check_devices, passes_of
 
 __all__ = ["CALIBRATION_POINT", "tes_calibrate"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
-from ..data import (
+from ...data import (
     EDGES,
     References,
     UndeterminedError,
@@ -18,14 +18,14 @@ from ..data import (
     get_edge,
     load_references,
 )
-from ..documents import STACK_RESERVED, check_metadata
-from ..inputs import as_pair
-from ..scan import MAX_RETRIES, Region, Role, Scan, Zone, as_scan, stack_scan
+from ...documents import STACK_RESERVED, check_metadata
+from ...inputs import as_pair
+from ...scan import MAX_RETRIES, Region, Role, Scan, Zone, as_scan, stack_scan
+from .._inputs import check_axes, check_device
+from .._protocols import Microscope
+from .._public import Bounds, OneOf, plan
 from ._frames import measure_frames
-from ._inputs import check_axes, check_device
-from ._protocols import Microscope
-from ._public import Bounds, OneOf, plan
-from ._stack_start import stack_start
+from ._start import stack_start
 
 __all__ = ["energy_stack", "execute", "image"]
 

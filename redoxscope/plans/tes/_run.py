@@ -10,17 +10,17 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
-from ..documents import PHOTON_STREAM, RIXS_RESERVED, STREAM
-from ._edge import at_edge
-from ._foretold import foretold
+from ...documents import PHOTON_STREAM, RIXS_RESERVED, STREAM
+from .._edge import at_edge
+from .._foretold import foretold
+from .._point_checks import point_checks
+from .._protocols import EnergyAxis, Spectrometer
+from .._run import in_run
+from .._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
+from ..progress import with_progress
 from ._photons import ANNOUNCED, announced, collected, totals
-from ._point_checks import point_checks
-from ._progress import with_progress
-from ._protocols import EnergyAxis, Spectrometer
-from ._rixs_point import DoubtCount, point
-from ._rixs_scan import RixsScan
-from ._run import in_run
-from ._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
+from ._point import DoubtCount, point
+from ._scan import RixsScan
 
 __all__ = ["check_scan", "counters_back", "measured", "one_run", "safety_steps"]
 

@@ -11,17 +11,17 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
-from ..documents import STACK_RESERVED
-from ..scan import Frame, Scan
-from ._edge import at_edge
-from ._foretold import foretold
+from ...documents import STACK_RESERVED
+from ...scan import Frame, Scan
+from .._edge import at_edge
+from .._foretold import foretold
+from .._outage import outlasting
+from .._pauses import Pauses, uninterrupted
+from .._protocols import Microscope
+from .._run import in_run
+from .._safety import close, halt, made_safe
+from ..progress import with_progress
 from ._line_stream import LineStream
-from ._outage import outlasting
-from ._pauses import Pauses, uninterrupted
-from ._progress import with_progress
-from ._protocols import Microscope
-from ._run import in_run
-from ._safety import close, halt, made_safe
 
 __all__ = ["measure_frames"]
 

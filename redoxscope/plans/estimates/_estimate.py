@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..data import References
-from ..inputs import as_number, as_pair
-from ..scan import Frame, Point, Scan, as_scan
-from ._estimate_dose import Absorber, absorber_of, exposure
+from ...data import References
+from ...inputs import as_number, as_pair
+from ...scan import Frame, Point, Scan, as_scan
+from .._inputs import check_device
+from .._point_checks import point_checks
+from .._protocols import EnergyAxis, Microscope, Spectrometer
+from .._schedule import Schedule, schedule
+from ._dose import Absorber, absorber_of, exposure
 from ._estimated import Estimate, RegionEstimate
-from ._inputs import check_device
-from ._point_checks import point_checks
-from ._protocols import EnergyAxis, Microscope, Spectrometer
-from ._schedule import Schedule, schedule
 
 __all__ = ["estimate", "without_verdict"]
 

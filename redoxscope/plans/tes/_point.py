@@ -10,10 +10,10 @@ from typing import Any
 from bluesky import Msg
 from bluesky.utils import IllegalMessageSequence
 
-from ..documents import STREAM, PointStatus
-from ._outage import outlasting
-from ._protocols import Spectrometer
-from ._safety import MsgGenerator
+from ...documents import STREAM, PointStatus
+from .._outage import outlasting
+from .._protocols import Spectrometer
+from .._safety import MsgGenerator
 
 __all__ = ["DoubtCount", "event", "point"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
-from ..scan import Scan
-from ._schedule import Schedule, schedule
+from ...scan import Scan
+from .._schedule import Schedule, schedule
 
 __all__ = ["RunProgress", "with_progress"]
 
