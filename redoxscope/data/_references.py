@@ -128,6 +128,11 @@ class References:
         ):
             object.__setattr__(self, field, value)
 
+    @property
+    def shipped(self) -> bool:
+        """Whether they are those that come with this package: computed, not measured."""
+        return self.source in {edge.source for edge in EDGES.values()}
+
     def design(self, energies: ArrayLike) -> Array:
         """Design matrix of a fit at given energies.
 

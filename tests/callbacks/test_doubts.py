@@ -83,7 +83,7 @@ def test_lines_that_are_lacking_are_counted_by_their_kind():
     documents[2 + 61][1]["data"]["line_status"] = [77]
     documents[2 + 62][1]["data"]["line_status"] = [int(LineStatus.DISTURBED)]
     snapshot = oxidation_map(documents, references)
-    assert kinds(snapshot) == {"lines": 4}
+    assert kinds(snapshot) == {"lines": 4, "beam": 1}
     for words in (
         "4 lines of 2 images",
         "1 missed",
@@ -266,3 +266,125 @@ def test_options_that_make_no_sense(option, words):
         OxidationMap(**option)
     with pytest.raises(ValueError, match=words):
         oxidation_map(make()[0].documents(), **option)
+
+
+def dimmed(stack, by: float, images=(3, 7)):
+    """The same with less beam in six lines of some images."""
+    for k in images:
+        stack.counts[k, 10:16] = np.round(stack.counts[k, 10:16] * by)
+        if stack.monitor is not None:
+            stack.monitor[k, 10:16] = np.round(stack.monitor[k, 10:16] * by)
+    return stack
+
+
+def doubt_of(snapshot, kind: str):
+    (found,) = [doubt for doubt in snapshot.doubts if doubt.kind == kind]
+    return found
+
+
+@pytest.mark.parametrize("percent", [70, 115])
+def test_a_beam_that_changed_within_an_image(percent):
+    stack, references = make()
+    blank = None  # found; but where the beam was brighter, what is blank is not
+    if percent > 100:
+        blank = np.zeros((24, 30), dtype=bool)
+        blank[:3] = True
+    documents = dimmed(stack, percent / 100).documents()
+    doubt = doubt_of(oxidation_map(documents, references, blank=blank), "beam")
+    assert doubt.value == 12
+    assert "changed within 2 images (642.545, 651.273 eV): 12 lines differ" in doubt.text
+    sign = "−" if percent < 100 else "+"
+    assert f"up to {sign}{abs(100 - percent) // 10}" in doubt.text
+    assert "without a monitor their optical density is wrong by up to 0." in doubt.text
+
+
+def test_a_monitor_takes_care_of_the_beam_unless_it_is_nearly_lost():
+    for by, lines in ((0.7, 0), (0.2, 12)):
+        stack, references = make(monitored=True)
+        snapshot = oxidation_map(dimmed(stack, by).documents(), references)
+        found = [doubt.value for doubt in snapshot.doubts if doubt.kind == "beam"]
+        assert found == ([lines] if lines else [])
+    assert "the monitor corrects for it, but σ is larger" in doubt_of(snapshot, "beam").text
+
+
+def test_a_beam_lost_altogether_within_an_image():
+    stack, references = make()
+    stack.counts[5, 10:16] = 0
+    doubt = doubt_of(oxidation_map(stack.documents(), references), "beam")
+    assert doubt.value == 6 and "lost within 1 image (646.909 eV): 6 lines are dark" in doubt.text
+
+
+def test_a_thicker_support_is_no_change_of_the_beam():
+    stack, references = make()
+    stack.counts[:, 18:] = np.random.default_rng(2).poisson(stack.counts[:, 18:] * 0.85)
+    snapshot = oxidation_map(stack.documents(), references)
+    assert "beam" not in kinds(snapshot)
+
+
+def borrowed(simulated: bool):
+    """A stack with the shipped references in its start document."""
+    from redoxscope.data import load_references
+
+    stack, _ = make()
+    documents = list(stack.documents())
+    shipped = load_references("Mn L3")
+    documents[0][1].update(edge="Mn L3", references=shipped.at(stack.energies), simulated=simulated)
+    return documents, shipped
+
+
+def test_references_that_were_not_measured_are_borrowed():
+    documents, shipped = borrowed(simulated=False)
+    snapshot = oxidation_map(documents)
+    assert doubt_of(snapshot, "borrowed").value == 2
+    assert "multiplet curves" in doubt_of(snapshot, "borrowed").text
+    assert snapshot.made_with.borrowed and snapshot.made_with.digest == shipped.digest()
+    # The simulated sample is made of them.
+    assert "borrowed" not in kinds(oxidation_map(borrowed(simulated=True)[0]))
+    own = oxidation_map(documents, make()[1])
+    assert "borrowed" not in kinds(own) and not own.made_with.borrowed
+
+
+def speaking_against(kind: str):
+    """Documents of a stack with one thing the matter, and references."""
+    stack, references = make()
+    documents = list(stack.documents())
+    if kind == "chi2":
+        spectra = references.spectra.copy()
+        spectra[:, 4:7] *= 0.5
+        references = References(references.names, references.energies, spectra, "OD", "wrong")
+    elif kind == "blank":
+        stack.counts[:] = np.random.default_rng(0).poisson(
+            stack.counts * np.linspace(0.1, 1, 30) * np.linspace(0.1, 1, 24)[:, None]
+        )
+        documents = list(stack.documents())
+    elif kind == "lines":
+        for i in (30, 31):
+            documents[2 + i] = stack.line(*divmod(i, 24), missed=True)
+    elif kind == "beam":
+        documents = list(dimmed(stack, 0.6).documents())
+    elif kind == "missing":
+        documents = [*documents[: 2 + 8 * 24], stack.stop("abort", "Ctrl-C")]
+    elif kind == "borrowed":
+        documents, references = borrowed(simulated=False)[0], None
+    return documents, references
+
+
+@pytest.mark.parametrize("kind", ["chi2", "blank", "lines", "beam", "missing", "borrowed"])
+def test_it_is_said_at_the_prompt_in_the_summary_and_in_what_is_stored(kind):
+    from redoxscope.callbacks.oxidation.analysis import ANALYSIS
+    from redoxscope.demo._stack import _map_summary, _Scan
+
+    documents, references = speaking_against(kind)
+    said: list[str] = []
+    live = OxidationMap(references)
+    live.tell = said.append
+    for name, doc in documents:
+        live(name, doc)
+    snapshot = live.snapshot
+    live.close()
+    doubt = doubt_of(snapshot, kind)
+    assert doubt.text in said  # at the prompt
+    told = {"kind": kind, "value": doubt.value, "text": doubt.text}
+    assert told in _map_summary(snapshot, _Scan({}, lambda: None))["doubts"]  # summary.json
+    for result in ANALYSIS.results(snapshot):  # beside the run
+        assert told in result.attrs["doubts"]

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._beam import beam_by_line
 from ._blank import Blank
 from ._checks import check_design, checked_dwell, checked_mask
 from ._frames import Detector
@@ -288,6 +289,10 @@ class StackFit:
         level = np.exp(self._i0.ln_i0[k])
         i0[known] = level if monitor is None else level * monitor.true(monitor.aligned[k, known], k)
         return i0
+
+    def beam_by_line(self) -> tuple[Array, Array]:
+        """What each line says of the beam [nE, ny], and its σ; see `beam_by_line`."""
+        return beam_by_line(self._measured, self._i0.ln_i0, self.noise)
 
     @property
     def i0_mask(self) -> NDArray[np.bool_] | None:

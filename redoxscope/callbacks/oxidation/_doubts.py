@@ -18,7 +18,9 @@ from ...analysis.oxidation import (
 from ...documents import LineStatus
 from .._doubt import Doubt
 from .._draw_style import measured
+from ._doubts_beam import beam_doubts
 from ._images import TAKEN
+from ._words import listed, several
 
 __all__ = ["dose_doubt", "doubts_of"]
 
@@ -72,6 +74,8 @@ def doubts_of(
     """
     present = fit.lines_present
     yield from _gaps(present, status, energies, final)
+    if final:
+        yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present, energies)
     yield from _noise(fit)
     yield from _i0(fit, result, present, energies, final and bool(names))
     if not names:
@@ -98,18 +102,6 @@ def dose_doubt(change: DoseChange) -> Doubt:
     )
 
 
-def several(number: int, one: str, more: str = "") -> str:
-    """``1 line``, ``5 lines``."""
-    return f"{number} {one if number == 1 else more or one + 's'}"
-
-
-def _listed(energies: NDArray[np.float64]) -> str:
-    values = [f"{e:g}" for e in np.sort(energies)]
-    if len(values) > 4:
-        return f"{values[0]}, {values[1]} … {values[-1]} eV"
-    return ", ".join(values) + " eV"
-
-
 def _gaps(
     present: NDArray[np.bool_],
     status: NDArray[np.int8],
@@ -128,7 +120,7 @@ def _gaps(
             "missing",
             n,
             f"{n} of {several(len(energies), 'energy', 'energies')} "
-            f"{'has' if n == 1 else 'have'} no data ({_listed(energies[empty])}): what is shown "
+            f"{'has' if n == 1 else 'have'} no data ({listed(energies[empty])}): what is shown "
             f"rests on the other {rest}, σ and χ² too.",
         )
     lost = due & ~present & ~np.atleast_1d(empty)[:, None]
@@ -181,7 +173,7 @@ def _i0(
                 "i0",
                 n,
                 f"I0 is not known at {several(n, 'energy', 'energies')} "
-                f"({_listed(energies[unknown])}): no image of the empty beam covers them, and they "
+                f"({listed(energies[unknown])}): no image of the empty beam covers them, and they "
                 "are left out.",
             )
         between = present.any(axis=1) & given.covers(energies) & ~given.holds(energies)
@@ -191,7 +183,7 @@ def _i0(
                 "i0",
                 n,
                 f"I0 is interpolated at {several(n, 'energy', 'energies')} "
-                f"({_listed(energies[between])}), between images of the empty beam.",
+                f"({listed(energies[between])}), between images of the empty beam.",
             )
         return
     blank = fit.blank
@@ -223,7 +215,7 @@ def _i0(
                 "i0",
                 n,
                 f"I0 is not known at {several(n, 'energy', 'energies')} "
-                f"({_listed(energies[which])}): {why}, and they are left out.",
+                f"({listed(energies[which])}): {why}, and they are left out.",
             )
 
 

@@ -26,6 +26,7 @@ from .._doubt import Doubt
 from ._doubts import dose_doubt, doubts_of
 from ._images import Images, Row
 from ._layout import Group, Layout
+from ._made_with import borrowed_doubt, digest_of, made_with
 from ._memory import gigabytes
 from ._options import MapOptions, assumed_edge, references_for
 from ._snapshot import Frame, OxidationSnapshot
@@ -106,6 +107,7 @@ class MapPart:
         self.start, self.name, self.outer, self.maps = start, group.name, group.outer, tuple(maps)
         self.options, self.references = options, design.references
         self._refusal = design.refusal
+        self._digest = digest_of(design.references, options, start)
         self._room = room
         self._foreign, self._assumed = layout.numbered, design.assumed
         self.names = () if self.references is None else tuple(self.references.names)
@@ -294,6 +296,9 @@ class MapPart:
             finished=final,
             title=title_of(self.start, len(self.energies), self.name if self.several else ""),
             frame=self._frame(),
+            made_with=made_with(
+                self.references, self._digest, self.options, self.fit, self._dead_time
+            ),
         )
 
     @property
@@ -329,6 +334,8 @@ class MapPart:
                 else "the run names no reference spectra"
             )
             said.append(Doubt("references", n, f"Images only, no map: {why}."))
+        elif self.references.shipped and not self.start.get("simulated"):
+            said.append(borrowed_doubt(self.references))
         if self._assumed:
             text = (
                 f"The run names no edge: by its energies it is taken for {self._assumed}; if it is "

@@ -16,7 +16,6 @@ from ...scan import Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
 from .._doubt import Doubt
-from ._doubts import several
 from ._images import Row
 from ._layout import groups_of, is_stack, layout_of
 from ._memory import available_bytes, binning_for, factor_within, maps_bytes
@@ -24,6 +23,7 @@ from ._options import MapOptions
 from ._part import MapPart, Room, design_for
 from ._roles import DarkImages, I0Images
 from ._snapshot import OxidationSnapshot
+from ._words import several
 
 __all__ = ["MapOptions", "StackReader", "is_stack"]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ...analysis.oxidation import Detector, I0Spectrum, dead_time_corrected
 from .._doubt import Doubt
-from ._doubts import several
 from ._images import Images, Row
 from ._layout import Layout
+from ._words import several
 
 __all__ = ["DarkImages", "I0Images"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...analysis.oxidation import AreaSpectrum, DoseChange, OxidationResult
 from .._doubt import Doubt
 
-__all__ = ["Frame", "OxidationSnapshot"]
+__all__ = ["Frame", "MadeWith", "OxidationSnapshot"]
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,39 @@ class Frame:
     def __repr__(self) -> str:
         ny, nx = self.counts.shape
         return f"<Frame {self.index} of {nx} x {ny} pixels at {self.energy:.2f} eV>"
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """What a map was made with, so that it can be made again.
+
+    Attributes
+    ----------
+    references, digest : str
+        Where the reference spectra come from, and the SHA-256 of their tables; empty without.
+    borrowed : bool
+        Whether they were computed and not measured.
+    i0 : str
+        Where I0 comes from: ``"blank"``, ``"monitor"``, ``"blank and monitor"``, or the source of
+        a spectrum.
+    min_thickness : float
+        Thinner pixels are not in the mask; unit of the thickness.
+    max_od : float or None
+        Pixels above it are not in the mask.
+    dead_time : float
+        Of the counter, s.
+    counts_per_unit : float or None
+        As given by the user.
+    """
+
+    references: str = ""
+    digest: str = ""
+    borrowed: bool = False
+    i0: str = ""
+    min_thickness: float = 0.0
+    max_od: float | None = None
+    dead_time: float = 0.0
+    counts_per_unit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +126,8 @@ class OxidationSnapshot:
         Heading: edge, sample, date, scan number, uid.
     frame : Frame or None
         The image that lines come into.
+    made_with : MadeWith
+        References and parameters.
     """
 
     uid: str
@@ -115,6 +150,7 @@ class OxidationSnapshot:
     finished: bool = False
     title: str = ""
     frame: Frame | None = None
+    made_with: MadeWith = field(default_factory=MadeWith)
 
     def __repr__(self) -> str:
         found = f"{self.names[0]} {self.result.in_words()}" if self.names else "images only, no map"

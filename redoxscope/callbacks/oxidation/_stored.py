@@ -17,14 +17,38 @@ __all__ = ["results_of"]
 
 def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
     """Give the arrays of a finished map: of the pixels, of the energies, of the area's spectrum."""
-    r = snapshot.result
+    r, made = snapshot.result, snapshot.made_with
+    part = snapshot.region if len(snapshot.regions) > 1 else ""
     thickness = "µm" if snapshot.unit == "1/µm" else ""
     attrs = {
         "title": snapshot.title,
         "species": list(snapshot.names),
-        "references_unit": snapshot.unit,
+        "references": {
+            "names": list(snapshot.names),
+            "unit": snapshot.unit,
+            "source": made.references,
+            "digest": made.digest,
+            "borrowed": made.borrowed,
+        },
+        "parameters": {
+            "i0": made.i0,
+            "min_thickness": made.min_thickness,
+            "max_od": made.max_od,
+            "dead_time_s": made.dead_time,
+            "counts_per_unit": made.counts_per_unit,
+        },
+        "fraction_mean": r.mean,
+        "fraction_std": r.std,
+        "n_mask": r.n_mask,
         "lines": dict(snapshot.lines),
-        "doubts": [[doubt.kind, float(doubt.value), doubt.text] for doubt in snapshot.doubts],
+        "message": snapshot.message,
+        "doubts": [
+            {"kind": doubt.kind, "value": float(doubt.value), "text": doubt.text}
+            for doubt in snapshot.doubts
+        ],
+        "dose": [
+            {"energy_eV": c.energy, "change": c.change, "sigma": c.sigma} for c in snapshot.dose
+        ],
         "flags": {flag.name: int(flag) for flag in PixelFlag if flag},
     }
 
@@ -39,7 +63,7 @@ def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
         if snapshot.spectrum is not None:
             known["area_energy"], units["area_energy"] = snapshot.spectrum.energies, "eV"
         return Result(
-            "oxidation_map", name, array, dims, snapshot.region,
+            "oxidation_map", name, array, dims, part,
             {d: known[d] for d in dims}, {d: units[d] for d in dims if d in units},
             unit, sigma_of, attrs,
         )  # fmt: skip
