@@ -3,7 +3,15 @@
 Reference: ``docs/reference/beamline-file.md``.
 """
 
-from ._connection import CONNECT_TIMEOUT, PVConnectionError, connect, missing_pvs, walk_pvs
+from ._connection import (
+    CONNECT_TIMEOUT,
+    PVConnectionError,
+    connect,
+    find_missing,
+    has_server,
+    missing_pvs,
+    walk_pvs,
+)
 from ._file import BeamlineFile, DeviceEntry, InstrumentEntry
 from ._load import (
     ConfigError,
@@ -26,6 +34,8 @@ __all__ = [
     "InstrumentEntry",
     "PVConnectionError",
     "connect",
+    "find_missing",
+    "has_server",
     "load_beamline",
     "make_beamline",
     "missing_pvs",

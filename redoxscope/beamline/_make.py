@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..devices import TES, guard_channels
+from ..devices import guard_channels
 from ._classes import OWN
-from ._connection import CONNECT_TIMEOUT, connect, missing_pvs
+from ._connection import CONNECT_TIMEOUT, connect
 from ._file import BeamlineFile
 from ._instruments import INSTRUMENTS
 from ._load import ConfigError
@@ -42,7 +42,7 @@ class Beamline:
                 yield name, thing
 
     def connect(self, timeout: float = CONNECT_TIMEOUT) -> None:
-        """Wait until everything answers. Nothing moves.
+        """Wait until everything answers, all of it at once. Nothing moves.
 
         Parameters
         ----------
@@ -54,19 +54,7 @@ class Beamline:
         PVConnectionError, redoxscope.devices.DeviceError
             Names what does not.
         """
-        for _, thing in self.roots():
-            if isinstance(thing, TES):
-                thing.connect(timeout)
-            else:
-                connect(thing, timeout)
-
-    def missing(self, timeout: float = CONNECT_TIMEOUT) -> list[tuple[str, str]]:
-        """Device with attribute, and PV, of everything that does not answer within a time (s)."""
-        found = []
-        for _, thing in self.roots():
-            if not isinstance(thing, TES):
-                found += [(f"{thing.name}.{at}", pv) for at, pv in missing_pvs(thing, timeout)]
-        return found
+        connect(*(thing for _, thing in self.roots()), timeout=timeout)
 
     def destroy(self) -> None:
         """Hang up."""

@@ -108,32 +108,26 @@ def check(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the PVs.")] = 5.0,
 ) -> None:
     """Connect to all that a beamline file names, try the catalog. Moves nothing."""
-    from ..beamline import load_beamline, make_beamline, missing_pvs, walk_pvs
-    from ..devices import TES, DeviceError
+    from ..beamline import find_missing, has_server, load_beamline, make_beamline, walk_pvs
 
     config = load_beamline(beamline)
-    found, total, wrong = 0, 0, False
     made = make_beamline(config)
     try:
-        for _, device in made.roots():
-            if isinstance(device, TES):
-                try:
-                    device.connect(timeout)
-                    echo(f"{device.where} answers.")
-                except DeviceError as exc:
-                    wrong = True
-                    echo(f"missing  {exc}")
-                continue
-            missing = missing_pvs(device, timeout)
-            count = sum(1 for _ in walk_pvs(device))
-            found, total = found + count - len(missing), total + count
-            for attribute, pv in missing:
-                echo(f"missing  {pv}  ({device.name}.{attribute})")
+        devices = [device for _, device in made.roots()]
+        missing, failed = find_missing(*devices, timeout=timeout)
+        total = sum(1 for device in devices for _ in walk_pvs(device))
+        for device in devices:
+            if has_server(device) and device.connected:
+                echo(f"{device.where} answers.")
     finally:
         made.destroy()
-    wrong |= found < total
+    for where, pv in missing:
+        echo(f"missing  {pv}  ({where})")
+    for error in failed:
+        echo(f"missing  {error}")
+    wrong = bool(missing or failed)
     wrong |= not _check_catalog(config)
-    echo(f"{config.name}: {found} of {total} PVs answer. Nothing was moved.")
+    echo(f"{config.name}: {total - len(missing)} of {total} PVs answer. Nothing was moved.")
     if wrong:
         raise typer.Exit(1)
 

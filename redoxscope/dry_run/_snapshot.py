@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from ophyd.utils import DisconnectedError
 
-from ..beamline import load_beamline, make_beamline, missing_pvs
-from ..devices import TES
+from ..beamline import has_server, load_beamline, make_beamline, missing_pvs
 from ._state import State
 
 __all__ = ["take_snapshot"]
@@ -49,10 +48,9 @@ def take_snapshot(path: str | Path, timeout: float = 5.0) -> State:
     missing: list[str] = []
     made = make_beamline(config)
     try:
-        for _, device in made.roots():
-            if isinstance(device, TES):  # it has no PVs
-                continue
-            silent = {pv for _, pv in missing_pvs(device, timeout)}
+        devices = [device for _, device in made.roots() if not has_server(device)]
+        silent = {pv for _, pv in missing_pvs(*devices, timeout=timeout)}
+        for device in devices:
             for name, signal in _signals(device):
                 said = None if signal.pvname in silent else _read(name, signal)
                 if said is None:
@@ -72,6 +70,10 @@ def take_snapshot(path: str | Path, timeout: float = 5.0) -> State:
 
 
 def _signals(device: Any) -> Iterator[tuple[str, Any]]:
+    if not hasattr(device, "walk_signals"):  # a signal by itself
+        if hasattr(device, "pvname"):
+            yield device.name, device
+        return
     for item in device.walk_signals(include_lazy=True):
         if hasattr(item.item, "pvname"):
             yield f"{device.name}.{item.dotted_name}", item.item
