@@ -19,8 +19,7 @@ REPEATS = 2
 
 
 def _microscope(prefix: str) -> Any:
-    from redoxscope.beamline import make_beamline, simulated_fly
-    from redoxscope.session import connect
+    from redoxscope.beamline import connect, make_beamline, simulated_fly
 
     stxm = make_beamline(simulated_fly().served_as(prefix)).instruments["stxm"]
     connect(stxm)

@@ -40,7 +40,7 @@ def stack_rows() -> list[Row]:
             flyback=stxm.scanner.source.flyback.get(),
             time_to=stxm.monochromator.time_to,
         )
-        latency = float(np.percentile(s.map.latencies_ms, 95))
+        latency = float(np.percentile(s.oxidation_map.latencies_ms, 95))
         move = stxm.monochromator.time_to(641.0, 640.0) * 1e3
         step = _step_scan_ms(s)
     per_line = f"step scan of the same line: {step * PIXELS:.0f} ms ({step:.1f} ms a point)"

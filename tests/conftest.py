@@ -78,7 +78,7 @@ def simulation():
 @pytest.fixture(scope="session")
 def connected(simulation):
     """The microscope, connected to the session's beamline."""
-    from redoxscope.session import connect
+    from redoxscope.beamline import connect
     from redoxscope.testing import simulated_stxm
 
     stxm = simulated_stxm(simulation.prefix)

@@ -13,9 +13,9 @@ from bluesky import Msg
 from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import NullStatus
 
-from redoxscope.beamline import simulated_text
+from redoxscope.beamline import simulated_beamline, simulated_text
 from redoxscope.cli import app
-from redoxscope.cli._commands import _banner
+from redoxscope.cli._shell import banner
 from redoxscope.data import EDGES, rixs_edges
 from redoxscope.documents import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.scan import Outer, Scan, stack_scan
@@ -127,17 +127,16 @@ def test_every_command_is_in_the_readme():
 
 
 def test_the_banner_is_the_tutorials():
-    devices = (
-        "stxm energy mono tes holder monochromator zone_plate osa sample_stage scanner "
-        "transmission i0 ring shutter"
-    )
+    file = simulated_beamline("")
     session = SimpleNamespace(
-        config=SimpleNamespace(name="simulated"),
-        devices=dict.fromkeys(devices.split()),
+        file=file,
+        devices=dict.fromkeys(["stxm", "tes", "energy", *file.devices]),
+        maps=dict.fromkeys(["oxidation_map", "rixs_map"]),
+        extras={"windows": None},
         RE=SimpleNamespace(md={}),
     )
     text = (DOCS / "tutorial" / "first-map.md").read_text("utf-8")
-    assert _banner(session).strip() in text
+    assert banner(session).strip() in text
 
 
 def test_every_fault_is_in_the_table():

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ._commands import check, recover, shell, sim
+from ._commands import check, recover, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._queue import queue
+from ._shell import shell
 from ._snapshot import snapshot
 from ._tes import tes_app
 from ._watch import watch

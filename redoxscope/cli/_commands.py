@@ -10,7 +10,7 @@ import typer
 
 from ._common import Faults, Sample, Seed, Speed, echo
 
-__all__ = ["check", "recover", "shell", "sim"]
+__all__ = ["check", "recover", "sim"]
 
 CATALOG_TIMEOUT = 120.0
 """Longest time (s) for the catalog to be opened, or made, and tried."""
@@ -150,59 +150,6 @@ def _check_catalog(config: Any) -> bool:
     if not doubts:
         echo(f"catalog      profile {profile!r}: {source or 'in the data folder'}; takes runs")
     return not doubts
-
-
-def shell(
-    beamline: Annotated[
-        Optional[Path],  # noqa: UP007, UP045  typer reads it
-        typer.Option(help="Beamline file; without it, the simulated beamline."),
-    ] = None,
-    sample: Sample = "lmr",
-    speed: Speed = 1.0,
-    seed: Seed = 1,
-) -> None:
-    """IPython with RE, cat, bp, bps, bpp, the devices and the plans."""
-    from IPython import start_ipython
-    from traitlets.config import Config
-
-    from ..session import start_session
-
-    tes = True if beamline is None else None
-    with start_session(beamline, sample=sample, speed=speed, seed=seed, tes=tes) as session:
-        config = Config()
-        config.TerminalInteractiveShell.banner2 = _banner(session)
-        config.InteractiveShell.xmode = "Minimal"
-        config.InteractiveShellApp.extra_extensions = ["redoxscope.cli._magics"]
-        start_ipython(argv=[], user_ns=session.namespace(), config=config)
-
-
-def _banner(session: Any) -> str:
-    names = f"s RE sd cat bp bps bpp omap {' '.join(session.devices)}"
-    rixs = ""
-    if "tes" in session.devices:
-        names += " rmap windows"
-        rixs = """  RE(tes_calibrate(tes, mono))   on the reference sample, once
-  RE(rixs_map(tes, mono, edge="O K", passes=5))
-  rmap.snapshot                the live map (yields, spectra, features, pixels, damage)
-"""
-    return f"""
-redoxscope on {session.config.name}
-  RE(energy_stack(stxm, edge="Mn L3", center=(0, 0), size=5, pixels=100, dwell=0.001))
-  estimate(stack_scan(zones=[(635, 650, 0.5)], regions=[Region((0, 0), (5, 5), (100, 100))],
-           dwell=0.001, edge="Mn L3"), stxm)   time, dose, limits; nothing moves
-  omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
-{rixs}  cat[-1]["primary"].read()    the last run
-  Ctrl-C twice pauses; then RE.resume(), RE.stop() or RE.abort()
-names: {names}
-{_kept(session)}"""
-
-
-def _kept(session: Any) -> str:
-    """What goes into every run, from this session or an earlier one."""
-    from .._metadata import OF_THE_SESSION
-
-    kept = [f"{k}={v!r}" for k, v in session.RE.md.items() if k not in OF_THE_SESSION]
-    return f"in every run (RE.md): {', '.join(kept)}\n" if kept else ""
 
 
 def recover(

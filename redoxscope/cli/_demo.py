@@ -44,11 +44,11 @@ def demo_stack(
         def on_start(started: Any) -> None:
             nonlocal session
             session = started
-            echo(f"Connected to {started.config.name} ({started.simulation.prefix}*). First line …")
+            echo(f"Connected to {started.file.name} ({started.simulation.prefix}*). First line …")
 
         def on_line(k: int, line: int, energy: float) -> None:
             nonlocal told
-            snapshot = session.map.snapshot
+            snapshot = session.oxidation_map.snapshot
             text = f"{energy:8.2f} eV"
             total = None
             if snapshot is not None:
@@ -147,7 +147,7 @@ def demo_rixs(
         def on_start(started: Any) -> None:
             nonlocal session
             session = started
-            echo(f"Connected to {started.config.name} and to {started.tes.where}.")
+            echo(f"Connected to {started.file.name} and to {started.tes.where}.")
 
         def on_stage(name: str, points: int) -> None:
             nonlocal stage, told
@@ -160,7 +160,7 @@ def demo_rixs(
             if stage == "calibration":
                 progress.update(task, advance=1)
                 return
-            snapshot = session.rixs.snapshot
+            snapshot = session.rixs_map.snapshot
             text = f"pass {ipass + 1}  {energy:8.2f} eV"
             if snapshot is not None and snapshot.points_done:
                 # What is missing may still come; the last line says what was lost.

@@ -66,7 +66,7 @@ def _count(names: Mapping[str, Any], magics: Any, line: str) -> None:
         known = ", ".join(sorted(labelled)) or "none"
         print(f"nothing is labelled {line.strip() or 'detectors'!r}; labels are {known}")
         return
-    plan, shutter = bp.count(list(found.values())), names.get("shutter")
+    plan, shutter = bp.count(list(found.values())), names["s"].beam_shutter
     try:
         magics.RE(plan if shutter is None else with_beam(plan, shutter), _shown())
     except RunEngineInterrupted:

@@ -150,10 +150,10 @@ def run_rixs(
     """
     from bluesky.utils import RunEngineInterrupted
 
-    from .._simulated import cause_of
     from ..callbacks import MapView, draw_rixs
     from ..plans import CALIBRATION_POINT, RixsScan, rixs_map, tes_calibrate
     from ..session import start_session
+    from ..session.support import cause_of
     from ..sim import RIXS_SAMPLES, SimulationError, check_options
 
     if sample not in RIXS_SAMPLES:
@@ -173,7 +173,7 @@ def run_rixs(
     with start_session(
         speed=speed, seed=seed, tes=True, simulation_options=simulation_options
     ) as session:
-        tes, mono, live = session.tes, session.mono, session.rixs
+        tes, mono, live = session.tes, session.mono, session.rixs_map
         session.RE.subscribe(timing)
         if on_start is not None:
             on_start(session)

@@ -175,9 +175,9 @@ def run_stack(
     ValueError
         An option that makes no sense. Nothing was started and no folder made.
     """
-    from .._simulated import cause_of
     from ..callbacks import MapView, draw_oxidation
     from ..session import start_session
+    from ..session.support import cause_of
     from ..sim import SimulationError, check_options
 
     check_options(speed, seed, simulation_options)
@@ -197,8 +197,8 @@ def run_stack(
         session.RE.subscribe(timing)
         plan = energy_stack(session.stxm, **scan.plan, md={"sample": str(sample)})
         with MapView(out, window=window) as view:
-            session.map.on_update = view
-            session.map.tell = lambda text: None  # the summary holds it, and is printed
+            session.oxidation_map.on_update = view
+            session.oxidation_map.tell = lambda text: None  # the summary holds it, and is printed
             if on_start is not None:
                 on_start(session)
             try:
@@ -210,8 +210,8 @@ def run_stack(
             session.finish()
         if isinstance(failure, SimulationError):
             raise failure  # there is nobody left to ask
-        snapshot = session.map.snapshot
-        failure = failure or session.map.error
+        snapshot = session.oxidation_map.snapshot
+        failure = failure or session.oxidation_map.error
         if failure is not None and not timing.start:
             raise failure  # before the run: nothing to tell
         stxm = session.stxm
@@ -220,7 +220,7 @@ def run_stack(
             flyback=stxm.scanner.source.flyback.get(),
             time_to=stxm.monochromator.time_to,
         )
-        latencies = list(session.map.latencies_ms)
+        latencies = list(session.oxidation_map.latencies_ms)
     summary = {
         "uid": timing.start["uid"],
         "exit_status": timing.stop.get("exit_status"),

@@ -14,9 +14,9 @@ from bluesky.suspenders import SuspenderBase
 from bluesky.utils import FailedStatus
 from ophyd import EpicsMotor, Signal
 
-from .._engine import end_run
 from ..devices import Shutter
 from ..plans.support import without_verdict
+from ..session.support import end_run
 from ._account import Account, Run, told
 from ._calibration import stand_in
 from ._frames import line_of_error, line_of_script, plan_being_made

@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._signals import SIGNALS
 from ..beamline import load_beamline
+from ..session import SIGNALS
 from ..sim import Simulation, SimulationError, isolate_client
 from ..storage import data_directory
 from ._account import Account

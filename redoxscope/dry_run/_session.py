@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._spectrometer import CalibrationStore
 from ..beamline import BeamlineFile, CatalogOptions, ConfigError
 from ..devices import DeviceError
 from ..session import Session
+from ..session.support import CalibrationStore
 from ..sim import Simulation
 from ._calibration import stand_in
 from ._engine import DryEngine, Rehearsal
@@ -30,21 +30,19 @@ class DrySession(Session):
     not measured.
     """
 
-    def __init__(self, config: Any, *, rehearsal: Rehearsal, **kwargs: Any):
+    def __init__(self, file: BeamlineFile, *, rehearsal: Rehearsal, **kwargs: Any):
         self._rehearsal = rehearsal
         engine = partial(DryEngine, rehearsal=rehearsal)
-        super().__init__(config, simulation=None, engine=engine, **kwargs)
-        for instrument in (self.stxm, self._tes):
-            if instrument is not None:
-                instrument.check_scan = self._telling(  # type: ignore[method-assign]
-                    instrument.check_scan
-                )
+        super().__init__(file, simulation=None, engine=engine, **kwargs)
+        for instrument in self.beamline.instruments.values():
+            if hasattr(instrument, "check_scan"):
+                instrument.check_scan = self._telling(instrument.check_scan)
         if rehearsal.full:
             return
         self.RE.dispatcher.unsubscribe_all()
-        for part in (self.map, self.rixs):
+        for part in self.maps.values():
             part.close()
-        self.map = self.rixs = Unmeasured(self._decides)  # type: ignore[assignment]
+        self.maps = dict.fromkeys(self.maps, Unmeasured(self._decides))
 
     @property
     def cat(self) -> Any:
@@ -78,15 +76,17 @@ def check_simulated(device: Any, port: int) -> None:
     DeviceError
         Names the PV, and who answers.
     """
-    for item in device.walk_signals(include_lazy=True):
-        pv = getattr(item.item, "_read_pv", None)
-        host = None if pv is None else pv.host
+    walk = getattr(device, "walk_signals", None)
+    signals = [device] if walk is None else [item.item for item in walk(include_lazy=True)]
+    for signal in signals:
+        pv = getattr(signal, "_read_pv", None)
+        host = getattr(pv, "host", None)
         if host is None:
             continue
         name, _, number = str(host).partition(":")
         if name not in LOOPBACK or number != str(port):
             raise DeviceError(
-                f"{item.item.name}: the PV {item.item.pvname} is answered by {host}, which is not "
+                f"{signal.name}: the PV {signal.pvname} is answered by {host}, which is not "
                 "the simulated beamline: the dry run ends here"
             )
 
@@ -129,22 +129,21 @@ class Opener:
                 f"the script starts its session with {beamline}; the dry run is of {self._file}",
                 line_of_script(),
             )
-        has = "tes" in self._config.instruments
-        if tes and not has:
-            raise ConfigError(f"beamline {self._config.name!r} has no instrument 'tes'")
+        file = self._config
+        if tes and "tes" not in file.instruments:
+            raise ConfigError(f"beamline {file.name!r} has no instrument 'tes'")
         session = DrySession(
-            on_the_simulation(self._config, self._simulation),
+            on_the_simulation(file.without("tes") if tes is False else file, self._simulation),
             rehearsal=self._rehearsal,
             data=self._data,
             catalog_directory=self._data,
-            tes=has if tes is None else tes,
             timeout=timeout,
         )
         self.sessions.append(session)
         for _, device in session.beamline.roots():
             check_simulated(device, self._simulation.port)
-        if "tes" in session.beamline.instruments:
-            self._calibrate(session.tes)
+        for name in session.file.of_class("tes"):
+            self._calibrate(session.beamline.devices[name])
         return session
 
     def _calibrate(self, tes: Any) -> None:

@@ -17,7 +17,8 @@ __all__ = ["names", "narrowed"]
 log = logging.getLogger("redoxscope.queue")
 
 DARK = ("count", "scan", "rel_scan", "list_scan", "rel_list_scan", "grid_scan", "rel_grid_scan")
-"""Plans of bluesky that move and count; each also as ``…_with_beam``, with the shutter open."""
+"""Plans of bluesky that move and count; each also as ``…_with_beam``, with the shutter open, where
+an instrument has one."""
 
 _MOTOR_OR_NUMBER = {"annotation": "typing.Union[__MOVABLE__, typing.Any]"}
 
@@ -32,7 +33,7 @@ def names(session: Any) -> dict[str, Any]:
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
 
-    devices = {name: device for name, device in session.devices.items() if device is not None}
+    devices = session.devices
     found: dict[str, Any] = {"s": session, "RE": session.RE, **devices}
     for name in plans.__all__:
         function = getattr(plans, name)
@@ -40,11 +41,13 @@ def names(session: Any) -> dict[str, Any]:
             known = narrowed(function, devices)
             if known is not None:
                 found[name] = known
-    beam = plans.with_beam_decorator(session.stxm.shutter)
+    shutter = session.beam_shutter
     for name in DARK:
         function = getattr(bp, name)
         found[name] = _called(function, name)
-        found[f"{name}_with_beam"] = _called(beam(function), f"{name}_with_beam")
+        if shutter is not None:
+            beam = plans.with_beam_decorator(shutter)
+            found[f"{name}_with_beam"] = _called(beam(function), f"{name}_with_beam")
     found["mv"] = _called(bps.mv, "mv")
     return found
 

@@ -45,8 +45,8 @@ def open_session() -> dict[str, Any]:
     RuntimeError
         The variable is not set: this is for the worker that ``redoxscope queue`` starts.
     """
-    from .._namespace import ready_catalog
     from ..session import start_session
+    from ..session.support import ready_catalog
     from ._names import names
 
     if VARIABLE not in os.environ:

@@ -11,13 +11,13 @@ import yaml
 
 from redoxscope.beamline import (
     ConfigError,
+    connect,
     load_beamline,
     parse_beamline,
     simulated_beamline,
 )
 from redoxscope.callbacks import OxidationMap
 from redoxscope.plans import energy_stack
-from redoxscope.session import connect
 from redoxscope.testing import made_stxm, validate_run
 
 TEXT = resources.files("redoxscope").joinpath("beamlines/simulated.yml").read_text("utf-8")

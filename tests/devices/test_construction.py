@@ -9,9 +9,8 @@ import pytest
 from ophyd import Device
 
 import redoxscope.devices
-from redoxscope.beamline import simulated_beamline
+from redoxscope.beamline import connect, simulated_beamline, walk_pvs
 from redoxscope.devices import STXM, FocusedEnergy, Monochromator, ZonePlate
-from redoxscope.session import connect, walk_pvs
 from redoxscope.testing import made_stxm, simulated_stxm
 
 CLASSES = [

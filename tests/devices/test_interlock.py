@@ -197,8 +197,8 @@ def microscope(prefix):
 
 def test_a_microscope_without_geometry_moves_nothing(simulation):
     """A microscope once had the simulator's zone plate and A0, silently."""
+    from redoxscope.beamline import connect
     from redoxscope.devices import ZonePlate
-    from redoxscope.session import connect
     from redoxscope.sim.physics.stxm import GEOMETRY
 
     stxm = microscope(simulation.prefix)

@@ -310,7 +310,7 @@ HELD = textwrap.dedent("""
     with Simulation(speed=50, seed=1) as simulation:
         from redoxscope.testing import simulated_stxm
         from redoxscope.devices import DeviceError
-        from redoxscope.session import connect
+        from redoxscope.beamline import connect
 
         stxm = simulated_stxm(simulation.prefix)
         connect(stxm)

@@ -12,9 +12,9 @@ import pytest
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
+from redoxscope.beamline import connect
 from redoxscope.devices import BeamlineBusyError, _owner
 from redoxscope.plans import energy_stack
-from redoxscope.session import connect
 from redoxscope.testing import simulated_stxm, validate_run
 
 

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.beamline import simulated_beamline
+from redoxscope.beamline import connect, simulated_beamline
 from redoxscope.devices import DeviceError, SampleHolder, Shutter
 from redoxscope.plans import energy_stack, with_beam, with_beam_decorator
-from redoxscope.session import connect
 from redoxscope.testing import made_stxm, simulated_stxm
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from redoxscope.beamline import connect
 from redoxscope.devices import DeviceError, SampleHolder
-from redoxscope.session import connect
 
 
 @pytest.fixture

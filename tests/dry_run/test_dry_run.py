@@ -58,7 +58,7 @@ with start_session("elsewhere.yml", speed=10) as s:
     s.RE(bps.mv(s.stxm.energy, 700))
     time.sleep(3600)
     s.RE(energy_stack(s.stxm, **STACK))  # the first run
-    r = s.map.result
+    r = s.oxidation_map.result
     print(f"mean {r.mean:.3f}", float(np.asarray(r.mean) * 2))
     if r.mean > 0.5:
         print("never")

@@ -12,12 +12,12 @@ import pytest
 
 from redoxscope.beamline import (
     ConfigError,
+    connect,
     load_beamline,
     parse_beamline,
     simulated_beamline,
 )
 from redoxscope.dry_run import State, StateError, layout_of, read_state, take_snapshot
-from redoxscope.session import connect
 from redoxscope.sim import Layout, Simulation
 from redoxscope.sim.ioc._process import _running, _take_port
 from redoxscope.testing import made_stxm

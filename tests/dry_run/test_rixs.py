@@ -25,7 +25,7 @@ with start_session() as s:
         print(error)
     s.RE(tes_calibrate(s.tes, s.mono, time=300))
     s.RE(rixs_map(s.tes, s.mono, energies=[530.0, 531.0], passes=2, dwell=3.0))
-    print(f"spots {s.rixs.snapshot.features}")
+    print(f"spots {s.rixs_map.snapshot.features}")
 """
 
 

@@ -7,8 +7,7 @@ from importlib import resources
 import pytest
 from ophyd import EpicsSignal
 
-from redoxscope.beamline import parse_beamline
-from redoxscope.session import connect
+from redoxscope.beamline import connect, parse_beamline
 from redoxscope.sim import Simulation
 from redoxscope.testing import made_stxm
 

@@ -28,7 +28,7 @@ def test_a_stack_unchanged(file, tmp_path):
         documents = Documents()
         session.RE.subscribe(documents)
         session.RE(energy_stack(session.stxm, energies=[639.0, 640.0], pixels=(6, 3), size=3))
-        assert session.config.of_class("fly_scanner") == ["scanner"]
+        assert session.file.of_class("fly_scanner") == ["scanner"]
     rows = documents.rows()
     assert [(row["frame"], row["line"]) for row in rows.values()] == [
         (frame, line) for frame in range(2) for line in range(3)

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
+from redoxscope.beamline import walk_pvs
 from redoxscope.data import References
 from redoxscope.plans import energy_stack
 from redoxscope.scan import Scan
-from redoxscope.session import walk_pvs
 
 SETPOINTS = (
     "monochromator.setpoint", "monochromator.epu_setpoint", "zone_plate.z.user_setpoint",

@@ -85,7 +85,7 @@ def test_a_run_fulfils_the_contract_and_live_is_batch(session, run):
     validate_rixs_run(record)
     assert len(events(record)) == 8 and record[-1][1]["exit_status"] == "success"
     assert closed(session)
-    live = session.rixs.snapshot
+    live = session.rixs_map.snapshot
     uid = record[0][1]["uid"]
     again = rixs_from_run(session.cat[uid])
     np.testing.assert_array_equal(live.result.rate, again.result.rate)
@@ -96,7 +96,7 @@ def test_a_run_fulfils_the_contract_and_live_is_batch(session, run):
 
 def test_the_map_is_made_again_from_photons(session, run):
     record = run(passes=1)
-    live = session.rixs.snapshot
+    live = session.rixs_map.snapshot
     stored = session.cat[record[0][1]["uid"]]
     again = rixs_from_photons(photons_of_run(stored), stored)
     np.testing.assert_array_equal(live.result.counts, again.result.counts)
@@ -105,8 +105,8 @@ def test_the_map_is_made_again_from_photons(session, run):
 
 def test_the_best_pixels_alone(session, run):
     record = run(passes=1, pixels=64)
-    health = session.rixs.snapshot.pixels
-    assert session.rixs.snapshot.pixels_used == 64
+    health = session.rixs_map.snapshot.pixels
+    assert session.rixs_map.snapshot.pixels_used == 64
     assert health.count(PixelState.SPARE) == len(session.tes.calibration.usable) - 64
     assert set(health.left_out) == {p.channel for p in session.tes.calibration.pixels if not p.ok}
     assert all(health.left_out.values())
@@ -324,7 +324,7 @@ def test_a_point_in_which_another_client_meddles_is_measured_again(session, run,
         assert abs(data["energy"] - ENERGIES[seq_num - 1]) <= 0.02
         assert data["i0"] > 0
     assert session.tes.holder.position == "lmr_charged"
-    assert session.rixs.snapshot.points_done == 3
+    assert session.rixs_map.snapshot.points_done == 3
     consistent(session, record)
     assert closed(session)
 
@@ -396,7 +396,7 @@ def test_a_run_is_measured_again(session, run):
     session.RE(rixs_map(session.tes, session.mono, scan=Scan.from_start(start)))
     validate_rixs_run(run.record)
     assert run.record[0][1]["scan"] == record[0][1]["scan"] == start["scan"]
-    shown = session.rixs.snapshot
+    shown = session.rixs_map.snapshot
     assert shown.energies.tolist() == [528.0, 529.0, 530.0, 530.5, 531.0] and shown.passes == 2
     stored = rixs_from_run(session.cat[run.record[0][1]["uid"]])
     np.testing.assert_array_equal(shown.result.rate, stored.result.rate)
@@ -423,7 +423,7 @@ def test_a_beam_dump_within_a_point_is_no_damage(session, run, caplog):
     assert 2 in flagged and len(done) == 4
     assert all(PointStatus(done[n]["tes_point_status"]) == PointStatus.BEAM for n in flagged)
     assert "beam" in caplog.text
-    shown = session.rixs.snapshot
+    shown = session.rixs_map.snapshot
     assert f"{len(flagged)} doubtful points are left out (beam {len(flagged)})" in shown.message
     assert shown.points_done == 4 - len(flagged)
 
@@ -437,7 +437,7 @@ def test_lost_photons_are_counted(session, run):
     totals = events(record, TOTALS_STREAM)[1]
     share = totals["tes_total_lost"] / (totals["tes_total_lost"] + totals["tes_total_photons"])
     assert 0.2 < share < 0.4
-    assert session.rixs.snapshot.lost == totals["tes_total_lost"]
+    assert session.rixs_map.snapshot.lost == totals["tes_total_lost"]
 
 
 def test_without_a_calibration_nothing_moves(session):
@@ -460,7 +460,7 @@ def test_damage_pauses_the_scan(session, run):
     def once(batch):
         if not first.is_set():
             first.set()
-            session.rixs.on_damage(verdict)
+            session.rixs_map.on_damage(verdict)
 
     token = session.tes.subscribe_batches(once)
     try:
@@ -482,15 +482,15 @@ def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
 
     def ending(update):
         if update.final:
-            last.append(session.rixs.on_damage(verdict))
+            last.append(session.rixs_map.on_damage(verdict))
 
-    limit, session.rixs.timeout = session.rixs.timeout, 2.0
-    session.rixs.on_update = ending
+    limit, session.rixs_map.timeout = session.rixs_map.timeout, 2.0
+    session.rixs_map.on_update = ending
     try:
         record = run(passes=1)
-        assert session.rixs.wait(20)
+        assert session.rixs_map.wait(20)
     finally:
-        session.rixs.on_update, session.rixs.timeout = None, limit
+        session.rixs_map.on_update, session.rixs_map.timeout = None, limit
     assert last == [None] and record[-1][1]["exit_status"] == "success"
     assert "is not done" not in caplog.text
     assert "sPFY falls" in caplog.text

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from redoxscope import __version__
-from redoxscope.cli import _commands
-from redoxscope.devices import STXM
 
 from .test_demo import redoxscope
 
@@ -42,19 +38,6 @@ def test_output_in_any_encoding(encoding):
     assert done.stdout.startswith(b"First line ")
     if encoding == "latin-1":
         assert done.stdout == "First line ... sigma 0.1, chi² 1, 5 µm ?\n".encode("latin-1")
-
-
-def test_banner_is_what_the_tutorial_shows():
-    parts = ["stxm", "energy", "mono", "tes", "holder", *STXM.ROLES]
-    session = SimpleNamespace(
-        config=SimpleNamespace(name="simulated"), devices=dict.fromkeys(parts), RE=SimpleNamespace(
-            md={"beamline_id": "simulated"}
-        ),
-    )  # fmt: skip
-    text = (DOCS / "tutorial" / "first-map.md").read_text(encoding="utf-8")
-    shown = re.search(r"```\n(redoxscope on simulated\n.*?)```", text, re.DOTALL)
-    assert shown is not None
-    assert shown[1].strip() == _commands._banner(session).strip()
 
 
 def test_an_installation_is_not_shadowed_by_a_folder_of_its_name():

@@ -10,7 +10,7 @@ import bluesky.preprocessors as bpp
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope._engine import close_engine, end_run, make_engine
+from redoxscope.session._engine import close_engine, end_run, make_engine
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from redoxscope import _finish
-from redoxscope._finish import finish, finish_at_the_end
+from redoxscope.session import _finish
+from redoxscope.session._finish import finish, finish_at_the_end
 
 
 class Part:

@@ -12,7 +12,7 @@ import pytest
 from bluesky import RunEngine
 from bluesky.plans import count
 
-from redoxscope._metadata import Metadata, ScanNumbers
+from redoxscope.session._metadata import Metadata, ScanNumbers
 
 
 def test_scan_numbers_go_on_from_session_to_session(tmp_path):
@@ -23,7 +23,8 @@ def test_scan_numbers_go_on_from_session_to_session(tmp_path):
 
 def test_no_two_processes_get_the_same_number(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from redoxscope._metadata import ScanNumbers\n"
+        "import sys; from pathlib import Path\n"
+        "from redoxscope.session._metadata import ScanNumbers\n"
         "n = ScanNumbers(Path(sys.argv[1]))\nprint(*(n({}) for _ in range(50)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "scan_id")]

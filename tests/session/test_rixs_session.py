@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from redoxscope._spectrometer import CalibrationStore, WindowStore
 from redoxscope.data import rixs_preset
 from redoxscope.demo import run_rixs
 from redoxscope.demo._rixs import chi2_dof
+from redoxscope.session._spectrometer import CalibrationStore, WindowStore
 
 from ..devices.tes_parts import truth
 
@@ -54,11 +54,11 @@ def test_windows_are_kept_by_edge(tmp_path):
         again["Fe L"]
 
 
-def test_a_session_without_spectrometer_says_how_to_get_one():
+def test_a_session_without_spectrometer_says_what_it_has():
     from redoxscope import start_session
 
     with start_session(speed=50) as s:
-        with pytest.raises(RuntimeError, match=r"start_session\(tes=True\)"):
+        with pytest.raises(AttributeError, match="this session has no 'tes'"):
             _ = s.tes
         assert "tes" not in s.devices
 
@@ -76,9 +76,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
         file = tmp_path / "beamline.yml"
         file.write_text(simulated_text(running.prefix, port=port), "utf-8")
         with pytest.raises(DeviceError, match="127.0.0.1:.* not reachable"):
-            Session(
-                load_beamline(file), simulation=None, data=tmp_path, tes=True, timeout=60.0
-            ).close()
+            Session(load_beamline(file), simulation=None, data=tmp_path, timeout=60.0).close()
 
 
 @pytest.mark.slow

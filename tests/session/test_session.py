@@ -55,7 +55,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
         session.stxm, edge="Mn L3", energies=[635, 640, 641.6, 643.2, 644.4, 650], pixels=30, size=6
     )
     (uid,) = session.RE(plan)
-    live = session.map.result
+    live = session.oxidation_map.result
     assert live.n_mask > 300
     run = session.cat[-1]
     assert run.start["uid"] == uid and run.start["simulated"] is True
@@ -65,14 +65,15 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     batch = oxidation_map(run).result
     np.testing.assert_allclose(batch.fraction, live.fraction, rtol=1e-9)
     np.testing.assert_allclose(batch.sigma, live.sigma, rtol=1e-6)
-    assert set(run) == {"primary", "oxidation_map"}
+    assert set(run) == {"primary", "oxidation_map"}  # what it found lies beside it
 
 
 def test_namespace_has_what_the_shell_promises(session):
     names = session.namespace()
     assert {"RE", "cat", "bp", "bps", "bpp", "stxm", "energy_stack"} <= set(names)
     assert {"estimate", "stack_scan", "points_scan", "Scan", "Region", "Zone"} <= set(names)
-    assert names["monochromator"] is session.stxm.monochromator
+    assert names["mono"] is session.stxm.monochromator is session.mono
+    assert names["omap"] is session.oxidation_map
 
 
 def test_wrong_sample_is_said_when_the_session_starts():

@@ -217,7 +217,7 @@ def test_terminal_is_closed(client, tmp_path, safe):
 
 def test_a_session_knows_at_once_what_ends_it():
     """A main thread that the signal woke may close it before any other thread has run."""
-    from redoxscope import _signals
+    from redoxscope.session import _signals
 
     class Fake:
         ended_by, closing, closed = None, False, threading.Event()
@@ -230,7 +230,7 @@ def test_a_session_knows_at_once_what_ends_it():
 
 
 def test_handlers_are_as_before_after_the_last_session():
-    from redoxscope import _signals
+    from redoxscope.session import _signals
 
     class Fake:
         def __init__(self):
@@ -260,7 +260,7 @@ def test_handlers_are_as_before_after_the_last_session():
 
 def test_who_takes_the_order_to_leave_for_a_failed_plan_is_told_again(monkeypatch):
     """A queue server's worker takes a SystemExit within a plan, and waits for the next plan."""
-    from redoxscope import _signals
+    from redoxscope.session import _signals
 
     class Fake:
         ended_by, closing, closed = None, False, threading.Event()

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoxscope import _stored
-from redoxscope._namespace import ready_catalog
+from redoxscope.session import _stored
+from redoxscope.session._names import ready_catalog
 from redoxscope.storage import CatalogError, DocumentLog
 from redoxscope.storage.catalog import _writer
 

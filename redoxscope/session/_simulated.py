@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .sim import Simulation, SimulationError
+from ..sim import Simulation, SimulationError
 
 __all__ = ["cause_of", "simulated_tes", "with_simulated_tes"]
 
 
 def simulated_tes(data: str | Path | None) -> dict[str, Any]:
     """Options of the simulated Dastard: where it writes."""
-    from .storage import data_folder
+    from ..storage import data_folder
 
     folder = data_folder(data) / "dastard"
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The spectrometer of a session: connecting it, and keeping its calibrations."""
+"""The spectrometers of a session: where their photons go, and keeping calibrations."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .analysis.tes import Calibration
-from .data import load_windows, rixs_preset, save_windows
-from .devices import TES
-from .documents import Window
+from bluesky import RunEngine
 
-__all__ = ["CalibrationStore", "WindowStore", "prepare_tes"]
+from ..analysis.tes import Calibration
+from ..beamline import Beamline
+from ..data import load_windows, rixs_preset, save_windows
+from ..devices import TES
+from ..documents import Window
+from ..plans import with_photons
+
+__all__ = ["CalibrationStore", "Spectrometers", "WindowStore"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -23,11 +28,50 @@ SIMULATED_LIMIT = 60.0
 falls behind the speed that it was asked for."""
 
 
-def prepare_tes(tes: TES, *, photons: Path, simulated: bool) -> None:
-    """Say where the photon lists go, and how long a simulated server may take to answer."""
-    tes.photon_directory.put(str(photons))
-    if simulated:
-        tes.time_limit.put(SIMULATED_LIMIT)
+class Spectrometers:
+    """What a session does for the spectrometers of a beamline.
+
+    Made before they are connected.
+
+    Parameters
+    ----------
+    beamline : Beamline
+    data : path
+        The session's data folder.
+
+    Attributes
+    ----------
+    extras : dict of str to object
+        What the session has by name besides: ``windows``, where there is a spectrometer.
+    """
+
+    def __init__(self, beamline: Beamline, data: Path):
+        self._found = [one for one in beamline.devices.values() if isinstance(one, TES)]
+        self._simulated = beamline.file.simulated
+        self._store = CalibrationStore(data / "calibrations", beamline.file.name)
+        self.extras: dict[str, Any] = {}
+        if self._found:
+            self.extras["windows"] = WindowStore(data / "windows.yml")
+        for tes in self._found:
+            tes.photon_directory.put(str(data / "photons"))
+            if self._simulated:
+                tes.time_limit.put(SIMULATED_LIMIT)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def calibrate(self) -> None:
+        """Put the newest calibration in force; but each simulated detector has gains of its own."""
+        if not self._simulated:
+            for tes in self._found:
+                self._store.load_newest(tes)
+
+    def serve(self, engine: RunEngine, maps: Mapping[str, Any]) -> None:
+        """Store photons with each run, show them as they come, keep calibrations."""
+        for tes in self._found:
+            engine.preprocessors.append(partial(with_photons, tes=tes))
+            tes.subscribe_batches(maps["rixs_map"].photons)
+            engine.subscribe(self._store.keeper(tes))
 
 
 class CalibrationStore:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from .storage import (
+from ..storage import (
     DEFAULT_PROFILE,
     CatalogWriter,
     DocumentLog,
     catalog_doubts,
     facility_profile,
+    keep_results,
 )
 
 __all__ = ["catalog_writer"]
@@ -19,7 +22,11 @@ log = logging.getLogger("redoxscope.session")
 
 
 def catalog_writer(
-    profile: str, directory: Path | None, documents: DocumentLog, photons: Path | None
+    profile: str,
+    directory: Path | None,
+    documents: DocumentLog,
+    photons: Path | None,
+    maps: Iterable[Any] = (),
 ) -> CatalogWriter:
     """The callback that stores runs; a facility's catalog is tried first.
 
@@ -35,8 +42,10 @@ def catalog_writer(
         The session's log.
     photons : Path or None
         Folder of photon lists, where the session has a spectrometer.
+    maps : iterable of Host
+        Live maps; what they find is stored beside the runs.
     """
-    writer = CatalogWriter(profile, documents, directory=directory)
+    writer = CatalogWriter(profile, documents, directory=directory, then=[keep_results(*maps)])
     if profile == DEFAULT_PROFILE and facility_profile(profile) is None:
         return writer  # embedded: nothing that its first use would not make
     doubts = catalog_doubts(writer.open, photons)

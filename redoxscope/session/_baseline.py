@@ -11,7 +11,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import ensure_generator
 
-from .plans.support import carried
+from ..plans.support import carried
 
 __all__ = ["Baseline"]
 

@@ -12,8 +12,8 @@ from typing import Any
 from bluesky import RunEngine
 from bluesky.utils import DefaultDuringTask, SigintHandler
 
+from ..plans import RunProgressBar
 from . import _signals
-from .plans import RunProgressBar
 
 __all__ = [
     "END_TIMEOUT",
@@ -21,7 +21,6 @@ __all__ = [
     "end_run",
     "make_engine",
     "pause_for",
-    "say_what_is_safe",
     "stop_now",
 ]
 
@@ -197,16 +196,3 @@ def stop_now(*devices: Any) -> None:
             device.stop()
         except Exception as exc:
             log.error("%s: not halted: %s. CHECK IT BY HAND.", device.name, exc)
-
-
-def say_what_is_safe(shutter: Any) -> None:
-    """After a run that was ended early: where the shutter is, by its own reading."""
-    try:
-        blade = int(shutter.status.get(use_monitor=False, timeout=2))
-    except Exception as exc:
-        log.error("%s does not say where it is (%s). CHECK IT BY HAND.", shutter.name, exc)
-        return
-    if blade:
-        log.error("the run has ended, but %s is OPEN. CHECK IT BY HAND.", shutter.name)
-    else:
-        log.warning("the run was aborted: scanner halted, shutter closed, lines taken are kept")

@@ -1,0 +1,31 @@
+"""The live maps of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluesky import RunEngine
+
+from ..callbacks import Host, OxidationMap, RixsMap, analyses
+from ._engine import pause_for
+
+__all__ = ["live_maps"]
+
+
+def live_maps(engine: RunEngine) -> dict[str, Any]:
+    """A live map for each analysis, by its name; each takes the runs that it can read.
+
+    Parameters
+    ----------
+    engine : bluesky.RunEngine
+        Paused where a map finds that the sample is being damaged.
+    """
+
+    def damaged(verdict: Any) -> None:
+        shown = rixs.snapshot
+        pause_for(engine, verdict.message, over=shown is not None and shown.finished)
+
+    rixs = RixsMap(rate=1.0, on_damage=damaged)
+    maps: dict[str, Any] = {"oxidation_map": OxidationMap(rate=1.0), "rixs_map": rixs}
+    others = [one for one in analyses() if one.name not in maps]
+    return {**maps, **{one.name: Host([one], rate=1.0) for one in others}}
