@@ -112,8 +112,8 @@ class Host:
                 self._newest_run = str(doc.get("uid", ""))
             self._post(_Message(name, doc), asked=name == "stop")
 
-    def send(self, kind: str, content: Any, *, at_once: bool = False) -> None:
-        """Give what is no document to the readers of all runs; see `Reader.told`.
+    def send(self, kind: str, content: Any, *, at_once: bool = False, run: str = "") -> None:
+        """Give what is no document to the readers of all runs, or of one; see `Reader.told`.
 
         Parameters
         ----------
@@ -122,8 +122,10 @@ class Host:
         content : Any
         at_once : bool
             A user asks for it: who then looks sees what it has changed.
+        run : str
+            Uid of the run that it is of; by default all are told.
         """
-        self._post(_Message(kind, content, False, at_once), asked=at_once)
+        self._post(_Message(kind, content, False, at_once, run), asked=at_once)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all that was given so far is in the snapshots.
@@ -287,10 +289,11 @@ class Host:
             # What comes over a network may be anything; the thread has to go on.
             logger.error("a %s could not be read: %s", message.name, error, exc_info=error)
 
-    def _take(self, name: str, content: Any, document: bool, at_once: bool) -> None:
+    def _take(self, name: str, content: Any, document: bool, at_once: bool, of: str) -> None:
         if not document:
             for run in self._runs.values():
-                run.told(name, content, at_once=at_once)
+                if of in ("", run.uid):
+                    run.told(name, content, at_once=at_once)
         elif name == "start":
             self._start(content)
         else:
@@ -371,3 +374,4 @@ class _Message(NamedTuple):
     content: Any
     document: bool = True
     at_once: bool = False
+    run: str = ""

@@ -42,7 +42,10 @@ def watch(
         host.tell = _say
         steps.callback(host.close)
         listener = Listener(
-            address, host, photons=lambda run, batch: host.send("photons", batch), say=_say
+            address,
+            host,
+            photons=lambda run, batch: host.send("photons", batch, run=run),
+            say=_say,
         )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             before = signal.signal(number, lambda *_: listener.close())

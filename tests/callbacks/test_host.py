@@ -28,6 +28,7 @@ from redoxscope.callbacks.rixs.analysis import ANALYSIS as RIXS
 from .conftest import make
 from .mean_spectrum import ANALYSIS as MEAN
 from .mean_spectrum import MeanReader
+from .rixs_runs import RixsRun
 from .test_rixs_map import same as same_rixs
 from .test_rixs_map import small
 
@@ -273,6 +274,18 @@ def test_doubts_are_told_at_the_end_but_not_twice(stack):
         assert host.wait(20) and told == ["It is early."]
         host(*stack[0].stop())
         assert host.wait(20) and told == ["It is early.", "It is late."]
+
+
+def test_photons_are_those_of_their_run():
+    """Two sessions may be heard at once."""
+    first, second = RixsRun("O K", uid="first"), RixsRun("O K", uid="second")
+    with Host([RIXS]) as host:
+        for run in (first, second):
+            play(host, [run.start(), run.descriptor(), run.event(0)])
+        host.send("photons", first.batch(1, 30), run="first")
+        assert host.wait(30)
+        shown = {uid: snapshot.under_way for (uid, _, _), snapshot in host.latest.items()}
+        assert shown["first"].photons == 30 and shown["second"] is None
 
 
 def test_what_is_no_document_reaches_the_readers(stack):

@@ -167,7 +167,7 @@ class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
 
     # -- on the worker's thread ----------------------------------------------------------------
 
-    def _take(self, name: str, content: Any, document: bool, at_once: bool) -> None:
+    def _take(self, name: str, content: Any, document: bool, at_once: bool, of: str) -> None:
         """Read the verdict on pixels of any run, too: it holds for the runs that follow."""
         if name == "pixels" and not document:
             self._pixels.judge(*content)
@@ -178,7 +178,7 @@ class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
                 self._pixels.judge_from(data)
         elif name == "stop":
             self._verdicts.clear()
-        super()._take(name, content, document, at_once)
+        super()._take(name, content, document, at_once, of)
 
     def _show(self, update: Update) -> None:
         super()._show(update)
