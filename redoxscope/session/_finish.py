@@ -13,7 +13,7 @@ log = logging.getLogger("redoxscope.session")
 
 CLOSE_WAIT = 60.0
 """Longest time (s) that the end of a session waits: for its maps, and as long for the catalog."""
-SIGNAL_WAIT = 5.0
+SIGNAL_WAIT = 10.0
 """The same (s) where a signal ends it: whoever sent it does not wait for ever."""
 SAID_AFTER = 0.5
 """Time (s) after which a wait is told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 from .catalog import CatalogError, open_catalog, store_log
@@ -13,6 +14,7 @@ from .results import keep_results
 
 def main() -> None:
     """Open the catalog by profile and data folder, and put each log into it."""
+    warnings.simplefilter("ignore", UserWarning)  # whoever orders it was told
     profile, directory, *logs = json.load(sys.stdin)
     try:
         catalog = open_catalog(profile, directory)

@@ -384,3 +384,16 @@ def test_a_process_that_ends_in_the_midst_of_storing_loses_nothing(
     assert catalog[uid]["primary"].read()["transmission"].shape == (10, 20)
     assert catalog[uid].stop["exit_status"] == "success"
     assert not list((folder / "documents").glob("*.jsonl"))
+
+
+def test_the_end_of_the_process_comes_to_a_session_first(
+    tmp_path: Path, server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end aborts the run that goes on; the writer has to wait for that one, too."""
+    order: list[Any] = []
+    monkeypatch.setattr(writer_module.atexit, "register", order.append)
+    log = DocumentLog(tmp_path)
+    writer = make(server, log)
+    order.append("whatever makes it")
+    _run(log, writer)
+    assert order == [writer.close, "whatever makes it"]  # the last comes first

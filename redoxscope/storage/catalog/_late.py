@@ -54,5 +54,9 @@ def store_in_a_process(
     command = [sys.executable, "-m", STORING]
     try:
         subprocess.run(command, input=order, text=True, timeout=timeout, check=False)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt, OSError) as exc:
-        log.warning("not stored: %s", exc or "Ctrl-C")
+    except subprocess.TimeoutExpired:
+        log.warning("not stored within %.0f s", timeout)
+    except KeyboardInterrupt:
+        log.warning("Ctrl-C: not stored")
+    except OSError as exc:
+        log.warning("not stored: %s", exc)

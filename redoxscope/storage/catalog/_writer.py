@@ -84,7 +84,8 @@ class CatalogWriter:
         self._problems: dict[Path, str] = {}  # logs that were tried in vain
         self._worker: threading.Thread | None = None
         self._outage = ""  # what is wrong with the catalog, once it was said
-        self._at_exit = False
+        # Before a session that makes it does the same: the session's end is then the first.
+        atexit.register(self.close)
 
     @property
     def catalog(self) -> Runs:
@@ -176,7 +177,6 @@ class CatalogWriter:
         except KeyboardInterrupt:
             log.warning("Ctrl-C: not waited for")
         atexit.unregister(self.close)
-        self._at_exit = False
         left = self.waiting
         if len(left) == 1:
             ((path, problem),) = left.items()
@@ -241,9 +241,6 @@ class CatalogWriter:
 
     def _wake(self, work: Callable[[], None]) -> None:
         with self._state:
-            if not self._at_exit:
-                self._at_exit = True
-                atexit.register(self.close)
             # Where the process ends, threads begin no more; `close` stores what is due then.
             if self._worker is None and can_be_stored_here():
                 # A daemon: a server that hangs keeps no process from its end; the log stays.
@@ -279,7 +276,9 @@ class CatalogWriter:
                 problem = in_a_line(exc)
                 out = isinstance(exc, _OUTAGE)
                 self._outage = problem if out else ""
-                if can_be_stored_here() and not (known and out):  # an outage is told once
+                if not can_be_stored_here():
+                    problem = "the process is ending"
+                elif not (known and out):  # an outage is told once
                     log.warning("%s", _words(path, problem))
             with self._state:
                 self._due.popleft()
