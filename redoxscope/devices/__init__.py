@@ -12,13 +12,12 @@ from ._no_shutter import NoShutter
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from ._outage import survive_outages
 from ._owner import BeamlineBusyError
-from ._scanner import RasterScanner, flown_by
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
-from ._stamped import StampedLines
-from ._stxm import STXM, Placement
 from ._times import FrameTime
 from .fly import FlyCounter, FlyLines, FlyShutter
+from .scanner import RasterScanner, StampedLines, flown_by
+from .stxm import STXM, Placement
 from .tes import TES
 
 __all__ = [

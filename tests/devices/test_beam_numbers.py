@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from redoxscope.devices._beam import BeamJudge
+from redoxscope.devices.scanner._beam import BeamJudge
 
 
 def test_no_numbers_are_no_darkness():

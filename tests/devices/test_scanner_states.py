@@ -299,7 +299,7 @@ def test_a_pause_that_stops_what_is_asked_for_again(flying, first):
 
 
 def test_a_line_that_is_flown_again_does_not_open_what_a_pause_closed(flying, monkeypatch):
-    monkeypatch.setattr("redoxscope.devices._approach.PAUSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("redoxscope.devices.scanner._approach.PAUSE_TIMEOUT", 0.1)
     flying.halts_at_once = False
     flying.line(0, missed=1)
     flying.told("halt")
@@ -316,7 +316,7 @@ def test_a_line_that_is_flown_again_does_not_open_what_a_pause_closed(flying, mo
 @pytest.fixture
 def soon(monkeypatch):
     """Dark lines are tried again at once."""
-    monkeypatch.setattr("redoxscope.devices._flight.BEAM_POLL", 0.0)
+    monkeypatch.setattr("redoxscope.devices.scanner._flight.BEAM_POLL", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_a_shutter_that_closes_within_a_line(flying, soon, caplog):
 
 
 def test_a_pause_while_waiting_for_beam(flying, monkeypatch):
-    monkeypatch.setattr("redoxscope.devices._flight.BEAM_POLL", 3600.0)
+    monkeypatch.setattr("redoxscope.devices.scanner._flight.BEAM_POLL", 3600.0)
     flying.line(0, i0=0.0, trans=0.0)
     flying.told("halt")
     with pytest.raises(NoReplayAllowed):
@@ -418,7 +418,7 @@ def test_stop_halts_only_what_this_client_had_fly():
 
 def test_silence_does_not_count_as_a_try(monkeypatch):
     world = World(raster=Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01, retries=0))
-    monkeypatch.setattr("redoxscope.devices._approach.ANSWER", -1.0)  # any answer was late
+    monkeypatch.setattr("redoxscope.devices.scanner._approach.ANSWER", -1.0)  # any answer was late
     world.fly()
     world.scanner._flight._approach.watchdog.feed(0.0)
     world.told("halt", 0)

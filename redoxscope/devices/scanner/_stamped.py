@@ -8,13 +8,13 @@ from typing import Any
 from ophyd import EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import Status
 
-from ..scan import Raster
-from ._base import BeamlineDevice, DeviceError, Move, published, put_now, pv, typed
-from ._halting import halting, write_changed
-from ._line_source import FlownLine, LineLimits, LineListener, ScannerState
-from ._lines import LineArray, LineJoiner, Parts
-from ._times import FrameTime
-from ._watch import Held
+from ...scan import Raster
+from .._base import BeamlineDevice, DeviceError, Move, published, put_now, pv, typed
+from .._halting import halting, write_changed
+from .._line_source import FlownLine, LineLimits, LineListener, ScannerState
+from .._lines import LineArray, LineJoiner, Parts
+from .._times import FrameTime
+from .._watch import Held
 
 __all__ = ["StampedLines"]
 

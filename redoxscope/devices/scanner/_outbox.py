@@ -6,7 +6,7 @@ from collections import deque
 
 from ophyd.status import Status
 
-from ._base import settle
+from .._base import settle
 from ._due_lock import DueLock
 from ._record import Row
 

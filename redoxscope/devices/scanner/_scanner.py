@@ -11,19 +11,19 @@ from ophyd import Component as Cpt
 from ophyd import Device, Signal
 from ophyd.status import Status
 
-from ..scan import Raster
-from ._asked import Asked
-from ._base import done, logged
-from ._counter import LineCounter
+from ...scan import Raster
+from .._asked import Asked
+from .._base import done, logged
+from .._counter import LineCounter
+from .._line_source import LineSource, ScannerState
+from .._numbers import zero_or_more
+from .._owner import BeamlineBusyError
+from .._setting import Setting
+from .._shutter import ScanShutter
+from .._times import FrameTime
 from ._flight import Flight
-from ._line_source import LineSource, ScannerState
-from ._numbers import zero_or_more
-from ._owner import BeamlineBusyError
 from ._record import LineRecord
-from ._setting import Setting
-from ._shutter import ScanShutter
 from ._stamped import StampedLines
-from ._times import FrameTime
 
 __all__ = ["RasterScanner", "flown_by"]
 
@@ -283,7 +283,7 @@ def flown_by(source: type, **options: Any) -> type[RasterScanner]:
     Examples
     --------
     >>> flown_by(StampedLines, pvs={"Go": "BL:START"})
-    <class 'redoxscope.devices._scanner.RasterScanner'>
+    <class 'redoxscope.devices.scanner._scanner.RasterScanner'>
     """
     part = Cpt(source, "", kind="normal", doc="what flies the lines", **options)
     return type("RasterScanner", (RasterScanner,), {"source": part, "__module__": __name__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ._base import DeviceError
+from .._base import DeviceError
 
 __all__ = ["Tries"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
-from ..scan import Raster
-from ._asked import misplaced, wrong_lengths
-from ._base import DeviceError
+from ...scan import Raster
+from .._asked import misplaced, wrong_lengths
+from .._base import DeviceError
+from .._line_source import FlownLine
+from .._shutter import ScanShutter
+from .._watch import Watch
 from ._beam import Beam, BeamKeeper
-from ._line_source import FlownLine
 from ._record import LineRecord
-from ._shutter import ScanShutter
-from ._watch import Watch
 
 __all__ = ["Blade", "Judge", "Ruling", "Verdict"]
 

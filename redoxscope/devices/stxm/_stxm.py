@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from ophyd import Component as Cpt
 from ophyd import Device
 from ophyd.status import Status
 
-from ..scan import Raster, Region, Scan
-from ._asked import Asked
-from ._base import answering, both
-from ._bound import Bound
-from ._counter import LineCounter, RingCurrent
-from ._monochromator import Monochromator
-from ._no_shutter import NoShutter
-from ._numbers import number, zero_or_more
-from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
-from ._positioner import check_limits
-from ._scanner import RasterScanner
-from ._setting import Setting
-from ._shutter import Shutter
-from ._stage import SampleStage
-from .roles import (
+from ...scan import Region, Scan
+from .._asked import Asked
+from .._base import answering, both
+from .._counter import LineCounter, RingCurrent
+from .._monochromator import Monochromator
+from .._no_shutter import NoShutter
+from .._numbers import zero_or_more
+from .._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
+from .._setting import Setting
+from .._shutter import Shutter
+from .._stage import SampleStage
+from ..roles import (
     CounterRole,
     EnergyRole,
     OSARole,
@@ -36,17 +31,11 @@ from .roles import (
     ZonePlateRole,
     check_role,
 )
+from ..scanner import RasterScanner
+from ._bound import Bound
+from ._interlock import Interlock, Placement
 
-__all__ = ["STXM", "Placement"]
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How a region is reached: coarse moves first (None: stay), then the raster."""
-
-    coarse_x: float | None
-    coarse_y: float | None
-    raster: Raster
+__all__ = ["STXM"]
 
 
 class STXM(Device):
@@ -176,13 +165,23 @@ class STXM(Device):
             zone_plate=self.zone_plate,
             sample_z=self.sample_stage.z,
         )
+        self._interlock = Interlock(
+            self.name,
+            self.monochromator,
+            self.zone_plate,
+            self.osa,
+            self.sample_stage,
+            self.scanner,
+            self.shutter,
+            self.energy,
+        )
         for key, counter in zip(counted, self.line_detectors, strict=True):
             counter.record_as(key)
             counter.attach(self.shutter)
-        self.zone_plate.z.guard(self._check_zone_plate_z)
-        self.osa.z.guard(self._check_osa_z)
-        self.sample_stage.z.guard(self._check_sample_z)
-        self.scanner.guard(self._check_raster)
+        self.zone_plate.z.guard(self._interlock.check_zone_plate_z)
+        self.osa.z.guard(self._interlock.check_osa_z)
+        self.sample_stage.z.guard(self._interlock.check_sample_z)
+        self.scanner.guard(self._interlock.check_raster)
         self.scanner.attach(
             self.line_detectors,
             {"energy": self.monochromator.energy, self.ring.field: self.ring.current},
@@ -234,35 +233,6 @@ class STXM(Device):
     def resume(self) -> None:
         """Nothing: the plan triggers again."""
 
-    def _check_zone_plate_z(self, z_um: float) -> None:
-        self.zone_plate.check_set()
-        gap = self.osa.z.here() - z_um
-        check_gap(self.zone_plate.z.name, z_um, "zone plate and order-sorting aperture", gap)
-
-    def _check_osa_z(self, z_um: float) -> None:
-        self.zone_plate.check_set()
-        name, sample = self.osa.z.name, self.zone_plate.a0.get() + self.sample_stage.z.here()
-        check_gap(name, z_um, "order-sorting aperture and sample", sample - z_um)
-        gap = z_um - self.zone_plate.z.here()
-        check_gap(name, z_um, "zone plate and order-sorting aperture", gap)
-
-    def _check_sample_z(self, z_um: float) -> None:
-        self.zone_plate.check_set()
-        # The gap only: with A0 outside its window the sample must still be able to retreat.
-        gap = self.zone_plate.a0.get() + z_um - self.osa.z.here()
-        check_gap(self.sample_stage.z.name, z_um, "order-sorting aperture and sample", gap)
-
-    def _check_raster(self, raster: Raster) -> None:
-        self.check_dwell(raster.dwell, raster.nx)
-        beyond = self.scanner.source.limits().run_up
-        for axis, first, last, more in (
-            ("x", raster.x_start, raster.x_stop, beyond),
-            ("y", raster.y_start, raster.y_stop, 0.0),
-        ):
-            fine = getattr(self.sample_stage, f"fine_{axis}")
-            for end in (min(first, last) - more, max(first, last) + more):
-                check_limits(fine.name, end, fine.limits, "µm")
-
     def check_scan(self, scan: Scan) -> None:
         """Check a whole scan of images against limits and geometry, from what the devices say now.
 
@@ -287,68 +257,7 @@ class STXM(Device):
         ValueError
             It is no scan of images.
         """
-        if scan.kind != "lines":
-            raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
-        yield self.scanner.check_free
-        yield from self._place_checks(scan)
-        energies = scan.all_energies
-        offset = self.monochromator.offset_at(scan.edge)
-        for energy in energies:
-            yield partial(self.monochromator.check_value, energy, offset=offset)
-        sample_z: list[float] = []
-        yield lambda: sample_z.append(self.sample_stage.z.here())
-        for energy in sorted(energies):  # the lowest first: it decides where the aperture may be
-            yield partial(self._check_focus, energy, sample_z)
-        yield lambda: self._check_osa_z(self.osa.z.here())
-        for energy in (min(energies), max(energies)):
-            yield partial(self._check_focused, energy)
-
-    def _check_focus(self, energy: float, sample_z: list[float]) -> None:
-        for z in sample_z:  # none where it did not answer, which was raised before
-            self.zone_plate.check([energy], sample_z_um=z)
-
-    def _check_focused(self, energy: float) -> None:
-        self._check_zone_plate_z(self.energy.focus(energy))
-
-    def _place_checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
-        """Checks of each region and dwell, from where the coarse stage will stand then."""
-        stage = self.sample_stage
-        at = float(stage.x.position), float(stage.y.position)
-        ends: dict[Any, list[float]] = {}  # of each step that was looked at: where it goes
-        for frame in scan.frames:
-            step = frame.region, frame.dwell, at
-            if step in ends:
-                at = ends[step][0], ends[step][1]
-                continue
-            region, several = scan.regions[frame.region], len(scan.regions) > 1
-            there = ends[step] = list(at)
-            checks = self._dwell_checks(frame.dwell, region.pixels[0])
-            for axis in (0, 1):
-                checks.append(partial(self._place_axis, region, axis, at[axis], there))
-            for check in checks:
-                yield partial(_in_region, region.name, check) if several else check
-            at = (there[0], there[1])
-
-    def _dwell_checks(self, dwell: float, nx: int) -> list[Callable[[], Any]]:
-        limits, name = self.scanner.source.limits(), self.scanner.name
-        dwell = number(f"{name}.dwell", dwell, "s")
-
-        def of_dwell() -> None:
-            low, high = limits.min_dwell, limits.max_dwell
-            if not low <= dwell <= high:
-                text = f"{name}.dwell = {dwell} s is outside its range, {low} to {high} s"
-                raise ValueError(text)
-            self.scanner.frame_time(nx, 1, dwell)  # that it says how long it takes
-
-        def of_line() -> None:
-            if nx > limits.max_points:
-                most = limits.max_points
-                raise ValueError(
-                    f"{name}.nx = {nx} pixels is more than its limit, {most} of a line"
-                )
-
-        line = f"a line of {nx} pixels x {dwell:g} s"
-        return [of_dwell, of_line, partial(self.shutter.check_open_time, nx * dwell, line)]
+        return self._interlock.checks(scan)
 
     def check_dwell(self, dwell: float, nx: int) -> None:
         """Refuse a dwell (s) or line length that the scanner cannot fly.
@@ -359,8 +268,7 @@ class STXM(Device):
         DeviceError
             The scanner does not say what it can fly.
         """
-        for check in self._dwell_checks(dwell, nx):
-            check()
+        self._interlock.check_dwell(dwell, nx)
 
     def parameter_limits(self) -> dict[str, tuple[float, float]]:
         """Limits of what plans are given, by the parameter: ``dwell`` (s), energies (eV).
@@ -398,39 +306,4 @@ class STXM(Device):
         ophyd.utils.LimitError
             The region, with the run-up beyond its lines, leaves the limits of a stage.
         """
-        stage = self.sample_stage
-        here = [stage.x.position, stage.y.position] if at is None else list(at)
-        coarse = [self._place_axis(region, axis, here[axis], here) for axis in (0, 1)]
-        (x0, x1), (y0, y1) = region.extents
-        nx, ny = region.pixels
-        raster = Raster(
-            x0 - here[0], x1 - here[0], nx, y0 - here[1], y1 - here[1], ny, dwell, retries
-        )
-        return Placement(coarse[0], coarse[1], raster)
-
-    def _place_axis(
-        self, region: Region, axis: int, here: float, there: list[float]
-    ) -> float | None:
-        """Where the coarse stage goes along x (0) or y (1), None to stay; ``there`` is told."""
-        name = "xy"[axis]
-        motor, fine = (getattr(self.sample_stage, part) for part in (name, f"fine_{name}"))
-        first, last = region.extents[axis]
-        beyond = self.scanner.source.limits().run_up if axis == 0 else 0.0
-        low, high = fine.limits
-        check_limits(fine.name, low, (low, high), "µm")  # that there are any
-        target = None
-        if not (low <= first - here - beyond and last - here + beyond <= high):
-            target = here = (first + last) / 2 - (low + high) / 2
-            motor.check_value(here)
-        for edge in (first - here - beyond, last - here + beyond):
-            check_limits(fine.name, edge, (low, high), "µm")
-        there[axis] = here
-        return target
-
-
-def _in_region(name: str, check: Callable[[], Any]) -> None:
-    """Run a check; what it raises names the region."""
-    try:
-        check()
-    except ValueError as exc:  # LimitError is one
-        raise type(exc)(f"region {name!r}: {exc}") from exc
+        return self._interlock.place(region, dwell, retries=retries, at=at)

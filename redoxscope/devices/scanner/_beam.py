@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scan import Raster
+from ...scan import Raster
 
 __all__ = ["BEAM_POLL", "Beam", "BeamJudge", "BeamKeeper", "Dark"]
 

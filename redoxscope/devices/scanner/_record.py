@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from ophyd import Signal
 
-from ..documents import LineStatus
-from ._counter import LineCounter, RingCurrent
-from ._line_source import FlownLine
+from ...documents import LineStatus
+from .._counter import LineCounter, RingCurrent
+from .._line_source import FlownLine
 
 __all__ = ["LineRecord", "Row"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from ophyd.status import Status
 
-from ._base import DeviceError, logged
-from ._steps import Steps
-from ._watch import Held, Watch
+from .._base import DeviceError, logged
+from .._steps import Steps
+from .._watch import Held, Watch
 
 __all__ = ["NotRestoredError", "Restorer"]
 

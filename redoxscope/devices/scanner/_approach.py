@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from ophyd import Signal
 from ophyd.status import Status
 
-from ._base import DeviceError, Move, done, settle
+from .._base import DeviceError, Move, done, settle
+from .._line_source import LineSource
+from .._shutter import ScanShutter
+from .._steps import Steps, run_steps
+from .._timers import Watchdog, call_later
+from .._watch import Held, Watch
 from ._due_lock import DueLock
-from ._line_source import LineSource
 from ._restorer import NotRestoredError, Restorer
-from ._shutter import ScanShutter
-from ._steps import Steps, run_steps
-from ._timers import Watchdog, call_later
-from ._watch import Held, Watch
 
 __all__ = ["Approach", "FlownImage"]
 

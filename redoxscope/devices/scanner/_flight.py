@@ -8,21 +8,21 @@ from typing import Any, Protocol
 
 from ophyd.status import Status
 
-from ..documents import LineStatus
-from ..scan import Raster
+from ...documents import LineStatus
+from ...scan import Raster
+from .._base import LOST, DeviceError
+from .._line_source import FlownLine, LineSource
+from .._shutter import ScanShutter
+from .._steps import Steps, run_steps
+from .._timers import Watchdog
+from .._watch import Held, Watch
 from ._approach import Approach
-from ._base import LOST, DeviceError
 from ._beam import BEAM_POLL
 from ._due_lock import DueLock
 from ._judge import Blade, Judge, Verdict
-from ._line_source import FlownLine, LineSource
 from ._outbox import Outbox
 from ._record import LineRecord
-from ._shutter import ScanShutter
-from ._steps import Steps, run_steps
-from ._timers import Watchdog
 from ._tries import Tries
-from ._watch import Held, Watch
 
 __all__ = ["Flight", "FlightSettings"]
 
