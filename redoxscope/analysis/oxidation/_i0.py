@@ -18,6 +18,8 @@ __all__ = ["I0"]
 Array = NDArray[np.float64]
 CHUNK = 1 << 20
 """Values (energies x pixels) handled at a time."""
+LIVE_IMAGES = 32
+"""Images of a stack under way that the blank is looked for in: their mean is smooth enough."""
 REFIND_GROWTH = 1.3
 """The blank is looked for again once there are this many times more lines than last time."""
 LEAST_OD, MOST_OD = -0.7, 5.0
@@ -261,9 +263,9 @@ class I0:
             return
         before = self.noise
         self._judge_steps()
-        new = self._look() if self._given is None else Blank(self._given, np.nan, np.nan)
+        new = self._look(force) if self._given is None else Blank(self._given, np.nan, np.nan)
         if not new.found and not self.noise.whole and not self.noise.why:
-            new = self._look_for_rates(new)
+            new = self._look_for_rates(new, force)
         self._looked_at = seen
         if new.found:
             self._judge_scatter(new)
@@ -277,7 +279,7 @@ class I0:
             self._summed[:] = -1
         self.blank = new
 
-    def _look_for_rates(self, none: Blank) -> Blank:
+    def _look_for_rates(self, none: Blank, force: bool) -> Blank:
         """Look again for the blank, with the noise that counts per second would have.
 
         What is found must then scatter as such rates do: noise that is allowed too much finds a
@@ -288,7 +290,7 @@ class I0:
             return none
         before, dwell = self.noise, float(sums.dwell[0])
         self._take(replace(before, unit=1.0 / dwell, dwell=dwell))
-        found = self._look()
+        found = self._look(force)
         self._take(before)
         if found.found:
             ratios, _, which = scatter(sums, found.mask)
@@ -297,9 +299,14 @@ class I0:
                     return found
         return none
 
-    def _look(self) -> Blank:
-        """Look for the blank in the mean of all complete images, or of the first's lines."""
+    def _look(self, force: bool) -> Blank:
+        """Look for the blank in the mean of the complete images, or of the first's lines.
+
+        Of all of them, or of as many as take no longer while more are to come.
+        """
         complete = self._complete()  # a line missed at every energy: the fullest image alone
+        if not force:
+            complete = complete[:: -(-len(complete) // LIVE_IMAGES)]
         where = np.flatnonzero(self._measured.present[complete].all(axis=0))
         shape = self._measured.shape
         image = np.full(shape, np.nan)

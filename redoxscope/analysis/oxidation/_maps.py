@@ -98,10 +98,9 @@ class Maps:
     def _show(self, run: Run, missed: NDArray[np.bool_]) -> None:
         """Put what the sums say of a run into the maps."""
         sums, lines, ln_i0 = self._sums, run.lines, self._i0.ln_i0
-        lag = sums.lag(run, ln_i0)
         into = {name: self._maps[name][lines].reshape(-1) for name in VALUES}
         c = self._maps["coefficients"][:, lines]
-        sums.coefficients(run, lag, c)
+        sums.coefficients(run, c)
         flags = sums.flags[lines]
         bad = flags.astype(bool)
         if bad.any():
@@ -114,9 +113,9 @@ class Maps:
         floor = 5.0 * into["thickness_sigma"]
         mask = into["thickness"] > np.fmax(floor, self.min_thickness, out=floor)
         if self.max_od is not None:
-            mask &= ~sums.above(run, self.max_od, ln_i0, lag)
+            mask &= ~sums.above(run, self.max_od, ln_i0)
         self._maps["mask"][lines] = mask.reshape(flags.shape)
-        high = sums.above(run, HIGH_OD, ln_i0, lag).reshape(flags.shape) & ~bad
+        high = sums.above(run, HIGH_OD, ln_i0).reshape(flags.shape) & ~bad
         flags = flags | high.view(np.uint8) * np.uint8(PixelFlag.HIGH_OD)
         flags[missed[: len(flags)]] |= np.uint8(PixelFlag.MISSED)
         self._maps["flags"][lines] = flags

@@ -91,12 +91,24 @@ class Task:
         return moved, new
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """Consecutive lines of one block, and what is to be done for all of them."""
+    """Consecutive lines of one block, and what is to be done for all of them.
+
+    Attributes
+    ----------
+    lines : slice
+    task : Task
+    lag : numpy.ndarray [nE, lines]
+        How much ln I0 has moved since it entered the sums, where the sums are left as they are.
+    off : numpy.ndarray [lines]
+        The largest of it.
+    """
 
     lines: slice
     task: Task
+    lag: Array
+    off: Array
 
 
 class RunningSums:
@@ -181,13 +193,16 @@ class RunningSums:
             self._version[:] = 0
         version, used = self._version[:, lines], usable[:, lines]
         there = version > 0
-        moved = there & (np.abs(ln_i0[:, None] - self._ln_i0[:, lines]) > tolerance[:, None])
+        lag = np.where(there, ln_i0[:, None] - self._ln_i0[:, lines], 0.0)
+        moved = np.abs(lag) > tolerance[:, None]
         stale = (there & ((version != measured.version[:, lines]) | ~used)).any(axis=0) | anew
         stale |= 2 * moved.sum(axis=0) > there.sum(axis=0)  # from the frames it is as fast
         there &= ~stale
         moved &= there
         self._version[:, lines[stale]] = 0
         new = used & ~there
+        lag[moved | ~there] = 0.0
+        off = np.abs(lag).max(axis=0)
         block = lines // self.block
         keys = np.concatenate([used, new, moved])
         change = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
@@ -197,9 +212,10 @@ class RunningSums:
         for i, j in zip(starts, [*starts[1:], len(lines)], strict=False):
             key = keys[:, i].tobytes()
             if key not in tasks:
-                k, fresh, off = (np.flatnonzero(mask[:, i]) for mask in (used, new, moved))
-                tasks[key] = Task(k, fresh, off, solver(k), measured.dtype)
-            yield Run(slice(int(lines[i]), int(lines[j - 1]) + 1), tasks[key])
+                k, fresh, gone = (np.flatnonzero(mask[:, i]) for mask in (used, new, moved))
+                tasks[key] = Task(k, fresh, gone, solver(k), measured.dtype)
+            part = slice(int(lines[i]), int(lines[j - 1]) + 1)
+            yield Run(part, tasks[key], lag[:, i:j], off[i:j])
 
     def forget(self, lines: slice) -> None:
         """Leave lines out of the sums."""
@@ -313,18 +329,17 @@ class RunningSums:
 
     # -- out ---------------------------------------------------------------------------------
 
-    def lag(self, run: Run, ln_i0: Array) -> Array:
-        """How much I0 has moved since it entered the sums of a run, [n, lines]."""
-        return ln_i0[run.task.energies, None] - self._ln_i0[run.task.energies, run.lines]
-
-    def coefficients(self, run: Run, lag: Array, out: NDArray) -> None:
+    def coefficients(self, run: Run, out: NDArray) -> None:
         """Coefficients [K+1, lines, nx] of a run, with I0 as it is now.
 
         The sums keep the I0 they have; the fit, being linear, takes what it lags behind.
         """
         c = self._view(run.lines)[self._c].reshape(out.shape)
-        shift = run.task.solver.gain @ lag
-        np.add(c, shift.astype(c.dtype)[:, :, None], out=out)
+        if run.off.any():
+            shift = run.task.solver.gain @ run.lag[run.task.energies]
+            np.add(c, shift.astype(c.dtype)[:, :, None], out=out)
+        else:
+            np.copyto(out, c)
 
     def chi2(self, run: Run, out: NDArray) -> None:
         """Reduced chi-square [P] of a run; NaN without degrees of freedom."""
@@ -337,7 +352,7 @@ class RunningSums:
         """Sums of variances [pairs of columns, P] of a run."""
         return self._view(run.lines)[self._v]
 
-    def above(self, run: Run, od: float, ln_i0: Array, lag: Array) -> NDArray[np.bool_]:
+    def above(self, run: Run, od: float, ln_i0: Array) -> NDArray[np.bool_]:
         """Pixels [P] of a run whose optical density exceeds ``od`` at some energy.
 
         Exactly so: pixels that I0's moves may have brought to the other side are looked up in the
@@ -345,7 +360,7 @@ class RunningSums:
         """
         high, lines = self._view(run.lines)[self._high], run.lines
         found = np.asarray(high > od)
-        off = float((np.abs(lag).max(axis=0) + self._fallen[lines]).max())
+        off = float((run.off + self._fallen[lines]).max())
         if off > 0.0:
             off += 1e-5 * od  # rounding
             doubtful = np.flatnonzero((high > od - off) != (high > od + off))
