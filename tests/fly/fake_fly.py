@@ -11,8 +11,8 @@ from ophyd.sim import make_fake_device
 from redoxscope.devices import FlyCounter, FlyLines, flown_by
 from redoxscope.scan import Raster
 
-from ..devices import fake_scanner  # teaches ophyd's fakes our signals
-from ..devices.fake_scanner import FakeAsked, named
+from ..devices.scanner import fake_scanner  # teaches ophyd's fakes our signals
+from ..devices.scanner.fake_scanner import FakeAsked, named
 
 FakeScanner, FakeCounter = make_fake_device(flown_by(FlyLines)), make_fake_device(FlyCounter)
 RASTER = Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01)

@@ -12,7 +12,7 @@ from redoxscope.devices import FlyLines, LineSource, StampedLines
 from redoxscope.documents import LineStatus
 from redoxscope.scan import Raster
 
-from ..devices.fake_scanner import error_of
+from ..devices.scanner.fake_scanner import error_of
 from .fake_fly import ARMED, ERROR, FLYING, IDLE, RASTER, FlyWorld
 
 OK, RETRIED, MISSED, DISTURBED = LineStatus

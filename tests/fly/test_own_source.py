@@ -15,7 +15,7 @@ from redoxscope.devices._times import FrameTime
 from redoxscope.documents import LineStatus
 from redoxscope.scan import Raster
 
-from ..devices.fake_scanner import FakeAsked, FakeCounter, FakeShutter, error_of
+from ..devices.scanner.fake_scanner import FakeAsked, FakeCounter, FakeShutter, error_of
 
 OK, RETRIED, MISSED, DISTURBED = LineStatus
 RASTER = Raster(-1.0, 1.0, 5, 0.0, 2.0, 3, 0.01)

@@ -19,7 +19,7 @@ from redoxscope.plans import rixs_map
 from redoxscope.scan import Scan
 from redoxscope.testing import validate_rixs_run
 
-from ..devices.tes_parts import settled, truth
+from ..devices.tes.parts import settled, truth
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
 SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}

@@ -19,7 +19,7 @@ from redoxscope.devices import DeviceError
 from redoxscope.documents import PHOTON_STREAM, STREAM, TOTALS_STREAM
 from redoxscope.plans import rixs_map, with_beam
 
-from ..devices.tes_parts import truth
+from ..devices.tes.parts import truth
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from redoxscope.demo import run_rixs
 from redoxscope.demo._rixs import chi2_dof
 from redoxscope.session._spectrometer import CalibrationStore, WindowStore
 
-from ..devices.tes_parts import truth
+from ..devices.tes.parts import truth
 
 SUMMARY_KEYS = {
     "uid", "edge", "passes", "points", "photons", "photons_late", "photons_lost", "pixels_used",

@@ -14,7 +14,7 @@ from redoxscope.devices.tes._rpc import JsonRpc
 from redoxscope.formats import read_photon_list
 from redoxscope.sim import SimulatedDastard
 
-from .tes_parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals, truth
+from .parts import SPEED, WAIT, make_tes, measure, one_run, plan, totals, truth
 
 
 def start(folder, **kwargs):

@@ -7,7 +7,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import I0Error, I0Spectrum, StackFit
 
-from .conftest import make_stack
+from ..conftest import make_stack
 
 DWELL = 0.433e-3
 

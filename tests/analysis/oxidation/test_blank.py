@@ -5,7 +5,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import find_blank
 
-from .conftest import make_stack
+from ..conftest import make_stack
 
 
 def _noise(toner, n: int) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import Detector, PixelFlag, StackFit, default_area
 
-from .conftest import make_stack
+from ..conftest import make_stack
 
 MAPS = ("fraction", "sigma", "thickness", "thickness_sigma", "chi2", "coefficients")
 

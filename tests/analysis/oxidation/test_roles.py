@@ -7,7 +7,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import Detector, I0Spectrum, PixelFlag, StackFit, change_of_od
 
-from .conftest import make_stack
+from ..conftest import make_stack
 
 N = 24
 ENERGIES = np.linspace(636.0, 660.0, N)

@@ -7,7 +7,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import StackFit
 
-from .conftest import make_stack
+from ..conftest import make_stack
 
 SHAPE = (96, 96)
 

@@ -10,7 +10,7 @@ import pytest
 from redoxscope.devices.tes import DastardError
 from redoxscope.sim import SimulatedDastard, free_port
 
-from .tes_parts import SPEED, WAIT, make_tes, measure, one_run
+from .parts import SPEED, WAIT, make_tes, measure, one_run
 
 
 @pytest.fixture(scope="module")

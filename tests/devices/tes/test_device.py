@@ -15,18 +15,7 @@ from redoxscope.documents import PHOTON_KEYS, POINT_KEYS, TOTAL_KEYS
 from redoxscope.formats import PhotonListWriter, read_photon_list
 from redoxscope.sim import SimulatedDastard
 
-from .tes_parts import (
-    SPEED,
-    WAIT,
-    make_tes,
-    measure,
-    one_run,
-    plan,
-    settled,
-    totals,
-    truth,
-    written,
-)
+from .parts import SPEED, WAIT, make_tes, measure, one_run, plan, settled, totals, truth, written
 
 
 @pytest.fixture(scope="module")
