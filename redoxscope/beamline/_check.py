@@ -14,7 +14,6 @@ from ..documents import LINE_KEYS, POINT_KEYS
 from ._file import BeamlineFile, DeviceEntry, InstrumentEntry
 from ._instruments import INSTRUMENTS, bound_devices, contract_of
 from ._options import FlyCounterOptions, MonochromatorOptions, ZonePlateOptions
-from ._outside import written_pvs
 
 __all__ = ["problems"]
 
@@ -119,9 +118,8 @@ def _shared(file: BeamlineFile) -> Problems:
     for name, entry in file.devices.items():
         path, prefix = ("devices", name), file.prefix + entry.prefix
         if not entry.own:
-            pvs: dict[str, Path] = {
-                pv: (*path, "prefix") for pv in written_pvs(entry.cls, prefix) if prefix
-            }
+            outside, _ = file.outside_pvs(name)
+            pvs: dict[str, Path] = {pv.name: (*path, "prefix") for pv in outside if pv.written}
         else:
             bare = [suffix for suffix in entry.suffixes if suffix not in file.pvs_of(name)]
             if not prefix and bare and not file.simulated:

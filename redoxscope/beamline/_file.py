@@ -13,6 +13,7 @@ from ..devices import suffixes
 from ._classes import OWN
 from ._instruments import INSTRUMENTS, bound_devices
 from ._options import CatalogOptions, FlyCounterOptions
+from ._outside import OutsidePV, outside_pvs
 
 __all__ = ["BeamlineFile", "DeviceEntry", "InstrumentEntry"]
 
@@ -161,6 +162,11 @@ class BeamlineFile:
         """Whole PV names of a device of ours where they are not prefix and suffix."""
         entry = self.devices[device]
         return {**self._of_group(entry), **entry.pvs}
+
+    def outside_pvs(self, device: str) -> tuple[list[OutsidePV], bool]:
+        """PVs of a device of another class, and whether these are all that it has."""
+        entry = self.devices[device]
+        return outside_pvs(entry.cls, entry.options, self.prefix + entry.prefix)
 
     def _of_group(self, entry: DeviceEntry) -> dict[str, str]:
         """Counts of a FLY group's line are a PV of the group, not of the counter."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from ophyd import Component, Device, FormattedComponent
+from ophyd import Component, Device, EpicsMotor, FormattedComponent
 from ophyd.signal import EpicsSignalBase, EpicsSignalRO
 
-__all__ = ["arguments", "option_problems", "written_pvs"]
+__all__ = ["OutsidePV", "arguments", "option_problems", "outside_pvs"]
 
 _OURS = {"self", "name", "parent", "attr_name"}
 """Arguments that are no options: the file's key is the name."""
@@ -61,15 +61,55 @@ def option_problems(
             yield key, "key {key} is missing"
 
 
-def written_pvs(cls: Any, prefix: str) -> Iterator[str]:
-    """PVs of a device class that can be written, as far as the class itself says."""
-    if not issubclass(cls, Device):
-        if issubclass(cls, EpicsSignalBase) and not issubclass(cls, EpicsSignalRO):
-            yield prefix
-        return
-    for name in cls.component_names:
+class OutsidePV(NamedTuple):
+    """A PV of a device class that is not ours, as far as the class itself says.
+
+    Parameters
+    ----------
+    name : str
+        Of a motor, that of its record.
+    motor : bool
+    written : bool
+        Whether the device can write it.
+    """
+
+    name: str
+    motor: bool
+    written: bool
+
+
+def outside_pvs(cls: Any, options: Mapping[str, Any], prefix: str) -> tuple[list[OutsidePV], bool]:
+    """PVs of a device class, and whether these are all: names may be made when a device is.
+
+    Parameters
+    ----------
+    cls : type
+    options : mapping
+        Of the file.
+    prefix : str
+        Whole prefix of the device.
+    """
+    if issubclass(cls, EpicsSignalBase):
+        names = [options[key] for key in ("read_pv", "write_pv") if options.get(key)]
+        written = not issubclass(cls, EpicsSignalRO)
+        return [OutsidePV(str(name), False, written) for name in names], True
+    found: list[OutsidePV] = []
+    return found, _gather(cls, prefix, found)
+
+
+def _gather(cls: Any, prefix: str, found: list[OutsidePV]) -> bool:
+    if issubclass(cls, EpicsMotor):
+        found.append(OutsidePV(prefix, True, True))
+        return True
+    whole = True
+    for name in cls.component_names if issubclass(cls, Device) else ():
         part: Component = getattr(cls, name)
-        if isinstance(part, FormattedComponent) or part.suffix is None:
-            continue
-        if "suffix" in part.add_prefix:
-            yield from written_pvs(part.cls, prefix + part.suffix)
+        if isinstance(part, FormattedComponent):
+            whole = False
+        elif issubclass(part.cls, Device):
+            whole &= _gather(part.cls, prefix + (part.suffix or ""), found)
+        elif issubclass(part.cls, EpicsSignalBase):
+            written = not issubclass(part.cls, EpicsSignalRO)
+            names = [part.suffix, part.kwargs.get("write_pv")]
+            found += [OutsidePV(prefix + own, False, written) for own in names if own is not None]
+    return whole

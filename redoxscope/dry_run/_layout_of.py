@@ -53,8 +53,12 @@ def _pvs(config: BeamlineFile) -> Iterator[tuple[str, str | None, str]]:
     served = [simulated_beamline(""), simulated_fly()]
     for device, entry in config.devices.items():
         names = _served(config, device, served)
-        if names is None and not entry.own:
-            yield f"devices.{device} ({entry.word})", None, config.prefix + entry.prefix
+        if entry.word == "motor":
+            yield f"devices.{device}", f"Motors.{device}", config.prefix + entry.prefix
+        elif not entry.own:
+            outside, _ = config.outside_pvs(device)
+            for i, pv in enumerate(pv for pv in outside if pv.motor):
+                yield f"devices.{device}", f"Motors.{device}{i or ''}", pv.name
         for suffix, name in config.pv_names(device).items():
             simulated = (names or {}).get(suffix)
             key = f"devices.{device} {suffix}"
@@ -111,8 +115,9 @@ def layout_of(config: BeamlineFile, state: State | None = None) -> Layout:
     geometry = asdict(plates[0].geometry()) if plates else {}
     monos = config.of_class("monochromator", "motor_monochromator")
     offsets = config.devices[monos[0]].options.edge_offsets if monos else {}
+    plain = _plain(config, state)
     if state is not None:
-        state.check(config.name, names.values())
+        state.check(config.name, [*names.values(), *plain])
     return Layout(
         beamline=config.name,
         names=names,
@@ -125,8 +130,35 @@ def layout_of(config: BeamlineFile, state: State | None = None) -> Layout:
         offsets=tuple(
             (float(get_edge(edge).edge_ev[0]), offset) for edge, offset in offsets.items()
         ),
+        motors=tuple(name.partition(".")[2] for name in names if name.startswith("Motors.")),
+        plain=plain,
         values={} if state is None else _values(names, state),
     )
+
+
+def _plain(config: BeamlineFile, state: State | None) -> dict[str, Any]:
+    """PVs of devices of other classes, which the simulation only keeps, and what they said.
+
+    Raises
+    ------
+    ConfigError
+        A class makes its PV names only when a device is made.
+    """
+    found: dict[str, Any] = {}
+    for device, entry in config.devices.items():
+        if entry.own:
+            continue
+        pvs, whole = config.outside_pvs(device)
+        if not whole:
+            raise ConfigError(
+                f"{config.at('devices', device)}: devices.{device}: the PV names of {entry.word} "
+                "are known only when it is made, so no simulation can have them"
+            )
+        for pv in pvs:
+            if not pv.motor:
+                said = {} if state is None else state.pvs.get(pv.name, {})
+                found[pv.name] = said.get("value", [0.0] * int(said.get("elements", 0)) or 0.0)
+    return found
 
 
 def _values(names: dict[str, str], state: State) -> dict[str, Mapping[str, Any]]:

@@ -48,6 +48,10 @@ class Layout:
         ``Counters.NAME:``.
     offsets : sequence of (float, float)
         Energy of an edge (eV) and true minus monochromator energy there (eV).
+    motors : sequence of str
+        Further motor records; ``names`` has their PVs as ``Motors.NAME``.
+    plain : mapping of str to object
+        Further PVs of the beamline, by name, that keep what is written; and their value.
     values : mapping of str to mapping
         By PV of the simulation: ``value``, ``limits``, ``enum`` of the real one.
     """
@@ -57,6 +61,8 @@ class Layout:
     geometry: Mapping[str, float] = field(default_factory=dict)
     counters: Mapping[str, bool] = field(default_factory=dict)
     offsets: tuple[tuple[float, float], ...] = ()
+    motors: tuple[str, ...] = ()
+    plain: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -73,7 +79,7 @@ class Layout:
         try:
             content = json.loads(text)
             pairs = tuple((float(energy), float(offset)) for energy, offset in content["offsets"])
-            return cls(**{**content, "offsets": pairs})
+            return cls(**{**content, "offsets": pairs, "motors": tuple(content["motors"])})
         except (KeyError, TypeError) as exc:
             raise ValueError(f"layout: {exc!r}: not what a beamline file is made into") from exc
 

@@ -58,7 +58,7 @@ WRONG = {
     ),
     "motor-of-another": (
         device(**{"class": MOTOR, "prefix": "ZP:Z"}),
-        "devices.extra.prefix: the PV 'ZP:Z.VAL' belongs to zone_plate already",
+        "devices.extra.prefix: the PV 'ZP:Z' belongs to zone_plate already",
     ),
     "our-motor-of-another": (
         device(**{"class": "motor", "prefix": "ZP:Z", "tolerance": 1}),

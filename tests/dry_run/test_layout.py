@@ -14,6 +14,7 @@ from redoxscope.beamline import (
     ConfigError,
     connect,
     load_beamline,
+    make_beamline,
     parse_beamline,
     simulated_beamline,
 )
@@ -32,7 +33,7 @@ def said(value=None, limits=None):
 def state(config, **pvs):
     """A snapshot of a beamline in which these PVs said something of interest."""
     names = layout_of(config).names.values()
-    known = {name: said() for name in names} | pvs
+    known = dict.fromkeys(layout_of(config).plain, said()) | {name: said() for name in names} | pvs
     return State(config.name, "mine.yml", "", "2026-11-26T01:00:00+00:00", known)
 
 
@@ -269,10 +270,56 @@ def test_a_beamline_of_the_fly_contract_has_its_names_too():
 def test_what_the_simulation_cannot_serve_is_named():
     more = '  tey: {class: fly_counter, prefix: "ALS:TEY:"}\n  ring: {'
     with pytest.raises(ConfigError, match="devices.tey COUNTS: the simulation has no PV"):
-        layout_of(fly_file(**{"  ring: {": more, "    ring: ring": "    counters: [tey]"}))
+        layout_of(
+            fly_file(**{"  ring: {": more, "    ring: ring": "    ring: ring\n    counters: [tey]"})
+        )
     other = '"ALS:mono"\n    pvs: {.VELO: "ALS:speed"}\n'
     with pytest.raises(ConfigError, match="devices.mono .VELO: .* 'ALS:speed'"):
         layout_of(fly_file(**{'"ALS:mono"\n': other}))
+
+
+MORE = """\
+  slit: {class: ophyd.EpicsMotor, prefix: "m1"}
+  wheel: {class: motor, prefix: "m2", tolerance: 0.5}
+  filter: {class: tests.beamline.mine.Attenuator, prefix: "Att:", filters: []}
+  dcct2: {class: ophyd.EpicsSignalRO, read_pv: "SR:TEXT", string: true}
+instruments:
+"""
+
+
+def test_devices_of_other_classes_are_served_too(mine):
+    """Motors move; what is no motor keeps what is written."""
+    mine.write_text(mine.read_text("utf-8").replace("instruments:\n", MORE), "utf-8")
+    config = load_beamline(mine)
+    layout = layout_of(config)
+    assert layout.names["Motors.slit"] == "BL:m1" and layout.names["Motors.wheel"] == "BL:m2"
+    assert layout.plain == {"BL:Att:Filter": 0.0, "SR:TEXT": 0.0}
+    there = state(
+        config,
+        **{
+            "BL:m1.RBV": said(5.0), "BL:m1.VAL": said(5.0, (-10.0, 20.0)),
+            "BL:Att:Filter": said(2), "SR:TEXT": said("multi bunch"),
+        },
+    )  # fmt: skip
+    layout = layout_of(config, there)
+    assert Layout.from_json(layout.to_json()) == layout
+    with Simulation(layout=layout, instant=True):
+        beamline = make_beamline(config)
+        try:
+            beamline.connect()
+            slit, wheel, attenuator, note = (
+                beamline.devices[name] for name in ("slit", "wheel", "filter", "dcct2")
+            )
+            assert slit.position == 5.0 and slit.limits == (-10.0, 20.0)
+            slit.move(12.0, timeout=20)
+            assert slit.position == 12.0
+            wheel.set(3.0).wait(timeout=20)
+            assert wheel.position == 3.0
+            assert attenuator.chosen.get() == 2 and note.get() == "multi bunch"
+            attenuator.chosen.put(1, wait=True)
+            assert attenuator.chosen.get(use_monitor=False) == 1
+        finally:
+            beamline.destroy()
 
 
 def test_the_motor_of_an_energy_stands_as_it_stood():

@@ -19,6 +19,7 @@ from ._dastard_link import DastardLink
 from ._faults import Faults
 from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
+from ._plain import plain_pv
 from ._pvs import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
 from .fly import Fleet
 
@@ -31,6 +32,10 @@ START_ENERGY = 640.0
 
 EPU_WIDTH = 6.0
 """Standard deviation (eV) of the undulator harmonic that the monochromator looks at."""
+
+FAR = 1e4
+_UNKNOWN = {"VELO": 1000.0, "ACCL": RAMP}
+"""Limits, speed and ramp of a motor of which the file knows the name only, in its own units."""
 
 TELL_S = 0.02
 """Real time (s) between messages to the detector while the energy moves."""
@@ -104,6 +109,14 @@ class Bench:
                 moved=self._optics_moved if suffix in ("ZP:Z", "Sample:Z") else None,
                 stuck=(lambda: self.faults.take("focus_stuck")) if suffix == "ZP:Z" else None,
             )
+        for name in known.motors:
+            record = f"Motors.{name}"
+            low, high = known.limits(f"{record}.VAL", (-FAR, FAR))
+            velocity, ramp = (known.value(f"{record}.{f}", v) for f, v in _UNKNOWN.items())
+            start = known.value(f"{record}.RBV", 0.0)
+            self.motors[record] = motor_axis(low, high, velocity, start, ramp)(
+                prefix=prefix + record, clock=clock
+            )
         self.mono = EnergyAxis(
             prefix=prefix + "Mono:",
             clock=clock,
@@ -146,7 +159,12 @@ class Bench:
             names = self._layout.names
             mine = {name.removeprefix(self._prefix): channel for name, channel in db.items()}
             db = {names[name]: channel for name, channel in mine.items() if name in names}
-        return {**db, **self.control.pvdb}
+        plain = {} if self._layout is None else self._layout.plain
+        return {
+            **db,
+            **{name: plain_pv(value) for name, value in plain.items()},
+            **self.control.pvdb,
+        }
 
     def velocity(self, suffix: str) -> float:
         """Velocity of a motor (µm/s)."""
