@@ -18,6 +18,7 @@ __all__ = [
     "measured",
     "note",
     "plain",
+    "printable",
     "window_colours",
     "window_label",
 ]
@@ -75,6 +76,17 @@ def measured(value: float, sigma: float, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     text = f"{round(value, digits):{plus}.{places}f} ± {round(sigma, digits):.{places}f}"
     return text.replace("-", "−")
+
+
+def printable(text: str) -> str:
+    """Text of a user's or of documents as matplotlib takes it: ``$`` as itself, no odd characters.
+
+    Between two ``$`` it would read a formula, and what is none ends the picture.
+    """
+    shown = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    return shown.replace("$", r"\$")
 
 
 def note(ax: Axes, text: str) -> None:

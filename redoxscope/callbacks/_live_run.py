@@ -233,9 +233,13 @@ class LiveRun:
                 )
         return dict(new)
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """All parts of the run."""
+        return () if self.reader is None else tuple(self.reader.part_names)
+
     def _show_parts(self, parts: Iterable[str]) -> None:
-        assert self.reader is not None
-        names = tuple(self.reader.part_names)
+        names = self.part_names
         for part in parts:
             self._show(
                 Update(

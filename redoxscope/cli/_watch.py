@@ -57,7 +57,8 @@ def watch(
 
 
 def _say(text: Any) -> None:
-    echo(str(text))
+    # From elsewhere: odd characters must neither end this nor tell the terminal what to do.
+    echo("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
     sys.stdout.flush()  # who reads it from a file or pipe reads it now
 
 

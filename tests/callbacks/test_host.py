@@ -342,3 +342,18 @@ def test_documents_of_a_newer_contract_are_refused_in_words(version):
         oxidation_map(newer(stack.documents()), references)
     with pytest.raises(ValueError, match=words):
         rixs_from_run(newer(rixs.documents()))
+
+
+def test_photons_go_to_the_run_that_they_are_of():
+    """Two beamlines may publish over one proxy."""
+    one, other = small(uid="one"), small(uid="other")
+    with Host([RIXS]) as host:
+        for run in (one, other):
+            play(host, [run.start(), run.descriptor(), run.event(0)])
+        host.send("photons", one.batch(1, 40), run="one")
+        assert host.wait(20)
+        found = {uid: snapshot for (uid, _, _), snapshot in host.latest.items()}
+        assert found["one"].under_way.photons == 40 and found["other"].under_way is None
+        host.send("photons", other.batch(1, 7))
+        assert host.wait(20)
+        assert all(snapshot.under_way is not None for snapshot in host.latest.values())

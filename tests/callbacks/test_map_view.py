@@ -127,11 +127,25 @@ def test_the_view_ends_with_its_pipe_whatever_ends_it(end, complaints):
 
 def test_what_cannot_be_drawn_says_so_in_the_picture(complaints):
     figure = Figure()
-    draw(figure, update("view_test_profile", Profile(np.zeros((2, 2, 2)))))
+    draw(figure, update("view_test_profile", Profile(np.zeros((2, 2, 2)))), lambda: None)
     assert "view_test_profile cannot be drawn: ValueError" in figure.texts[0].get_text()
     assert "cannot be drawn" in complaints()
-    draw(figure, profile())
+    draw(figure, profile(), lambda: None)
     assert not figure.texts and figure.axes
+
+
+def test_what_goes_wrong_only_when_it_is_shown_says_so_in_the_picture(tmp_path, complaints):
+    """matplotlib reads texts late."""
+    figure, path = Figure(), tmp_path / "live.png"
+
+    def show():
+        if figure.axes:
+            figure.axes[0].set_title(r"a $\frac b$")
+        figure.savefig(path)
+
+    draw(figure, profile(), show)
+    assert "view_test_profile cannot be drawn: ValueError" in figure.texts[0].get_text()
+    assert path.read_bytes().startswith(PNG) and "cannot be drawn" in complaints()
 
 
 def test_names_of_files():

@@ -11,12 +11,14 @@ from redoxscope.callbacks import (
     Doubt,
     OxidationMap,
     draw_oxidation,
+    draw_rixs,
     oxidation_map,
     rixs_from_run,
 )
 from redoxscope.callbacks.oxidation._draw import pretty
 
 from .conftest import make
+from .rixs_runs import RixsRun
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -180,3 +182,20 @@ def test_the_heading_names_the_region():
     figure = Figure()
     draw_oxidation(figure, live.snapshots["left"])
     assert "region left" in words(figure)
+
+
+@pytest.mark.parametrize(
+    "words", [r"a $\frac b$", "5 $ and 6 $", "\x1b[2Jx", "\ud800"], ids=["tex", "$", "esc", "half"]
+)
+def test_whatever_a_sample_is_called_there_is_a_picture(snapshot, words, tmp_path):
+    rixs = rixs_from_run(RixsRun("O K", passes=1).documents(points=2))
+    odd = {"title": words, "message": words}
+    for draw, shown in (
+        (draw_oxidation, replace(snapshot, **odd, names=(words, *snapshot.names[1:]))),
+        (draw_rixs, replace(rixs, **odd)),
+    ):
+        figure = Figure()
+        draw(figure, shown)
+        figure.savefig(tmp_path / "odd.png")
+        written = figure.get_suptitle().replace(r"\$", "$")
+        assert ("$" in words) == (words in written)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from redoxscope.callbacks import DocumentPublisher
-from redoxscope.cli._watch import watch
+from redoxscope.cli._watch import _say, watch
 
 from ..callbacks.rixs_runs import RixsRun
 from ..callbacks.scan_runs import Particle, Run, region, scan_of
@@ -108,3 +108,9 @@ def test_what_is_given_is_looked_at_first(address, words, monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ValueError, match=words):
         watch(address)
+
+
+def test_what_is_said_is_one_line_of_plain_text(capfd):
+    """Names of sessions and plans come over the network."""
+    _say("session \x1b[2J\ud800\nµ is there")
+    assert capfd.readouterr().out == "session \ufffd[2J\ufffd\ufffdµ is there\n"

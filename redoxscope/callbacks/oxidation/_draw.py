@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.oxidation import PixelFlag
-from .._draw_style import GREY, letter
+from .._draw_style import GREY, letter, printable
 from ._draw_frame import draw_frame
 from ._draw_image import axis_label, edges, heading, image, upper
 from ._snapshot import OxidationSnapshot
@@ -28,7 +28,7 @@ _SUPERSCRIPT = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 def pretty(name: str) -> str:
     """Species name with its charge raised: ``Mn4+`` becomes ``Mn⁴⁺``."""
     found = re.fullmatch(r"([A-Z][a-z]?)(\d*[+-])", name)
-    return found[1] + found[2].translate(_SUPERSCRIPT) if found else name
+    return found[1] + found[2].translate(_SUPERSCRIPT) if found else printable(name)
 
 
 def draw_oxidation(figure: Figure, snapshot: OxidationSnapshot) -> None:

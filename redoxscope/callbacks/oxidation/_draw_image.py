@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .._draw_style import GREY, WARNING
+from .._draw_style import GREY, WARNING, printable
 from ._snapshot import OxidationSnapshot
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def heading(figure: Figure, snapshot: OxidationSnapshot) -> None:
     done, total = snapshot.lines_done, snapshot.lines_total
     if total and done < total:
         parts.append(f"{done} of {total} lines")
-    figure.suptitle(" · ".join(parts), fontsize=11)
+    figure.suptitle(printable(" · ".join(parts)), fontsize=11)
     said = [d.text for d in snapshot.doubts]
     rest = snapshot.message
     for text in said:
@@ -109,4 +109,6 @@ def heading(figure: Figure, snapshot: OxidationSnapshot) -> None:
     if more > 0:
         lines.append(f"and {more} more: see its message")
     if lines:
-        figure.supxlabel("\n".join(lines), fontsize=7.5, color=WARNING, x=0.01, ha="left")
+        figure.supxlabel(
+            printable("\n".join(lines)), fontsize=7.5, color=WARNING, x=0.01, ha="left"
+        )

@@ -50,8 +50,8 @@ class Answers:
         sent = self._sent = {key: old for key, old in self._sent.items() if key in there}
         for (uid, name, part), (run, snapshot) in there.items():
             if sent.get((uid, name, part)) is not snapshot:
-                parts = tuple(run.snapshots)
-                self.update(Update(uid, name, part, parts, snapshot, run.ended is not None))
+                ended = run.ended is not None
+                self.update(Update(uid, name, part, run.part_names, snapshot, ended))
 
 
 def take(

@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.rixs import SIGNIFICANT, find_maximum
-from .._draw_style import GREY, WARNING, letter, measured, note, plain, window_colours, window_label
+from .._draw_style import (
+    GREY,
+    WARNING,
+    letter,
+    measured,
+    note,
+    plain,
+    printable,
+    window_colours,
+    window_label,
+)
 from ._draw_panels import damage_panel, pixel_board
 from ._snapshot import RixsSnapshot
 
@@ -64,7 +74,7 @@ def draw_rixs(figure: Figure, snapshot: RixsSnapshot) -> None:
     passes = figure.add_subplot(right[1].subgridspec(1, 1)[0])
     damage_panel(passes, snapshot)
     letter(passes, next(letters), outside=True)
-    figure.suptitle(_heading(snapshot), fontsize=11)
+    figure.suptitle(printable(_heading(snapshot)), fontsize=11)
 
 
 def _strip_heights(ranges: list[tuple[float, float]]) -> list[float]:

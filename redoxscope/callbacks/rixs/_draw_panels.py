@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._draw_style import GREY, WARNING, measured, note, plain, window_colours
+from .._draw_style import GREY, WARNING, measured, note, plain, printable, window_colours
 from ._pixels import PixelHealth, PixelState
 from ._snapshot import RixsSnapshot
 
@@ -65,7 +65,7 @@ def pixel_board(ax: Axes, snapshot: RixsSnapshot) -> None:
         bar.set_label("photons", fontsize=8)
         bar.ax.tick_params(labelsize=7)
         bar.outline.set_linewidth(0.6)
-    ax.set_title(_pixel_words(health, snapshot), fontsize=8.5, loc="right")
+    ax.set_title(printable(_pixel_words(health, snapshot)), fontsize=8.5, loc="right")
     ax.set_xlabel(
         f"channels {health.channel[0]} to {health.channel[-1]}, row by row", fontsize=7.5,
         color="0.35", labelpad=2,

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from .._registry import analysis
@@ -24,8 +25,8 @@ def to_files(inbox: Inbox, folder: Path) -> None:
         for update in updates:
             begun = time.monotonic()
             figure.set_size_inches(*analysis(update.analysis).size)
-            draw(figure, update)
-            save(figure, [folder / name for name in names.of(update)])
+            paths = [folder / name for name in names.of(update)]
+            draw(figure, update, partial(save, figure, paths))
             inbox.rest(time.monotonic() - begun)  # at most half of a core
         if not updates and inbox.ended:
             return

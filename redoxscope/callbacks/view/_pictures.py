@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._analysis import Update
+from .._draw_style import printable
 from .._registry import analyses, analysis
 from ._inbox import complain
 
@@ -18,15 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["FileNames", "draw", "file_name", "save"]
 
 
-def draw(figure: Figure, update: Update) -> None:
-    """Draw a snapshot; what goes wrong there stands in the picture."""
+def draw(figure: Figure, update: Update, show: Callable[[], object]) -> None:
+    """Draw and show; what goes wrong there stands in the picture.
+
+    Much of it goes wrong only when it is shown: matplotlib looks at texts and sizes then.
+    """
     try:
         analysis(update.analysis).draw(figure, update.snapshot)
+        show()
     except Exception as exc:  # of whoever wrote the analysis: the others are drawn
         text = f"{update.analysis} cannot be drawn: {type(exc).__name__}: {exc}"
         complain(text)
         figure.clear()
-        figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+        figure.set_layout_engine("none")
+        figure.text(0.5, 0.5, printable(text), ha="center", va="center", wrap=True)
+        show()
 
 
 def save(figure: Figure, paths: list[Path]) -> None:

@@ -31,8 +31,7 @@ def to_windows(inbox: Inbox) -> None:
                 figures[name].canvas.mpl_connect("close_event", lambda _, n=name: closed.add(n))
                 plt.show(block=False)
             if name not in closed:
-                draw(figures[name], update)
-                figures[name].canvas.draw()
+                draw(figures[name], update, figures[name].canvas.draw)
         if not updates and inbox.ended:
             return
         # The windows are alive meanwhile, and drawing takes at most half of a core.
