@@ -143,8 +143,23 @@ def _shared(file: BeamlineFile) -> Problems:
                 break
 
 
-_SHELL = {"RE", "bp", "bpp", "bps", "cat", "energy", "omap", "rmap", "s", "sd", "windows"}
-"""Names that a session's shell has."""
+SHELL = frozenset(
+    {
+        "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "bp", "bpp", "bps",
+        "cat", "energy", "load_references", "omap", "oxidation_map", "oxidation_maps",
+        "points_scan", "references_from_csv", "rixs_from_run", "rixs_map", "rmap", "s", "sd",
+        "stack_scan", "windows",
+    }
+)  # fmt: skip
+"""Names that a session's shell has, besides those of plans."""
+OF_THE_SESSION = frozenset(
+    {
+        "beam_shutter", "beamline", "close", "closed", "closing", "data", "devices", "end_run",
+        "ended_by", "extras", "file", "finish", "log", "maps", "namespace", "publish", "simulation",
+        "stored", "unless_ending",
+    }
+)  # fmt: skip
+"""Attributes of a session: ``s.close`` must not be somebody's valve."""
 _COLUMNS = {"time", "seq_num", "uid", "data", "timestamps", "filled", "descriptor", "configuration"}
 """Names that tables of events have besides the data keys."""
 _TAKEN = ("ts_", "tes_", "stxm_", "time_", "dim_")
@@ -160,8 +175,10 @@ def _no_name(file: BeamlineFile, name: str) -> str | None:
     for start in _TAKEN:
         if name.startswith(start):
             return f": names that start with {start!r} are taken; call the device otherwise"
+    from .. import plans  # late: the simulated beamline starts meanwhile
+
     roles = dict(file.roles_of(name))
-    if name in _SHELL | _COLUMNS | {*LINE_KEYS, *POINT_KEYS}:
+    if name in SHELL | OF_THE_SESSION | {*plans.__all__} | _COLUMNS | {*LINE_KEYS, *POINT_KEYS}:
         return f": the name {name!r} is taken by data or the shell; call the device otherwise"
     if name in file.instruments and roles.get(name) != "detector":
         return f": the name {name!r} is the instrument's; call the device otherwise"

@@ -153,7 +153,7 @@ def find_class(word: str) -> type:
         )
     try:
         there = import_module(module)
-    except Exception as exc:  # whatever somebody else's module raises
+    except (Exception, SystemExit) as exc:  # whatever somebody else's module raises
         raise ValueError(f" = {word!r}: the module {module!r} cannot be imported: {exc}") from exc
     found = getattr(there, name, None)
     if found is None:

@@ -51,6 +51,10 @@ class _Whole(Strict):
     publish: ProxyAddress = ""
 
 
+class _WithPrefix(Strict):
+    prefix: Prefix
+
+
 _WORDS = {
     "model_type": "must hold keys and values, indented below it",
     "dict_type": "must hold keys and values, indented below it",
@@ -195,7 +199,11 @@ def _device(name: str, part: dict[str, Any]) -> DeviceEntry | list[Problem]:
     if word in OWN:
         options = _model(OWN[word].options, given, path)
         return options if isinstance(options, list) else DeviceEntry(name, word, cls, options)
-    wrong = [((*path, key), words) for key, words in option_problems(cls, given, _hint)]
+    wrong: list[Problem] = []
+    if "prefix" in given:
+        checked = _model(_WithPrefix, {"prefix": given["prefix"]}, path)
+        wrong += checked if isinstance(checked, list) else []
+    wrong += [((*path, key), words) for key, words in option_problems(cls, given, _hint)]
     return wrong or DeviceEntry(name, word, cls, given)
 
 

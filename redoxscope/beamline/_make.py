@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from ..devices import guard_channels
@@ -58,8 +59,7 @@ class Beamline:
 
     def destroy(self) -> None:
         """Hang up."""
-        for _, thing in self.roots():
-            thing.destroy()
+        _destroy(thing for _, thing in self.roots())
 
 
 def make_beamline(file: BeamlineFile) -> Beamline:
@@ -96,10 +96,16 @@ def make_beamline(file: BeamlineFile) -> Beamline:
             }
             instruments[name] = INSTRUMENTS[name].make(name, parts, entry.options)
     except BaseException:
-        for device in devices.values():
-            device.destroy()
+        _destroy(devices.values())
         raise
     return Beamline(file, devices, instruments)
+
+
+def _destroy(things: Iterable[Any]) -> None:
+    """Hang up all of them: one that fails keeps none from it."""
+    with ExitStack() as steps:
+        for thing in things:
+            steps.callback(thing.destroy)
 
 
 def _make(file: BeamlineFile, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from ophyd import EpicsMotor, EpicsSignalRO, Signal
@@ -49,6 +49,28 @@ WRONG = {
         device(**{"class": MOTOR, "prefx": "X"}),
         "unknown key 'devices.extra.prefx'; did you mean 'prefix'?",
     ),
+    "prefix-as-number": (
+        device(**{"class": MOTOR, "prefix": 5}), "devices.extra.prefix = 5 must be text, in quotes",
+    ),
+    "named-as-a-plan": (device("image", **{"class": MOTOR, "prefix": "X:m1"}), "'image' is taken"),
+    "closing-the-session": (
+        device("close", **{"class": MOTOR, "prefix": "X:m1"}), "the name 'close' is taken",
+    ),
+    "a-module-that-exits": (
+        device(**{"class": f"{HERE}_exits.Motor"}), "cannot be imported: no beam today",
+    ),
+    "device-of-nothing": ("name: a\ndevices: {m: }\n", "devices.m = None must hold keys and"),
+    "devices-as-list": ("name: a\ndevices: [a]\n", "devices = ['a'] must hold keys and values"),
+    "instruments-of-nothing": (
+        "name: a\ndevices: {m: {class: motor, prefix: X, tolerance: 1}}\ninstruments:\n",
+        "instruments = None must hold keys and values",
+    ),
+    "instrument-of-nothing": (
+        "name: a\ndevices: {m: {class: motor, prefix: X, tolerance: 1}}\ninstruments: {tes: }\n",
+        "instruments.tes = None must hold keys and values",
+    ),
+    "half-a-path": (device(**{"class": "ophyd."}), "the module 'ophyd' has no ''"),
+    "points-only": (device(**{"class": "..Motor"}), "the module '.' cannot be imported"),
     "option-missing": (
         device(**{"class": f"{HERE}.Attenuator", "prefix": "X"}),
         "key 'devices.extra.filters' is missing",
@@ -249,6 +271,32 @@ def test_a_device_that_cannot_be_bound_is_named(simulation):
     with pytest.raises(TypeError, match=r"my.monochromator: 'pinhole' \(Order.*has no energy"):
         STXM(name="my", monochromator=osa, osa=osa, **parts)
     osa.destroy()
+
+
+def test_no_device_hides_what_a_session_has():
+    """Names of the shell, and attributes of a session, are taken."""
+    from redoxscope import plans
+    from redoxscope.beamline._check import OF_THE_SESSION, SHELL
+    from redoxscope.session import Session
+    from redoxscope.session._names import SHORT, namespace
+
+    stored = SimpleNamespace(outage="", open=lambda: None)
+    session = SimpleNamespace(
+        devices={}, extras={"windows": None}, RE=None, sd=None, stored=stored, cat=None,
+        maps=dict.fromkeys(SHORT),
+    )  # fmt: skip
+    taken = SHELL | OF_THE_SESSION | {*plans.__all__}
+    assert set(namespace(session)) <= taken
+    own = {name for name in vars(Session) | vars(Session.__mro__[1]) if name[0] != "_"}
+    assert own and own <= taken
+
+
+def test_all_are_hung_up_though_one_fails(simulation):
+    beamline = make_beamline(parse_beamline(bound(), "here.yml").without("tes"))
+    beamline.devices["first"] = SimpleNamespace(destroy=lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        beamline.destroy()
+    assert beamline.instruments["stxm"].ring.current._destroyed
 
 
 def test_an_instrument_can_be_left_out():
