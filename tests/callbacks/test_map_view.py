@@ -148,6 +148,14 @@ def test_what_goes_wrong_only_when_it_is_shown_says_so_in_the_picture(tmp_path, 
     assert path.read_bytes().startswith(PNG) and "cannot be drawn" in complaints()
 
 
+def test_a_full_disk_costs_pictures_and_not_the_view(complaints):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    draw(Figure(), profile(), full)
+    assert "no picture of view_test_profile: [Errno 28] No space left" in complaints()
+
+
 def test_names_of_files():
     names = FileNames()
     assert names.of(profile()) == ["live.png"]

@@ -21,7 +21,7 @@ __all__ = ["FileNames", "draw", "file_name", "save"]
 
 
 def draw(figure: Figure, update: Update, show: Callable[[], object]) -> None:
-    """Draw and show; what goes wrong there stands in the picture.
+    """Draw and show; what goes wrong there stands in the picture, or is said where there is none.
 
     Much of it goes wrong only when it is shown: matplotlib looks at texts and sizes then.
     """
@@ -34,7 +34,10 @@ def draw(figure: Figure, update: Update, show: Callable[[], object]) -> None:
         figure.clear()
         figure.set_layout_engine("none")
         figure.text(0.5, 0.5, printable(text), ha="center", va="center", wrap=True)
-        show()
+        try:
+            show()
+        except OSError as full:  # a full disk, a folder that is gone: it may be back at the next
+            complain(f"no picture of {update.analysis}: {full}")
 
 
 def save(figure: Figure, paths: list[Path]) -> None:
