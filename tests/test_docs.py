@@ -13,7 +13,7 @@ from bluesky import Msg
 from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import NullStatus
 
-from redoxscope.beamline import simulated_beamline, simulated_text
+from redoxscope.beamline import simulated_beamline
 from redoxscope.cli import app
 from redoxscope.cli._shell import banner
 from redoxscope.data import EDGES, rixs_edges
@@ -243,22 +243,6 @@ def test_a_night_ends_where_somebody_wants_it(RE, night, end):
         RE(night.make(a={"pauses": True}, b={}))
     getattr(RE, end)()
     assert night.done == [] and night.failed == {}
-
-
-def test_pieces_of_a_profile(simulation, tmp_path, monkeypatch):
-    """The page's code, against the simulated beamline, up to the catalog."""
-    (tmp_path / "beamline.yml").write_text(simulated_text(simulation.prefix), "utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "data"))
-    names = {}
-    exec(code("how-to/startup-files.md"), names)
-    try:
-        assert names["stxm"].connected and names["RE"].state == "idle"
-        assert callable(names["energy_stack"])
-    finally:
-        names["omap"].close()
-        names["log"].close()
-        names["beamline"].destroy()
 
 
 def test_the_page_on_own_analyses_is_what_is_tested(monkeypatch):
