@@ -12,9 +12,11 @@ __all__ = ["Finishing", "finish", "finish_at_the_end"]
 log = logging.getLogger("redoxscope.session")
 
 CLOSE_WAIT = 60.0
-"""Longest time (s) that the end of a session waits: for its maps, and as long for the catalog."""
-SIGNAL_WAIT = 10.0
+"""Longest time (s) that the end of a session waits for its maps and the catalog together."""
+SIGNAL_WAIT = 20.0
 """The same (s) where a signal ends it: whoever sent it does not wait for ever."""
+AT_LEAST = 5.0
+"""Time (s) that the catalog has, however long the maps took."""
 SAID_AFTER = 0.5
 """Time (s) after which a wait is told."""
 
@@ -85,8 +87,9 @@ def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: 
         A signal ends the session.
     """
     limit = SIGNAL_WAIT if by_signal else CLOSE_WAIT
+    end = time.monotonic() + limit
     try:
         finish(maps, limit)
     except KeyboardInterrupt:
         log.warning("Ctrl-C: the maps are not waited for")
-    stored.close(limit)
+    stored.close(max(AT_LEAST, end - time.monotonic()))
