@@ -219,7 +219,8 @@ def _said(key: str) -> Callable[[Any], str]:
         value = _start(run).get(key)
         if isinstance(value, Mapping):
             value = value.get("name", value)
-        return "" if value is None else f"{value!s:.24}"
+        text = "" if value is None else f"{value!s:.24}"
+        return "".join(sign if sign.isprintable() else "?" for sign in text)
 
     return say
 

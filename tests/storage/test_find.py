@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from redoxscope.data import load_references
 from redoxscope.scan import stack_scan
-from redoxscope.storage import DocumentLog, find, ingest, runs_table
+from redoxscope.storage import DocumentLog, _find, find, ingest, runs_table
 
 from .conftest import stack_documents, stack_lines
 
@@ -150,3 +151,10 @@ def test_a_table_that_a_person_reads(some: Any) -> None:
     assert str(runs_table(find(some, sample="none of them"))) == "no runs"
     with pytest.raises(ValueError, match="last = 0"):
         runs_table(some, last=0)
+
+
+def test_a_row_is_one_line_whatever_the_sample_is_called() -> None:
+    start = {"uid": "abc", "sample": "a\nb\x1b[2J", "plan_name": "count"}
+    run = SimpleNamespace(metadata={"start": start, "stop": None})
+    row = dict(zip(_find._COLUMNS, _find._row(run), strict=True))
+    assert row["sample"] == "a?b?[2J" and row["ended"] == "not ended"

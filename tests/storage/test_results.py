@@ -26,6 +26,7 @@ from redoxscope.storage import (
     store_results,
 )
 from redoxscope.storage.results import _derive, _store
+from redoxscope.storage.results._datasets import datasets
 
 from .conftest import stack_documents
 
@@ -359,3 +360,15 @@ def test_results_come_before_the_log_is_put_away(tmp_path: Path, embedded: Any) 
         writer(name, doc)
     assert writer.wait(60) and seen == [True] and not log.path(uid).exists()
     writer.close()
+
+
+def test_a_position_that_was_not_measured_is_the_same_for_all() -> None:
+    """Of a run that was aborted, say: NaN is no other value than NaN."""
+    y = np.array([0.0, np.nan, 2.0])
+    of = {"dims": ("y",), "coords": {"y": y}, "units": {"y": "µm"}}
+    results = [Result("found", name, y * 2, unit="", **of) for name in ("fraction", "sigma")]
+    (dataset,) = datasets(results).values()
+    np.testing.assert_array_equal(dataset["y"], y)
+    other = Result("found", "mean", y, unit="", **{**of, "coords": {"y": y + 1}})
+    with pytest.raises(ValueError, match="has other values along 'y'"):
+        datasets([*results, other])

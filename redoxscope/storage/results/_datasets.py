@@ -54,7 +54,7 @@ def _dataset(results: Sequence[Result]) -> xarray.Dataset:
         for dim, values in result.coords.items():
             unit = result.units.get(dim, "")
             known = coords.setdefault(dim, (dim, np.asarray(values), {"units": unit}))
-            if not np.array_equal(known[1], values) or known[2]["units"] != unit:
+            if not _same(known[1], np.asarray(values)) or known[2]["units"] != unit:
                 raise ValueError(f"{result!r} has other values along {dim!r} than others have")
         own = {key: value for key, value in attrs.items() if key not in common}
         own["units"] = result.unit
@@ -67,6 +67,12 @@ def _dataset(results: Sequence[Result]) -> xarray.Dataset:
             f"a result of {results[0].analysis} is called {both[0]!r}, and so is a dimension"
         )
     return xarray.Dataset(arrays, coords, common)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two coordinates are the same; where a position was not measured, too."""
+    numbers = one.dtype.kind == other.dtype.kind == "f"
+    return np.array_equal(one, other, equal_nan=numbers)
 
 
 def plain(value: Any, what: str) -> Any:
