@@ -185,6 +185,9 @@ def test_photons_of_the_point_under_way():
     heard(photons(replace(batch, energy=batch.energy[:3])), photons(replace(batch, point="x")))
     assert len(heard.batches) == 1
     assert "different shapes" in heard.words and "LiveBatch.point must be a int" in heard.words
+    for odd in (-1, 1 << 16, 10**9):  # a table of all pixels is made as long as the highest says
+        heard(photons(replace(batch, pixel=batch.pixel.astype(np.int64) * 0 + odd)))
+    assert len(heard.batches) == 1 and "not numbers up to 65535" in heard.words
 
 
 BAD = {

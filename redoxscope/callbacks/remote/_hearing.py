@@ -22,6 +22,8 @@ MOST_ORPHANS = 2000
 """Events kept for a descriptor that is still to come."""
 REMEMBERED = 100
 """Runs that have ended whose documents are known when they come again."""
+MOST_PIXEL = (1 << 16) - 1
+"""Highest channel number: a table of all pixels is as long as it says."""
 MOST_SAID = 20
 """Different reasons for which messages were dropped, that are told."""
 
@@ -203,6 +205,8 @@ class Hearing:
             shapes = {batch.pixel.shape, batch.energy.shape, batch.local_time.shape}
             if len(shapes) != 1 or batch.pixel.ndim != 1:
                 raise WireError(f"photons in columns of different shapes: {sorted(shapes)}")
+            if batch.pixel.size and not 0 <= batch.pixel.min() <= batch.pixel.max() <= MOST_PIXEL:
+                raise WireError(f"photons of pixels that are not numbers up to {MOST_PIXEL}")
             known = self._runs.get(run)
             if known is not None and not known.refused:
                 self._photons(run, batch)
