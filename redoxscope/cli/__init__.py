@@ -15,6 +15,7 @@ from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._queue import queue
+from ._runs import export, runs
 from ._shell import shell
 from ._snapshot import snapshot
 from ._tes import tes_app
@@ -49,7 +50,7 @@ def _options(
     pass
 
 
-for command in (sim, check, snapshot, shell, queue, watch, recover):
+for command in (sim, check, snapshot, shell, queue, watch, runs, export, recover):
     app.command()(command)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 

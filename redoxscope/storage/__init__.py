@@ -27,6 +27,7 @@ from .catalog import (
     opening_lines,
     run_documents,
 )
+from .export import export_run
 from .log import CorruptLog, DocumentLog, DocumentLogError, read_log
 from .results import StoredResults, keep_results, list_results, read_results, store_results
 
@@ -45,6 +46,7 @@ __all__ = [
     "data_directory",
     "data_folder",
     "documents_exporter",
+    "export_run",
     "facility_profile",
     "find",
     "hdf5_exporter",

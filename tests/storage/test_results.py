@@ -31,9 +31,9 @@ from redoxscope.storage.results._datasets import datasets
 from .conftest import stack_documents
 
 
-def put(folder: Path, catalog: Any) -> Any:
+def put(folder: Path, catalog: Any, documents: list | None = None) -> Any:
     """A run of the catalog."""
-    documents = stack_documents()
+    documents = documents or stack_documents()
     log = DocumentLog(folder)
     for name, doc in documents:
         log(name, doc)
@@ -117,15 +117,15 @@ def test_a_later_one_is_a_version(embedded: Any, run: Any) -> None:
 
 def test_regions_are_parts(embedded: Any, run: Any) -> None:
     uid = run.metadata["start"]["uid"]
-    parts = ("left", "right, 300 degC")
+    parts = ("left", "right, 3 1/cm")
     results = [r for i, part in enumerate(parts) for r in some(i + 1, part, nx=4 + i)]
     store_results(embedded, uid, results)
     run = embedded[uid]
     assert run["found"]["left"]["fraction"].read().shape == (3, 4)
-    assert run["found"][parts[1]]["fraction"].read().shape == (3, 5)
+    assert run["found"]["right, 3 1_cm"]["fraction"].read().shape == (3, 5)
     assert read_results(run, "found", part=parts[1])["mean"] == 2
     assert list_results(run)[0].parts == parts
-    with pytest.raises(ValueError, match="has found of left, right, 300 degC: give part="):
+    with pytest.raises(ValueError, match="has found of left, right, 3 1/cm: give part="):
         read_results(run, "found")
     with pytest.raises(ValueError, match="part = 'up' is none of them"):
         read_results(run, "found", part="up")

@@ -2,6 +2,7 @@
 
 from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
 from ._draw import draw_oxidation
+from ._layout import is_stack
 from ._map import OxidationMap
 from ._memory import room_for
 from ._snapshot import Frame, OxidationSnapshot
@@ -12,6 +13,7 @@ __all__ = [
     "OxidationSnapshot",
     "draw_oxidation",
     "i0_of_run",
+    "is_stack",
     "oxidation_map",
     "oxidation_maps",
     "part_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._datasets import plain
 from ._derive import derive
 from ._keep import keep_results
 from ._read import StoredResults, list_results, read_results
@@ -13,6 +14,7 @@ __all__ = [
     "derive",
     "keep_results",
     "list_results",
+    "plain",
     "read_results",
     "store_results",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._store import SPEC, key_of
+from ._store import SPEC, key_of, part_key
 
 if TYPE_CHECKING:
     import xarray
@@ -117,7 +117,7 @@ def read_results(
     if part not in newest.parts:
         wanted = f"part = {part!r} is none of them" if part is not None else "give part="
         raise ValueError(f"{who} has {analysis} of {', '.join(newest.parts)}: {wanted}")
-    return _read(place[part])
+    return _read(place[part_key(part)])
 
 
 def _read(place: Any) -> xarray.Dataset:

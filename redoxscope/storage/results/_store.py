@@ -18,7 +18,7 @@ from ._derive import derive
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["SPEC", "key_of", "store_results"]
+__all__ = ["SPEC", "key_of", "part_key", "store_results"]
 
 SPEC = "redoxscope_results"
 """Spec of what holds the results of an analysis, by which they are told from streams."""
@@ -76,6 +76,11 @@ def store_results(catalog: Any, uid: str, results: Any = None) -> list[str]:
         return [_write(catalog, full, name, parts) for name, parts in made.items()]
 
 
+def part_key(part: str) -> str:
+    """Name of a part's dataset; a slash, as in a unit, would be a level."""
+    return part.replace("/", "_")
+
+
 def key_of(analysis: str, version: int) -> str:
     """Name of a version of an analysis's results in its run."""
     return analysis if version == 1 else f"{analysis}_v{version}"
@@ -131,7 +136,7 @@ def _write(catalog: Any, uid: str, analysis: str, parts: Mapping[str, xarray.Dat
         inner = place
         if not single:
             inner = place.create_container(
-                key=part,
+                key=part_key(part),
                 metadata={"attrs": {**dataset.attrs, **attrs, "part": part, "complete": True}},
                 specs=[Spec("xarray_dataset")],
             )

@@ -1,0 +1,89 @@
+"""Runs of the catalog: listed, and exported into files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from ._common import echo
+
+__all__ = ["export", "runs"]
+
+Data = Annotated[
+    Optional[Path],  # noqa: UP007, UP045  typer reads it
+    typer.Option(help="Data directory; default $REDOXSCOPE_DATA, else the user's."),
+]
+Profile = Annotated[str, typer.Option(help="Tiled profile of the catalog.")]
+Words = Annotated[Optional[list[str]], typer.Option(help="One of several where repeated.")]  # noqa: UP007, UP045
+LONGEST_NUMBER = 6
+"""Digits up to which a number is a scan's and not the beginning of a uid."""
+
+
+def runs(
+    edge: Words = None,
+    sample: Words = None,
+    plan: Words = None,
+    since: Annotated[
+        Optional[str],  # noqa: UP007, UP045
+        typer.Option(help="First day, month or time, local: 2026-11-26."),
+    ] = None,
+    until: Annotated[
+        Optional[str],  # noqa: UP007, UP045
+        typer.Option(help="Last day, month or time."),
+    ] = None,
+    last: Annotated[int, typer.Option(help="Most runs that are listed.")] = 20,
+    data: Data = None,
+    profile: Profile = "redoxscope",
+) -> None:
+    """List runs of the catalog, the newest first."""
+    from ..storage import find, open_catalog, runs_table
+
+    found = find(
+        open_catalog(profile, directory=data),
+        edge=edge, sample=sample, plan=plan, since=since, until=until,
+    )  # fmt: skip
+    echo(str(runs_table(found, last)))
+
+
+def export(
+    run: Annotated[str, typer.Argument(help='Uid, or its beginning; scan number; or "last".')],
+    form: Annotated[
+        str, typer.Option("--format", help="hdf5: all in one file; tiff: images; csv: spectra.")
+    ] = "hdf5",
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path(),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
+    data: Data = None,
+    profile: Profile = "redoxscope",
+) -> None:
+    """Write a run and what was found in it into files that other programs read."""
+    from ..storage import export_run, open_catalog
+    from ..storage.export import FORMATS
+
+    if form not in FORMATS:  # before the catalog is opened, which takes seconds
+        raise ValueError(f"--format {form} is none of {', '.join(FORMATS)}")
+    catalog = open_catalog(profile, directory=data)
+    for path in export_run(_run(catalog, run), form, out, overwrite=overwrite):
+        echo(str(path))
+
+
+def _run(catalog: Any, name: str) -> Any:
+    """The run that is meant.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    key: str | int = name
+    if name == "last":
+        key = -1
+    elif name.isdigit() and len(name) <= LONGEST_NUMBER:
+        key = int(name)
+    try:
+        return catalog[key]
+    except (KeyError, IndexError) as exc:
+        raise ValueError(
+            f"run {name!r} is not in the catalog ({len(catalog)} runs): redoxscope runs lists them"
+        ) from exc

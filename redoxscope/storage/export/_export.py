@@ -1,0 +1,94 @@
+"""One call for all forms of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from redoxscope.formats import writable_folder
+from redoxscope.inputs import suggestion
+
+from ._content import Content, content_of
+from ._csv import write_csv
+from ._hdf5 import write_hdf5
+from ._tiff import write_tiff
+
+__all__ = ["FORMATS", "export_run"]
+
+Plan = Mapping[Path, Callable[[Path], None]]
+FORMATS: dict[str, Callable[[Content, Path], Plan]] = {
+    "hdf5": write_hdf5,
+    "tiff": write_tiff,
+    "csv": write_csv,
+}
+"""What makes files of each form: their paths, and what writes them."""
+
+
+def export_run(
+    run: Any,
+    form: str = "hdf5",
+    folder: str | os.PathLike[str] = ".",
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a run and what was found in it into files.
+
+    Parameters
+    ----------
+    run : BlueskyRun
+        For instance ``catalog[-1]``.
+    form : {"hdf5", "tiff", "csv"}
+        ``hdf5``: one file with the stack as arrays [energy, y, x], the columns of its streams and
+        all results. ``tiff``: the stack and each map of the newest results, for ImageJ: in µm, the
+        energies as labels. ``csv``: each spectrum and yield of the newest results, a column with a
+        unit each.
+    folder : str or Path
+        Where they go; made if missing. Names begin with scan number and uid. For ``tiff`` and
+        ``csv``, which have no room for it, parameters, references and doubts go into a JSON file.
+    overwrite : bool
+        Replace files that are there.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    ValueError
+        There is no such form, or nothing of the run that it can hold.
+    FileExistsError
+        One of the files is there.
+    OSError
+        The folder cannot be written.
+    """
+    if form not in FORMATS:
+        near = suggestion(form, FORMATS) if isinstance(form, str) else ""
+        raise ValueError(f"form = {form!r:.40} must be one of {', '.join(FORMATS)}{near}")
+    place = Path(folder)
+    content = content_of(run)
+    plan = dict(FORMATS[form](content, place))
+    if not plan:
+        raise ValueError(
+            f"run {content.uid[:8]} has nothing that goes into {form}: no results are stored with "
+            "it (store_results(catalog, uid) makes them)"
+        )
+    if form != "hdf5":
+        plan[place / f"{content.name}.json"] = content.write_json
+    there = [path for path in plan if path.exists()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"{there[0]} is there already: give another folder, or overwrite it (overwrite=True, "
+            "--overwrite)"
+        )
+    writable_folder(place, "the export")
+    for path, write in plan.items():
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            write(part)
+            part.replace(path)  # whole, or not at all
+        finally:
+            part.unlink(missing_ok=True)
+    return list(plan)
