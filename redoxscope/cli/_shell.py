@@ -20,6 +20,10 @@ def shell(
     sample: Sample = "lmr",
     speed: Speed = 1.0,
     seed: Seed = 1,
+    publish: Annotated[
+        Optional[str],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="0MQ proxy to publish documents to, HOST:PORT; see redoxscope watch."),
+    ] = None,
 ) -> None:
     """IPython with RE, cat, bp, bps, bpp, the devices and the plans."""
     from IPython import start_ipython
@@ -28,7 +32,9 @@ def shell(
     from ..session import start_session
 
     tes = True if beamline is None else None
-    with start_session(beamline, sample=sample, speed=speed, seed=seed, tes=tes) as session:
+    with start_session(
+        beamline, sample=sample, speed=speed, seed=seed, tes=tes, publish=publish
+    ) as session:
         config = Config()
         config.TerminalInteractiveShell.banner2 = banner(session)
         config.InteractiveShell.xmode = "Minimal"

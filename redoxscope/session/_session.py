@@ -20,6 +20,7 @@ from ._finish import finish, finish_at_the_end
 from ._live import live_maps
 from ._made import session_engine
 from ._names import Named, devices_of
+from ._publish import publish_documents
 from ._spectrometer import Spectrometers
 from ._stored import catalog_writer
 
@@ -54,6 +55,7 @@ class Session(Named, Ending):
         Puts runs into the catalog; ``s.stored.waiting`` are those that are not there yet.
     windows : WindowStore
         With a spectrometer. Named windows by edge: ``windows["Co L"]``.
+    publisher : redoxscope.callbacks.DocumentPublisher or None
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
@@ -68,6 +70,7 @@ class Session(Named, Ending):
         catalog_directory: Path | None = None,
         timeout: float = CONNECT_TIMEOUT,
         engine: Callable[..., RunEngine] = RunEngine,
+        publish: str = "",
     ):
         super().__init__()
         self.simulation, self.data = simulation, data
@@ -98,6 +101,7 @@ class Session(Named, Ending):
                 self.RE.subscribe(part)
             for part in (self.log, *maps):
                 steps.callback(part.close)
+            self.publisher = publish_documents(publish, self.beamline, self.RE, steps)
             steps.callback(self._finish_at_the_end)
             spectrometers.serve(self.RE, self.maps)
             _signals.watch(self)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..inputs import proxy_address
 from ..sim import Simulation
 from ._simulated import simulated_tes, with_simulated_tes
 
@@ -43,6 +44,7 @@ def start_session(
     tes: bool | None = None,
     timeout: float = CONNECT_TIMEOUT,
     simulation_options: Mapping[str, object] | None = None,
+    publish: str | None = None,
 ) -> Session:
     """Start a session on a beamline, or on the simulated one.
 
@@ -68,6 +70,9 @@ def start_session(
         Longest time (s) in which nothing further answers.
     simulation_options : mapping, optional
         Further options of ``python -m redoxscope.sim``.
+    publish : str, optional
+        0MQ proxy to which documents are published, where it takes them in: ``HOST:PORT``; see
+        ``docs/how-to/watch.md``. By default what the beamline file says; ``""`` for none.
 
     Returns
     -------
@@ -84,6 +89,8 @@ def start_session(
         written.
     redoxscope.sim.SimulationError
         The simulated beamline does not start (a wrong sample file, say).
+    ValueError
+        ``publish`` is no address.
 
     Examples
     --------
@@ -95,6 +102,8 @@ def start_session(
     """
     if _opener is not None:
         return _opener(beamline, tes=tes, timeout=timeout)
+    if publish:
+        publish = proxy_address("publish", publish)
     file = None if beamline is None else _file(beamline, tes)
     simulation: Simulation | None = None
     try:
@@ -130,6 +139,7 @@ def start_session(
             data=folder,
             catalog_directory=None if data is None else folder,
             timeout=timeout,
+            publish=file.publish if publish is None else publish,
         )
     except BaseException:
         if simulation is not None:

@@ -17,9 +17,11 @@ import pytest
 import zmq
 from bluesky.callbacks.zmq import Publisher, RemoteDispatcher
 
+from redoxscope.callbacks import Host
 from redoxscope.callbacks.remote import DocumentPublisher, Listener
 from redoxscope.documents import from_json, json_bytes
 from redoxscope.inputs import proxy_address
+from redoxscope.photons import LiveBatch
 
 from .conftest import make
 from .rixs_runs import RixsRun
@@ -75,17 +77,28 @@ def often(monkeypatch):
 class Heard:
     """A listener in a thread, and what it heard."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, host: Host | None = None) -> None:
         self.documents, self.batches, self.said = [], [], []
         self._news = threading.Condition()
+        self._host = host
         self.listener = Listener(
             address,
-            lambda *pair: self._note(self.documents, pair),
-            photons=lambda *pair: self._note(self.batches, pair),
+            self._take,
+            photons=self._photons,
             say=lambda text: self._note(self.said, text),
         )
         self._thread = threading.Thread(target=self.listener.run)
         self._thread.start()
+
+    def _take(self, name: str, doc: dict) -> None:
+        if self._host is not None:
+            self._host(name, doc)
+        self._note(self.documents, (name, doc))
+
+    def _photons(self, run: str, batch: LiveBatch) -> None:
+        if self._host is not None:
+            self._host.send("photons", batch, run=run)
+        self._note(self.batches, (run, batch))
 
     def _note(self, where: list, what: object) -> None:
         with self._news:

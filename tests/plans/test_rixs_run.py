@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -12,13 +13,16 @@ from bluesky import plan_stubs as bps
 from bluesky.utils import RunEngineInterrupted
 from caproto.sync.client import write as caput
 
-from redoxscope.callbacks import PixelState, photons_of_run, rixs_from_photons, rixs_from_run
+from redoxscope.callbacks import Host, PixelState, photons_of_run, rixs_from_photons, rixs_from_run
+from redoxscope.callbacks.rixs.analysis import ANALYSIS as RIXS
 from redoxscope.devices import DeviceError
 from redoxscope.documents import STREAM, TOTALS_STREAM, PointStatus
 from redoxscope.plans import rixs_map
 from redoxscope.scan import Scan
+from redoxscope.session._publish import publish_documents
 from redoxscope.testing import validate_rixs_run
 
+from ..callbacks.test_remote import Heard, Proxy
 from ..devices.tes.parts import settled, truth
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
@@ -494,3 +498,20 @@ def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
     assert last == [None] and record[-1][1]["exit_status"] == "success"
     assert "is not done" not in caplog.text
     assert "sPFY falls" in caplog.text
+
+
+def test_the_point_under_way_is_seen_elsewhere(session, run):
+    """Photons of a real (simulated) server, through a session and a proxy, to a host elsewhere."""
+    proxy, host, undo = Proxy(), Host([RIXS]), ExitStack()
+    with undo, Heard(proxy.out, host) as heard:
+        publish_documents(proxy.into, session.beamline, session.RE, undo)
+        heard.wait_said(f"session {session.file.name} is there")
+        run()
+        heard.wait(lambda: heard.documents and heard.documents[-1][0] == "stop")
+        uid = run.record[0][1]["uid"]
+        assert {of for of, _ in heard.batches} == {uid}
+        assert not any("lost" in said or "not here" in said for said in heard.said)
+        mine, theirs = session.rixs_map.snapshot, host.latest[uid, "rixs_map", ""]
+        assert theirs.finished and theirs.photons == mine.photons > 0
+    host.close()
+    proxy.stop()

@@ -9,15 +9,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import bluesky.plans as bp
 import pytest
 
+from redoxscope import start_session
 from redoxscope.callbacks import DocumentPublisher
 from redoxscope.cli._watch import _say, watch
 
 from ..callbacks.rixs_runs import RixsRun
 from ..callbacks.scan_runs import Particle, Run, region, scan_of
 from ..callbacks.test_map_view import PNG
-from ..callbacks.test_remote import Proxy
+from ..callbacks.test_remote import Heard, Proxy
 
 COMMAND = "from redoxscope.cli import main; main()"
 LONG = 120.0
@@ -114,3 +116,31 @@ def test_what_is_said_is_one_line_of_plain_text(capfd):
     """Names of sessions and plans come over the network."""
     _say("session \x1b[2J\ud800\nµ is there")
     assert capfd.readouterr().out == "session \ufffd[2J\ufffd\ufffdµ is there\n"
+
+
+BENCH = """
+name: bench
+devices:
+  angle: {class: ophyd.sim.SynAxis}
+  diode: {class: ophyd.sim.SynSignal}
+publish: PROXY
+"""
+
+
+def test_a_session_publishes_where_its_file_says_or_is_told_not_to(proxy, tmp_path):
+    file = tmp_path / "bench.yml"
+    file.write_text(BENCH.replace("PROXY", proxy.into))
+    with Heard(proxy.out) as heard:
+        with start_session(file, data=tmp_path / "data") as s:
+            heard.wait_said("session bench is there")
+            (uid,) = s.RE(bp.scan([s.diode], s.angle, 0, 1, 3))
+            heard.wait(lambda: heard.documents and heard.documents[-1][0] == "stop")
+            assert heard.documents[0][1]["uid"] == uid
+            publisher = s.publisher
+        heard.wait_said("session bench has ended")
+        assert not publisher._thread.is_alive()
+    assert [name for name, _ in heard.documents].count("event") == 3
+    with start_session(file, data=tmp_path / "data", publish="") as s:
+        assert s.publisher is None
+    with pytest.raises(ValueError, match="publish = 'bench' must be the address"):
+        start_session(file, publish="bench")

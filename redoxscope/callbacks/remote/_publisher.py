@@ -137,7 +137,7 @@ class DocumentPublisher:
         self._put("photons", batch)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Send what waits, within ``timeout`` seconds, then hang up."""
+        """Send what waits, within ``timeout`` seconds, then hang up; what comes later is left."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -153,6 +153,8 @@ class DocumentPublisher:
 
     def _put(self, name: str, content: Any) -> None:
         with self._changed:
+            if self._closing:
+                return
             if len(self._waiting) < self._most:
                 self._waiting.append((name, content))
                 self._changed.notify()
