@@ -58,8 +58,8 @@ def stack_cube(
     Raises
     ------
     ValueError
-        There is no energy stack in it; it has several regions and none is named; it does not fit
-        into memory; no run is in progress.
+        There is no energy stack in it; an I0 or a blank does not fit its images; it has several
+        regions and none is named; it does not fit into memory; no run is in progress.
     FileNotFoundError
         There is no such file.
     """
@@ -70,6 +70,8 @@ def stack_cube(
     reader = read_stack(_documents(source), references, **options)
     part = part_of(reader, region)
     snapshot, fit, start = reader.snapshot(final=True)[part.name], part.fit, reader.start
+    if part.wrong is not None:
+        raise part.wrong
     order = np.argsort(part.energies)
     shape = (len(order), *fit.shape)
     room_for(f"the cube of run {str(start.get('uid'))[:8]}", 3 * 4 * int(np.prod(shape)))

@@ -11,8 +11,12 @@ from redoxscope.dry_run._calibration import stand_in
 from .test_dry_run import command
 
 TES = """\
-holder: {prefix: "holder:"}
-tes: {host: tes.example.org, port: 5600}
+  tes: {detector: tes, energy: mono, holder: samples, shutter: blade, ring: dcct}
+"""
+DEVICES = """\
+  samples: {class: sample_holder, prefix: "holder:"}
+  tes: {class: tes, host: tes.example.org, port: 5600}
+instruments:
 """
 SCRIPT = """\
 from redoxscope import start_session
@@ -30,7 +34,8 @@ with start_session() as s:
 
 
 def test_calibration_and_map_are_foretold_and_an_uncalibrated_map_is_refused(mine):
-    mine.write_text(mine.read_text() + TES, encoding="utf-8")
+    text = mine.read_text("utf-8").replace("instruments:\n", DEVICES) + TES
+    mine.write_text(text, encoding="utf-8")
     (mine.parent / "night.py").write_text(SCRIPT, encoding="utf-8")
     done = command("night.py", "--beamline", mine, "--json", "n.json", cwd=mine.parent,
                    REDOXSCOPE_DATA=str(mine.parent / "kept"))  # fmt: skip

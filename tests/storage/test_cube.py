@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,35 @@ def test_the_measured_fe_stack(toner: Path) -> None:
         fitted(cube, references)[want.mask], want.fraction[want.mask], atol=1e-3
     )
     assert want.n_mask > 200
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"blank": 3}, "blank has shape ()"),
+        ({"blank": np.zeros((24, 30), bool)}, "blank is true nowhere"),
+        ({"blank": {"left": np.ones((24, 30), bool)}}, "blank is given for 'left'"),
+        ({"area": np.ones((3, 3), bool)}, "area has shape (3, 3)"),
+        ({"i0": "images"}, "the run has no image of the empty beam"),
+        ({"i0": ([100.0, 200.0], [1.0, 2.0])}, "i0 "),
+    ],
+    ids=["number", "nowhere", "elsewhere", "area", "no-images", "other-energies"],
+)
+def test_what_does_not_fit_the_images_is_no_cube(options: dict[str, Any], says: str) -> None:
+    """Rather than one with another I0 than the one that was asked for."""
+    stack, _ = make()
+    with pytest.raises(ValueError, match=re.escape(says)):
+        stack_cube(stack.documents(), **options)
+
+
+def test_a_blank_holds_without_references() -> None:
+    """What the sample is made of, nobody need know for its optical density."""
+    stack, references = make()
+    blank = np.zeros((24, 30), bool)
+    blank[:2, :3] = True
+    far = np.array([100.0, 101.0, 102.0])
+    other = References(("a", "b"), far, np.array([[1, 2, 1], [2, 1, 2.0]]), "OD", "elsewhere")
+    wanted = stack_cube(stack.documents(), references, blank=blank)
+    np.testing.assert_array_equal(stack_cube(stack.documents(), blank=blank)["i0"], wanted["i0"])
+    got = stack_cube(stack.documents(), other, blank=blank)
+    np.testing.assert_array_equal(got["i0"], wanted["i0"])

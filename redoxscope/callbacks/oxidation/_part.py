@@ -57,6 +57,7 @@ class Design(NamedTuple):
     matrix: NDArray[np.float64]
     refusal: ValueError | None
     assumed: str = ""
+    wrong_mask: ValueError | None = None
 
 
 def design_for(
@@ -70,6 +71,9 @@ def design_for(
             given = options.mask(what, group.name, maps)
             if given is not None:
                 checked_mask(given, (ny, nx), what)
+    except ValueError as exc:
+        return Design(None, np.empty((len(energies), 0)), exc, wrong_mask=exc)
+    try:
         references = references_for(start, energies, options, layout)
     except ValueError as exc:
         return Design(None, np.empty((len(energies), 0)), exc)
@@ -107,6 +111,7 @@ class MapPart:
         self.start, self.name, self.outer, self.maps = start, group.name, group.outer, tuple(maps)
         self.options, self.references = options, design.references
         self._refusal = design.refusal
+        self._wrong = design.wrong_mask
         self._digest = digest_of(design.references, options, start)
         self._room = room
         self._foreign, self._assumed = layout.numbered, design.assumed
@@ -124,7 +129,7 @@ class MapPart:
         self.checks = images(group.checks) if group.checks else None
         self.energies = self.images.energies
         masks = [
-            None if self._refusal is not None else options.mask(what, self.name, self.maps)
+            None if self._wrong is not None else options.mask(what, self.name, self.maps)
             for what in MASKS
         ]
         self._blank, self._area = (
@@ -150,6 +155,11 @@ class MapPart:
         said = self.fit.i0_refusal
         return ValueError(said) if said and self._refusal is None else self._refusal
 
+    @property
+    def wrong(self) -> ValueError | None:
+        """What was asked of the images themselves, a blank or an I0, and cannot be."""
+        return self._wrong
+
     # -- before its lines ----------------------------------------------------------------------
 
     def configure(self, detectors: Mapping[str, Detector]) -> None:
@@ -170,6 +180,7 @@ class MapPart:
         try:
             self.images.build(detectors, **options, i0=given)
         except I0Error as exc:
+            self._wrong = self._wrong or exc
             self._refusal = self._refusal or exc
             self.options = replace(self.options, i0="auto")
             self.images.build(detectors, **options)
@@ -234,9 +245,10 @@ class MapPart:
             self._i0_images = chosen
             self.fit.set_i0(chosen)
         if final and wanted == "images" and i0 is None:
-            self._refusal = self._refusal or I0Error(
+            self._wrong = self._wrong or I0Error(
                 "i0 is 'images', but the run has no image of the empty beam (role 'i0')"
             )
+            self._refusal = self._refusal or self._wrong
 
     def _scaled(self, i0: I0Spectrum) -> I0Spectrum:
         """The same for pixels that are taken together, where its dwell does not say it."""
