@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib
+import importlib.util
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +16,7 @@ from bluesky import Msg
 from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import NullStatus
 
-from redoxscope.beamline import simulated_beamline
+from redoxscope.beamline import make_beamline, simulated_beamline
 from redoxscope.cli import app
 from redoxscope.cli._shell import banner
 from redoxscope.data import EDGES, rixs_edges
@@ -92,6 +95,105 @@ def test_names_that_the_code_imports_exist():
     assert len(wanted) > 8
     for line in sorted(wanted):
         exec(line, {})
+
+
+def found(dotted):
+    """Whether a dotted name is a module, or something in one."""
+    parts = dotted.split(".")
+    with contextlib.suppress(ModuleNotFoundError):  # a module: it need not be imported
+        if importlib.util.find_spec(dotted) is not None:
+            return True
+    for depth in range(len(parts), 0, -1):
+        try:
+            there = importlib.import_module(".".join(parts[:depth]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[depth:]:
+            there = getattr(there, name, None)
+        return there is not None
+    return False
+
+
+NOT_OURS = {"redoxscope.analyses", "redoxscope.devices", "redoxscope.yml"}
+"""Entry point groups and files that are written so."""
+
+
+def test_names_and_paths_that_the_text_says_exist():
+    wrong = []
+    for page in PAGES:
+        if page.parent.name == "decisions":  # they say what was
+            continue
+        text = page.read_text("utf-8")
+        for name in set(re.findall(r"\bredoxscope(?:\.[A-Za-z]\w*)+", text)) - NOT_OURS:
+            if not found(name):
+                wrong.append(f"{page.name}: {name}")
+        for path in set(re.findall(r"(?<![\w/])(?:redoxscope|tests|benchmarks)/[\w./]*\w", text)):
+            if not (ROOT / path.removesuffix("NAME")).exists():
+                wrong.append(f"{page.name}: {path}")
+    assert wrong == []
+
+
+PRINTED = {"redoxscope on simulated"}
+"""What is printed and begins as a command does."""
+
+
+def test_command_lines_of_the_text_are_possible():
+    known = dict(commands())
+    wrong = []
+    for page in PAGES:
+        if page.parent.name == "decisions":
+            continue
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        blocks = "".join(re.findall(r"^```.*?^```", text, re.S | re.M))
+        lines = re.findall(r"^(?:\$ )?(redoxscope [a-z].*)$", blocks, re.M)
+        lines += re.findall(r"`(redoxscope [a-z][^`]*)`", text)
+        for line in set(lines) - PRINTED:
+            words = re.split(" -- |#", line)[0].split()[1:]
+            name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), None)
+            if name is None:
+                groups = {n.partition(" ")[0] for n in known}
+                if words[0] not in groups or len(words) > 1:
+                    wrong.append(f"{page.name}: {line}")
+                continue
+            options = {opt for parameter in known[name].params for opt in parameter.opts}
+            options |= {opt for parameter in known[name].params for opt in parameter.secondary_opts}
+            for word in words:
+                if word.startswith("--") and word.partition("=")[0] not in {*options, "--help"}:
+                    wrong.append(f"{page.name}: {line}")
+    assert wrong == []
+
+
+ON_FAKES = {"stxm.scanner.dark", "stxm.shutter.beam"}
+
+
+def test_attributes_of_devices_in_the_text_exist():
+    """What the pages write after a dot of a device; nothing is asked of a server."""
+    beamline = make_beamline(simulated_beamline("NOWHERE:"))
+    devices = {**beamline.devices, **beamline.instruments}
+    devices |= {"energy": devices["stxm"].energy, **devices["stxm"].bound}
+    wrong = set()
+    try:
+        for page in PAGES:
+            if page.parent.name == "decisions":
+                continue
+            text = page.read_text("utf-8")
+            codes = re.findall(r"^```.*?^```|`[^`\n]+`", text, re.S | re.M)
+            pattern = rf"(?<![\w./\"'-])((?:s\.)?(?:{'|'.join(devices)})(?:\.[a-z]\w*)+)"
+            for name in set(re.findall(pattern, "\n".join(codes))) - ON_FAKES:
+                first, *rest = name.removeprefix("s.").split(".")
+                there = devices[first]
+                for part in rest:
+                    if part not in dir(there):
+                        wrong.add(f"{page.name}: {name}")
+                    if part not in (*getattr(there, "component_names", ()), *vars(there)):
+                        break  # a property may ask the server
+                    there = getattr(there, part)
+    finally:
+        beamline.destroy()
+    assert (
+        wrong - {"own-beamline.md: scanner.contract", "own-controller.md: scanner.contract"}
+        == set()
+    )
 
 
 def commands(group=None, path=()):

@@ -38,7 +38,7 @@ def shell(
         config = Config()
         config.TerminalInteractiveShell.banner2 = banner(session)
         config.InteractiveShell.xmode = "Minimal"
-        config.InteractiveShellApp.extra_extensions = ["redoxscope.cli._magics"]
+        config.InteractiveShellApp.extra_extensions = ["redoxscope.cli.magics"]
         start_ipython(argv=[], user_ns=session.namespace(), config=config)
 
 

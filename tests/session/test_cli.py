@@ -59,7 +59,7 @@ with start_session(speed=50, tes=True, data=sys.argv[1]) as s:
     s.tes.set_calibration(truth())
     config = Config({"HistoryManager": {"enabled": False}})
     shell = InteractiveShell.instance(config=config, user_ns=s.namespace(), colors="NoColor")
-    shell.extension_manager.load_extension("redoxscope.cli._magics")
+    shell.extension_manager.load_extension("redoxscope.cli.magics")
     hook = s.RE.waiting_hook = lambda statuses: None
     for line in sys.argv[2:]:
         print(">", line)
