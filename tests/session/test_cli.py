@@ -53,7 +53,7 @@ import sys
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 from redoxscope import start_session
-from tests.devices.tes_parts import truth
+from tests.devices.tes.parts import truth
 
 with start_session(speed=50, tes=True, data=sys.argv[1]) as s:
     s.tes.set_calibration(truth())
