@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ophyd import Signal
+from ophyd.signal import EpicsSignalBase
+
 __all__ = [
     "CONNECT_TIMEOUT",
     "PVConnectionError",
@@ -35,14 +38,14 @@ class PVConnectionError(ConnectionError):
 
 def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
     """Attribute, PV name, and whether it is connected, for every PV of a device or signal."""
-    if not hasattr(device, "walk_signals"):
-        if hasattr(device, "pvname"):
-            yield "", device.pvname, bool(device.connected)
-        return
-    for item in device.walk_signals(include_lazy=True):
-        name = getattr(item.item, "pvname", None)
-        if name is not None:
-            yield item.dotted_name, name, bool(item.item.connected)
+    walk = getattr(device, "walk_signals", None)
+    found = [("", device)] if walk is None else [
+        (item.dotted_name, item.item) for item in walk(include_lazy=True)
+    ]  # fmt: skip
+    for name, signal in found:
+        soft = isinstance(signal, Signal) and not isinstance(signal, EpicsSignalBase)
+        if not soft and hasattr(signal, "pvname"):
+            yield name, signal.pvname, bool(signal.connected)
 
 
 def connect(*devices: Any, timeout: float = CONNECT_TIMEOUT) -> None:

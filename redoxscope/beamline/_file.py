@@ -132,6 +132,12 @@ class BeamlineFile:
         """Names of the devices of these classes (as the file calls them)."""
         return [name for name, entry in self.devices.items() if entry.word in words]
 
+    @property
+    def has_shutter(self) -> bool:
+        """Whether anything takes the beam from the sample."""
+        roles = (role for one in self.instruments.values() for role in one.roles)
+        return bool(self.of_class("shutter", "fly_shutter")) or "shutter" in roles
+
     def role_of(self, device: str) -> tuple[str, str] | None:
         """First instrument and role that a device is bound to; None where it is bound to none."""
         return next(iter(self.roles_of(device)), None)

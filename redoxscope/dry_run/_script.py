@@ -99,7 +99,7 @@ def dry_run(
         simulation = stack.enter_context(
             Simulation(
                 layout=layout,
-                options={"fly-poll": FLY_POLL},
+                options={"fly-poll": FLY_POLL, "no-shutter": not config.has_shutter},
                 instant=not full,
                 speed=FULL_SPEED_TES if config.of_class("tes") else FULL_SPEED,
                 tes={"data": _made(folder / "dastard")} if config.of_class("tes") else False,

@@ -44,6 +44,16 @@ class DrySession(Session):
             part.close()
         self.maps = dict.fromkeys(self.maps, Unmeasured(self._decides))
 
+    def finish(self, timeout: float | None = None) -> bool:
+        """As of a session; nothing is pending where nothing is measured."""
+        return super().finish(timeout) if self._rehearsal.full else True
+
+    def _finish_at_the_end(self) -> None:
+        if self._rehearsal.full:
+            super()._finish_at_the_end()
+        else:
+            self.stored.close(0.0)
+
     @property
     def cat(self) -> Any:
         return super().cat if self._rehearsal.full else Unmeasured(self._decides)

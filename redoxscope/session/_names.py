@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..beamline import Beamline
+from ..devices import NoShutter
 from ..inputs import suggestion
 
 __all__ = ["SHORT", "Named", "devices_of", "namespace", "ready_catalog"]
@@ -49,7 +50,8 @@ class Named:
     def beam_shutter(self) -> Any:
         """What lets the beam onto the sample of the instruments; None where nothing does."""
         shutters = (getattr(one, "shutter", None) for one in self.beamline.instruments.values())
-        return next((shutter for shutter in shutters if shutter is not None), None)
+        there = (one for one in shutters if one is not None and not isinstance(one, NoShutter))
+        return next(there, None)
 
     def namespace(self) -> dict[str, Any]:
         """Names that an interactive session starts with."""

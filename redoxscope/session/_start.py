@@ -114,7 +114,10 @@ def start_session(
                 sample,
                 speed=speed,
                 seed=seed,
-                options=simulation_options,
+                options={
+                    "no-shutter": file is not None and not file.has_shutter,
+                    **(simulation_options or {}),
+                },
                 tes=simulated_tes(data) if with_tes else False,
                 wait=False,
                 contract="fly" if file is not None and file.of_class("fly_scanner") else "index",

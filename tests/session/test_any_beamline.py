@@ -6,12 +6,18 @@ import threading
 
 import bluesky.plans as bp
 import pytest
+import yaml
 from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import SynAxis
 
 from redoxscope import start_session
+from redoxscope.beamline import simulated_text
 from redoxscope.cli._shell import banner
+from redoxscope.plans import energy_stack
 from redoxscope.queue._names import names
+from redoxscope.testing import Documents
+
+from ..devices.tes_parts import truth
 
 SOFT = """
 name: bench
@@ -81,3 +87,42 @@ def test_aborted_as_it_closes(tmp_path, caplog):
             s.RE(bp.scan([s.diode], s.angle, 0, 1, 3))
     assert "the run was aborted: what was taken is kept" in caplog.text
     assert "CHECK" not in caplog.text
+
+
+ONLY_TES = """
+name: only-tes
+simulated: true
+devices:
+  tes: {class: tes}
+instruments:
+  tes: {detector: tes}
+"""
+
+
+def test_only_a_spectrometer(tmp_path):
+    """Nothing takes its beam away."""
+    file = written(tmp_path, ONLY_TES)
+    with start_session(file, speed=20, data=tmp_path / "data") as s:
+        assert list(s.devices) == ["tes"] and s.beam_shutter is None and "windows" in s.extras
+        s.tes.set_calibration(truth())
+        s.tes.dwell.put(2.0)
+        documents = Documents()
+        s.RE.subscribe(documents)
+        s.RE(bp.count([s.tes], 2))
+    counts = [row["tes_counts"] for row in documents.rows().values()]
+    assert len(counts) == 2 and counts[1] > 50
+
+
+def test_a_microscope_without_shutter(tmp_path):
+    content = yaml.safe_load(simulated_text(""))
+    del content["devices"]["shutter"], content["instruments"]["stxm"]["shutter"]
+    file = written(tmp_path, yaml.safe_dump(content))
+    with start_session(file, speed=50, data=tmp_path / "data") as s:
+        assert s.beam_shutter is None and "tes" not in s.devices
+        assert "count" in names(s) and "count_with_beam" not in names(s)
+        documents = Documents()
+        s.RE.subscribe(documents)
+        s.RE(energy_stack(s.stxm, energies=[640.0], pixels=4, size=1.0))
+    rows = documents.rows().values()
+    assert [row["line_status"] for row in rows] == [0] * 4
+    assert min(min(row["transmission"]) for row in rows) > 0

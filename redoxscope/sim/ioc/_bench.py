@@ -71,6 +71,8 @@ class Bench:
         Serve the FLY contract too, on the same axes and counters; keywords of `Fleet`.
     layout : Layout, optional
         The beamline that is simulated: its PV names, zone plate and state.
+    shutter : bool
+        Without one the sample has beam all the time.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Bench:
         dastard: DastardLink | None = None,
         fly: Mapping[str, Any] | None = None,
         layout: Layout | None = None,
+        shutter: bool = True,
     ):
         self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
@@ -129,7 +132,7 @@ class Bench:
             known=known,
         )
         self.shutter = ShutterBlade(
-            prefix=prefix + "Shutter:", faults=self.faults, changed=self._tell
+            prefix=prefix + "Shutter:", faults=self.faults, changed=self._tell, there=shutter
         )
         self.holder = Holder(prefix=prefix + "Holder:", clock=clock, changed=self._tell)
         self._behind = {"transmission": True, "i0": False, **known.counters}
@@ -235,7 +238,7 @@ class Bench:
 
     async def _keep_telling(self) -> None:
         """Tell where the energy is on its way, and all of it once a second anyway."""
-        quiet = 0.0
+        quiet = 1.0
         while True:
             if self.mono.moving or quiet >= 1.0:
                 self._tell()

@@ -156,9 +156,17 @@ class ShutterBlade(PVGroup):
     dead_man = pvproperty(name="DeadMan", value=30.0, units="s")
     owner = pvproperty(name="Owner", value="", dtype=ChannelType.STRING)
 
-    def __init__(self, *args: Any, faults: Faults, changed: Callable[[], None], **kw: Any):
+    def __init__(
+        self,
+        *args: Any,
+        faults: Faults,
+        changed: Callable[[], None],
+        there: bool = True,
+        **kw: Any,
+    ):
         super().__init__(*args, **kw)
         self._faults, self._changed = faults, changed
+        self._there = there  # else nothing takes the beam away, whatever the PVs say
         self.on_dead_man: Any = None  # coroutine function: the scanner gives up
         self._following = False  # at once, where the PV's value comes after its putter
         self._held = False
@@ -167,7 +175,7 @@ class ShutterBlade(PVGroup):
 
     @property
     def is_open(self) -> bool:
-        return bool(self.status.value)
+        return not self._there or bool(self.status.value)
 
     @property
     def follows(self) -> bool:

@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
         "--dastard-control", type=int, help="port by which a simulated Dastard is told the beam"
     )
     p.add_argument("--layout", help="JSON: names and state of the beamline that is simulated")
+    p.add_argument(
+        "--no-shutter", action="store_true", help="nothing takes the beam from the sample"
+    )
     p.add_argument("--instant", action="store_true", help="what takes time is over at once")
     p.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
     return p
@@ -98,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
             dastard=link,
             fly=_fly(args) if args.contract == "fly" else None,
             layout=layout,
+            shutter=not args.no_shutter,
         )
         for fault in args.fault:
             bench.request_fault(fault)
