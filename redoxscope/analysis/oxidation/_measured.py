@@ -222,7 +222,7 @@ class Measured:
     def variance(self, energies: NDArray[np.intp], lines: Lines) -> NDArray:
         """Counting variance ``1/N + 1/M``, with `units`, of y, from the counts observed."""
         which = _where(energies, lines)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             v = self._reciprocal(self.counts, which, energies)
             along = (-1, *[1] * (v.ndim - 1))
             one, one_m, scale = (

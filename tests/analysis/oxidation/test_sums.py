@@ -275,3 +275,18 @@ def test_the_real_stack_live(toner, dtype, rtol):
     same(live, as_dict(expected), rtol)
     assert live.n_mask == pytest.approx(2446, abs=10)
     assert live.mean == pytest.approx(0.742, abs=0.002)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_saturated_pixel_and_dark_counts_are_no_warning():
+    """Pixels taken together are infinite where one of them is saturated."""
+    beam = Beam(dwell=np.full(N, 1e-3), monitor=5e3)
+    beam.counts[4, 20, 11] = np.inf
+    fit = beam.fit(blank=beam.stack.thickness == 0)
+    for k in range(N):
+        beam.image(fit, k)
+        if k == 8:
+            fit.set_dark(1e4, 1e3)
+        result = fit.solve(fit.refresh())
+    assert result.flags[20, 11] == PixelFlag.SATURATED
+    assert np.isnan(result.thickness).sum() == np.isnan(result.chi2).sum() == 1
