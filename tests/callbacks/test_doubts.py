@@ -29,6 +29,27 @@ def played(documents, *args, **options) -> OxidationMap:
     return callback
 
 
+@pytest.mark.parametrize("off", [0.4, -0.4, 0.05, np.nan, [0.4, 0.0, 0.0]], ids=str)
+def test_an_energy_that_was_not_reached(off):
+    """The monochromator reads another energy than was asked for, in images 3 and 7."""
+    stack, references = make()
+    documents = list(stack.documents())
+    for name, doc in documents:
+        if name == "event_page" and doc["data"]["frame"][0] in (3, 7):
+            one = off if np.ndim(off) == 0 else off[doc["data"]["line"][0] % 3]
+            doc["data"]["energy"] = [doc["data"]["energy"][0] + one]
+    snapshot = oxidation_map(documents, references)
+    if np.ndim(off) or not abs(off) > 0.1:
+        assert snapshot.doubts == ()  # a line that says something else is not yet an image
+        return
+    (doubt,) = snapshot.doubts
+    assert doubt.kind == "energy" and doubt.value == pytest.approx(off)
+    assert doubt.text.startswith("2 images were taken at another energy than asked for, by up to ")
+    assert f"{abs(off):.2f} eV" in doubt.text
+    live = played(documents, references).snapshot
+    assert kinds(live) == {"energy": pytest.approx(off)}
+
+
 def test_nothing_to_doubt():
     stack, references = make()
     snapshot = oxidation_map(stack.documents(), references)

@@ -33,6 +33,8 @@ PIXEL_CHI2 = 2.0
 RESIDUAL_SIGMA = 5.0
 DOSE_SIGMA = 3.0
 """Standard deviations from which on a change of the optical density is called one."""
+ENERGY_OFF = 0.1
+"""eV by which the energy read may differ from that asked for: half a step across a white line."""
 BELOW = -0.1
 """Optical density of the brightest pixels below which a given I0 is doubted."""
 BEYOND_SHARE = 0.05
@@ -45,6 +47,7 @@ def doubts_of(
     spectrum: AreaSpectrum | None,
     status: NDArray[np.int8],
     energies: NDArray[np.float64],
+    read: NDArray[np.float64],
     names: tuple[str, ...],
     *,
     final: bool,
@@ -62,7 +65,9 @@ def doubts_of(
     status : numpy.ndarray of int [nE, ny]
         `LineStatus` of each line; -1 for lines that have not come.
     energies : numpy.ndarray [nE]
-        eV.
+        eV, as asked for.
+    read : numpy.ndarray [nE, ny]
+        The same as each line says it; NaN where it does not.
     names : tuple of str
         The species; empty without references.
     final : bool
@@ -73,6 +78,7 @@ def doubts_of(
     Doubt
     """
     present = fit.lines_present
+    yield from _off(energies, read)
     yield from _gaps(present, status, energies, final)
     if final:
         yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present, energies)
@@ -100,6 +106,23 @@ def dose_doubt(change: DoseChange) -> Doubt:
         f"{at}: the optical density is {measured(change.change, change.sigma, sign=True)} against "
         f"the first image ({times}, median of {several(change.n_pixels, 'pixel')}): {seen}.",
     )
+
+
+def _off(asked: NDArray[np.float64], read: NDArray[np.float64]) -> Iterator[Doubt]:
+    """Images that were taken at another energy than was asked for."""
+    off, some = np.zeros(len(asked)), np.isfinite(read).any(axis=1)
+    off[some] = np.nanmedian(read[some], axis=1) - asked[some]
+    wrong = np.abs(off) > ENERGY_OFF
+    if wrong.any():
+        worst = int(np.abs(off).argmax())
+        by = f"{off[worst]:+.2f}".replace("-", "−")
+        yield Doubt(
+            "energy",
+            float(off[worst]),
+            f"{several(int(wrong.sum()), 'image was', 'images were')} taken at another energy than "
+            f"asked for, by up to {by} eV (at {asked[worst]:g} eV), as the monochromator read it; "
+            "the fit uses those asked for.",
+        )
 
 
 def _gaps(

@@ -23,6 +23,7 @@ class Row(NamedTuple):
     """One line: counts [nx] and what the scanner says of them.
 
     ``x`` and ``y`` are measured positions (µm), None where they are not known or not believed.
+    ``energy`` is as read, eV; NaN where it is not known.
     """
 
     counts: Array
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     status: int
     x: Array | None
     y: float | None
+    energy: float = float("nan")
 
     @property
     def taken(self) -> bool:
@@ -73,6 +75,7 @@ class Images:
         self.binning = Binning(factor, (n, *size), monitored) if factor > 1 else None
         self.shape = size if self.binning is None else self.binning.shape
         self.status = np.full((n, size[0]), -1, dtype=np.int8)
+        self.read = np.full((n, size[0]), np.nan)  # energy of each line, eV
         self.fit: StackFit
         self.build({})
 
@@ -127,6 +130,7 @@ class Images:
             if whole is not None:
                 self.fit.set_line(k, *whole)
         self.status[k, line] = row.status
+        self.read[k, line] = row.energy if row.taken else np.nan
 
     def whole(self, *, final: bool = False) -> NDArray[np.bool_]:
         """Images [n] that all lines have come of; if ``final`` those that any has."""

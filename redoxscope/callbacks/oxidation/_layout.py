@@ -57,7 +57,7 @@ class Layout:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns to be read."""
-        more = (self.y,) if self.numbered else ("frame", "line", "line_status")
+        more = (self.y,) if self.numbered else ("frame", "line", "line_status", "energy")
         return (*self.arrays, *more)
 
     def place(self, region: int, seq_num: int, data: Doc) -> tuple[int, int]:

@@ -283,7 +283,7 @@ class MapPart:
                 *doubts,
                 *doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
-                    self.names, final=final,
+                    self.images.read, self.names, final=final,
                 ),
                 *(dose_doubt(change) for change in self._dose),
             )  # fmt: skip

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...analysis.oxidation import Detector, I0Spectrum
 from ...documents import LineStatus
-from ...inputs import as_whole
+from ...inputs import as_whole, is_number
 from ...scan import Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
@@ -232,6 +232,7 @@ class StackReader(Reader[OxidationSnapshot]):
             min(as_whole("line_status", data.get("line_status", LineStatus.OK)), UNKNOWN),
             along if known else None,
             float(np.nanmean(y)) if np.isfinite(y).any() else None,
+            np.nan if layout.numbered else _energy(data.get("energy")),
         )
 
     # -- I0 ------------------------------------------------------------------------------------
@@ -348,6 +349,15 @@ class StackReader(Reader[OxidationSnapshot]):
             name: part.snapshot(final=final, full=full, message=message, doubts=said, lines=lines)
             for name, part in (chosen | {newest.name: newest}).items()
         }
+
+
+def _energy(value: Any) -> float:
+    """What a line says of its energy, eV; NaN where it says nothing."""
+    if value is None:
+        return float("nan")
+    if not is_number(value):
+        raise ValueError(f"energy = {value!r:.60} is not a number")
+    return float(value)
 
 
 def _line(key: str, values: Any, nx: int) -> NDArray[np.float64]:
