@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bluesky.plan_stubs as bps
+import numpy as np
 from bluesky import RunEngine
 from bluesky.utils import Msg
 
@@ -12,9 +13,10 @@ from redoxscope.callbacks import (
     rixs_from_photons,
     rixs_from_run,
 )
+from redoxscope.callbacks.rixs._stored import results_of
 from redoxscope.documents import PHOTON_STREAM
 from redoxscope.formats import PhotonAsset, PhotonListWriter
-from redoxscope.storage import CatalogWriter, DocumentLog
+from redoxscope.storage import CatalogWriter, DocumentLog, keep_results
 from tests.callbacks.rixs_runs import RixsRun
 from tests.callbacks.test_rixs_batch import append_point
 from tests.callbacks.test_rixs_map import same, small
@@ -81,7 +83,7 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
     def keep(name, doc):
         emitted.append((name, doc))
 
-    storing = CatalogWriter(embedded, log)
+    storing = CatalogWriter(embedded, log, then=[keep_results(live)])
     for callback in (log, live, storing, keep):
         engine.subscribe(callback)
 
@@ -103,6 +105,16 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
     assert live.error is None
     stored = rixs_from_run(storing.catalog[uid])
     same(live.snapshot, stored)
+    found, last = storing.catalog[uid]["rixs_map"].read(), live.snapshot
+    np.testing.assert_array_equal(found["rate"], last.result.rate)
+    np.testing.assert_array_equal(found["counts"], last.result.counts)
+    np.testing.assert_array_equal(found["energy"], last.energies)
+    assert found["rate"].attrs["units"] == "1/s" and found["emission"].attrs["units"] == "eV"
+    assert last.yields
+    for name, measured in last.yields.items():
+        np.testing.assert_array_equal(found[name], measured.value)
+        assert found[f"{name}_sigma"].attrs["sigma_of"] == name
+    assert found.attrs["photons"] == last.photons and len(found.attrs["windows"]) > 1
     assert stored.photons == run.counts.sum()
     assert (stored.late, stored.lost) == (live.snapshot.late, live.snapshot.lost)
     for source in (embedded[uid], emitted):
@@ -111,3 +123,16 @@ def test_map_and_photons_from_the_catalog(tmp_path, home, embedded):
         same(live.snapshot, rixs_from_photons(found, source))
     writer.close()
     live.close()
+
+
+def test_a_window_may_have_any_name():
+    """Also that of one of the map's own arrays."""
+    documents = list(small(passes=2).documents())
+    windows = ["counts=TFY", "rate=PFY[500:560]", "energy=XES[530:532]", "counts_window=TFY"]
+    snapshot = rixs_from_run(documents, windows=windows)
+    results = {result.name: result for result in results_of(snapshot)}
+    assert results["counts"].array.ndim == 2
+    for name, window in (("counts_window", "counts"), ("rate_window", "rate")):
+        np.testing.assert_array_equal(results[name].array, snapshot.yields[window].value)
+    assert results["energy_window"].dims == ("emission",)
+    assert results["counts_window_window_sigma"].sigma_of == "counts_window_window"

@@ -43,12 +43,23 @@ def results_of(snapshot: RixsSnapshot) -> Iterator[Result]:
     yield of("rate_sigma", r.sigma, both, "1/s", "rate")
     yield of("counts", r.counts, both)
     yield of("coverage", r.coverage, both)
+    taken = {"rate", "rate_sigma", "counts", "coverage", *known}
+
+    def free(name: str) -> str:
+        """A window's name, which a user may have given it after one of the map's arrays."""
+        while taken & (own := {name, f"{name}_sigma", f"{name}_counts"}):
+            name = f"{name}_window"
+        taken.update(own)
+        return name
+
     for name, y in snapshot.yields.items():
+        name = free(name)
         unit = "s" if y.window.kind == "iPFY" else "1/s"
         yield of(name, y.value, ("energy",), unit)
         yield of(f"{name}_sigma", y.sigma, ("energy",), unit, name)
         yield of(f"{name}_counts", y.counts, ("energy",))
     for name, s in snapshot.spectra.items():
+        name = free(name)
         yield of(name, s.value, ("emission",), "1/s")
         yield of(f"{name}_sigma", s.sigma, ("emission",), "1/s", name)
         yield of(f"{name}_counts", s.counts, ("emission",))
