@@ -47,7 +47,7 @@ def sim(
     ] = None,
 ) -> None:
     """Run the simulated beamline alone, and say how to connect to it. Ctrl-C ends it."""
-    from ..beamline import simulated_text
+    from ..beamline import load_beamline, simulated_text
     from ..sim import Simulation, client_environment, free_port
 
     if state is not None and beamline is None:
@@ -59,6 +59,8 @@ def sim(
         )
     layout = None if beamline is None else _layout(beamline, state)
     options: dict[str, object] = {"fault": list(fault)} if fault else {}
+    if beamline is not None:
+        options["no-shutter"] = not load_beamline(beamline).has_shutter
     port = port or free_port()
     if tes is not None:
         tes.mkdir(parents=True, exist_ok=True)

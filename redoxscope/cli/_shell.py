@@ -74,8 +74,8 @@ names: {" ".join(_names(session))}
 def _examples(file: Any) -> str:
     text = ""
     for name, instrument in file.instruments.items():
-        words = {"energy": "mono", name: name, **instrument.roles}
-        text += EXAMPLES.get(name, "").format(**words)
+        if "energy" in instrument.roles:  # a spectrometer alone may have none
+            text += EXAMPLES.get(name, "").format(**{name: name, **instrument.roles})
     return text or ANY.format(device=next(iter(file.devices)))
 
 

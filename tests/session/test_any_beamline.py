@@ -104,6 +104,7 @@ def test_only_a_spectrometer(tmp_path):
     file = written(tmp_path, ONLY_TES)
     with start_session(file, speed=20, data=tmp_path / "data") as s:
         assert list(s.devices) == ["tes"] and s.beam_shutter is None and "windows" in s.extras
+        assert "RE(bp.count([tes]))" in banner(s) and "mono" not in banner(s)
         s.tes.set_calibration(truth())
         s.tes.dwell.put(2.0)
         documents = Documents()
