@@ -35,6 +35,8 @@ _BELONGS = {
 
 BEATS_AFTER = 3
 """So many hellos still tell of a run that has ended: its stop document may have been lost."""
+CONNECT_MS = 1000
+"""Longest time for a proxy to answer before what is published first is given up."""
 LINGER_MS = 1000
 """Longest time that closing waits for what the network has not taken."""
 ALIVE_MS = 5000
@@ -173,6 +175,7 @@ class DocumentPublisher:
             self._context.term()
 
     def _send_all(self) -> None:
+        self._socket.poll(CONNECT_MS)  # what is sent before a proxy is there goes nowhere
         while True:
             with self._changed:
                 self._changed.wait_for(
@@ -182,7 +185,11 @@ class DocumentPublisher:
                 closing = self._closing
             self._look_for_proxy()
             for name, content in taken:
-                self._send(name, content)
+                try:
+                    self._send(name, content)
+                except Exception as exc:  # one that is odd must not keep the next from going out
+                    logger.warning("a document (%s) cannot be published: %r", name, exc)
+                    self.lost += 1
             if time.monotonic() >= self._due or closing:
                 self._hello(ending=closing)
                 self._due = time.monotonic() + BEAT
@@ -201,18 +208,13 @@ class DocumentPublisher:
                 )
 
     def _send(self, name: str, content: Any) -> None:
-        try:
-            if name == "photons":
-                header, arrays = pack(content)
-                self._live(PHOTONS, {"run": self._newest, "photons": header}, arrays)
-                return
-            message = b" ".join((PREFIX, name.encode(), json_bytes(content)))
-        except (TypeError, ValueError) as exc:
-            logger.warning("a document (%s) cannot be published: %s", name, exc)
-            self.lost += 1
-        else:
-            self._note(name, content)
-            self._out(message)
+        if name == "photons":
+            header, arrays = pack(content)
+            self._live(PHOTONS, {"run": self._newest, "photons": header}, arrays)
+            return
+        message = b" ".join((PREFIX, name.encode(), json_bytes(content)))
+        self._note(name, content)
+        self._out(message)
 
     def _note(self, name: str, doc: Doc) -> None:
         """Keep what who comes late needs, and count."""
@@ -249,7 +251,7 @@ class DocumentPublisher:
         }
         try:
             self._live(HELLO, header, {str(i): run.array for i, (_, run) in enumerate(runs)})
-        except ValueError as exc:
+        except ValueError as exc:  # too large
             logger.warning("what runs are open cannot be published: %s", exc)
         for uid, run in runs:
             run.beats_left -= run.ended
