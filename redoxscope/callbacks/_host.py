@@ -98,6 +98,7 @@ class Host:
         self._asked = 0  # number of the last message whose effect a look waits for
         self._newest_run = ""
         self._worker: threading.Thread | None = None
+        self._working = threading.Lock()
         self._runs: dict[tuple[str, str], LiveRun] = {}  # replaced as a whole
         self._finals: dict[str, list[tuple[Analysis, list[Any]]]] = {}  # by run, the newest last
         self._wanted: list[Analysis] = []
@@ -256,6 +257,10 @@ class Host:
             self._queue.put((self._put, message))  # in the lock: numbers rise in the queue
 
     def _work(self) -> None:
+        with self._working:  # one that is being closed comes to its end first
+            self._read()
+
+    def _read(self) -> None:
         number = self._done
         while True:
             changed = [run for run in self._runs.values() if run.changed]

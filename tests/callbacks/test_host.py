@@ -357,3 +357,31 @@ def test_photons_go_to_the_run_that_they_are_of():
         host.send("photons", other.batch(1, 7))
         assert host.wait(20)
         assert all(snapshot.under_way is not None for snapshot in host.latest.values())
+
+
+def test_a_document_while_it_is_being_closed_is_read_after_the_others(stack):
+    busy, release, inside, most = threading.Event(), threading.Event(), [], []
+
+    class Slow(MeanReader):
+        def take(self, name, doc):
+            inside.append(name)
+            most.append(len(inside))
+            busy.set()
+            release.wait(60)
+            inside.pop()
+            return super().take(name, doc)
+
+    host = Host([replace(MEAN, reader=Slow)])
+    documents = list(stack[0].documents(lines=2))
+    play(host, documents[:3])
+    assert busy.wait(20)
+    closing = threading.Thread(target=host.close)
+    closing.start()
+    while host._worker is not None:
+        busy.wait(0.01)
+    play(host, documents[3:])
+    release.set()
+    closing.join(20)
+    assert host.wait(20) and host.results("run") and host.errors == {}
+    assert most == [1, 1]
+    host.close()
