@@ -68,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    # caproto's "High load" is no news: a laptop that draws a map beside it is busy.
+    logging.getLogger("caproto.circ").setLevel(logging.ERROR)
     os.environ.update(
         EPICS_CA_SERVER_PORT=str(args.port),
         EPICS_CAS_SERVER_PORT=str(args.port),
