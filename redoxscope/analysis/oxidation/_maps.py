@@ -99,13 +99,9 @@ class Maps:
         """Put what the sums say of a run into the maps."""
         sums, lines, ln_i0 = self._sums, run.lines, self._i0.ln_i0
         into = {name: self._maps[name][lines].reshape(-1) for name in VALUES}
-        c = self._maps["coefficients"][:, lines]
-        sums.coefficients(run, c)
         flags = sums.flags[lines]
         bad = flags.astype(bool)
-        if bad.any():
-            c[:, bad] = np.nan
-        run.task.solver.maps(c.reshape(len(c), -1), sums.second(run), into)
+        run.task.solver.maps(sums.fit(run), sums.second(run), into)
         sums.chi2(run, into["chi2"])
         if bad.any():
             for name in ("chi2", "thickness_sigma"):
@@ -123,13 +119,11 @@ class Maps:
     def _blank_out(self, lines: slice) -> None:
         for name in VALUES:
             self._maps[name][lines] = np.nan
-        self._maps["coefficients"][:, lines] = np.nan
         self._maps["mask"][lines] = False
 
     def _empty_maps(self) -> dict[str, NDArray]:
         dtype = self._measured.dtype
         maps: dict[str, NDArray] = {name: np.full(self.shape, np.nan, dtype) for name in VALUES}
-        maps["coefficients"] = np.full((self.design.shape[1], *self.shape), np.nan, dtype)
         maps["flags"] = np.full(self.shape, PixelFlag.INCOMPLETE, dtype=np.uint8)
         maps["mask"] = np.zeros(self.shape, dtype=bool)
         maps["n_energies"] = np.zeros(self.shape[0], dtype=np.intp)
@@ -146,6 +140,7 @@ class Maps:
         }
         return OxidationResult(
             **maps,
+            coefficients=self._sums.coefficients(),
             ln_i0=self._i0.ln_i0.copy(),
             ln_i0_sigma=np.sqrt(self._i0.variance),
             blank=self._i0.mask,

@@ -151,7 +151,9 @@ class Measured:
                 self._light[which, k, lines] = 0.0
                 continue
             with np.errstate(invalid="ignore"):
-                light = values.sum(axis=1, dtype=np.float64)
+                light = values.sum(axis=1).astype(
+                    np.float64
+                )  # in its own precision: ten times as fast
             for i in np.flatnonzero(~np.isfinite(light)):
                 light[i] = values[i][np.isfinite(values[i])].sum()
             self._light[which, k, lines] = light if self.dwell is None else light / self.dwell[k]

@@ -94,8 +94,8 @@ class Solver:
 
         Parameters
         ----------
-        c : numpy.ndarray [K+1, P]
-            Coefficients; NaN in pixels without a value.
+        c : numpy.ndarray [K or more, P]
+            Coefficients, the species first; NaN in pixels without a value.
         second : numpy.ndarray [pairs, P]
             ``sum_k w_k^2 a_ki a_kj V_k`` of each pair of columns i <= j, with the counting variance
             V_k of the optical density, I0's left out.

@@ -158,6 +158,7 @@ class RunningSums:
         self._version = np.zeros((n, ny), dtype=np.uint32)  # 0: not in the sums
         self._ln_i0 = np.full((n, ny), np.nan)
         self._fallen = np.zeros(ny)
+        self._shift = np.zeros((c, ny))
         self._units = Units()
 
     # -- what is to be done ----------------------------------------------------------------
@@ -329,17 +330,34 @@ class RunningSums:
 
     # -- out ---------------------------------------------------------------------------------
 
-    def coefficients(self, run: Run, out: NDArray) -> None:
-        """Coefficients [K+1, lines, nx] of a run, with I0 as it is now.
+    def fit(self, run: Run) -> NDArray:
+        """Coefficients of the species [K, P] of a run, with I0 as it is now.
 
-        The sums keep the I0 they have; the fit, being linear, takes what it lags behind.
+        The sums keep the I0 they have; the fit, being linear, takes what it lags behind. Pixels
+        with flags have none.
         """
-        c = self._view(run.lines)[self._c].reshape(out.shape)
+        c, lines = self._view(run.lines)[self._c], run.lines
+        bad = self.flags[lines].reshape(-1)
+        if bad.any():
+            c[:, bad.astype(bool)] = np.nan
+        c = c[: run.task.solver.species]
+        self._shift[:, lines] = run.task.solver.gain @ run.lag[run.task.energies]
         if run.off.any():
-            shift = run.task.solver.gain @ run.lag[run.task.energies]
-            np.add(c, shift.astype(c.dtype)[:, :, None], out=out)
-        else:
-            np.copyto(out, c)
+            shift = self._shift[: len(c), lines].astype(c.dtype)
+            c = c + shift.repeat(self._measured.shape[1], axis=1)
+        return c
+
+    def coefficients(self) -> NDArray:
+        """Coefficients [K+1, ny, nx] of all lines; NaN of those that are in no sum."""
+        ny, nx = self._measured.shape
+        shift = np.where(self._version.any(axis=0), self._shift, np.nan).astype(self._sums.dtype)
+        c = np.empty((len(shift), ny, nx), self._sums.dtype)
+        for i, first in enumerate(range(0, ny, self.block)):
+            part = c[:, first : first + self.block]
+            lines = slice(first, first + part.shape[1])
+            with np.errstate(invalid="ignore", over="ignore"):  # what was never written
+                np.add(self._sums[i, self._c, : part.shape[1]], shift[:, lines, None], out=part)
+        return c
 
     def chi2(self, run: Run, out: NDArray) -> None:
         """Reduced chi-square [P] of a run; NaN without degrees of freedom."""
