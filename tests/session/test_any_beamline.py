@@ -17,7 +17,7 @@ from redoxscope.plans import energy_stack
 from redoxscope.queue._names import names
 from redoxscope.testing import Documents
 
-from ..devices.tes_parts import truth
+from ..devices.tes.parts import truth
 
 SOFT = """
 name: bench
