@@ -99,6 +99,7 @@ class Host:
         self._newest_run = ""
         self._worker: threading.Thread | None = None
         self._working = threading.Lock()
+        self._reading: threading.Thread | None = None  # also while it is being closed
         self._runs: dict[tuple[str, str], LiveRun] = {}  # replaced as a whole
         self._finals: dict[str, list[tuple[Analysis, list[Any]]]] = {}  # by run, the newest last
         self._wanted: list[Analysis] = []
@@ -235,7 +236,7 @@ class Host:
 
     def _answered(self) -> None:
         """Wait until runs that have ended, and what users asked for, are in the snapshots."""
-        if self._done >= self._asked or threading.current_thread() is self._worker:
+        if self._done >= self._asked or threading.current_thread() is self._reading:
             return
         with self._idle:
             if not self._idle.wait_for(lambda: self._done >= self._asked, self.timeout):
@@ -258,6 +259,7 @@ class Host:
 
     def _work(self) -> None:
         with self._working:  # one that is being closed comes to its end first
+            self._reading = threading.current_thread()
             self._read()
 
     def _read(self) -> None:

@@ -385,3 +385,24 @@ def test_a_document_while_it_is_being_closed_is_read_after_the_others(stack):
     assert host.wait(20) and host.results("run") and host.errors == {}
     assert most == [1, 1]
     host.close()
+
+
+def test_a_look_from_its_own_thread_does_not_wait_for_itself_when_it_is_closed(stack, caplog):
+    """As a pause for damage does, which is found at the end of a run."""
+    busy, release, looks = threading.Event(), threading.Event(), []
+
+    def look(update):
+        busy.set()
+        release.wait(60)
+        looks.append(host.latest[update.run, update.analysis, update.part] is update.snapshot)
+
+    host = Host([MEAN], on_update=look, rate=1e6, timeout=20)
+    play(host, stack[0].documents(lines=2))
+    assert busy.wait(20)
+    closing = threading.Thread(target=host.close)
+    closing.start()
+    while host._worker is not None:
+        busy.wait(0.01)
+    release.set()
+    closing.join(30)
+    assert looks and all(looks) and "is not done after" not in caplog.text
