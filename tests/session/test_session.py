@@ -66,6 +66,13 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     np.testing.assert_allclose(batch.fraction, live.fraction, rtol=1e-9)
     np.testing.assert_allclose(batch.sigma, live.sigma, rtol=1e-6)
     assert set(run) == {"primary", "oxidation_map"}  # what it found lies beside it
+    np.testing.assert_array_equal(run["oxidation_map"]["fraction"].read(), live.fraction)
+    kept = run["oxidation_map"].metadata["attrs"]
+    assert kept["references"]["digest"] == run.start["references"]["digest"]
+    assert kept["doubts"] == [
+        {"kind": d.kind, "value": d.value, "text": d.text}
+        for d in session.oxidation_map.snapshot.doubts
+    ]
 
 
 def test_namespace_has_what_the_shell_promises(session):
