@@ -12,6 +12,12 @@ from ._fly_contract import check_fly_contract
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
 from ._line_contract import check_line_contract
+from ._own_beamline import (
+    FakeBeamline,
+    beamline_problems,
+    fake_beamline,
+    simulated_session,
+)
 from ._rixs import validate_rixs_run
 from ._simulated import made_stxm, simulated_stxm
 from ._stack import validate_run
@@ -19,6 +25,7 @@ from ._stack import validate_run
 __all__ = [
     "Documents",
     "FakeAxis",
+    "FakeBeamline",
     "FakeFrames",
     "FakeLines",
     "FakeMicroscope",
@@ -27,12 +34,15 @@ __all__ = [
     "FakeSetting",
     "FakeShutter",
     "FakeSpectrometer",
+    "beamline_problems",
     "check_fly_contract",
     "check_line_contract",
+    "fake_beamline",
     "made_stxm",
     "make_engine",
     "paused_after",
     "run_resuming",
+    "simulated_session",
     "simulated_stxm",
     "validate_fly_run",
     "validate_rixs_run",

@@ -77,7 +77,7 @@ def test_what_development_asks_for_it_uses(name):
 
 
 def test_what_the_package_imports_it_asks_for():
-    declared = RUNTIME | names(EXTRAS["queue"]) | set(COMES_WITH)
+    declared = RUNTIME | names(EXTRAS["queue"]) | names(EXTRAS["testing"]) | set(COMES_WITH)
     assert imported("redoxscope") - declared == set()
 
 
