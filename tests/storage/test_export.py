@@ -16,7 +16,12 @@ from typer.testing import CliRunner
 import redoxscope.storage
 from redoxscope.callbacks import Result, oxidation_map, oxidation_maps
 from redoxscope.cli import app
-from redoxscope.storage import export_run, stack_cube, store_results
+from redoxscope.storage import StoredResults, export_run, stack_cube, store_results
+from redoxscope.storage.export import _content
+from redoxscope.storage.export._content import Content
+from redoxscope.storage.export._hdf5 import write_hdf5
+from redoxscope.storage.export._tiff import write_tiff
+from redoxscope.storage.results._datasets import datasets
 
 from ..callbacks.scan_runs import REFERENCES, Particle, Run, region, scan_of
 from .conftest import stack_documents
@@ -165,3 +170,43 @@ def test_on_the_command_line(
     assert "run '99999' is not in the catalog" in str(gone.exception)
     listed = CliRunner().invoke(app, ["runs", "--last", "3", "--plan", "stxm_energy_stack"])
     assert listed.exit_code == 0 and listed.output.splitlines()[0].startswith("scan  uid")
+
+
+def test_parts_that_are_called_alike_have_files_of_their_own(tmp_path: Path) -> None:
+    """Where a name has signs that a file's cannot have, or differs in case only."""
+    x = np.array([0.0, np.nan])
+    of = {"dims": ("y", "x"), "coords": {"y": x, "x": x}, "units": {"y": "µm", "x": "µm"}}
+    names = ["+5 eV", "5 eV", "5_eV", "A", "a", "°", ".", ".."]
+    results = [
+        Result("found", "map", np.full((2, 2), float(i)), part=name, unit="", **of)
+        for i, name in enumerate(names)
+    ]
+    content = Content("uid", "00001_uid", {"operator": "a\0b", "big": 2**70}, {}, {}, (), {
+        (StoredResults("found", 1, "found", tuple(names), "", ""), part): dataset
+        for part, dataset in datasets(results).items()
+    })  # fmt: skip
+    plan = write_tiff(content, tmp_path)
+    assert len(plan) == len({path.name.casefold() for path in plan}) == len(names)
+    for i, (path, write) in enumerate(plan.items()):
+        write(path)
+        assert tifffile.imread(path)[0, 0] == i
+    ((path, write),) = write_hdf5(content, tmp_path).items()
+    write(path)
+    with h5py.File(path) as file:
+        assert sorted(group["map"][0, 0] for group in file["results/found"].values()) == list(
+            range(len(names))
+        )
+        assert json.loads(file.attrs["start"])["big"] == 2**70
+
+
+def test_a_stack_that_cannot_be_read_keeps_no_spectrum_back(
+    mapped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*args: Any, **kwargs: Any) -> None:
+        raise ValueError("the cube does not fit into memory")
+
+    monkeypatch.setattr(_content, "stack_cube", too_large)
+    assert [path.suffix for path in export_run(mapped, "csv", tmp_path)].count(".csv") >= 3
+    with pytest.raises(ValueError, match="does not fit into memory"):
+        export_run(mapped, "hdf5", tmp_path)
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ..results import StoredResults, list_results, plain, read_results
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Content", "content_of", "file_part"]
+__all__ = ["Content", "content_of", "distinct", "file_part"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,9 @@ class Content:
     uid, name : str
         And how its files' names begin.
     start, stop : dict
-    streams : dict of str to dict of str to numpy.ndarray
-        Columns of its streams.
-    cubes : dict of str to xarray.Dataset
-        Of a stack, by region.
+    run : BlueskyRun
+    regions : tuple of str
+        Of a stack; none where it is no stack.
     results : dict of tuple to xarray.Dataset
         By what was stored and part, all versions, the newest of each analysis last.
     """
@@ -42,8 +42,17 @@ class Content:
     start: Mapping[str, Any]
     stop: Mapping[str, Any]
     run: Any
-    cubes: Mapping[str, xarray.Dataset]
+    regions: tuple[str, ...]
     results: Mapping[tuple[StoredResults, str], xarray.Dataset]
+
+    @cached_property
+    def _cube(self) -> Callable[[str], xarray.Dataset]:
+        # One at a time: all regions at once would take the memory of all.
+        return lru_cache(maxsize=1)(partial(_cube_of, self.run))
+
+    def cube(self, region: str) -> xarray.Dataset:
+        """The stack of a region, read when it is asked for."""
+        return self._cube(region)
 
     @property
     def newest(self) -> dict[tuple[str, str], xarray.Dataset]:
@@ -68,18 +77,38 @@ def content_of(run: Any) -> Content:
     """Read a run of the catalog."""
     start, stop = (plain(run.metadata.get(name) or {}, name) for name in ("start", "stop"))
     uid, number = str(start["uid"]), start.get("scan_id")
-    cubes = {}
-    if is_stack(start):
-        # All regions at once would read the run only once, but take the memory of all.
-        names = list(read_stack([("start", start)]).parts)
-        cubes = {name: stack_cube(run, region=name) for name in names}
+    regions = tuple(read_stack([("start", start)]).parts) if is_stack(start) else ()
     results = {
         (one, part): read_results(run, one.analysis, part=part or None, version=one.version)
         for one in list_results(run)
         for part in one.parts or ("",)
     }
     prefix = f"{number:05d}_" if isinstance(number, int) else ""
-    return Content(uid, prefix + uid[:8], start, stop, run, cubes, results)
+    return Content(uid, prefix + uid[:8], start, stop, run, regions, results)
+
+
+def _cube_of(run: Any, region: str) -> xarray.Dataset:
+    return stack_cube(run, region=region)
+
+
+def distinct(names: Iterable[str], clean: Callable[[str], str]) -> dict[str, str]:
+    """For each name what it is called elsewhere: no two the same, and none empty.
+
+    Parameters
+    ----------
+    names : iterable of str
+    clean : callable
+        Takes away what is not allowed there.
+    """
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        wanted = clean(name) or "_"
+        called, n = wanted, 1
+        while called.casefold() in {other.casefold() for other in found.values()}:
+            n += 1
+            called = f"{wanted}-{n}"
+        found[name] = called
+    return found
 
 
 def file_part(text: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._content import Content, file_part
+from ._content import Content, distinct, file_part
 
 if TYPE_CHECKING:
     import xarray
@@ -19,14 +19,15 @@ __all__ = ["write_csv"]
 def write_csv(content: Content, folder: Path) -> Mapping[Path, Callable[[Path], None]]:
     """One table for each dimension that arrays of one dimension lie along."""
     plan: dict[Path, Callable[[Path], None]] = {}
+    called = distinct((part for _, part in content.newest if part), file_part)
     for (analysis, part), found in content.newest.items():
-        where = f"_{file_part(part)}" if part else ""
+        where = f"_{called[part]}" if part else ""
         along: dict[str, list[str]] = {}
         for name, array in found.data_vars.items():
             if array.ndim == 1:
                 along.setdefault(str(array.dims[0]), []).append(str(name))
         for dim, names in along.items():
-            path = folder / f"{content.name}{where}_{analysis}_{dim}.csv"
+            path = folder / f"{content.name}{where}_{file_part(analysis)}_{file_part(dim)}.csv"
             plan[path] = partial(_write, found, dim, names)
     return plan
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ._content import Content
+from ._content import Content, distinct
 
 if TYPE_CHECKING:
     import xarray
@@ -28,11 +28,14 @@ def _write(content: Content, path: Path) -> None:
     # The newest layout: an attribute may be longer than 64 kB, as reference spectra are.
     with h5py.File(path, "w", libver="latest") as file:
         _attributes(file, {"start": content.start, "stop": content.stop})
-        for region, cube in content.cubes.items():
-            several = len(content.cubes) > 1
-            _dataset(file.create_group(f"stack/{_key(region)}" if several else "stack"), cube)
+        parts = [*content.regions, *(part for _, part in content.results if part)]
+        called = distinct(parts, _key)
+        for region in content.regions:
+            several = len(content.regions) > 1
+            group = file.create_group(f"stack/{called[region]}" if several else "stack")
+            _dataset(group, content.cube(region))
         for (stored, part), found in content.results.items():
-            name = f"results/{stored.key}" + (f"/{_key(part)}" if part else "")
+            name = f"results/{_key(stored.key)}" + (f"/{called[part]}" if part else "")
             _dataset(file.create_group(name), found)
         for name in content.run:
             stream = content.run[name]
@@ -72,10 +75,14 @@ def _dataset(group: h5py.Group, dataset: xarray.Dataset) -> None:
 
 def _attributes(place: h5py.HLObject, metadata: Mapping[str, Any]) -> None:
     for key, value in metadata.items():
-        simple = isinstance(value, (str, int, float))
-        place.attrs[key] = value if simple else json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str):
+            place.attrs[key] = value.replace("\0", "\N{REPLACEMENT CHARACTER}")  # HDF5 has no NUL
+        elif isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63):
+            place.attrs[key] = value
+        else:
+            place.attrs[key] = json.dumps(value, ensure_ascii=False)
 
 
 def _key(name: str) -> str:
     """A name as that of a group, in which a slash would be a level."""
-    return name.replace("/", "_")
+    return "_" * len(name) if name.strip(".") == "" else name.replace("/", "_")

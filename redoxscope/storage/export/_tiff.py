@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._content import Content, file_part
+from ._content import Content, distinct, file_part
 
 if TYPE_CHECKING:
     import xarray
@@ -23,18 +24,24 @@ FRAMES = ("counts", "od")
 def write_tiff(content: Content, folder: Path) -> Mapping[Path, Callable[[Path], None]]:
     """The stack of each region as pages, and each image of the newest results."""
     plan: dict[Path, Callable[[Path], None]] = {}
-    for region, cube in content.cubes.items():
-        where = f"_{file_part(region)}" if len(content.cubes) > 1 else ""
+    parts = [*content.regions, *(part for _, part in content.newest if part)]
+    called = distinct(parts, file_part)
+    for region in content.regions:
+        where = f"_{called[region]}" if len(content.regions) > 1 else ""
         for name in FRAMES:
             path = folder / f"{content.name}{where}_{name}.tif"
-            plan[path] = partial(_write, cube[name])
+            plan[path] = partial(_write_frames, content, region, name)
     for (analysis, part), found in content.newest.items():
-        where = f"_{file_part(part)}" if part else ""
+        where = f"_{called[part]}" if part else ""
         for label, array in found.data_vars.items():
             if array.ndim in (2, 3) and array.size:
-                path = folder / f"{content.name}{where}_{analysis}_{label}.tif"
+                path = folder / f"{content.name}{where}_{file_part(f'{analysis}_{label}')}.tif"
                 plan[path] = partial(_write, array)
     return plan
+
+
+def _write_frames(content: Content, region: str, name: str, path: Path) -> None:
+    _write(content.cube(region)[name], path)
 
 
 def _write(array: xarray.DataArray, path: Path) -> None:
@@ -67,4 +74,5 @@ def _step(array: xarray.DataArray, dim: object) -> float:
     if dim not in array.coords or array.sizes[dim] < 2:
         return 0.0
     values = np.asarray(array[dim].values, dtype=np.float64)
-    return float(abs(values[-1] - values[0]) / (len(values) - 1))
+    step = float(abs(values[-1] - values[0]) / (len(values) - 1))
+    return step if math.isfinite(step) else 0.0  # an end that was not measured
