@@ -140,11 +140,18 @@ class Host:
         Returns
         -------
         bool
-            False if the time was not enough.
+            False if the time was not enough; or, called from ``on_update`` or an analysis, if there
+            is something to do: what is waited for here is done by the thread that calls.
         """
         with self._idle:
             target = self._put
-            return self._idle.wait_for(lambda: self._done >= target, timeout)
+            return self._wait_for(lambda: self._done >= target, timeout)
+
+    def _wait_for(self, what: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait with the lock held; not on the worker's own thread, which would wait for itself."""
+        if threading.current_thread() is self._worker:
+            return what()
+        return self._idle.wait_for(what, timeout)
 
     @property
     def pending(self) -> str:
@@ -216,7 +223,7 @@ class Host:
         """
         with self._idle:
             target = self._put
-            self._idle.wait_for(lambda: run in self._finals or self._done >= target, timeout)
+            self._wait_for(lambda: run in self._finals or self._done >= target, timeout)
             found = self._finals.get(run)
         if found is None:
             titles = " or ".join(analysis.title for analysis in self.analyses)

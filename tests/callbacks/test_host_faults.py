@@ -108,3 +108,23 @@ def test_who_is_told_may_fail(stack, caplog):
         assert host.errors == {}
         assert host.results("run")
     assert "An odd thing." in caplog.text
+
+
+def test_who_waits_where_the_work_is_done_waits_not_for_ever(stack):
+    """From ``on_update``, which is on the host's own thread."""
+    seen = []
+
+    def on_update(update):
+        seen.append(host.wait())
+        try:
+            seen.append(len(host.results(update.run)))
+        except LookupError as exc:
+            seen.append(str(exc))
+        seen.append(len(host.latest))
+
+    host = Host([MEAN], on_update=on_update, rate=1e6)
+    play(host, stack[0].documents())
+    assert host.wait(30) and host.on_update is on_update
+    assert seen and "there is no final" in seen[1]
+    assert host.results("run")
+    host.close()

@@ -91,6 +91,7 @@ def test_what_is_given_is_looked_at_first():
 
 def test_what_somebody_wants_to_be_called_with_may_fail(caplog):
     def fail(update):
+        assert host.wait() is False  # it would wait for itself
         raise RuntimeError("no")
 
     run = RixsRun("O K", uid="fails")

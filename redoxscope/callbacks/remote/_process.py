@@ -128,10 +128,11 @@ class HostProcess:
         Returns
         -------
         bool
-            False if the time was not enough, or the process is gone.
+            False if the time was not enough, the process is gone, or it is called from
+            ``on_update``, whose thread reads the answer.
         """
         with self._changed:
-            if self.error is not None:
+            if self.error is not None or threading.current_thread() in self._threads:
                 return False
             self._asked += 1
             mine = self._asked
