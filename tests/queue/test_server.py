@@ -11,7 +11,7 @@ import pytest
 from redoxscope.queue import QueueServer
 from redoxscope.queue._redis import Redis
 from redoxscope.sim import free_port
-from redoxscope.storage import open_catalog
+from redoxscope.storage import open_catalog, read_log
 
 from .conftest import PATIENCE, Server, wait_until
 
@@ -27,8 +27,28 @@ def of(client, name):
     return {parameter["name"]: parameter for parameter in plans[name]["parameters"]}
 
 
+def newest_log(server):
+    """Log of the run that was written to last; it moves when the run is stored."""
+    documents = server.data / "documents"
+    logs = [*documents.glob("*.jsonl"), *documents.glob("stored/*.jsonl")]
+    return max(logs, key=lambda path: path.stat().st_mtime_ns)
+
+
+def stored(server, uid):
+    """A run as another process finds it: the worker stores it after the plan has ended."""
+    log = server.data / "documents" / "stored" / f"{uid}.jsonl"
+    wait_until(log.exists, f"run {uid} is stored")
+    return open_catalog("redoxscope", directory=server.data)[uid]
+
+
 def newest(server):
-    return open_catalog("redoxscope", directory=server.data)[-1]
+    return stored(server, newest_log(server).stem)
+
+
+def stop_in_log(server):
+    """Stop document of the last run, of a session that has ended: stored or not."""
+    documents = dict(read_log(newest_log(server)))
+    return documents["stop"]
 
 
 def run_to_the_end(client, *plans):
@@ -141,7 +161,7 @@ def test_a_rixs_map_runs_to_the_end_and_is_in_the_catalog(client, server):
         ("count_with_beam", [["tes"]], {"num": 2}),
     )
     [uid] = results[1]["run_uids"]
-    run = open_catalog("redoxscope", directory=server.data)[uid]
+    run = stored(server, uid)
     assert run.start["plan_name"] == "rixs_map"
     assert run["primary"].read()["energy"].shape[0] == 4
 
@@ -215,7 +235,7 @@ def test_a_worker_that_is_told_to_end_makes_safe(client, server, beamline):
     os.kill(server.worker, signal.SIGTERM)
     wait_until(lambda: beamline.blade.get() == 0, "the shutter is closed")
     wait_until(lambda: not (server.data / "queue" / "worker.pid").exists(), "the session is closed")
-    stop = newest(server).metadata["stop"]
+    stop = stop_in_log(server)
     assert stop["exit_status"] == "abort" and "SIGTERM" in stop["reason"]
     client.well("environment_destroy")
 
@@ -230,7 +250,7 @@ def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):
     assert beamline.blade.get() == 0
     _, left = psutil.wait_procs(family, timeout=PATIENCE)
     assert left == []
-    assert newest(server).metadata["stop"]["exit_status"] == "abort"
+    assert stop_in_log(server)["exit_status"] == "abort"
 
 
 def test_a_beamline_that_does_not_answer_ends_the_command_and_says_why(beamline, tmp_path):
