@@ -71,8 +71,19 @@ def _waits(server: QueueServer, data: Path, plan: str) -> list[float]:
         assert result["exit_status"] == "completed", result
         uids += result["run_uids"]
     server.ask("queue_autostart", enable=False)
+    _wait_stored(data, uids)
     catalog = open_catalog("redoxscope", directory=data)
     return [catalog[uid].start["time"] - at for uid, at in zip(uids, handed, strict=True)]
+
+
+def _wait_stored(data: Path, uids: list[str]) -> None:
+    """Wait until the worker has stored its runs, which it does behind the items."""
+    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+    logs = [data / "documents" / "stored" / f"{uid}.jsonl" for uid in uids]
+    while not all(log.exists() for log in logs):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"runs are not stored within {PATIENCE:g} s")
+        pause.wait(0.1)
 
 
 def _result(server: QueueServer, count: int) -> dict[str, Any]:
