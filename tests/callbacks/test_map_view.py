@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from redoxscope.callbacks import (
 from redoxscope.callbacks.view import _inbox
 from redoxscope.callbacks.view._inbox import Inbox
 from redoxscope.callbacks.view._pictures import FileNames, draw, file_name
+from redoxscope.callbacks.view._window import to_windows
 from redoxscope.callbacks.wire import encode, pack
 
 from .conftest import make
@@ -190,6 +192,47 @@ def test_view_writes_files_where_there_is_no_display(tmp_path, caplog):
     assert not view.alive
     assert "oxidation_map cannot be shown" in caplog.text
     assert "unheard_of cannot be shown: no analysis is called" in caplog.text
+
+
+@pytest.fixture
+def plt(monkeypatch):
+    """Windows without a display: what matplotlib shows, and does not."""
+    import matplotlib.pyplot as plt
+
+    before = plt.get_backend()
+    plt.switch_backend("agg")
+    monkeypatch.setattr(plt, "show", lambda block=True: None)
+    yield plt
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+def test_each_analysis_has_a_window(plt):
+    mapped = update("oxidation_map", oxidation_map(STACK.documents(), REFERENCES))
+    inbox = Inbox(io.BytesIO(sent(mapped) + sent(profile())))
+    to_windows(inbox)  # until the pipe ends
+    titles = [plt.figure(number).canvas.manager.get_window_title() for number in plt.get_fignums()]
+    assert sorted(titles) == ["redoxscope: oxidation map", "redoxscope: profile"]
+    assert all(plt.figure(number).axes for number in plt.get_fignums())
+
+
+def test_closing_the_windows_ends_the_view(plt):
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as pipe, os.fdopen(write, "wb") as parent:
+        inbox = Inbox(pipe)
+        view = threading.Thread(target=to_windows, args=(inbox,))
+        view.start()
+        parent.write(sent(profile()))
+        parent.flush()
+        waiting = threading.Event()
+        while not any(plt.figure(number).axes for number in plt.get_fignums()):
+            assert view.is_alive()
+            waiting.wait(0.05)
+        canvas = plt.figure(plt.get_fignums()[0]).canvas
+        canvas.callbacks.process("close_event", None)
+        view.join(LONG)
+        assert not view.is_alive()
+        parent.close()
 
 
 INSTALLED = """
