@@ -333,7 +333,7 @@ def test_view_ends_with_its_parent(tmp_path):
         pytest.skip("no pidfd on this platform")
     import select
 
-    readable, _, _ = select.select([pidfd], [], [], 20)
+    readable, _, _ = select.select([pidfd], [], [], LONG)
     os.close(pidfd)
     assert readable
 
