@@ -7,8 +7,9 @@ import pytest
 
 from redoxscope.analysis.oxidation import PixelFlag
 from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.callbacks._room import available_bytes
 from redoxscope.callbacks.oxidation import _reader
-from redoxscope.callbacks.oxidation._memory import Binning, available_bytes, binning_for, map_bytes
+from redoxscope.callbacks.oxidation._memory import Binning, binning_for, map_bytes
 from redoxscope.callbacks.oxidation._reader import MapOptions, StackReader
 from redoxscope.documents import LineStatus
 from redoxscope.scan import Frame, Region, Scan
@@ -149,7 +150,7 @@ def test_a_saturated_pixel_spoils_its_sum():
 
 
 def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
-    from redoxscope.callbacks.oxidation import _memory
+    from redoxscope.callbacks import _room
 
     class Run(dict):
         metadata = {"start": {  # noqa: RUF012
@@ -159,6 +160,6 @@ def test_a_run_too_large_to_be_read_is_refused(monkeypatch):
             ).as_dict(),
         }}  # fmt: skip
 
-    monkeypatch.setattr(_memory, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(_room, "available_bytes", lambda: 1000)
     with pytest.raises(ValueError, match=r"run r has 1.8e\+03 pixels: reading it needs"):
         oxidation_map(Run())

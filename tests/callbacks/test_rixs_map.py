@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 
 import numpy as np
@@ -742,6 +743,21 @@ def test_snapshots_do_not_change_after_publication(live):
     np.testing.assert_array_equal(early.result.rate, rate)
     np.testing.assert_array_equal(early.under_way.counts, counts)
     np.testing.assert_array_equal(early.yields["PFY"].value, value)
+
+
+@pytest.mark.parametrize("step", [1e-4, 1e-6])
+def test_a_map_that_no_memory_holds_is_refused_in_words(step, monkeypatch):
+    """A step of the spectrum that was mistyped, or comes from elsewhere."""
+    monkeypatch.setattr("redoxscope.callbacks._room.available_bytes", lambda: int(8e9))
+    run = RixsRun("O K", passes=1)
+    live = RixsMap()
+    live(*run.start())
+    name, descriptor = run.descriptor()
+    descriptor["configuration"]["tes"]["data"]["tes_spectrum_step"] = step
+    live(name, descriptor)
+    assert live.wait(30)
+    assert re.search(r"a RIXS map of 107 energies, .* needs .* GB, and 8 GB are", str(live.error))
+    live.close()
 
 
 def test_memory_does_not_grow_with_points_repeated(live):

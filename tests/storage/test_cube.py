@@ -10,8 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxscope.callbacks import oxidation_map
-from redoxscope.callbacks.oxidation import _memory
+from redoxscope.callbacks import _room, oxidation_map
 from redoxscope.data import References
 from redoxscope.scan import Frame, Role
 from redoxscope.storage import DocumentLog, stack_cube
@@ -119,7 +118,7 @@ def test_missed_lines_are_no_zeros() -> None:
 
 def test_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _ = make()
-    monkeypatch.setattr(_memory, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(_room, "available_bytes", lambda: 1000)
     with pytest.raises(ValueError, match="the cube of run run needs 0.000104 GB, and 1e-06 GB"):
         stack_cube(stack.documents())
 

@@ -1,10 +1,10 @@
 """Oxidation map: lines of images in, fractions with their uncertainty out."""
 
+from .._room import room_for
 from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
 from ._draw import draw_oxidation
 from ._layout import is_stack
 from ._map import OxidationMap
-from ._memory import room_for
 from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [

@@ -12,7 +12,7 @@ from ...analysis.oxidation import I0Spectrum
 from ...data import References
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows
-from ._memory import room_for
+from .._room import room_for
 from ._part import MapPart
 from ._reader import MapOptions, StackReader, is_stack
 from ._snapshot import OxidationSnapshot

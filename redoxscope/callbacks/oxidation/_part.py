@@ -23,11 +23,11 @@ from ...analysis.oxidation import (
 from ...data import References, get_edge
 from .._documents import Doc
 from .._doubt import Doubt
+from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._made_with import borrowed_doubt, digest_of, made_with
-from ._memory import gigabytes
 from ._options import MapOptions, assumed_edge, references_for
 from ._snapshot import Frame, OxidationSnapshot
 from ._title import title_of

@@ -16,9 +16,10 @@ from ...scan import Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
 from .._doubt import Doubt
+from .._room import available_bytes
 from ._images import Row
 from ._layout import groups_of, is_stack, layout_of
-from ._memory import available_bytes, binning_for, factor_within, maps_bytes
+from ._memory import binning_for, factor_within, maps_bytes
 from ._options import MapOptions
 from ._part import MapPart, Room, design_for
 from ._roles import DarkImages, I0Images

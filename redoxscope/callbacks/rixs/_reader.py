@@ -19,12 +19,17 @@ from ...photons import LiveBatch
 from ...scan import Scan
 from .._analysis import Reader
 from .._documents import Doc, check_version, configured, rows_of
+from .._room import room_for
 from ._pixels import PixelTally
 from ._results import results_of
 from ._snapshot import RixsSnapshot, UnderWay
 
 __all__ = ["RixsOptions", "RixsReader", "is_rixs", "with_window"]
 
+COUNT_BYTES = 4
+"""Memory of a bin's photons in one pass."""
+CELL_BYTES = 100
+"""Memory of a cell of the map: rate, deviation, counts and coverage, and copies of them."""
 PLANS = ("rixs_map", "xes")
 ENERGY_TOLERANCE = 0.05
 """Distance (eV) of the energy read from the one planned at which a point counts, where the start
@@ -146,7 +151,14 @@ class RixsReader(Reader[RixsSnapshot]):
         if low is None or high is None or step is None:
             raise ValueError("the descriptor's configuration has no tes_spectrum_low, _high, _step")
         self._dead_time = configured(configuration, "i0_dead_time") or 0.0
-        self.counts = RixsCounts(self.energies, Bins(low, high, step), self.places.passes)
+        bins = Bins(low, high, step)
+        cells = len(self.energies) * len(bins)
+        room_for(
+            f"a RIXS map of {len(self.energies)} energies, {len(bins)} bins and "
+            f"{self.places.passes} passes",
+            cells * (COUNT_BYTES * self.places.passes + CELL_BYTES),
+        )
+        self.counts = RixsCounts(self.energies, bins, self.places.passes)
 
     def take(self, name: str, doc: Doc) -> list[float]:
         """Take an ``event`` or ``event_page``; return the times of its points (s)."""
