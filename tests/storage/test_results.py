@@ -243,7 +243,8 @@ class Live:
     def __init__(self, *results: Result):
         self._results = list(results)
 
-    def results(self, uid: str) -> list[Result]:
+    def results(self, uid: str, timeout: float) -> list[Result]:
+        assert 0 < timeout < 300  # `cat[-1]` waits for it
         if not self._results:
             raise LookupError(f"run {uid} was not seen")
         return self._results

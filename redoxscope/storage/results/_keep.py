@@ -17,12 +17,16 @@ __all__ = ["keep_results"]
 
 log = logging.getLogger("redoxscope.storage")
 
+PATIENCE = 120.0
+"""Longest time (s) that a run's results wait for a live analysis: what it calls may hang, and other
+runs are to be stored."""
+
 
 class Live(Protocol):
     """A host of live analyses, as far as its results are wanted."""
 
-    def results(self, uid: str) -> list[Result]:
-        """Results of a run, once it is analysed to its end.
+    def results(self, uid: str, timeout: float) -> list[Result]:
+        """Results of a run, once it is analysed to its end, or the time (s) is over.
 
         Raises
         ------
@@ -54,7 +58,7 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
         found: list[Result] = []
         for host in live:
             try:
-                found += host.results(uid)
+                found += host.results(uid, PATIENCE)
             except LookupError as exc:
                 log.debug("run %s: no live results (%s)", uid, exc)
         run = stored_run(catalog, uid)
