@@ -149,7 +149,7 @@ class Host:
 
     def _wait_for(self, what: Callable[[], bool], timeout: float | None) -> bool:
         """Wait with the lock held; not on the worker's own thread, which would wait for itself."""
-        if threading.current_thread() is self._worker:
+        if threading.current_thread() is self._reading:
             return what()
         return self._idle.wait_for(what, timeout)
 
@@ -170,7 +170,8 @@ class Host:
         self._queue.put((0, None))
         worker.join(self.timeout)
         if worker.is_alive():
-            self._worker = worker  # it ends where it comes to that; two must not share the queue
+            with self._idle:  # it ends where it comes to that; two must not share the queue
+                self._worker = self._worker or worker
             logger.warning("%s not done after %g s; left to itself", self.pending, self.timeout)
 
     def __enter__(self) -> Host:

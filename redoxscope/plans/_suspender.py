@@ -68,6 +68,8 @@ class RingSuspender(SuspenderBase):
             self.below if resume is None else as_number("resume", resume, "mA", at_least=self.below)
         )
         super().__init__(signal, sleep=as_number("settle", settle, "s", at_least=0))
+        # What was told last: on the RunEngine's loop nothing may wait for a server's answer.
+        self._value: Any = None
         self._trips = 0
         self._asked = False  # the engine was asked to suspend, and has not gone on since
         self._wakers: list[Callable[[], Any]] = []
@@ -110,6 +112,7 @@ class RingSuspender(SuspenderBase):
             engine = self.RE
             if engine is None:
                 return
+            self._value = value
             if self._should_suspend(value) and not self._tripped:
                 self._tripped, self._trips = True, self._trips + 1
                 log.warning("%s: waiting until it is %g mA", self._reason(value), self.resume)
@@ -125,10 +128,10 @@ class RingSuspender(SuspenderBase):
             self._asked = self._tripped
             if not self._tripped:
                 return [], ""
-        return [self._high], self._reason(self._sig.get())
+        return [self._high], self._reason(self._value)
 
     def _get_justification(self) -> str:
-        return self._reason(self._sig.get()) if self._tripped else ""
+        return self._reason(self._value) if self._tripped else ""
 
     def _reason(self, value: Any) -> str:
         return f"{self._sig.name} is {value} mA, less than {self.below:g} mA"

@@ -394,6 +394,7 @@ def test_a_look_from_its_own_thread_does_not_wait_for_itself_when_it_is_closed(s
     def look(update):
         busy.set()
         release.wait(60)
+        host.wait()
         looks.append(host.latest[update.run, update.analysis, update.part] is update.snapshot)
 
     host = Host([MEAN], on_update=look, rate=1e6, timeout=20)

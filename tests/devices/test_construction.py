@@ -69,6 +69,22 @@ def test_connecting_moves_nothing(simulation, stxm):
     assert {pv for pv in before if str(before[pv]) != str(after[pv])} == set()
 
 
+def test_parts_hang_up_in_their_own_way(simulation, monkeypatch):
+    """A class of somebody's own may have more than PVs; one that fails keeps none from it."""
+    asked = []
+
+    def fails(part):
+        asked.append(part.name)
+        raise RuntimeError("no")
+
+    stxm = simulated_stxm(simulation.prefix)
+    monkeypatch.setattr(Monochromator, "destroy", fails)
+    with pytest.raises(RuntimeError, match="no"):
+        stxm.destroy()
+    assert asked == [stxm.monochromator.name]
+    assert stxm.ring.current._destroyed and stxm.shutter.mode._destroyed
+
+
 def test_what_does_not_answer_is_named(simulation):
     config = simulated_beamline(simulation.prefix)
     stxm = made_stxm(config.changed("ring", pvs={"Current": "NO:SUCH:PV"}))

@@ -137,6 +137,28 @@ def test_a_line_in_which_the_current_falls_is_flown_again_and_marked(ring):
     ring.engine(ring.stack())  # the next run knows nothing of it
 
 
+@pytest.mark.parametrize("when", ["before the plan", "within a line"])
+def test_a_server_that_answers_no_more_takes_nothing_from_it(ring, when):
+    """It is asked when the suspender is installed; on the engine's loop nobody waits for it."""
+    answers = [HIGH]
+    signal = SimpleNamespace(
+        name="ring_current",
+        get=answers.pop,
+        subscribe=ring.current.subscribe,
+        clear_sub=ring.current.clear_sub,
+    )
+    ring.suspender = RingSuspender(signal, below=100)
+    ring.install()
+    assert not answers
+    if when == "before the plan":
+        ring.trip()
+    else:
+        ring.within(2, ring.trip)
+    ring.engine(ring.stack())
+    assert ring.waits == 1
+    ring.check(retried=[2] if when == "within a line" else [])
+
+
 def test_twice_within_the_same_line(ring):
     ring.install()
     ring.within(2, ring.trip, ring.trip)

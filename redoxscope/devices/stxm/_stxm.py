@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 from ophyd import Component as Cpt
@@ -197,8 +198,11 @@ class STXM(Device):
         )
 
     def destroy(self) -> None:
-        self.shutter.disown()  # ophyd destroys the signals of a part, not the part
-        super().destroy()
+        with ExitStack() as steps:  # one that fails keeps none from hanging up
+            steps.callback(super().destroy)
+            for part in self.bound.values():  # ophyd destroys the signals of a part, not the part
+                steps.callback(part.destroy)
+            steps.callback(self.shutter.disown)
 
     @property
     def fixed_parts(self) -> list[Device]:
