@@ -70,12 +70,12 @@ class Feed:
         self.looked: list[bool] = []
 
     def take(self, k: int, frame: np.ndarray) -> None:
-        before, begin, cpu = self.fit.blank, time.perf_counter(), time.thread_time()
+        before, begin, cpu = self.fit._i0._looked_at, time.perf_counter(), time.thread_time()
         self.fit.set_image(k, frame)
         self.fit.solve(self.fit.refresh())
         self.cpu.append(1e3 * (time.thread_time() - cpu))
         self.times.append(1e3 * (time.perf_counter() - begin))
-        self.looked.append(self.fit.blank is not before)
+        self.looked.append(self.fit._i0._looked_at != before)
 
     def at(self, first: int, stop: int, *, looked: bool = False) -> tuple[float, float]:
         """Median time (ms) of images, and of their thread."""
