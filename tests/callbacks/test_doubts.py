@@ -50,6 +50,21 @@ def test_an_energy_that_was_not_reached(off):
     assert kinds(live) == {"energy": pytest.approx(off)}
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"max_od": 1e-9}, "all that is thick enough has an optical density above max_od = 1e-09."),
+        ({"min_thickness": 50.0}, "nowhere does the thickness exceed five times its σ and min_th"),
+    ],
+    ids=["max_od", "min_thickness"],
+)
+def test_a_mask_without_a_pixel_says_what_emptied_it(options, why):
+    stack, references = make()
+    snapshot = oxidation_map(stack.documents(), references, **options)
+    (doubt,) = (d for d in snapshot.doubts if d.kind == "mask")
+    assert doubt.text.startswith(f"No pixel shows a fraction: {why}")
+
+
 def test_nothing_to_doubt():
     stack, references = make()
     snapshot = oxidation_map(stack.documents(), references)

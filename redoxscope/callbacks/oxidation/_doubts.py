@@ -89,7 +89,7 @@ def doubts_of(
     if final:
         yield from _undetermined(fit, result, present, names)
     yield from _misfit(result, spectrum)
-    yield from _pixels(result, final)
+    yield from _pixels(fit, result, final)
 
 
 def dose_doubt(change: DoseChange) -> Doubt:
@@ -348,7 +348,7 @@ def _misfit(result: OxidationResult, spectrum: AreaSpectrum | None) -> Iterator[
             )
 
 
-def _pixels(result: OxidationResult, final: bool) -> Iterator[Doubt]:
+def _pixels(fit: StackFit, result: OxidationResult, final: bool) -> Iterator[Doubt]:
     n = result.n_mask
     flags = result.flags
     high = int(((flags & PixelFlag.HIGH_OD).astype(bool) & result.mask).sum())
@@ -384,9 +384,13 @@ def _pixels(result: OxidationResult, final: bool) -> Iterator[Doubt]:
             "no mixture of the references does.",
         )
     if final and not n and np.isfinite(result.thickness).any():
-        yield Doubt(
-            "mask",
-            0,
-            "No pixel shows a fraction: nowhere does the thickness exceed five times its σ and "
-            "min_thickness (too little material, or too few energies on the edge).",
-        )
+        with np.errstate(invalid="ignore"):
+            thick = result.thickness > np.fmax(5.0 * result.thickness_sigma, fit.min_thickness)
+        if fit.max_od is not None and thick.any():
+            why = f"all that is thick enough has an optical density above max_od = {fit.max_od:g}."
+        else:
+            why = (
+                "nowhere does the thickness exceed five times its σ and min_thickness (too little "
+                "material, or too few energies on the edge)."
+            )
+        yield Doubt("mask", 0, f"No pixel shows a fraction: {why}")
