@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._solve import MAX_CONDITION, scaled_condition
 
-__all__ = ["check_design", "checked_dwell", "checked_mask"]
+__all__ = ["check_design", "check_limits", "checked_dwell", "checked_mask", "checked_scale"]
 
 Array = NDArray[np.float64]
 
@@ -70,3 +70,31 @@ def check_design(design: Array, species: int) -> None:
             f"references are collinear at these energies: condition number {condition:.3g}, "
             f"limit {MAX_CONDITION:.3g}"
         )
+
+
+def check_limits(
+    shape: tuple[int, int], mode: str, min_thickness: float, max_od: float | None
+) -> None:
+    """Refuse a shape, mode or limit that makes no sense (ValueError)."""
+    if len(shape) != 2 or min(shape) < 1:
+        raise ValueError(f"shape is {shape}, but must be (ny, nx), both >= 1")
+    if mode not in ("auto", "blank", "monitor"):
+        raise ValueError(f"mode is {mode!r}, but must be 'auto', 'blank' or 'monitor'")
+    if not np.isfinite(min_thickness) or min_thickness < 0:
+        raise ValueError(f"min_thickness is {min_thickness!r}, but must be finite and >= 0")
+    if max_od is not None and not max_od > 0:
+        raise ValueError(f"max_od is {max_od!r}, but must be > 0")
+
+
+def checked_scale(scale: ArrayLike, n: int) -> Array:
+    """Transmission per monitor counts at ``n`` energies, from one or one each.
+
+    Raises
+    ------
+    ValueError
+        One is not a positive number, or there are others than one or ``n``.
+    """
+    found = np.broadcast_to(np.asarray(scale, dtype=np.float64), n).copy()
+    if not (np.isfinite(found).all() and (found > 0).all()):
+        raise ValueError("scale must be finite and > 0, transmission per monitor counts")
+    return found

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._beam import beam_by_line
 from ._blank import Blank
-from ._checks import check_design, checked_dwell, checked_mask
+from ._checks import check_design, check_limits, checked_dwell, checked_mask, checked_scale
 from ._frames import Detector
 from ._i0 import I0
 from ._i0_given import I0Spectrum
@@ -93,17 +93,8 @@ class StackFit:
     ) -> None:
         a = np.array(design, dtype=np.float64)
         check_design(a, species)
-        if len(shape) != 2 or min(shape) < 1:
-            raise ValueError(f"shape is {shape}, but must be (ny, nx), both >= 1")
-        if mode not in ("auto", "blank", "monitor"):
-            raise ValueError(f"mode is {mode!r}, but must be 'auto', 'blank' or 'monitor'")
-        if not np.isfinite(min_thickness) or min_thickness < 0:
-            raise ValueError(f"min_thickness is {min_thickness!r}, but must be finite and >= 0")
-        if max_od is not None and not max_od > 0:
-            raise ValueError(f"max_od is {max_od!r}, but must be > 0")
-        self._scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), len(a)).copy()
-        if not (np.isfinite(self._scale).all() and (self._scale > 0).all()):
-            raise ValueError("scale must be finite and > 0, transmission per monitor counts")
+        check_limits(shape, mode, min_thickness, max_od)
+        self._scale = checked_scale(scale, len(a))
         self.design, self.species, self.shape = a, int(species), (int(shape[0]), int(shape[1]))
         self.mode, self.min_thickness, self.max_od = mode, float(min_thickness), max_od
         monitored = {"auto": None, "blank": False, "monitor": True}[mode]

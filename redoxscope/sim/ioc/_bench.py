@@ -16,11 +16,12 @@ from .._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
 from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 from ._clock import Clock
 from ._dastard_link import DastardLink
+from ._energy import EnergyAxis
 from ._faults import Faults
 from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
 from ._plain import plain_pv
-from ._pvs import FIELDS, Counter, EnergyAxis, Ring, Scanner, ShutterBlade, SimControl
+from ._pvs import FIELDS, Counter, Ring, Scanner, ShutterBlade, SimControl
 from .fly import Fleet
 
 __all__ = ["Bench"]

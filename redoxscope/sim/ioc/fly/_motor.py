@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from caproto.server import PVGroup, pvproperty
 
-from .._pvs import FIELDS, EnergyAxis
+from .._energy import EnergyAxis
+from .._pvs import FIELDS
 
 __all__ = ["Drive", "EnergyDrive", "MotorDrive", "fleet_motor"]
 
