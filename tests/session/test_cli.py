@@ -55,7 +55,7 @@ from traitlets.config import Config
 from redoxscope import start_session
 from tests.devices.tes.parts import truth
 
-with start_session(speed=50, tes=True, data=sys.argv[1]) as s:
+with start_session(speed=8, tes=True, data=sys.argv[1]) as s:
     s.tes.set_calibration(truth())
     config = Config({"HistoryManager": {"enabled": False}})
     shell = InteractiveShell.instance(config=config, user_ns=s.namespace(), colors="NoColor")
