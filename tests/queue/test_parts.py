@@ -16,11 +16,13 @@ import zmq
 from typer.testing import CliRunner
 
 from redoxscope import plans
+from redoxscope.beamline import ConfigError, parse_beamline
+from redoxscope.beamline._check import OF_THE_QUEUE
 from redoxscope.cli import app
 from redoxscope.cli._queue import _until_the_end
 from redoxscope.devices import DeviceError
 from redoxscope.queue import QueueError, QueueServer
-from redoxscope.queue._names import narrowed
+from redoxscope.queue._names import DARK, narrowed
 from redoxscope.queue._redis import Redis, find_redis
 from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
 
@@ -213,3 +215,11 @@ def test_limits_that_nobody_tells_are_left_to_the_plan(caplog):
     found = narrowed(plans.rixs_map, {"mono": MONO, "tes": tes})
     assert "max" not in told(found)["dwell"]
     assert "limits of tes are not told to the queue: Scan:MaxDwell" in caplog.text
+
+
+def test_no_device_hides_a_plan_of_the_queue():
+    assert {*DARK, "mv"} == OF_THE_QUEUE
+    for name in ("count", "scan_with_beam"):
+        text = f"name: b\ndevices:\n  {name}: {{class: ophyd.sim.SynAxis}}\n"
+        with pytest.raises(ConfigError, match=f"'{name}' is a plan's in a queue server"):
+            parse_beamline(text, "b.yml")
