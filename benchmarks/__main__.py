@@ -47,11 +47,13 @@ def main() -> None:
             bench_prompt,
             bench_queue,
             bench_rixs,
+            bench_session,
             bench_stack,
             bench_tes,
         )
 
         for part in (
+            bench_session,
             bench_stack,
             bench_prompt,
             bench_estimate,
