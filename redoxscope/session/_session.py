@@ -76,6 +76,8 @@ class Session(Named, Ending):
         self.simulation, self.data = simulation, data
         with ExitStack() as steps:  # in the order in which the end undoes them, the last first
             steps.callback(self.closed.set)
+            steps.callback(atexit.unregister, self.close)
+            steps.callback(_signals.unwatch, self)  # a signal hinders no clean-up
             steps.callback(sys.setswitchinterval, sys.getswitchinterval())
             sys.setswitchinterval(SWITCH_INTERVAL)
             if simulation is not None:
@@ -105,9 +107,7 @@ class Session(Named, Ending):
             steps.callback(self._finish_at_the_end)
             spectrometers.serve(self.RE, self.maps)
             _signals.watch(self)
-            steps.callback(_signals.unwatch, self)
             atexit.register(self.close)
-            steps.callback(atexit.unregister, self.close)
             self._steps = steps.pop_all()
 
     @property
