@@ -48,6 +48,7 @@ EXAMPLES = {
   estimate(stack_scan(zones=[(635, 650, 0.5)], regions=[Region((0, 0), (5, 5), (100, 100))],
            dwell=0.001, edge="Mn L3"), {stxm})   time, dose, limits; nothing moves
   omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
+  cat[-1]["oxidation_map"]     the same, stored beside the run
 """,
     "tes": """\
   RE(tes_calibrate({tes}, {energy}))   on the reference sample, once

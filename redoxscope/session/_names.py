@@ -43,6 +43,10 @@ class Named:
         hint = suggestion(name, list(known)) or f"; it has {', '.join(known)}"
         raise AttributeError(f"this session has no {name!r}{hint}")
 
+    def __repr__(self) -> str:
+        maps = ", ".join(self.maps) or "none"
+        return f"<session on {self.beamline.file.name}: {', '.join(self.devices)}; maps: {maps}>"
+
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *self.devices, *self.maps, *self.extras]
 

@@ -52,9 +52,7 @@ def catalog_writer(
     if doubts:
         writer.doubt(doubts[0])
         log.warning(
-            "catalog profile %r: %s. Runs are kept in %s; put them into the catalog with: "
-            "redoxscope recover",
-            profile,
+            "%s. Runs are kept in %s; put them into the catalog with: redoxscope recover",
             "; ".join(doubts),
             documents.directory,
         )

@@ -126,5 +126,7 @@ def _documents(source: Any) -> Any:
 def _written(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """What a log holds so far; of a run under way the last line may be half written."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such document log")
+        raise FileNotFoundError(
+            f"{path}: no such document log; to give a run of the catalog: stack_cube(cat[uid])"
+        )
     return read_log(path, on_truncated=lambda message: None)

@@ -57,6 +57,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     (uid,) = session.RE(plan)
     live = session.oxidation_map.result
     assert live.n_mask > 300
+    assert repr(session).startswith("<session on simulated: stxm, ")
     run = session.cat[-1]
     assert run.start["uid"] == uid and run.start["simulated"] is True
     assert run.start["references"]["names"] == ["Mn4+", "Mn3+"]

@@ -92,6 +92,13 @@ def test_tiff(mapped: Any, tmp_path: Path) -> None:
     assert said["start"]["plan_name"] == "stxm_energy_stack"
 
 
+def test_each_form_may_lie_beside_the_others(mapped: Any, tmp_path: Path) -> None:
+    paths = [
+        path for form in ("hdf5", "tiff", "csv") for path in export_run(mapped, form, tmp_path)
+    ]
+    assert len(set(paths)) == len(paths) == len(list(tmp_path.iterdir()))
+
+
 def test_csv(mapped: Any, tmp_path: Path) -> None:
     paths = {path.name[9:]: path for path in export_run(mapped, "csv", tmp_path)}
     with paths["oxidation_map_area_energy.csv"].open(newline="", encoding="utf-8") as file:

@@ -76,7 +76,7 @@ def export_run(
             "it (store_results(catalog, uid) makes them)"
         )
     if form != "hdf5":
-        plan[place / f"{content.name}.json"] = content.write_json
+        plan[place / f"{content.name}_{form}.json"] = content.write_json
     there = [path for path in plan if path.exists()]
     if there and not overwrite:
         raise FileExistsError(
