@@ -52,7 +52,9 @@ def catalog_writer(
     if doubts:
         writer.doubt(doubts[0])
         log.warning(
-            "%s. Runs are kept in %s; put them into the catalog with: redoxscope recover",
+            "catalog profile %r: %s. Runs are kept in %s; put them into the catalog with: "
+            "redoxscope recover",
+            profile,
             "; ".join(doubts),
             documents.directory,
         )
