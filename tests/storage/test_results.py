@@ -270,6 +270,15 @@ def test_live_results_are_kept(
     assert "no results of third: it has no counts" in caplog.text
 
 
+def test_a_run_that_ended_before_its_first_event_has_no_results_and_no_error(
+    tmp_path: Path, embedded: Any
+) -> None:
+    documents = [pair for pair in stack_documents() if pair[0] in ("start", "stop")]
+    uid = put(tmp_path, embedded, documents).metadata["start"]["uid"]
+    keep_results()(embedded, uid)  # raises where it reads a stream that is not there
+    assert list_results(embedded[uid]) == []
+
+
 class Reading:
     """A reader that counts lines; or fails."""
 

@@ -14,6 +14,7 @@ from ._ingest import LogIndex, ingest, stored_run
 from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
 from ._read import run_documents
 from ._store import RecoveryReport, recover_logs, store_log
+from ._streams import main_streams
 from ._writer import CatalogWriter
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "documents_exporter",
     "hdf5_exporter",
     "ingest",
+    "main_streams",
     "open_catalog",
     "opening_lines",
     "recover_logs",

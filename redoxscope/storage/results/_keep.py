@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from redoxscope.callbacks import Result
 
-from ..catalog import run_documents, stored_run
+from ..catalog import main_streams, run_documents, stored_run
 from ._derive import derive
 from ._read import list_results
 from ._store import store_results
@@ -66,7 +66,10 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
             raise LookupError(f"run {uid} is not in the catalog")
         there = {result.analysis for result in found}
         there |= {one.analysis for one in list_results(run)}  # recover may come a second time
-        more, problems = derive(run_documents(run), but=there)
+        measured = set(main_streams(run.metadata["start"])) & set(
+            run
+        )  # none before the first event
+        more, problems = derive(run_documents(run), but=there) if measured else ([], [])
         if problems:
             log.warning("run %s: no results of %s", uid[:8], "; ".join(problems))
         if found or more:
