@@ -20,6 +20,7 @@ from redoxscope.storage import (
     CatalogError,
     DocumentLog,
     data_directory,
+    facility_profile,
     ingest,
     open_catalog,
     opening_lines,
@@ -239,6 +240,19 @@ def test_a_profile_of_an_earlier_version_is_replaced(
     catalog = fresh(tmp_path / "data")
     assert catalog.metadata["directory"] == str(tmp_path / "data")
     assert list(profiles.iterdir()) == [profiles / "redoxscope.yml"]
+
+
+def test_a_profile_that_names_a_module_that_moved_is_replaced(
+    profiles: Path, fresh: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    fresh(tmp_path / "data")
+    (path,) = profiles.iterdir()
+    assert "redoxscope.storage:embedded_tree" in path.read_text()
+    path.write_text(path.read_text().replace("redoxscope.storage:", "redoxscope.gone:"))
+    assert facility_profile("redoxscope") is None
+    catalog = fresh(tmp_path / "again")
+    assert catalog.metadata["directory"] == str(tmp_path / "again")
+    assert "redoxscope.storage:embedded_tree" in path.read_text()
 
 
 def test_a_profile_whose_database_is_gone_names_itself(profiles: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ cheap: tiled (several seconds) is imported when a catalog is opened.
 from __future__ import annotations
 
 from ._check import catalog_doubts, catalog_problems
-from ._embedded import writing
+from ._embedded import embedded_tree, writing
 from ._export import documents_exporter, hdf5_exporter
 from ._folder import CatalogError, data_directory, data_folder
 from ._ingest import LogIndex, ingest, stored_run
@@ -29,6 +29,7 @@ __all__ = [
     "data_directory",
     "data_folder",
     "documents_exporter",
+    "embedded_tree",
     "hdf5_exporter",
     "ingest",
     "main_streams",

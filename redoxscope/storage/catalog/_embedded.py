@@ -18,7 +18,7 @@ from redoxscope.formats import plain_path
 
 from ._folder import CatalogError, data_directory, data_folder
 
-__all__ = ["embedded_tree", "make_embedded", "service", "writing"]
+__all__ = ["TREE", "embedded_tree", "make_embedded", "service", "writing"]
 
 _WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
 # As Tiled does for catalog.db: readers do not block the writer, nor it them. In a process of its
@@ -27,6 +27,8 @@ _WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
 _SET_WAL = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')"
 _HDF5 = "redoxscope.storage:hdf5_exporter"
 _DOCUMENTS = "redoxscope.storage:documents_exporter"
+TREE = "redoxscope.storage:embedded_tree"
+"""What opens an embedded catalog, as profiles of users name it: a place that stays."""
 _INIT_TIMEOUT = 120.0  # s; a cold import of tiled from a network disk takes tens of seconds
 
 
@@ -44,7 +46,7 @@ def service(directory: Path | None) -> dict[str, Any]:
         "trees": [
             {
                 "path": "/",
-                "tree": f"{__name__}:embedded_tree",
+                "tree": TREE,
                 "args": {} if directory is None else {"directory": str(directory)},
             }
         ],

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ._embedded import make_embedded, service
+from ._embedded import TREE, make_embedded, service
 from ._folder import CatalogError, data_directory
 
 __all__ = ["DEFAULT_PROFILE", "facility_profile", "open_catalog", "opening_lines"]
@@ -75,7 +75,7 @@ def open_catalog(
         folder = make_embedded(directory or (found and _folder_of(found)))
         if found is None or _is_former(found):
             if found is not None:
-                found[0].unlink()
+                found[0].unlink(missing_ok=True)  # another process may be doing the same
             _offer(profile, None if profile == DEFAULT_PROFILE else folder)
         elif data_directory(_folder_of(found)) != folder:
             warnings.warn(
@@ -172,23 +172,24 @@ def _known_profiles() -> list[str]:
 
 
 def _is_former(found: Found) -> bool:
-    """Whether it was made by an earlier version, which wrote a folder into it."""
+    """Whether it was made by an earlier version: with a folder in it, or a module that moved."""
     trees = found[1].get("direct", {}).get("trees", ())
     metadata = [(tree.get("args") or {}).get("metadata") or {} for tree in trees]
-    return [data.get("application") for data in metadata] == ["redoxscope"]
+    if [data.get("application") for data in metadata] == ["redoxscope"]:
+        return True
+    named = [str(tree.get("tree")) for tree in trees]
+    return len(named) == 1 and named[0] != TREE and named[0].startswith("redoxscope.")
 
 
 def _is_ours(found: Found) -> bool:
-    if _is_former(found):
-        return True
     trees = found[1].get("direct", {}).get("trees", ())
-    return [tree.get("tree") for tree in trees] == [service(None)["trees"][0]["tree"]]
+    return _is_former(found) or [tree.get("tree") for tree in trees] == [TREE]
 
 
 def _folder_of(found: Found) -> str | None:
     """Data folder that a profile of ours names."""
     directory: str | None = found[1]["direct"]["trees"][0].get("args", {}).get("directory")
-    return None if _is_former(found) else directory
+    return directory
 
 
 def _offer(profile: str, folder: Path | None) -> None:
