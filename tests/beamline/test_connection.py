@@ -123,6 +123,20 @@ def test_devices_and_signals_without_pvs_are_there():
     assert missing_pvs(Signal(name="signal"), Soft(name="soft"), timeout=1) == []
 
 
+def test_what_answers_while_it_is_listed_is_there():
+    """ophyd lists what it waits for; threads of the EPICS client take it off the list then."""
+    device = Soft(name="soft")
+    pending = device._required_for_connection
+
+    class Listed:
+        def format(self, **_):
+            pending.clear()  # they answer
+            return "listed"
+
+    pending.update(one=Listed(), two=Listed())
+    assert missing_pvs(device, timeout=10) == [] and not pending
+
+
 def test_what_waits_for_something_of_its_own_is_named(clock):
     class Priming(Soft):
         def wait_for_connection(self, all_signals=False, timeout=2.0):
