@@ -25,7 +25,6 @@ NOT_IMPORTED = {
     "pytest-xdist": "a plugin of pytest",
     "ruff": "make check runs it",
     "scipy-stubs": "types for mypy",
-    "tifffile": "the export to TIFF",
     "types-pyyaml": "types for mypy",
 }
 COMES_WITH = {
