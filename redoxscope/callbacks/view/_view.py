@@ -78,7 +78,7 @@ class MapView:
         """Whether the view is still there."""
         return self._process.poll() is None
 
-    def close(self, timeout: float = 10.0) -> None:
+    def close(self, timeout: float = 60.0) -> None:
         """Show what is waiting, then end the view, within ``timeout`` seconds."""
         with self._changed:
             self._closing = True
