@@ -148,8 +148,8 @@ def find_class(word: str) -> type:
         known = [*OWN, *named]
         hint = suggestion(word, known) or f"; known: {', '.join(known)}"
         raise ValueError(
-            f" = {word!r} is no class of redoxscope{hint}, or the path of an installed one, as "
-            "in ophyd.EpicsMotor"
+            f" = {word!r} is neither a class of redoxscope nor the path of an installed one, as "
+            f"ophyd.EpicsMotor{hint}"
         )
     try:
         there = import_module(module)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .. import inputs
 from ..documents import Window
 
 if TYPE_CHECKING:
@@ -83,10 +84,7 @@ def printable(text: str) -> str:
 
     Between two ``$`` it would read a formula, and what is none ends the picture.
     """
-    shown = "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    return shown.replace("$", r"\$")
+    return inputs.printable(text, keep="\n").replace("$", r"\$")
 
 
 def note(ax: Axes, text: str) -> None:

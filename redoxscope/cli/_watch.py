@@ -57,8 +57,10 @@ def watch(
 
 
 def _say(text: Any) -> None:
+    from ..inputs import printable
+
     # From elsewhere: odd characters must neither end this nor tell the terminal what to do.
-    echo("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
+    echo(printable(str(text)))
     sys.stdout.flush()  # who reads it from a file or pipe reads it now
 
 

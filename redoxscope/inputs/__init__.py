@@ -14,6 +14,7 @@ from ._numbers import (
     is_number,
     plain_number,
 )
+from ._shown import printable
 
 __all__ = [
     "as_name",
@@ -26,6 +27,7 @@ __all__ = [
     "is_number",
     "nearest",
     "plain_number",
+    "printable",
     "proxy_address",
     "suggestion",
 ]

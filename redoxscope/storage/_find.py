@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.inputs import as_name, as_whole
+from redoxscope.inputs import as_name, as_whole, printable
 from redoxscope.scan import Scan
 
 __all__ = ["RunTable", "find", "runs_table"]
@@ -220,7 +220,7 @@ def _said(key: str) -> Callable[[Any], str]:
         if isinstance(value, Mapping):
             value = value.get("name", value)
         text = "" if value is None else f"{value!s:.24}"
-        return "".join(sign if sign.isprintable() else "?" for sign in text)
+        return printable(text)
 
     return say
 

@@ -29,7 +29,8 @@ def wrong(text):
 WRONG = {
     "misspelt-class": (
         device(**{"class": "countr", "prefix": "X:"}),
-        "devices.extra.class = 'countr' is no class of redoxscope; did you mean 'counter'?",
+        "devices.extra.class = 'countr' is neither a class of redoxscope nor the path of an "
+        "installed one, as ophyd.EpicsMotor; did you mean 'counter'?",
     ),
     "class-of-nothing": (device(**{"class": "qqq"}), "known: monochromator, motor_monochromator"),
     "no-class": (device(prefix="X:"), "key 'devices.extra.class' is missing; e.g. monochromator"),

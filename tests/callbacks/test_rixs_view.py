@@ -57,6 +57,7 @@ def test_picture(edge, tmp_path):
     run = RixsRun(edge, passes=2, configuration=verdict())
     snapshot = rixs_from_run(run.documents())
     figure, words = drawn(snapshot, tmp_path / "map.png")
+    assert snapshot.photons >= 1000 and "\ufffd" not in words  # thousands have a thin space
     for text in (
         f"{edge} RIXS · lmr_charged", "17 late, 23 lost", "excitation energy (eV)",
         "emission energy (eV)", "photons / s / eV", "elastic", "TFY 200–1200 eV",

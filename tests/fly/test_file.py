@@ -82,7 +82,8 @@ def test_without_a_shutter_it_is_said_what_that_means(made, caplog):
         ("class: fly_shutter", "class: shutter",
          "instruments.stxm.shutter = 'shutter' (shutter) is of the contract 'stamped' and must"),
         ("class: motor_monochromator", "class: motor_mono",
-         "devices.mono.class = 'motor_mono' is no class of redoxscope; did you mean"),
+         "devices.mono.class = 'motor_mono' is neither a class of redoxscope nor the path of an "
+         "installed one, as ophyd.EpicsMotor; did you mean"),
         ("axis: x  ", "axes: x  ", "unknown key 'devices.scanner.axes'; did you mean 'axis'?"),
         ("run_up: 0 ", "run_up: -1 ", "devices.scanner.run_up = -1"),
         ("dead_time: 0 ", "dead_time: no ", "devices.transmission.dead_time = False"),

@@ -13,7 +13,7 @@ import xarray
 from pandas import NA, Series
 
 from redoxscope.documents import Bins, Window
-from redoxscope.inputs import as_number, as_numbers, as_pair, as_whole, nearest
+from redoxscope.inputs import as_number, as_numbers, as_pair, as_whole, nearest, printable
 from redoxscope.scan import Raster, Region
 
 NUMBERS = [
@@ -217,3 +217,10 @@ def test_windows_and_bins_take_numbers_only():
 )  # fmt: skip
 def test_the_nearest_edge_is_of_the_same_element(name, meant):
     assert nearest(name, ["Mn L3", "Co L3", "Ni L3", "O K", "Fe L3"]) == meant
+
+
+def test_text_from_elsewhere_keeps_its_letters_and_spaces_only():
+    kept = "70\u2009160 µ\u00a0Å · σ"
+    assert printable(kept) == kept
+    assert printable("a\x1b[2J\nb\u202e\ud800") == "a\ufffd[2J\ufffdb\ufffd\ufffd"
+    assert printable("a\nb", keep="\n") == "a\nb"

@@ -157,4 +157,4 @@ def test_a_row_is_one_line_whatever_the_sample_is_called() -> None:
     start = {"uid": "abc", "sample": "a\nb\x1b[2J", "plan_name": "count"}
     run = SimpleNamespace(metadata={"start": start, "stop": None})
     row = dict(zip(_find._COLUMNS, _find._row(run), strict=True))
-    assert row["sample"] == "a?b?[2J" and row["ended"] == "not ended"
+    assert row["sample"] == "a\ufffdb\ufffd[2J" and row["ended"] == "not ended"
