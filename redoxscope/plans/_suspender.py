@@ -70,6 +70,7 @@ class RingSuspender(SuspenderBase):
         super().__init__(signal, sleep=as_number("settle", settle, "s", at_least=0))
         # What was told last: on the RunEngine's loop nothing may wait for a server's answer.
         self._value: Any = None
+        self._told = False
         self._trips = 0
         self._asked = False  # the engine was asked to suspend, and has not gone on since
         self._wakers: list[Callable[[], Any]] = []
@@ -93,11 +94,15 @@ class RingSuspender(SuspenderBase):
         TimeoutError, ophyd.utils.DisconnectedError
             The current cannot be asked for.
         """
-        value = self._sig.get()
         with self._lock:
-            self.RE = RE
+            self.RE, self._told = RE, False
         self._sig.subscribe(self, event_type=event_type, run=False)
-        self(value)
+        try:
+            value = self._sig.get()
+        except BaseException:
+            self.remove()
+            raise
+        self._take(value, asked_for=True)
 
     def remove(self) -> None:
         """Watch no more; what waits goes on."""
@@ -108,11 +113,14 @@ class RingSuspender(SuspenderBase):
 
     def __call__(self, value: Any, **_: Any) -> None:
         """Take a new value of the current (mA)."""
+        self._take(value)
+
+    def _take(self, value: Any, *, asked_for: bool = False) -> None:
         with self._lock:
             engine = self.RE
-            if engine is None:
+            if engine is None or (asked_for and self._told):  # what was told meanwhile is newer
                 return
-            self._value = value
+            self._value, self._told = value, True
             if self._should_suspend(value) and not self._tripped:
                 self._tripped, self._trips = True, self._trips + 1
                 log.warning("%s: waiting until it is %g mA", self._reason(value), self.resume)

@@ -390,3 +390,38 @@ def test_it_says_what_it_waits_for(ring, caplog):
     ring.engine(ring.stack())
     assert "ring_current is 20.0 mA, less than 100 mA: waiting until it is 100 mA" in caplog.text
     assert "ring_current is 300.0 mA again" in caplog.text
+
+
+def test_what_is_told_while_it_is_installed_counts():
+    """The current falls between the question and its answer."""
+
+    class Falls(Signal):
+        def get(self, **_):
+            if not self.asked:
+                self.asked = True
+                self.put(LOW)
+                return HIGH
+            return super().get()
+
+        asked = True
+
+    ring = Ring()
+    falls = Falls(name="ring_current", value=HIGH)
+    suspender = RingSuspender(falls, below=100)
+    falls.asked = False
+    ring.engine.install_suspender(suspender)
+    assert suspender.tripped
+    ring.engine.remove_suspender(suspender)
+
+
+def test_a_current_that_cannot_be_asked_for_is_not_watched():
+    class Silent(Signal):
+        def get(self, **_):
+            raise TimeoutError("no answer")
+
+    ring, silent = Ring(), Silent(name="ring_current", value=HIGH)
+    suspender = RingSuspender(silent, below=100)
+    with pytest.raises(TimeoutError, match="no answer"):
+        ring.engine.install_suspender(suspender)
+    silent.put(LOW)
+    assert not suspender.tripped
