@@ -18,6 +18,7 @@ from ...formats import FILTERED, PhotonListWriter
 from ...photons import LiveBatch, Photons
 from .._base import DeviceError, Move
 from ._clock import ServerClock
+from ._errors import DastardError
 from ._losses import LossCount
 from ._points import PointBook
 from ._result import PointCounts, PointResult
@@ -57,6 +58,8 @@ class Setup:
         From when on (server's clock) all photons that were sent are handed in.
     keep : bool
         Keep the photons of the points, for a calibration.
+    projected : frozenset of int
+        Channel indices that have projectors, as the server told when the run began.
     """
 
     address: str
@@ -67,6 +70,7 @@ class Setup:
     dead_time: float
     begin_ns: int
     keep: bool = False
+    projected: frozenset[int] = frozenset()
 
     @property
     def counted(self) -> NDArray[np.int32]:
@@ -141,12 +145,7 @@ class Acquisition:
         if not len(array):
             return
         if array.dtype["coefs"].shape[0] <= FILTERED:
-            self.fail(
-                DeviceError(
-                    f"{setup.address} sends photons without pulse heights: channel "
-                    f"{number[0]} has no projectors"
-                )
-            )
+            self.fail(self._without_heights(int(index[0]), int(number[0])))
             return
         photons = Photons.of(number, array["t_ns"], array["coefs"][:, FILTERED], array["ptm"])
         if setup.calibration is not None:
@@ -159,6 +158,18 @@ class Acquisition:
         if live is not None:
             self._on_live(live)
         self._advance(self._book.newest)
+
+    def _without_heights(self, index: int, number: int) -> DastardError:
+        """What a photon without pulse height says, which may come before the server's own word."""
+        address = self.setup.address
+        if index in self.setup.projected:
+            return DastardError(
+                f"{address}: the server's projectors changed within the run: channel {number} had "
+                "some, and its photons come without pulse heights. Another client?"
+            )
+        return DastardError(
+            f"{address} sends photons without pulse heights: channel {number} has no projectors"
+        )
 
     def tick(self, *, drained: bool) -> None:
         """Called regularly: what the status messages said, and the list.

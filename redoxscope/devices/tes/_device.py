@@ -188,6 +188,7 @@ class TES(CalibratedTES):
             dead_time=1e-9 * status.get("Nsamples", 0) * status.get("SamplePeriod", 0),
             begin_ns=receiver.complete_since(client.status.linked_for),
             keep=self.calibrating.get(),
+            projected=frozenset(status.get("ChannelsWithProjectors") or ()),
         )
         if not len(setup.counted):
             raise DeviceError(

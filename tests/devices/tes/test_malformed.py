@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 
@@ -11,12 +12,14 @@ import pytest
 import zmq
 
 from redoxscope.devices.tes import DastardError
+from redoxscope.devices.tes._acquisition import Acquisition, Setup
 from redoxscope.devices.tes._clock import parse_rfc3339
 from redoxscope.devices.tes._receiver import Receiver
 from redoxscope.devices.tes._rpc import JsonConnection, JsonRpc
 from redoxscope.devices.tes._server_watch import ServerWatch
 from redoxscope.devices.tes._status import StatusFeed
 from redoxscope.devices.tes._stream import PhotonStream
+from redoxscope.documents import Bins
 from redoxscope.formats import encode_summaries, summary_dtype
 
 WAIT = 20.0
@@ -327,3 +330,25 @@ def test_our_own_label_that_is_told_late_is_no_change(caplog):
     receiver, run = watched({**STATE, "STATELABEL": "START"})
     receiver.status("STATELABEL", "RUN1", 0.0)
     assert run.error is None and not caplog.text
+
+
+@pytest.mark.parametrize(
+    "projected, words",
+    [
+        ({0, 1}, r"changed within the run: channel 3 had some.* Another client\?"),
+        ({0}, "sends photons without pulse heights: channel 3 has no projectors"),
+    ],
+    ids=["taken-away", "never-there"],
+)
+def test_photons_without_heights_end_the_run_in_the_same_words_as_the_server(projected, words):
+    """A photon may come before the message that tells what another client did."""
+    setup = Setup(
+        "tes (Dastard here:5500)", np.array([1, 3], np.int32), None, Bins(0.0, 1.0, 1), 0, 0.0, 0,
+        projected=frozenset(projected),
+    )  # fmt: skip
+    run = Acquisition(setup, None, None, None)
+    photon = np.zeros(1, summary_dtype(0))
+    photon["chan_index"] = 1
+    run.add(photon)
+    assert isinstance(run.error, DastardError)
+    assert re.search(words, str(run.error)) and "Dastard here:5500" in str(run.error)
