@@ -24,6 +24,7 @@ from ._rixs import (
     save_windows,
 )
 from ._text import FileError, YamlText, parse_yaml, read_text
+from ._xas import XasPreset, xas_edges, xas_preset
 
 __all__ = [
     "CONDITION_LIMIT",
@@ -41,6 +42,7 @@ __all__ = [
     "RixsPreset",
     "Species",
     "UndeterminedError",
+    "XasPreset",
     "YamlText",
     "as_references",
     "channel_absorption",
@@ -61,4 +63,6 @@ __all__ = [
     "rixs_preset",
     "save_windows",
     "window_problems",
+    "xas_edges",
+    "xas_preset",
 ]

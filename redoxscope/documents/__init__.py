@@ -29,6 +29,17 @@ from ._stack import (
 from ._stack import START_KEYS as STACK_START_KEYS
 from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_session, check_start
 from ._window import WINDOW_KINDS, Window
+from ._xas import (
+    XAS,
+    XAS_KEYS,
+    XAS_KINDS,
+    XAS_REFERENCE,
+    XAS_RESERVED,
+    XAS_START,
+    XasInfo,
+    XasMode,
+    sigma_key,
+)
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -49,13 +60,22 @@ __all__ = [
     "TOTALS_STREAM",
     "TOTAL_KEYS",
     "WINDOW_KINDS",
+    "XAS",
+    "XAS_KEYS",
+    "XAS_KINDS",
+    "XAS_REFERENCE",
+    "XAS_RESERVED",
+    "XAS_START",
     "Bins",
     "LineStatus",
     "PointStatus",
     "Window",
+    "XasInfo",
+    "XasMode",
     "check_metadata",
     "check_session",
     "check_start",
     "from_json",
     "json_bytes",
+    "sigma_key",
 ]

@@ -41,6 +41,8 @@ class PointStatus(IntFlag):
     """Stored beam or its monitor fell."""
     COUNTER = 16
     """A counter counted for another time than asked."""
+    MISSED = 32
+    """It was not measured at all; its values are NaN."""
 
 
 POINT_KEYS = {
