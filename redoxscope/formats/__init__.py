@@ -1,4 +1,4 @@
-"""Files and messages of a microcalorimeter array: read and written, no bluesky."""
+"""Files and messages: of a microcalorimeter array, tables, JSON. Read and written, no bluesky."""
 
 from ._dastard import (
     FILTERED,
@@ -30,8 +30,10 @@ from ._state import (
     read_experiment_state,
     read_external_triggers,
 )
+from ._table import Table, read_table
 from ._tes_log import Pass, TesLog, read_tes_log
 from ._uri import file_uri, path_of_uri, plain_path
+from ._whole import replaced, write_json
 
 __all__ = [
     "file_uri",
@@ -43,6 +45,9 @@ __all__ = [
     "PhotonList",
     "PhotonListWriter",
     "read_photon_list",
+    "read_table",
+    "replaced",
+    "write_json",
     "DataDrops",
     "ExperimentStates",
     "ExternalTriggerWriter",
@@ -59,6 +64,7 @@ __all__ = [
     "RECORD_HEADER",
     "SUMMARY_HEADER",
     "StateWriter",
+    "Table",
     "TesLog",
     "channel_of_name",
     "decode_frames",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.rixs import find_maximum
-from ..formats import TesLog, writable_folder
+from ..formats import TesLog, writable_folder, write_json
 from ._calibrations import (
     Calibrated,
     calibrate_log,
@@ -23,7 +23,7 @@ from ._calibrations import (
 )
 from ._energies import with_energies
 from ._inputs import Files, check_span, find_files, lines_for, name_of, read_files, read_logs
-from ._results import board_name, draw_board, draw_scans, picture_names, write_json
+from ._results import board_name, draw_board, draw_scans, picture_names
 from ._scans import Scan, count_scan, elastic_shift, oxygen_dip
 
 __all__ = ["process"]

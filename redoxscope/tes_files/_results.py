@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..callbacks import PixelHealth, RixsSnapshot, rixs_snapshot
-from ..formats import TesLog
+from ..formats import TesLog, replaced
 from ._calibrations import Calibrated
 from ._inputs import name_of
 from ._scans import Scan, oxygen_dip
@@ -20,7 +17,7 @@ from ._scans import Scan, oxygen_dip
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["board_name", "draw_board", "draw_scans", "picture_names", "snapshot_of", "write_json"]
+__all__ = ["board_name", "draw_board", "draw_scans", "picture_names", "snapshot_of"]
 
 Progress = Callable[[str, float], None]
 
@@ -99,24 +96,6 @@ def draw_scans(target: Path, scans: Sequence[tuple[Scan, Calibrated]], say: Prog
 
 def _save(target: Path, figure: Figure, name: str, say: Progress) -> str:
     say(f"drawing {name}", 1.0)
-    with _replaced(target / name) as part:
+    with replaced(target / name) as part:
         figure.savefig(part, dpi=130, format="png")
     return name
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with _replaced(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place once it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
