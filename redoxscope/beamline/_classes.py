@@ -21,12 +21,15 @@ from ..devices import (
     Motor,
     MotorMonochromator,
     OrderSortingAperture,
+    PressureGauge,
     RasterScanner,
+    ResidualGasAnalyser,
     RingCurrent,
     SampleHolder,
     SampleStage,
     Shutter,
     StampedLines,
+    Thermometer,
     ZonePlate,
     flown_by,
 )
@@ -38,6 +41,7 @@ from ._options import (
     FlyScannerOptions,
     MonochromatorOptions,
     MotorOptions,
+    RGAOptions,
     Strict,
     TESOptions,
     ZonePlateOptions,
@@ -121,6 +125,9 @@ OWN: Mapping[str, OwnClass] = {
     "fly_shutter": OwnClass(FlyShutter),
     "sample_holder": OwnClass(SampleHolder),
     "motor": OwnClass(Motor, MotorOptions, _motor),
+    "pressure_gauge": OwnClass(PressureGauge),
+    "thermometer": OwnClass(Thermometer),
+    "rga": OwnClass(ResidualGasAnalyser, RGAOptions),
     "tes": OwnClass(TES, TESOptions, _tes),
 }
 """Device classes of ours, by their short name."""

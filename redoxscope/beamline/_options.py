@@ -18,6 +18,7 @@ __all__ = [
     "FlyScannerOptions",
     "MonochromatorOptions",
     "MotorOptions",
+    "RGAOptions",
     "Strict",
     "TESOptions",
     "ZonePlateOptions",
@@ -98,6 +99,14 @@ class MonochromatorOptions(DeviceOptions):
     )
     backlash: Annotated[float, quantity("eV")] = Field(0.0, description="eV; 0 = none")
     tolerance: Annotated[float, quantity("eV", above=0)] = Field(0.02, description="eV")
+
+
+class RGAOptions(DeviceOptions):
+    """Residual gas analyser."""
+
+    gases: Annotated[list[Text], Field(min_length=1, max_length=9)] | None = Field(
+        None, description="names of the masses of its list, in order; default: mid1 to mid9"
+    )
 
 
 class ZonePlateOptions(DeviceOptions):

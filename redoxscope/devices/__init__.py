@@ -3,6 +3,7 @@
 from ._base import BeamlineDevice, DeviceError, suffixes
 from ._channels import guard_channels
 from ._counter import LineCounter, RingCurrent
+from ._gauges import PressureGauge, Thermometer
 from ._holder import SampleHolder
 from ._line_source import FlownLine, LineLimits, LineListener, LineSource, ScannerState
 from ._monochromator import Monochromator
@@ -12,6 +13,7 @@ from ._no_shutter import NoShutter
 from ._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from ._outage import survive_outages
 from ._owner import BeamlineBusyError
+from ._rga import ResidualGasAnalyser
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
 from ._times import FrameTime
@@ -42,7 +44,9 @@ __all__ = [
     "NoShutter",
     "OrderSortingAperture",
     "Placement",
+    "PressureGauge",
     "RasterScanner",
+    "ResidualGasAnalyser",
     "RingCurrent",
     "SampleHolder",
     "SampleStage",
@@ -50,6 +54,7 @@ __all__ = [
     "Shutter",
     "ShutterMode",
     "StampedLines",
+    "Thermometer",
     "ZonePlate",
     "flown_by",
     "guard_channels",

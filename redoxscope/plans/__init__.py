@@ -6,16 +6,24 @@ from ._expose import expose
 from ._pauses import Pauses, uninterrupted
 from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, OneOf, plan
-from ._suspender import RingSuspender
 from .estimates import Estimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
 from .rixs import rixs_map, xes
 from .stxm import energy_stack, execute, image
+from .suspenders import (
+    CountRateSuspender,
+    CryostatSuspender,
+    OverTemperatureSuspender,
+    PressureSuspender,
+    RingSuspender,
+)
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
 
 __all__ = [
     "CALIBRATION_POINT",
     "Bounds",
+    "CountRateSuspender",
+    "CryostatSuspender",
     "EnergyAxis",
     "Estimate",
     "FrameStream",
@@ -23,8 +31,10 @@ __all__ = [
     "LineScanner",
     "Microscope",
     "OneOf",
+    "OverTemperatureSuspender",
     "Pauses",
     "PointDetector",
+    "PressureSuspender",
     "RegionEstimate",
     "RingSuspender",
     "RixsScan",
@@ -45,4 +55,8 @@ __all__ = [
     "with_photons",
     "with_progress",
     "xes",
+    "CountRateSuspender",
+    "CryostatSuspender",
+    "OverTemperatureSuspender",
+    "PressureSuspender",
 ]

@@ -83,7 +83,7 @@ def namespace(session: Any) -> dict[str, Any]:
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
         "Region": scan.Region,
-        "RingSuspender": plans.RingSuspender,
+        **{name: getattr(plans, name) for name in plans.__all__ if name.endswith("Suspender")},
         "Scan": scan.Scan,
         "Zone": scan.Zone,
         "points_scan": scan.points_scan,

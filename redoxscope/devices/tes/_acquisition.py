@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -239,13 +240,24 @@ class Acquisition:
 
     # -- from the thread of the status ----------------------------------------------------
 
-    def rates(self, start_ns: int, end_ns: int, counts: NDArray[np.int64], at: float) -> None:
-        """The server says how many pulses each channel had in an interval."""
+    def rates(self, start_ns: int, end_ns: int, counts: NDArray[np.int64], at: float) -> float:
+        """The server says how many pulses each channel had in an interval.
+
+        Returns
+        -------
+        float
+            Pulses per second of all pixels; NaN where no point was open all the time.
+        """
         with self._lock:
             if self._finished:
-                return
+                return math.nan
             self._losses.seen(start_ns, end_ns, counts)
             self._marks.append((at, end_ns))
+            point = self._book.open_point
+            if point is None or end_ns <= start_ns or start_ns < self._book.window(point)[0]:
+                return math.nan
+            pixels = self.setup.numbers[: len(counts)] >= 0
+            return float(counts[: len(pixels)][pixels].sum() / (1e-9 * (end_ns - start_ns)))
 
     def fail(self, error: DeviceError) -> None:
         """End it: nothing more will come, or can be kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from ophyd import Component, Signal
 
 from ...photons import LiveBatch
 from .._base import DeviceError
@@ -31,6 +33,13 @@ BACKENDS = ("dastard", "scan_server")
 class ConnectedTES(TESSettings):
     """Connection of a `TES`, and what stands beside it."""
 
+    count_rate = Component(
+        Signal,
+        value=math.nan,
+        kind="omitted",
+        doc="counts/s of the array, server's clock, of the point that is open; else NaN",
+    )
+
     def __init__(
         self,
         prefix: str = "",
@@ -51,7 +60,8 @@ class ConnectedTES(TESSettings):
         self.host, self.port = host, port
         self._backend_name, self._scan_server_port = backend, scan_server_port
         self._source_name = source
-        self._receiver = Receiver(name, self.where)
+        self.count_rate.name = f"{name}_count_rate"
+        self._receiver = Receiver(name, self.where, self.count_rate.put)
         self._client: DastardClient | None = None
         self._backend: Backend | None = None
         self._worker: ThreadPoolExecutor | None = None

@@ -40,10 +40,12 @@ class Receiver:
         Of the device, for messages.
     where : str
         The server, for messages.
+    on_rate : callable, optional
+        Gets the pulses per second of the array, NaN where no point is open.
     """
 
-    def __init__(self, name: str, where: str):
-        self.name, self.where = name, where
+    def __init__(self, name: str, where: str, on_rate: Callable[[float], Any] = lambda _: None):
+        self.name, self.where, self._on_rate = name, where, on_rate
         self.clock = ServerClock()
         self._lock = threading.RLock()
         self._acquisition: Acquisition | None = None
@@ -161,7 +163,8 @@ class Receiver:
             self._note_speed(end, at)
             counts = np.asarray(content["CountsSeen"], np.int64)
             if acquisition is not None:
-                acquisition.rates(end - int(content["Duration"]), end, counts, at)
+                rate = acquisition.rates(end - int(content["Duration"]), end, counts, at)
+                self._on_rate(rate)
         elif tag == "DATADROP" and content != self._dropped:
             self._dropped = content  # the server repeats it with every run
             if content.get("TotalObserved"):

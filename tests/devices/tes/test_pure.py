@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from redoxscope.devices.tes._clock import ServerClock, parse_rfc3339
 from redoxscope.devices.tes._losses import LossCount
 from redoxscope.devices.tes._points import PointBook
 from redoxscope.devices.tes._rpc import JsonStream
+from redoxscope.documents import Bins
 
 SECOND = 10**9
 
@@ -309,3 +311,30 @@ def test_lost_data_are_told_once_though_the_server_repeats_it(caplog):
     for total in (0, 1, 1, 2):
         receiver.status("DATADROP", {"TotalObserved": total}, 0.0)
     assert [r.args[1]["TotalObserved"] for r in caplog.records] == [1, 2]
+
+
+def test_the_count_rate_is_that_of_an_open_point_and_of_nothing_else():
+    """Of 3 channels one is an error channel; a point of 3 s is open from 00:01:01 on."""
+    from redoxscope.devices.tes._acquisition import Acquisition, Setup
+    from redoxscope.devices.tes._clock import ServerClock
+    from redoxscope.devices.tes._receiver import Receiver
+
+    told = []
+    receiver = Receiver("tes", "tes", told.append)
+    numbers = np.array([1, 2, -1], np.int32)
+    setup = Setup("tes", numbers, None, Bins(200, 1200, 1.0), 0, 0.0, 0)
+    run = Acquisition(setup, ServerClock(), SimpleNamespace(), lambda _: None)
+    receiver.hand_to(run, SimpleNamespace(now=str, changed=lambda *_: ""))
+
+    def second(end, counts=(30, 12, 99)):
+        content = {**rate(end), "CountsSeen": list(counts)}
+        receiver.status("TRIGGERRATE", content, 100.0 + end)
+        return told.pop()
+
+    assert np.isnan(second(0))
+    run._book.open(61 * SECOND, 3 * SECOND)
+    assert np.isnan(second(1))  # it had begun before
+    assert second(2) == 42.0
+    assert second(3, (0, 0, 5)) == 0.0
+    run._book.abandon(63 * SECOND + 1)
+    assert np.isnan(second(4))

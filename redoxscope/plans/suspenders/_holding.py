@@ -1,9 +1,10 @@
-"""Waiting for the ring: a suspender that no pause, and no second trip, gets around."""
+"""A suspender that no pause, and no second trip, gets around."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,9 +13,9 @@ from bluesky import Msg
 from bluesky.suspenders import SuspenderBase
 from bluesky.utils import MsgGenerator
 
-from ..inputs import as_number, plain_number
+from ...inputs import as_number
 
-__all__ = ["RingSuspender"]
+__all__ = ["HoldingSuspender", "signal_of"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -24,75 +25,59 @@ BEGINNING = 1.0
 """Time (s) after which an idle RunEngine is looked at once more: a plan may just begin."""
 
 
-class RingSuspender(SuspenderBase):
-    """Suspends what a RunEngine does while the ring current is low.
+class HoldingSuspender(SuspenderBase):
+    """Suspends what a RunEngine does while something does not hold; the base of all of ours.
 
-    As bluesky's ``SuspendFloor``, and further: a plan that was paused meanwhile, or was suspended
-    by something else too, does not go on before there is current; a trip during a pause counts; a
-    current that is no number (NaN) is none.
-
-    A plan is not begun while the current is low. What was under way when it fell (a line, a point,
-    an exposure) is thrown away and measured again; a line is marked as ``RETRIED``.
+    A plan that was paused meanwhile, or was suspended by something else too, does not go on
+    before it holds again; a trip during a pause counts. A plan is not begun while it does not
+    hold. What was under way (a line, a point, an exposure) is thrown away and measured again.
 
     Parameters
     ----------
-    ring : device or Signal
-        A device whose ``current`` (mA) is the signal, as `redoxscope.devices.RingCurrent`; or the
-        signal itself.
-    below : float
-        Suspends below this (mA).
-    resume : float, optional
-        Goes on from this on (mA); by default ``below``.
+    signal : ophyd.Signal
+        What is watched.
     settle : float
-        Goes on once the current has been high for so long (s).
-
-    Raises
-    ------
-    ValueError
-        A limit is no number or negative, ``resume`` is lower than ``below``, or ``ring`` has no
-        signal.
-
-    Examples
-    --------
-    >>> RE.install_suspender(RingSuspender(ring, below=100, resume=200))  # doctest: +SKIP
+        Goes on once it has held for so long (s).
     """
 
-    def __init__(
-        self, ring: Any, *, below: float, resume: float | None = None, settle: float = 0.0
-    ) -> None:
-        signal = getattr(ring, "current", ring)
-        if not all(callable(getattr(signal, verb, None)) for verb in ("subscribe", "get")):
-            raise ValueError(f"ring = {ring!r} must be a signal, or a device with one as 'current'")
-        self.below = as_number("below", below, "mA", above=0)
-        self.resume = (
-            self.below if resume is None else as_number("resume", resume, "mA", at_least=self.below)
-        )
+    def __init__(self, signal: Any, *, settle: float = 0.0) -> None:
         super().__init__(signal, sleep=as_number("settle", settle, "s", at_least=0))
-        # What was told last: on the RunEngine's loop nothing may wait for a server's answer.
-        self._value: Any = None
+        # What it tripped at: on the RunEngine's loop nothing may wait for a server's answer.
+        self._cause: Any = None
         self._told = False
         self._trips = 0
         self._asked = False  # the engine was asked to suspend, and has not gone on since
         self._wakers: list[Callable[[], Any]] = []
 
-    def __repr__(self) -> str:
-        return f"RingSuspender({self._sig.name}, below={self.below:g}, resume={self.resume:g})"
+    @abstractmethod
+    def _judge(self, value: Any) -> bool | None:
+        """True: suspend. False: good enough to go on. None: neither."""
+
+    @abstractmethod
+    def _reason(self, value: Any) -> str:
+        """Why it suspends: signal, value, limit and unit."""
+
+    @abstractmethod
+    def _until(self) -> str:
+        """What is waited for, in words."""
+
+    def _before(self) -> MsgGenerator[None]:
+        """What is done when all is at rest, before it waits."""
+        yield from ()
 
     def _should_suspend(self, value: Any) -> bool:
-        number = plain_number(value)
-        return number is None or not number >= self.below
+        return self._judge(value) is True
 
     def _should_resume(self, value: Any) -> bool:
-        number = plain_number(value)
-        return number is not None and number >= self.resume
+        return self._judge(value) is False
 
     def install(self, RE: Any, *, event_type: str | None = None) -> None:
-        """Watch the current, for this RunEngine.
+        """Watch the signal, for this RunEngine.
 
         Raises
         ------
         TimeoutError, ophyd.utils.DisconnectedError
-            The current cannot be asked for.
+            It cannot be asked for.
         """
         with self._lock:
             self.RE, self._told = RE, False
@@ -112,7 +97,7 @@ class RingSuspender(SuspenderBase):
             self._wake()
 
     def __call__(self, value: Any, **_: Any) -> None:
-        """Take a new value of the current (mA)."""
+        """Take a new value of the signal."""
         self._take(value)
 
     def _take(self, value: Any, *, asked_for: bool = False) -> None:
@@ -120,15 +105,20 @@ class RingSuspender(SuspenderBase):
             engine = self.RE
             if engine is None or (asked_for and self._told):  # what was told meanwhile is newer
                 return
-            self._value, self._told = value, True
-            if self._should_suspend(value) and not self._tripped:
-                self._tripped, self._trips = True, self._trips + 1
-                log.warning("%s: waiting until it is %g mA", self._reason(value), self.resume)
+            self._told = True
+            verdict = self._judge(value)
+            if verdict is True and not self._tripped:
+                self._tripped, self._trips, self._cause = True, self._trips + 1, value
+                log.warning("%s: waiting until %s", self._reason(value), self._until())
                 engine.loop.call_soon_threadsafe(self._ask)
-            elif self._tripped and self._should_resume(value):
+            elif verdict is False and self._tripped:
                 self._tripped = self._asked = False
-                log.warning("%s is %s mA again", self._sig.name, value)
+                log.warning("%s", self._over(value))
                 self._wake()
+
+    def _over(self, value: Any) -> str:
+        """What is told when it holds again."""
+        return f"{self._sig.name} is {value} again"
 
     def get_futures(self) -> tuple[list[Callable[[], Any]], str]:
         """What a plan waits for before it begins, and why."""
@@ -136,13 +126,10 @@ class RingSuspender(SuspenderBase):
             self._asked = self._tripped
             if not self._tripped:
                 return [], ""
-        return [self._high], self._reason(self._value)
+        return [self._holds], self._reason(self._cause)
 
     def _get_justification(self) -> str:
-        return self._reason(self._value) if self._tripped else ""
-
-    def _reason(self, value: Any) -> str:
-        return f"{self._sig.name} is {value} mA, less than {self.below:g} mA"
+        return self._reason(self._cause) if self._tripped else ""
 
     def _wake(self) -> None:
         wakers, self._wakers = self._wakers, []
@@ -166,12 +153,13 @@ class RingSuspender(SuspenderBase):
     def _suspend(self, engine: Any) -> None:
         self._asked = True
         reason = self._get_justification()
-        engine.request_suspend(_done, pre_plan=self._until_high, justification=reason)
+        engine.request_suspend(_done, pre_plan=self._until_it_holds, justification=reason)
 
-    def _until_high(self) -> MsgGenerator[None]:
+    def _until_it_holds(self) -> MsgGenerator[None]:
         """Wait, however often something else breaks the wait off."""
         while True:
-            yield Msg("wait_for", None, [self._high])
+            yield from self._before()
+            yield Msg("wait_for", None, [self._holds])
             engine = self.RE
             if engine is None or not self._tripped:
                 return
@@ -179,16 +167,16 @@ class RingSuspender(SuspenderBase):
             # go on: they are paused again.
             self._suspend(engine)
 
-    async def _high(self) -> None:
-        """Wait until the current has been high for long enough."""
+    async def _holds(self) -> None:
+        """Wait until it has held for long enough."""
         loop = asyncio.get_running_loop()
         while True:
             with self._lock:
-                trips, low = self._trips, self._tripped
+                trips, tripped = self._trips, self._tripped
                 changed = asyncio.Event()
-                if low:
+                if tripped:
                     self._wakers.append(partial(loop.call_soon_threadsafe, changed.set))
-            if low:
+            if tripped:
                 await changed.wait()
                 continue
             if self._sleep:
@@ -200,3 +188,20 @@ class RingSuspender(SuspenderBase):
 
 async def _done() -> None:
     """Nothing is left to wait for."""
+
+
+def signal_of(name: str, device: Any, attribute: str) -> Any:
+    """The signal of a device that is called so, or what was given where that is a signal.
+
+    Raises
+    ------
+    ValueError
+        There is none; names the argument.
+    """
+    signal = getattr(device, attribute, device)
+    if not all(callable(getattr(signal, verb, None)) for verb in ("subscribe", "get")):
+        shown = getattr(device, "name", device)
+        raise ValueError(
+            f"{name} = {shown!r} must be a signal, or a device with one as {attribute!r}"
+        )
+    return signal
