@@ -13,10 +13,14 @@ from ophyd.ophydobj import OphydObject
 
 from ..devices import (
     TES,
+    Eurotherm2216e,
     FlyCounter,
     FlyLines,
     FlyShutter,
+    HeaterGuard,
+    Lakeshore336,
     LineCounter,
+    LinkamT96,
     Monochromator,
     Motor,
     MotorMonochromator,
@@ -32,6 +36,7 @@ from ..devices import (
     Thermometer,
     ZonePlate,
     flown_by,
+    heated_by,
 )
 from ..inputs import suggestion
 from ._options import (
@@ -39,6 +44,8 @@ from ._options import (
     DeviceOptions,
     FlyCounterOptions,
     FlyScannerOptions,
+    HeaterOptions,
+    LakeshoreOptions,
     MonochromatorOptions,
     MotorOptions,
     RGAOptions,
@@ -86,6 +93,13 @@ def _tes(cls: Any, prefix: str, name: str, options: TESOptions) -> Any:
     return tes
 
 
+def _heater(cls: Any, prefix: str, name: str, options: HeaterOptions) -> Any:
+    controller = cls.controller.cls
+    own = {"range": options.range} if isinstance(options, LakeshoreOptions) else {}
+    made = heated_by(controller, guarded=options.guard, pvs=options.pvs, **own)
+    return made(prefix, name=name, **options.keywords())
+
+
 @dataclass(frozen=True)
 class OwnClass:
     """A class of ours: its options are checked one by one.
@@ -98,17 +112,22 @@ class OwnClass:
         Its keys in the file.
     make : callable
         ``make(cls, prefix, name, options)``.
-    lines : type, optional
-        Of a scanner: what flies its lines, and has its PVs.
+    parts : tuple of type
+        What has its PVs, where that are parts of it: of a scanner what flies its lines.
     """
 
     cls: type
     options: type[Strict] = DeviceOptions
     make: Callable[[Any, str, str, Any], Any] = _plain
-    lines: type | None = None
+    parts: tuple[type, ...] = ()
 
 
 FLY_SCANNER = flown_by(FlyLines)
+
+
+def _heated(controller: type, options: type[HeaterOptions] = HeaterOptions) -> OwnClass:
+    return OwnClass(heated_by(controller), options, _heater, (controller, HeaterGuard))
+
 
 OWN: Mapping[str, OwnClass] = {
     "monochromator": OwnClass(Monochromator, MonochromatorOptions),
@@ -116,8 +135,8 @@ OWN: Mapping[str, OwnClass] = {
     "zone_plate": OwnClass(ZonePlate, ZonePlateOptions),
     "osa": OwnClass(OrderSortingAperture),
     "sample_stage": OwnClass(SampleStage),
-    "scanner": OwnClass(RasterScanner, make=_scanner, lines=StampedLines),
-    "fly_scanner": OwnClass(FLY_SCANNER, FlyScannerOptions, _fly_scanner, FlyLines),
+    "scanner": OwnClass(RasterScanner, make=_scanner, parts=(StampedLines,)),
+    "fly_scanner": OwnClass(FLY_SCANNER, FlyScannerOptions, _fly_scanner, (FlyLines,)),
     "counter": OwnClass(LineCounter, CounterOptions),
     "fly_counter": OwnClass(FlyCounter, FlyCounterOptions),
     "ring_current": OwnClass(RingCurrent),
@@ -129,6 +148,9 @@ OWN: Mapping[str, OwnClass] = {
     "thermometer": OwnClass(Thermometer),
     "rga": OwnClass(ResidualGasAnalyser, RGAOptions),
     "tes": OwnClass(TES, TESOptions, _tes),
+    "lakeshore336": _heated(Lakeshore336, LakeshoreOptions),
+    "linkam_t96": _heated(LinkamT96),
+    "eurotherm2216e": _heated(Eurotherm2216e),
 }
 """Device classes of ours, by their short name."""
 

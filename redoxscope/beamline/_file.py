@@ -62,7 +62,7 @@ class DeviceEntry:
         if not self.own or not hasattr(self.options, "pvs"):
             return []
         own = OWN[self.word]
-        return suffixes(own.lines or own.cls)
+        return [suffix for cls in own.parts or (own.cls,) for suffix in suffixes(cls)]
 
     def changed(self, **options: Any) -> DeviceEntry:
         """The same device with other options; they are taken as they are."""

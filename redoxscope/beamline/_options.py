@@ -16,6 +16,8 @@ __all__ = [
     "DeviceOptions",
     "FlyCounterOptions",
     "FlyScannerOptions",
+    "HeaterOptions",
+    "LakeshoreOptions",
     "MonochromatorOptions",
     "MotorOptions",
     "RGAOptions",
@@ -142,6 +144,50 @@ class ZonePlateOptions(DeviceOptions):
     def keywords(self) -> dict[str, Any]:
         """The geometry."""
         return {"geometry": self.geometry()}
+
+
+DegC = Annotated[float, quantity("degC", at_least=-273.15)]
+Rate = Annotated[float, quantity("degC/min", above=0)]
+
+
+class HeaterOptions(DeviceOptions):
+    """Heating stage; its limits have no default, they are this stage's."""
+
+    low: DegC = Field(description="lowest temperature that may be set, degC")
+    high: DegC = Field(description="highest, degC")
+    rate: Rate = Field(2.0, description="of ramps, until it is set, degC/min")
+    max_rate: Rate = Field(10.0, description="highest that may be set, degC/min")
+    tolerance: Annotated[float, quantity("degC", above=0)] = Field(
+        1.0, description="half of the band, degC"
+    )
+    settle: Annotated[float, quantity("s", above=0)] = Field(
+        60.0, description="in band until it is reached, s"
+    )
+    slope_limit: Rate = Field(0.5, description="largest slope then, degC/min")
+    safe_temperature: DegC = Field(25.0, description="from where it is switched off, degC")
+    margin: Seconds = Field(600.0, description="that a ramp may be late, s")
+    guard: Truth = Field(True, description="whether an IOC has the guard's records")
+    time_scale: Annotated[float, quantity("s per s", above=0)] = Field(
+        1.0, description="controller's s per s; 1 but in a simulation"
+    )
+
+    def keywords(self) -> dict[str, Any]:
+        """As `DeviceOptions.keywords`; whether it is guarded makes another class."""
+        found = super().keywords()
+        del found["guard"]
+        return found
+
+
+class LakeshoreOptions(HeaterOptions):
+    """Heating stage with a Lakeshore; its range has no default: it limits the power."""
+
+    range: Literal["low", "medium", "high"] = Field(description="it is switched on with")
+
+    def keywords(self) -> dict[str, Any]:
+        """Arguments of the stage; the range is the controller's."""
+        found = super().keywords()
+        del found["range"]
+        return found
 
 
 class TESOptions(Strict):

@@ -21,6 +21,15 @@ from .fly import FlyCounter, FlyLines, FlyShutter
 from .scanner import RasterScanner, StampedLines, flown_by
 from .stxm import STXM, Placement
 from .tes import TES
+from .thermal import (
+    Eurotherm2216e,
+    HeaterGuard,
+    HeatingStage,
+    Lakeshore336,
+    LinkamT96,
+    Soaked,
+    heated_by,
+)
 
 __all__ = [
     "STXM",
@@ -28,16 +37,21 @@ __all__ = [
     "BeamlineBusyError",
     "BeamlineDevice",
     "DeviceError",
+    "Eurotherm2216e",
     "FlownLine",
     "FlyCounter",
     "FlyLines",
     "FlyShutter",
     "FocusedEnergy",
     "FrameTime",
+    "HeaterGuard",
+    "HeatingStage",
+    "Lakeshore336",
     "LineCounter",
     "LineLimits",
     "LineListener",
     "LineSource",
+    "LinkamT96",
     "Monochromator",
     "Motor",
     "MotorMonochromator",
@@ -53,11 +67,13 @@ __all__ = [
     "ScannerState",
     "Shutter",
     "ShutterMode",
+    "Soaked",
     "StampedLines",
     "Thermometer",
     "ZonePlate",
     "flown_by",
     "guard_channels",
+    "heated_by",
     "suffixes",
     "survive_outages",
 ]

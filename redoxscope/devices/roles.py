@@ -14,6 +14,7 @@ __all__ = [
     "CounterRole",
     "DetectorRole",
     "EnergyRole",
+    "HeaterRole",
     "HolderRole",
     "OSARole",
     "RingRole",
@@ -208,6 +209,42 @@ class HolderRole(Protocol):
     def set(self, sample: str) -> Any: ...
 
     def check_value(self, sample: str) -> None: ...
+
+
+class HeaterRole(Protocol):
+    """Temperature (degC) that is ramped to, soaked at, and made safe; what `HeatingStage` is."""
+
+    temperature: Any
+    setpoint: Any
+    output: Any
+    rate: Any
+    tolerance: Any
+    settle_s: Any
+    slope_limit: Any
+    limits: Any
+    position: Any
+
+    def set(self, temperature: float) -> Any: ...
+
+    def soak(self, seconds: float, timeout: float | None = None) -> Any: ...
+
+    def check_value(self, temperature: float) -> None: ...
+
+    def check_rate(self, rate: float) -> float: ...
+
+    def time_to(
+        self, target: float, start: float | None = None, rate: float | None = None
+    ) -> float: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def make_safe(self) -> Any: ...
+
+    def back_after(self, error: BaseException) -> Any: ...
 
 
 class DetectorRole(Protocol):

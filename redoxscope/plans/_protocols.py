@@ -9,7 +9,7 @@ from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable,
 
 from ..scan import Raster, Region, Scan
 
-__all__ = ["EnergyAxis", "LineScanner", "Microscope", "Placement", "Spectrometer"]
+__all__ = ["EnergyAxis", "Heater", "LineScanner", "Microscope", "Placement", "Spectrometer"]
 
 
 class Placement(Protocol):
@@ -81,6 +81,48 @@ class EnergyAxis(Movable[float], Protocol):
     def offset_at(self, edge: str | None) -> float: ...
 
     def check_value(self, energy: float, *, offset: float | None = None) -> None: ...
+
+    def back_after(self, error: BaseException) -> Any: ...
+
+
+@runtime_checkable
+class Heater(Movable[float], Protocol):
+    """Heating stage (degC): ``set`` is done when the temperature is reached and changes no more.
+
+    ``rate`` (degC/min) is of the next ramp. ``soaking`` is set to a time in band (s); ``soaked``
+    says what that was. ``make_safe`` returns at once a status, done when the output is off, whose
+    ``ordered`` is a status too: done when the controller has taken the order.
+    ``clock.now()`` is the beamline's time (s).
+    """
+
+    name: str
+    position: float
+    limits: tuple[float, float]
+    temperature: Any
+    setpoint: Any
+    output: Any
+    rate: Any
+    tolerance: Any
+    settle_s: Any
+    clock: Any
+    soaking: Any
+    soaked: Any
+    in_band: bool
+    safe_temperature: float
+
+    def check_value(self, temperature: float) -> None: ...
+
+    def check_rate(self, rate: float) -> float: ...
+
+    def time_to(
+        self, target: float, start: float | None = None, rate: float | None = None
+    ) -> float: ...
+
+    def soak(self, seconds: float, timeout: float | None = None) -> Any: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
+
+    def make_safe(self) -> Any: ...
 
     def back_after(self, error: BaseException) -> Any: ...
 

@@ -1,0 +1,74 @@
+"""Going down to the safe temperature, and off."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from .._base import DeviceError, Move
+from ._followed import Followed
+from ._jobs import Job
+
+__all__ = ["Cooling"]
+
+log = logging.getLogger("redoxscope.heater")
+
+ORDERED = 30.0
+"""Longest time (s) in which a controller takes the order."""
+
+RETRY = 1.0
+"""Time (s) between two attempts to tell a controller that does not answer."""
+
+
+class Cooling(Job):
+    """Ramps down, then switches the output off; where that cannot be, at once.
+
+    It does not give up: a controller that does not answer is told when it answers again. Until
+    then the guard hears no more of this client, and does it.
+    """
+
+    def __init__(self, stage: Followed, here: float, ramp_down: bool):
+        super().__init__(stage, f"{stage.label} being made safe")
+        self._here, self._ramp_down = here, ramp_down
+        self.ordered = Move(f"{stage.label} being told to cool down, or off", ORDERED)
+        self.status.ordered = self.ordered
+
+    def follow(self) -> None:
+        told = False
+        while self.running:
+            try:
+                self._cool()
+                return
+            except (DeviceError, TimeoutError) as exc:
+                if not told:
+                    log.error(
+                        "%s: not made safe: %s. It is tried again; CHECK IT BY HAND.",
+                        self.stage.label, exc,
+                    )  # fmt: skip
+                    self.stage.forsake()
+                told = True
+                self.rest(RETRY)
+
+    def _cool(self) -> None:
+        stage, controller = self.stage, self.controller
+        if self._ramp_down:
+            rate, safe = float(stage.rate.get()), stage.safe_temperature
+            here = min(self._here, stage.position)
+            self.write(controller.orders_to_cool(here, safe, rate))
+            self.ordered.end()
+            limit = 1.5 * abs(self._here - safe) / rate * 60.0 + stage.margin_s
+            begun, enough = self.clock.now(), safe + float(stage.tolerance.get())
+            for time_s, temperature in self.readings():
+                # Too slow: what is left is not the heater's. No temperature: no more heat.
+                if math.isnan(temperature) or temperature <= enough or time_s - begun > limit:
+                    break
+                if stage.guarded_trouble() or not controller.is_on:
+                    break
+        self.write(controller.orders_to_switch_off())
+        self.ordered.end()
+        with stage.ordering:
+            if self.over:
+                return
+            stage.switched_off = True
+        stage.released()
+        self.status.end()
