@@ -39,6 +39,7 @@ def start_session(
     *,
     sample: str | Path = "lmr",
     speed: float = 1.0,
+    heat_speed: float | None = None,
     seed: int = 1,
     data: str | Path | None = None,
     tes: bool | None = None,
@@ -57,6 +58,8 @@ def start_session(
         What the simulated beamline holds: ``"lmr"``, or an HDF5 file with a measured stack.
     speed : float
         Simulated seconds per real second.
+    heat_speed : float, optional
+        The same for heating stages and the vacuum, which are slow; by default ``speed``.
     seed : int
         Of the simulated sample and noise.
     data : path, optional
@@ -113,6 +116,7 @@ def start_session(
             simulation = Simulation(
                 sample,
                 speed=speed,
+                heat_speed=heat_speed,
                 seed=seed,
                 options={
                     "no-shutter": file is not None and not file.has_shutter,

@@ -6,6 +6,7 @@ caproto.
 
 from ._faults import FAULTS, Faults
 from ._fly_faults import FLY_FAULTS, FlyFaults
+from ._heat_faults import HEAT_FAULTS, HeatFaults
 from ._process import (
     Simulation,
     check_options,
@@ -17,8 +18,10 @@ from ._process import (
 __all__ = [
     "FAULTS",
     "FLY_FAULTS",
+    "HEAT_FAULTS",
     "Faults",
     "FlyFaults",
+    "HeatFaults",
     "Simulation",
     "check_options",
     "client_environment",

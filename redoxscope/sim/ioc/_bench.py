@@ -23,6 +23,7 @@ from ._motor_axis import RAMP, motor_axis
 from ._plain import plain_pv
 from ._pvs import FIELDS, Counter, Ring, Scanner, ShutterBlade, SimControl
 from .fly import Fleet
+from .heat import HeatWorld
 
 __all__ = ["Bench"]
 
@@ -74,6 +75,10 @@ class Bench:
         The beamline that is simulated: its PV names, zone plate and state.
     shutter : bool
         Without one the sample has beam all the time.
+    heat_clock : Clock, optional
+        Time of the heating stages and of what is around them; by default ``clock``.
+    seed : int
+        Of their noise.
     """
 
     def __init__(
@@ -87,6 +92,8 @@ class Bench:
         fly: Mapping[str, Any] | None = None,
         layout: Layout | None = None,
         shutter: bool = True,
+        heat_clock: Clock | None = None,
+        seed: int = 1,
     ):
         self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
@@ -146,6 +153,8 @@ class Bench:
         self.ring = Ring(prefix=prefix + "Ring:")
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
+        self.heat_clock = heat_clock or clock
+        self.heat = HeatWorld(prefix=prefix, clock=self.heat_clock, seed=seed)
         self.control = SimControl(prefix=prefix + "Sim:", request=self.request_fault)
         self.fleet = None if fly is None else Fleet(self, **fly)
         self._target = energy - energy_offset
@@ -157,6 +166,7 @@ class Bench:
         db: dict[str, Any] = {}
         for group in [*groups, self.ring, self.holder, self.scanner]:
             db.update(group.pvdb)
+        db.update(self.heat.pvdb)
         if self.fleet is not None:
             db.update(self.fleet.pvdb)
         if self._layout is not None:
@@ -178,6 +188,7 @@ class Bench:
     async def start(self) -> None:
         """Set what the model knows, then keep the ring current up to date."""
         await self.control.speed.write(self.clock.speed)
+        await self.control.heat_speed.write(self.heat_clock.speed)
         await self.mono.place()
         for field, counter in self.counters.items():
             detector = getattr(self.model, field, None)  # a measured stack has none
@@ -187,6 +198,7 @@ class Bench:
         if self._layout is not None:
             await self._stand_as(self._layout)
         self._prepare()
+        await self.heat.start()
         loop = asyncio.get_running_loop()
         loop.create_task(self._watch_ring())
         if self._dastard is not None:
@@ -220,8 +232,11 @@ class Bench:
     # -- what the array sees ----------------------------------------------------------------
 
     def request_fault(self, command: str) -> None:
-        """Take a fault; "dastard ..." and "fly ..." are passed on."""
+        """Take a fault; "dastard ...", "fly ..." and "heat ..." are passed on."""
         first, _, rest = command.partition(" ")
+        if first == "heat":
+            self.heat.request(rest)
+            return
         if first == "fly":
             if self.fleet is None:
                 raise ValueError(f"fault {command!r}: the FLY contract is not served here")
@@ -229,8 +244,10 @@ class Bench:
         elif first != "dastard":
             self.faults.request(command)
             self._ring_changed.set()  # a client that compares counts with it is not to see the old
-            if command.split() == ["clear"] and self.fleet is not None:
-                self.fleet.faults.request("clear")
+            if command.split() == ["clear"]:
+                self.heat.request("clear")
+                if self.fleet is not None:
+                    self.fleet.faults.request("clear")
             self._tell()
         elif self._dastard is None:
             raise ValueError(f"fault {command!r}: there is no simulated Dastard here")

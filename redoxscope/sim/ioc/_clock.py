@@ -22,6 +22,8 @@ class Clock:
         Simulated seconds per real second, greater than 0.
     now : callable
         Monotonic real time (s); injected by tests.
+    what : str
+        What the speed is called.
 
     Raises
     ------
@@ -29,9 +31,15 @@ class Clock:
         A speed that is not a positive number.
     """
 
-    def __init__(self, speed: float = 1.0, now: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        speed: float = 1.0,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        what: str = "speed",
+    ):
         if not 0 < speed < float("inf"):
-            raise ValueError(f"speed = {speed} must be a number greater than 0")
+            raise ValueError(f"{what} = {speed} must be a number greater than 0")
         self.speed = speed
         self._now = now
         self._zero = now()

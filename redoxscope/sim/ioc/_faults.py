@@ -21,6 +21,7 @@ FAULTS = {
     "shutter_stuck": "shutter_stuck: the shutter blade does not close any more",
     "dastard": "dastard FAULT: a fault of the simulated Dastard, where there is one",
     "fly": "fly FAULT: a fault of the FLY contract, where it is served",
+    "heat": "heat FAULT: a fault of the heating stages, the vacuum or the cryostat",
     "clear": "clear: forget every fault that is still due, free the shutter",
 }
 """Name of each fault: how it is written and what it does."""

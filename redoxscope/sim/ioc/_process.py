@@ -14,6 +14,7 @@ from ..dastard import ServerFaults, SimulatedDastard
 from ..process import Child, SimulationError, answer_repeater_requests, free_port
 from ._faults import Faults
 from ._fly_faults import FlyFaults
+from ._heat_faults import HeatFaults
 
 __all__ = ["Simulation", "check_options", "client_environment", "isolate_client", "point_client"]
 
@@ -152,12 +153,13 @@ def check_options(
     options: Mapping[str, object] | None = None,
     tes: bool | Mapping[str, Any] = False,
     contract: str = "index",
+    heat_speed: float | None = None,
 ) -> None:
     """Refuse what the simulated beamline would refuse, without the seconds that its start takes.
 
     Parameters
     ----------
-    speed, seed, options, tes, contract
+    speed, seed, options, tes, contract, heat_speed
         As for `Simulation`; of the options the faults are looked at.
 
     Raises
@@ -166,6 +168,8 @@ def check_options(
         Names the option and what it may be.
     """
     as_number("speed", speed, above=0)
+    if heat_speed is not None:
+        as_number("heat_speed", heat_speed, above=0)
     as_whole("seed", seed)
     if contract not in CONTRACTS:
         raise ValueError(f"contract = {contract!r} is none of {', '.join(CONTRACTS)}")
@@ -176,6 +180,8 @@ def check_options(
             if contract != "fly":
                 raise ValueError(f"fault {command!r}: the FLY contract is not served here")
             FlyFaults().request(rest)
+        elif first == "heat":
+            HeatFaults().request(rest)
         elif first != "dastard":
             Faults().request(str(command))
         elif not tes:
@@ -193,6 +199,8 @@ class Simulation(Child):
         ``"lmr"`` for the simulated electrode, or an HDF5 file with a measured stack.
     speed : float
         Simulated seconds per real second.
+    heat_speed : float, optional
+        The same for heating stages and the vacuum, which are slow; by default ``speed``.
     seed : int
         Of sample and noise.
     port : int, optional
@@ -236,6 +244,7 @@ class Simulation(Child):
         sample: str | Path = "lmr",
         *,
         speed: float = 1.0,
+        heat_speed: float | None = None,
         seed: int = 1,
         port: int | None = None,
         prefix: str | None = None,
@@ -248,7 +257,7 @@ class Simulation(Child):
     ):
         if layout is not None and layout.fly:
             contract = "fly"
-        check_options(speed, seed, options, tes, contract)
+        check_options(speed, seed, options, tes, contract, heat_speed)
         self.dastard: SimulatedDastard | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
@@ -257,9 +266,11 @@ class Simulation(Child):
         self.fly_prefix = f"{self.prefix}STXMSIM:" if named is None else str(named)
         self.contract = contract
         self.speed = speed
+        self.heat_speed = speed if heat_speed is None else heat_speed
         arguments: dict[str, object] = {
             "sample": sample,
             "speed": speed,
+            "heat-speed": heat_speed,
             "seed": seed,
             "port": self.port,
             "contract": contract,

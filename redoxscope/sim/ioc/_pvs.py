@@ -152,6 +152,7 @@ class SimControl(PVGroup):
     """What only a simulation has: its speed, and faults on request."""
 
     speed = pvproperty(name="Speed", value=1.0, read_only=True)
+    heat_speed = pvproperty(name="HeatSpeed", value=1.0, read_only=True)
     fault = pvproperty(name="Fault", value="", dtype=ChannelType.STRING)
 
     def __init__(self, *args: Any, request: Callable[[str], None], **kw: Any):

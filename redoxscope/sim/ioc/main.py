@@ -20,6 +20,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--prefix", default="RS:", help="start of every PV name")
     p.add_argument("--port", type=int, required=True, help="Channel Access port on loopback")
     p.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second")
+    p.add_argument(
+        "--heat-speed", type=float, help="of heating stages and vacuum (default: --speed)"
+    )
     p.add_argument("--seed", type=int, default=1, help="of sample and noise")
     p.add_argument("--a1-error", type=float, default=0.0, help="relative error of the A1 stated")
     p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
@@ -95,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
             layout=layout,
         )
         link = None if args.dastard_control is None else DastardLink(args.dastard_control)
+        heat_speed = args.speed if args.heat_speed is None else args.heat_speed
         bench = Bench(
             model,
             prefix=args.prefix,
@@ -104,6 +108,8 @@ def main(argv: list[str] | None = None) -> int:
             fly=_fly(args) if args.contract == "fly" else None,
             layout=layout,
             shutter=not args.no_shutter,
+            heat_clock=InstantClock() if args.instant else Clock(heat_speed, what="heat speed"),
+            seed=args.seed,
         )
         for fault in args.fault:
             bench.request_fault(fault)
