@@ -14,6 +14,7 @@ from ._commands import check, recover, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
+from ._gitt import gitt
 from ._queue import queue
 from ._runs import export, runs
 from ._shell import shell
@@ -50,7 +51,7 @@ def _options(
     pass
 
 
-for command in (sim, check, snapshot, shell, queue, watch, runs, export, recover):
+for command in (sim, check, snapshot, shell, queue, watch, runs, export, recover, gitt):
     app.command()(command)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 
