@@ -5,6 +5,7 @@ Nothing here is used at run time.
 
 from ._documents import Documents, make_engine
 from ._fake_frames import FakeFrames
+from ._fake_heater import FakeHeater
 from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
 from ._fake_spectrometer import FakeMono, FakeSpectrometer
@@ -27,6 +28,7 @@ __all__ = [
     "FakeAxis",
     "FakeBeamline",
     "FakeFrames",
+    "FakeHeater",
     "FakeLines",
     "FakeMicroscope",
     "FakeMono",

@@ -446,12 +446,12 @@ class HeatingStage(Positioner, BeamlineDevice):
     def stop(self, *, success: bool = False) -> None:
         """Hold where it is: no more heat than that, and no less; what is off stays off.
 
-        What makes it safe goes on. With ``success`` (the RunEngine pausing) a ramp waits for
-        `resume`, and a soak goes on: it holds already.
+        What makes it safe goes on. With ``success`` (the RunEngine, in a pause and at the end of
+        every plan) a ramp waits for `resume` or until something else is asked for, and a soak goes
+        on: it holds already.
         """
         with self.ordering:
-            job = self._job
-            self._paused = success
+            job, self._paused = self._job, False
             if isinstance(job, Cooling) and job.running:
                 return
             here = self.position
@@ -482,7 +482,9 @@ class HeatingStage(Positioner, BeamlineDevice):
 
     def pause(self) -> None:
         """Hold, for the RunEngine; the ramp waits."""
-        self.stop(success=True)
+        with self.ordering:
+            self.stop(success=True)
+            self._paused = True
 
     def resume(self) -> None:
         """Go on with a ramp that waits."""
@@ -491,12 +493,18 @@ class HeatingStage(Positioner, BeamlineDevice):
             if isinstance(self._job, Ramping):
                 self._job.go_on()
 
-    def make_safe(self) -> Status:
+    def make_safe(self, *, success: bool = False) -> Status:
         """Ramp down to the safe temperature, then switch the output off; returns at once.
 
         Where the sensor gives no temperature, or it is not hot, the output is switched off now.
-        Asked again, it goes on with what it does. What was under way fails; while the RunEngine
-        pauses, it ends well, for a plan asks for it again.
+        Asked again, it goes on with what it does.
+
+        Parameters
+        ----------
+        success : bool
+            What was under way does not count as failed: for a clean-up, in which the RunEngine
+            must not be told of it. So it is while the RunEngine pauses, too: what the plan asked
+            for, it asks for again.
 
         Returns
         -------
@@ -511,8 +519,8 @@ class HeatingStage(Positioner, BeamlineDevice):
                 return job.status
             cooling, error = self._cool()
             former = self._replace(cooling)
-            self._reached, paused = None, self._paused
-        self._end(former, None if paused else DeviceError(f"{self.label} was made safe"))
+            self._reached, quiet = None, success or self._paused
+        self._end(former, None if quiet else DeviceError(f"{self.label} was made safe"))
         if error is not None:
             log.error("%s: not made safe yet: %s", self.label, error)
         cooling.start()
