@@ -253,7 +253,7 @@ class OverTemperatureSuspender(_Ceiling):
     async def _make_safe(self) -> None:
         """Have the heater made safe; what keeps it from that is told, the wait goes on."""
         try:
-            status = await asyncio.to_thread(self._heater.make_safe)
+            status = await asyncio.to_thread(self._heater.make_safe, success=True)
         except Exception as exc:
             self._not_safe(exc)
             return
