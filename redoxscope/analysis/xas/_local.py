@@ -1,0 +1,154 @@
+"""Local polynomials: smooth values and slopes of points that lie unevenly, with their sigma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._spectrum import Array, Spectrum
+
+__all__ = ["LocalFit", "local_fit", "noise_of", "running_mean", "with_noise"]
+
+REACH = 2.5
+"""Points farther away than so many widths do not count."""
+MOST_POINTS = 41
+"""Most points of one local polynomial."""
+NORMAL = 0.6745
+"""Median of |x| of a normal distribution of standard deviation 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFit:
+    """Local polynomials at places [T]: ``value + slope dx + bend dx² + ...``.
+
+    Attributes
+    ----------
+    at : numpy.ndarray [T]
+        Places (eV).
+    coefficients : numpy.ndarray [T, order + 1]
+    weights : numpy.ndarray [T, order + 1, k]
+        Each coefficient is the sum of its weights times the values of `index`.
+    index : numpy.ndarray of int [T, k]
+        Points used.
+    """
+
+    at: Array
+    coefficients: Array
+    weights: Array
+    index: NDArray[np.intp]
+
+    def sigma(self, of: int, sigma: Array) -> Array:
+        """Standard deviation of a coefficient at each place, from that of each point [n]."""
+        return np.sqrt(np.einsum("tk,tk->t", self.weights[:, of] ** 2, sigma[self.index] ** 2))
+
+
+def local_fit(energy: Array, value: Array, at: Array, width: float, order: int = 3) -> LocalFit:
+    """Fit a polynomial around each place, weighted with a Gaussian.
+
+    Parameters
+    ----------
+    energy, value : numpy.ndarray [n]
+        Points (eV), rising; without NaN, more than ``order``.
+    at : numpy.ndarray [T]
+        Places (eV).
+    width : float
+        Standard deviation of the Gaussian (eV). Where the points lie too far apart for it, it is
+        as wide as the polynomial needs.
+    order : int
+        Of the polynomial.
+    """
+    n = len(energy)
+    near = np.searchsorted(energy, [energy - REACH * width, energy + REACH * width])
+    inside = int((near[1] - near[0]).max())
+    k = min(n, max(min(inside, MOST_POINTS), order + 2))
+    first = np.clip(np.searchsorted(energy, at) - k // 2, 0, n - k)
+    index = first[:, None] + np.arange(k)
+    away = energy[index] - at[:, None]
+    distance = np.abs(away)
+    needed = np.partition(distance, min(order + 1, k - 1), axis=1)[:, min(order + 1, k - 1)]
+    scale = np.maximum(width, needed / 1.5)
+    x = away / scale[:, None]
+    weight = np.exp(-0.5 * x**2)
+    powers = x[:, :, None] ** np.arange(order + 1)
+    normal = np.einsum("tki,tk,tkj->tij", powers, weight, powers)
+    weights = np.linalg.solve(normal, np.swapaxes(powers * weight[:, :, None], 1, 2))
+    weights /= (scale[:, None] ** np.arange(order + 1))[:, :, None]
+    coefficients = np.einsum("tik,tk->ti", weights, value[index])
+    return LocalFit(at, coefficients, weights, index)
+
+
+def running_mean(values: Array, half: int) -> Array:
+    """Mean over each point and ``half`` neighbours on both sides, fewer at the ends; NaN left out.
+
+    Parameters
+    ----------
+    values : numpy.ndarray [n]
+    half : int
+    """
+    good = np.isfinite(values)
+    total = np.concatenate([[0.0], np.cumsum(np.where(good, values, 0.0))])
+    count = np.concatenate([[0], np.cumsum(good)])
+    n = len(values)
+    low = np.maximum(np.arange(n) - half, 0)
+    high = np.minimum(np.arange(n) + half + 1, n)
+    held = count[high] - count[low]
+    with np.errstate(invalid="ignore"):
+        return np.where(held > 0, (total[high] - total[low]) / np.maximum(held, 1), np.nan)
+
+
+def noise_of(energy: Array, value: Array, half: int = 15) -> Array:
+    """Standard deviation of each point from how far it lies off a cubic through its neighbours.
+
+    The cubic goes through two neighbours on each side; the distance's median over ``half``
+    points on both sides is taken. Sharp lines of a few points make it too large, noise that
+    neighbours share too small.
+
+    Parameters
+    ----------
+    energy, value : numpy.ndarray [n]
+        Without NaN.
+    half : int
+
+    Returns
+    -------
+    numpy.ndarray [n]
+        NaN with fewer than 7 points.
+    """
+    n = len(energy)
+    if n < 7:
+        return np.full(n, np.nan)
+    middle = np.arange(2, n - 2)
+    neighbours = middle[:, None] + np.array([-2, -1, 1, 2])
+    x = energy[neighbours] - energy[middle][:, None]
+    weights = np.ones(x.shape)
+    for i in range(4):  # Lagrange's polynomial at 0
+        for j in range(4):
+            if i != j:
+                weights[:, i] *= x[:, j] / (x[:, j] - x[:, i])
+    off = value[middle] - (weights * value[neighbours]).sum(axis=1)
+    off = np.abs(off) / np.sqrt(1 + (weights**2).sum(axis=1))
+    padded = np.pad(off, half, mode="reflect" if len(off) > half else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    found = np.median(windows, axis=1) / NORMAL
+    return np.concatenate([found[:1], found[:1], found, found[-1:], found[-1:]])
+
+
+def with_noise(spectrum: Spectrum) -> Spectrum:
+    """The spectrum, with standard deviations from the scatter of neighbours where it has none."""
+    known = spectrum.known
+    unknown = known & ~np.isfinite(spectrum.sigma)
+    if not unknown.any():
+        return spectrum
+    sigma = np.array(spectrum.sigma)
+    sigma[unknown] = _spread(known, noise_of(spectrum.energy[known], spectrum.value[known]))[
+        unknown
+    ]
+    return spectrum.changed(sigma=sigma)
+
+
+def _spread(known: NDArray[np.bool_], values: Array) -> Array:
+    full = np.full(len(known), np.nan)
+    full[known] = values
+    return full
