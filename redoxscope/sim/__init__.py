@@ -7,6 +7,7 @@ plans and callbacks never import it.
 from ._layout import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
 from .dastard import SimulatedDastard
 from .ioc import Simulation, check_options, client_environment, isolate_client
+from .physics.heated import HeatedSample
 from .physics.rixs import RIXS_SAMPLES, RixsModel
 from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
 from .physics.tes import TesArray
@@ -20,6 +21,7 @@ __all__ = [
     "SAMPLES",
     "Beam",
     "BeamlineModel",
+    "HeatedSample",
     "Layout",
     "MeasuredStack",
     "RixsModel",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..physics.rixs import PHASES
+
 __all__ = ["START_ENERGY", "BeamHistory", "BeamState"]
 
 START_ENERGY = 640.0
@@ -31,12 +33,15 @@ class BeamState:
         Whether the shutter lets it through.
     sample : str
         Name of what stands in the beam.
+    parts : tuple of (str, float)
+        What it has become, and the share of each; empty: it is what its name says.
     """
 
     energy: float = START_ENERGY
     flux: float = 1.0
     open: bool = False
     sample: str = "lmr_charged"
+    parts: tuple[tuple[str, float], ...] = ()
 
     @property
     def on_sample(self) -> float:
@@ -49,7 +54,7 @@ class BeamState:
         Raises
         ------
         ValueError
-            A value that is no number, out of range, or an unknown sample.
+            A value that is no number, out of range, or an unknown sample or part.
         """
         new: dict[str, Any] = {}
         for name, (low, high) in LIMITS.items():
@@ -66,7 +71,18 @@ class BeamState:
                     f"unknown sample {message['sample']!r}; known: {', '.join(samples)}"
                 )
             new["sample"] = message["sample"]
+        if "parts" in message:
+            new["parts"] = _parts(message["parts"])
         return replace(self, **new)
+
+
+def _parts(given: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    for name, share in given.items():
+        if name not in PHASES:
+            raise ValueError(f"unknown part {name!r}; known: {', '.join(PHASES)}")
+        if not 0 <= float(share) <= 1:  # NaN too
+            raise ValueError(f"part {name} = {share} must be a share, 0 to 1")
+    return tuple((name, float(share)) for name, share in given.items())
 
 
 class BeamHistory:

@@ -128,7 +128,7 @@ class DastardServer:
         self.on_photons: Callable[[NDArray[np.int64], NDArray[np.float64]], None] | None = None
         self._emission = lru_cache(512)(self._compute_emission)
         for name in model.samples:  # the first of each takes a while
-            self._emission(name, START_ENERGY, 0)
+            self._emission(name, (), START_ENERGY, 0)
         self._dose: defaultdict[str, float] = defaultdict(float)
         self._lost_until_ns = self._n_lost = self._n_triggers = 0
         self._first_ns: int | None = None
@@ -339,7 +339,8 @@ class DastardServer:
     def _draw(
         self, source: Source, rates: TriggerRates, begin_ns: int, end_ns: int, beam: BeamState
     ) -> None:
-        emission = self._emission(beam.sample, round(beam.energy, 3), self._bleached(beam.sample))
+        bleached = self._bleached(beam.sample)
+        emission = self._emission(beam.sample, beam.parts, round(beam.energy, 3), bleached)
         flux = beam.on_sample * self.faults.rate
         self._dose[beam.sample] += flux * (end_ns - begin_ns) * 1e-9
         drawn = self.array.draw(emission, flux, begin_ns, end_ns)
@@ -371,10 +372,14 @@ class DastardServer:
         full = self.model.damage_dose
         return 0 if full is None else int(self._dose[sample] / full * DOSE_STEPS)
 
-    def _compute_emission(self, sample: str, energy: float, bleached: int) -> Emission:
+    def _compute_emission(
+        self, sample: str, parts: tuple[tuple[str, float], ...], energy: float, bleached: int
+    ) -> Emission:
         low, high = EXCITATION_RANGE
         if not low <= energy <= high:
             log.warning("no photons: %g eV is outside the model's %g to %g eV", energy, low, high)
             return Emission(np.zeros_like(self.model.emission(sample, low).rate), energy)
         dose = bleached / DOSE_STEPS * (self.model.damage_dose or 0.0)
+        if parts:
+            return self.model.mixture(dict(parts), energy, dose)
         return self.model.emission(sample, energy, dose)

@@ -13,6 +13,7 @@ import numpy as np
 from ...data import ENERGY_RANGE
 from ...optics import focus_z
 from .._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
+from ..physics.heated import ON_STAGE, HeatedSample
 from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 from ._clock import Clock
 from ._dastard_link import DastardLink
@@ -79,6 +80,11 @@ class Bench:
         Time of the heating stages and of what is around them; by default ``clock``.
     seed : int
         Of their noise.
+
+    Attributes
+    ----------
+    sample : HeatedSample
+        What stands on the heating stage: absorption and emission come from it.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Bench:
     ):
         self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
+        self.sample = HeatedSample()
         self.energy_offset = energy_offset
         self.energy_velocity = (layout or Layout("", {})).value("Mono:Velocity", 10.0)
         self._preparing: asyncio.Task[None] | None = None
@@ -154,7 +161,7 @@ class Bench:
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
         self.heat_clock = heat_clock or clock
-        self.heat = HeatWorld(prefix=prefix, clock=self.heat_clock, seed=seed)
+        self.heat = HeatWorld(prefix=prefix, clock=self.heat_clock, sample=self.sample, seed=seed)
         self.control = SimControl(prefix=prefix + "Sim:", request=self.request_fault)
         self.fleet = None if fly is None else Fleet(self, **fly)
         self._target = energy - energy_offset
@@ -273,8 +280,11 @@ class Bench:
         beam = getattr(self.model, "beam", None)  # a measured stack has none
         if beam is not None:
             flux *= beam.rate(energy, self.clock.now()) / beam.flux
-        state = {"energy": energy, "flux": flux, "open": self.shutter.is_open}
-        self._dastard.tell(**state, **({"sample": sample} if sample else {}))
+        state: dict[str, Any] = {"energy": energy, "flux": flux, "open": self.shutter.is_open}
+        if sample:
+            parts = self.sample.parts() if sample == ON_STAGE else {}
+            state |= {"sample": sample, "parts": parts}
+        self._dastard.tell(**state)
 
     # -- the beam and the focus -------------------------------------------------------------
 

@@ -112,6 +112,26 @@ def test_the_elastic_line_follows_the_energy(client, put):
     assert counts_until(client, lambda n: n > 300) > 300
 
 
+def test_the_array_is_told_what_the_heated_sample_has_become():
+    from redoxscope.sim.ioc._bench import Bench
+    from redoxscope.sim.ioc._clock import InstantClock
+    from redoxscope.sim.physics.stxm import build_model
+
+    class Link:
+        def tell(self, **state):
+            self.state = state
+
+    link = Link()
+    bench = Bench(build_model("lmr", seed=1), prefix="T:", clock=InstantClock(), dastard=link)
+    bench.sample.advance(5 * 3600.0, 100.0)
+    bench._tell()
+    assert link.state["sample"] == "lmr_charged"
+    assert link.state["parts"] == {"lmr_charged": 0.05, "lmr_heated": 0.95}
+    bench.holder.readback._data["value"] = "reference"  # another sample is not on the stage
+    bench._tell()
+    assert link.state["parts"] == {}
+
+
 def test_faults_are_passed_on(beamline, client, put):
     put("Shutter:Cmd", 1)
     put("Sim:Fault", "beam_dump")

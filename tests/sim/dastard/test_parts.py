@@ -79,12 +79,21 @@ def test_beam_changes_take_effect_when_they_happened():
     assert history.latest is late and late.on_sample == 0
 
 
+def test_a_heated_sample_is_told_by_its_parts():
+    beam = BeamState(open=True).changed({"parts": {"lmr_charged": 0.2, "lmr_heated": 0.8}}, SAMPLES)
+    assert beam.parts == (("lmr_charged", 0.2), ("lmr_heated", 0.8))
+    assert beam.changed({"energy": 531.0}, SAMPLES).parts == beam.parts
+    assert beam.changed({"sample": "reference", "parts": {}}, SAMPLES).parts == ()
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
         ({"energy": float("nan")}, "beam energy = nan"),
         ({"flux": -1}, "beam flux = -1.0 must be"),
         ({"sample": "wood"}, "unknown sample 'wood'; known: lmr_charged, reference"),
+        ({"parts": {"wood": 1.0}}, "unknown part 'wood'; known: lmr_charged, lmr_heated"),
+        ({"parts": {"lmr_spinel": float("nan")}}, "part lmr_spinel = nan must be a share"),
     ],
 )
 def test_impossible_beams_are_refused(message, text):

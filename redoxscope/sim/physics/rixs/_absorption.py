@@ -56,9 +56,9 @@ class Shells:
         """Absorption coefficient (1/µm), shape of `energies`."""
         return np.asarray(np.interp(np.asarray(energies, float), TABLE, self.total))
 
-    def part(self, shell: str, energy: float) -> float:
-        """Part of a shell (1/µm) at an energy (eV)."""
-        return float(np.interp(energy, TABLE, self.parts[shell]))
+    def part(self, shell: str, energies: ArrayLike) -> Array:
+        """Part of a shell (1/µm), shape of `energies` (eV)."""
+        return np.asarray(np.interp(np.asarray(energies, float), TABLE, self.parts[shell]))
 
 
 @cache

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,13 @@ _K_NORMAL = ((0.0, 1.8, 1.0),)
 _LL_NORMAL = ((0.0, 1.8, 1.0),)
 
 _Shape = tuple[tuple[float, float, float], ...]
+Peak = tuple[Any, float, Any]
+"""Middle (eV), standard deviation (eV) and area (1/µm)."""
+
+
+def _band(line: float, shape: _Shape, area: Any) -> Iterator[Peak]:
+    for offset, sigma, weight in shape:
+        yield line + offset, sigma, weight * area
 
 
 @cache
@@ -79,42 +88,51 @@ class Electrode:
     def shells(self) -> Shells:
         return electrode_shells(self.fractions)
 
+    def peaks(self, energy: Any, feature: float | None = None) -> Iterator[Peak]:
+        """What is emitted, peak by peak: middle (eV), standard deviation (eV), area (1/µm).
+
+        Parameters
+        ----------
+        energy : float or ndarray
+            Excitation (eV); middle and area have its shape.
+        feature : float, optional
+            Instead of the electrode's own.
+        """
+        shells = self.shells
+        for shell in ("C K", "F K"):
+            area = shells.part(shell, energy) * yield_of(shell)
+            yield from _band(line_energy(shell), _K_NORMAL, area)
+        yield from self._oxygen(energy, self.feature if feature is None else feature)
+        for metal in METALS:
+            yield from self._metal(metal, energy)
+        yield energy, ELASTIC_SIGMA, _ELASTIC
+
     def source(self, energy: float, feature: float) -> Array:
         """Radiative part of the absorption before self-absorption (1/µm per cell), [m]."""
         out = np.zeros(len(GRID))
-        shells = self.shells
-        for shell in ("C K", "F K"):
-            self._band(
-                out, line_energy(shell), _K_NORMAL, shells.part(shell, energy) * yield_of(shell)
-            )
-        self._oxygen(out, energy, feature)
-        for metal in METALS:
-            self._metal(out, metal, energy)
+        *inelastic, elastic = self.peaks(energy, feature)
+        for centre, sigma, area in inelastic:
+            add_peak(out, centre, sigma, area)
         # what is emitted cannot have more energy than what came in
         out *= ndtr((energy + 3 * ELASTIC_SIGMA - GRID.centers) / ELASTIC_SIGMA)
-        add_peak(out, energy, ELASTIC_SIGMA, _ELASTIC)
+        add_peak(out, *elastic)
         return out
 
-    @staticmethod
-    def _band(out: Array, line: float, shape: _Shape, area: float) -> None:
-        for offset, sigma, weight in shape:
-            add_peak(out, line + offset, sigma, weight * area)
-
-    def _oxygen(self, out: Array, energy: float, feature: float) -> None:
+    def _oxygen(self, energy: Any, feature: float) -> Iterator[Peak]:
         shells, line = self.shells, line_energy("O K")
         area = shells.part("O K", energy) * yield_of("O K")
-        normal = float(ndtr((energy - _O_NORMAL_FROM[0]) / _O_NORMAL_FROM[1]))
-        self._band(out, line, _O_NORMAL, normal * area)
-        self._band(out, line, _O_RESONANT, (1 - normal) * area)
+        normal = ndtr((energy - _O_NORMAL_FROM[0]) / _O_NORMAL_FROM[1])
+        yield from _band(line, _O_NORMAL, normal * area)
+        yield from _band(line, _O_RESONANT, (1 - normal) * area)
         excitation, width, emission, sigma = FEATURE
         top = shells.part("O K", excitation) * yield_of("O K")
-        near = float(np.exp(-0.5 * ((energy - excitation) / width) ** 2))
-        add_peak(out, emission, sigma, feature * top * near)
-        add_peak(out, energy - 0.3, 0.25, _LOW_LOSS * feature * top * near)
+        near = np.exp(-0.5 * ((energy - excitation) / width) ** 2)
+        yield emission, sigma, feature * top * near
+        yield energy - 0.3, 0.25, _LOW_LOSS * feature * top * near
         # the pre-edge states also scatter without loss
-        add_peak(out, energy, ELASTIC_SIGMA, 0.04 * (1 - normal) * area)
+        yield energy, ELASTIC_SIGMA, 0.04 * (1 - normal) * area
 
-    def _metal(self, out: Array, metal: str, energy: float) -> None:
+    def _metal(self, metal: str, energy: Any) -> Iterator[Peak]:
         shells = self.shells
         ck = _coster_kronig(metal)
         l3 = shells.part(f"{metal} L3", energy)
@@ -129,11 +147,11 @@ class Electrode:
             to_s = _LL_SHARE[level]
             hot = holes * rate * (1 - to_s) * raman
             for loss, sigma, weight in _RAMAN:
-                add_peak(out, energy - loss, sigma, hot * weight)
+                yield energy - loss, sigma, hot * weight
             cold = rate * (1 - to_s) * (holes * (1 - raman) + moved)
-            self._band(out, line_energy(f"{metal} {line}"), _L_NORMAL, cold)
+            yield from _band(line_energy(f"{metal} {line}"), _L_NORMAL, cold)
             s_line = rate * to_s * (holes + moved)
-            self._band(out, line_energy(f"{metal} {low}"), _LL_NORMAL, s_line)
+            yield from _band(line_energy(f"{metal} {low}"), _LL_NORMAL, s_line)
 
     def emitted(self, energy: float, damage: float = 1.0) -> Array:
         """Emission of the thick sample per cell (arbitrary units), [m].

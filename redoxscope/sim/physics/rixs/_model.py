@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from ._electrode import Electrode
 from ._emission import GRID, Emission, broadened, rebinned
 from ._reference import ReferenceMixture
 
-__all__ = ["RIXS_SAMPLES", "RixsModel", "RixsSample"]
+__all__ = ["PHASES", "RIXS_SAMPLES", "RixsModel", "RixsSample"]
 
 Array = NDArray[np.float64]
 
@@ -55,6 +56,11 @@ _ELECTRODES = (
         Electrode(_lmr(0.97, 1.0, 0.85, 0.5), 0.48),
     ),
 )
+# what heating beyond 200 °C makes of the charged electrode; on the stage, never on the holder
+_TRANSFORMED = (
+    RixsSample("lmr_spinel", "spinel", Electrode(_lmr(0.50, 0.50, 0.20, 0.15), 0.05)),
+    RixsSample("lmr_rock_salt", "rock salt", Electrode(_lmr(0.0, 0.0, 0.0, 0.0), 0.0)),
+)
 
 
 def _reference(mixture: ReferenceMixture) -> RixsSample:
@@ -63,6 +69,9 @@ def _reference(mixture: ReferenceMixture) -> RixsSample:
 
 RIXS_SAMPLES = (*(s.name for s in _ELECTRODES), "reference")
 """Names of the samples."""
+
+PHASES = {s.name: s.material for s in (*_ELECTRODES[1:], *_TRANSFORMED)}
+"""What a charged electrode that is heated consists of, in the order in which it comes."""
 
 _LMR_RATE = 3.0e5
 _REFERENCE_RATE = 25.0
@@ -110,11 +119,12 @@ class RixsModel:
         self.second_order = second_order
         self.damage_dose = damage_dose
         self.reference = ReferenceMixture.shifted(line_error, np.random.default_rng(seed))
-        self._samples = {s.name: s for s in (*_ELECTRODES, _reference(self.reference))}
+        known = (*_ELECTRODES, *_TRANSFORMED, _reference(self.reference))
+        self._samples = {s.name: s for s in known}
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Names of the samples."""
+        """Names of the samples on the holder."""
         return RIXS_SAMPLES
 
     def _sample(self, name: str) -> RixsSample:
@@ -145,6 +155,24 @@ class RixsModel:
         finite("rixs.dose", dose, "s", 0, 1e12)
         damage = 1.0 if self.damage_dose is None else float(np.exp(-dose / self.damage_dose))
         return Emission(self._rate(found, float(omega_ev), damage), float(omega_ev))
+
+    def mixture(self, parts: Mapping[str, float], omega_ev: float, dose: float = 0.0) -> Emission:
+        """Emission of a sample whose grains are of several kinds, each larger than light goes deep.
+
+        Parameters
+        ----------
+        parts : mapping of str to float
+            Share of each kind.
+        omega_ev, dose
+            As for `emission`.
+
+        Raises
+        ------
+        ValueError
+            As `emission`.
+        """
+        rates = [share * self.emission(name, omega_ev, dose).rate for name, share in parts.items()]
+        return Emission(np.sum(rates, axis=0), float(omega_ev))
 
     def _rate(self, sample: RixsSample, omega: float, damage: float) -> Array:
         second = self.second_order * (530.0 / omega) ** 4
