@@ -125,7 +125,7 @@ class HeatedSample:
         # one energy after another comes again and again, a line once
         each: Callable[..., Array] = self._seen if energies.ndim == 0 else _yields
         of = float(energies) if energies.ndim == 0 else energies
-        tey, tfy = sum(share * each(name, of) for name, share in parts.items())
+        tey, tfy = np.sum([share * each(name, of) for name, share in parts.items()], axis=0)
         return {"TEY": tey, "TFY": tfy} if energies.ndim else {"TEY": float(tey), "TFY": float(tfy)}
 
     def gas_rates(self) -> dict[str, float]:

@@ -70,7 +70,11 @@ def _reference(mixture: ReferenceMixture) -> RixsSample:
 RIXS_SAMPLES = (*(s.name for s in _ELECTRODES), "reference")
 """Names of the samples."""
 
-PHASES = {s.name: s.material for s in (*_ELECTRODES[1:], *_TRANSFORMED)}
+PHASES: dict[str, Electrode] = {
+    s.name: s.material
+    for s in (*_ELECTRODES[1:], *_TRANSFORMED)
+    if isinstance(s.material, Electrode)
+}
 """What a charged electrode that is heated consists of, in the order in which it comes."""
 
 _LMR_RATE = 3.0e5
