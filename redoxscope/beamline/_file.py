@@ -12,7 +12,7 @@ from ..data import YamlText
 from ..devices import suffixes
 from ._classes import OWN
 from ._instruments import INSTRUMENTS, bound_devices
-from ._options import CatalogOptions, FlyCounterOptions
+from ._options import CatalogOptions, FlyCounterOptions, HeaterOptions
 from ._outside import OutsidePV, outside_pvs
 
 __all__ = ["BeamlineFile", "DeviceEntry", "InstrumentEntry"]
@@ -131,6 +131,12 @@ class BeamlineFile:
     def of_class(self, *words: str) -> list[str]:
         """Names of the devices of these classes (as the file calls them)."""
         return [name for name, entry in self.devices.items() if entry.word in words]
+
+    @property
+    def heaters(self) -> list[str]:
+        """Names of the heating stages, whatever controls them."""
+        entries = self.devices.items()
+        return [name for name, entry in entries if isinstance(entry.options, HeaterOptions)]
 
     @property
     def has_shutter(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._common import Faults, Sample, Seed, Speed, echo
+from ._common import Faults, HeatSpeed, Sample, Seed, Speed, echo
 
 __all__ = ["check", "recover", "sim"]
 
@@ -19,6 +19,7 @@ CATALOG_TIMEOUT = 120.0
 def sim(
     sample: Sample = "lmr",
     speed: Speed = 1.0,
+    heat_speed: HeatSpeed = None,
     seed: Seed = 1,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Channel Access port on loopback; 0: a free one.")
@@ -67,6 +68,7 @@ def sim(
     with Simulation(
         sample,
         speed=speed,
+        heat_speed=heat_speed,
         seed=seed,
         port=port,
         prefix=prefix,

@@ -12,6 +12,7 @@ import typer
 
 __all__ = [
     "Faults",
+    "HeatSpeed",
     "TESFaults",
     "Sample",
     "Seed",
@@ -23,6 +24,10 @@ __all__ = [
 
 Sample = Annotated[str, typer.Option(help='"lmr", or an HDF5 file with a measured stack.')]
 Speed = Annotated[float, typer.Option(help="Simulated seconds per real second.")]
+HeatSpeed = Annotated[
+    Optional[float],  # noqa: UP007, UP045  typer reads it
+    typer.Option(help="The same for heating stages and vacuum; by default --speed."),
+]
 Seed = Annotated[int, typer.Option(help="Of the simulated sample and noise.")]
 TESFaults = Annotated[
     Optional[list[str]],  # noqa: UP007, UP045  typer reads it

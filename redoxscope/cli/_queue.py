@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._common import Sample, Seed, Speed, echo
+from ._common import HeatSpeed, Sample, Seed, Speed, echo
 
 __all__ = ["queue"]
 
@@ -40,6 +40,7 @@ def queue(
     ] = "tcp://127.0.0.1:60625",
     sample: Sample = "lmr",
     speed: Speed = 1.0,
+    heat_speed: HeatSpeed = None,
     seed: Seed = 1,
 ) -> None:
     """Start a bluesky queue server for a beamline, and its Redis. Ctrl-C ends all of it.
@@ -54,6 +55,8 @@ def queue(
     if (beamline is None) != simulated:
         raise typer.BadParameter("give either --beamline FILE or --simulated", param_hint="queue")
     session: dict[str, Any] = {"sample": sample, "speed": speed, "seed": seed}
+    if heat_speed is not None:
+        session["heat_speed"] = heat_speed
     if beamline is not None:
         load_beamline(beamline)  # what is wrong in it is said here, not by the worker
         session["beamline"] = str(beamline.resolve())

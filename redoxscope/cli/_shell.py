@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ._common import Sample, Seed, Speed
+from ._common import HeatSpeed, Sample, Seed, Speed
 
 __all__ = ["banner", "shell"]
 
@@ -19,6 +19,7 @@ def shell(
     ] = None,
     sample: Sample = "lmr",
     speed: Speed = 1.0,
+    heat_speed: HeatSpeed = None,
     seed: Seed = 1,
     publish: Annotated[
         Optional[str],  # noqa: UP007, UP045  typer reads it
@@ -33,7 +34,13 @@ def shell(
 
     tes = True if beamline is None else None
     with start_session(
-        beamline, sample=sample, speed=speed, seed=seed, tes=tes, publish=publish
+        beamline,
+        sample=sample,
+        speed=speed,
+        heat_speed=heat_speed,
+        seed=seed,
+        tes=tes,
+        publish=publish,
     ) as session:
         config = Config()
         config.TerminalInteractiveShell.banner2 = banner(session)

@@ -30,6 +30,8 @@ __all__ = ["dry_run"]
 
 FULL_SPEED = 50.0
 """Simulated seconds per real second where everything is measured: what lines come through at."""
+FULL_HEAT_SPEED = 600.0
+"""The same of heating stages: five hours of a soak are half a minute."""
 CONNECT_TIMEOUT = 20.0
 """Longest time (s) for the first PV of the simulation to answer."""
 FLY_POLL = 0.002
@@ -102,6 +104,7 @@ def dry_run(
                 options={"fly-poll": FLY_POLL, "no-shutter": not config.has_shutter},
                 instant=not full,
                 speed=FULL_SPEED_TES if config.of_class("tes") else FULL_SPEED,
+                heat_speed=FULL_HEAT_SPEED,
                 tes={"data": _made(folder / "dastard")} if config.of_class("tes") else False,
                 wait=False,
             )

@@ -11,7 +11,7 @@ from typing import Any
 from ..beamline import BeamlineFile, CatalogOptions, ConfigError
 from ..devices import DeviceError
 from ..session import Session
-from ..session.support import CalibrationStore
+from ..session.support import CalibrationStore, at_heat_speed
 from ..sim import Simulation
 from ._calibration import stand_in
 from ._engine import DryEngine, Rehearsal
@@ -177,6 +177,7 @@ class Opener:
 
 def on_the_simulation(config: BeamlineFile, simulation: Simulation) -> BeamlineFile:
     """The beamline with the simulated Dastard for its own, and a catalog of its own."""
+    config = at_heat_speed(config, simulation)
     if simulation.dastard is not None:
         there = {
             "host": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""The simulated beamline of a session: its spectrometer, and its end."""
+"""The simulated beamline of a session: its spectrometer, its heating stages, and its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..sim import Simulation, SimulationError
 
-__all__ = ["cause_of", "simulated_tes", "with_simulated_tes"]
+__all__ = ["as_served", "at_heat_speed", "cause_of", "simulated_tes"]
 
 
 def simulated_tes(data: str | Path | None) -> dict[str, Any]:
@@ -19,12 +19,21 @@ def simulated_tes(data: str | Path | None) -> dict[str, Any]:
     return {"data": folder}
 
 
-def with_simulated_tes(config: Any, simulation: Simulation) -> Any:
-    """The beamline with the ports of the simulated Dastard, which take what is free."""
-    if simulation.dastard is None:
-        return config
-    for name in config.of_class("tes"):
-        config = config.changed(name, port=simulation.dastard.base, time_scale=simulation.speed)
+def as_served(config: Any, simulation: Simulation) -> Any:
+    """The beamline with what only its simulation knows: ports of Dastard, which take what is free,
+    and how fast time passes.
+    """
+    if simulation.dastard is not None:
+        served = {"port": simulation.dastard.base, "time_scale": simulation.speed}
+        for name in config.of_class("tes"):
+            config = config.changed(name, **served)
+    return at_heat_speed(config, simulation)
+
+
+def at_heat_speed(config: Any, simulation: Simulation) -> Any:
+    """The beamline with heating stages whose seconds are those of the simulation."""
+    for name in config.heaters:
+        config = config.changed(name, time_scale=simulation.heat_speed)
     return config
 
 

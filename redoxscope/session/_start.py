@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..inputs import proxy_address
 from ..sim import Simulation
-from ._simulated import simulated_tes, with_simulated_tes
+from ._simulated import as_served, simulated_tes
 
 if TYPE_CHECKING:
     from ..beamline import BeamlineFile
@@ -137,7 +137,7 @@ def start_session(
             else:
                 file = file.served_as(simulation.prefix)
             simulation.wait_ready()
-            file = with_simulated_tes(file, simulation)
+            file = as_served(file, simulation)
         assert file is not None
         folder = data_folder(data)
         return Session(
