@@ -28,6 +28,18 @@ from ._stack import (
 )
 from ._stack import START_KEYS as STACK_START_KEYS
 from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_session, check_start
+from ._thermal import (
+    EXPERIMENT,
+    HEATING,
+    HEATING_RESERVED,
+    HEATING_START,
+    PHASE_KEYS,
+    PHASES,
+    SOAK_KEYS,
+    SOAK_STREAM,
+    monitor_stream,
+    soak_key,
+)
 from ._window import WINDOW_KINDS, Window
 from ._xas import (
     XAS,
@@ -43,16 +55,24 @@ from ._xas import (
 
 __all__ = [
     "CONTRACT_VERSION",
+    "EXPERIMENT",
+    "HEATING",
+    "HEATING_RESERVED",
+    "HEATING_START",
     "IMAGE",
     "LINE_ARRAYS",
     "LINE_KEYS",
     "LINE_UNITS",
     "NOT_CHOSEN",
+    "PHASES",
+    "PHASE_KEYS",
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",
     "RIXS_RESERVED",
     "RIXS_START",
+    "SOAK_KEYS",
+    "SOAK_STREAM",
     "STACK",
     "STACK_RESERVED",
     "STACK_START_KEYS",
@@ -77,5 +97,7 @@ __all__ = [
     "check_start",
     "from_json",
     "json_bytes",
+    "monitor_stream",
     "sigma_key",
+    "soak_key",
 ]

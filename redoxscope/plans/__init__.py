@@ -3,8 +3,9 @@
 from ._beam import with_beam, with_beam_decorator
 from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._expose import expose
+from ._lookup import Lookup
 from ._pauses import Pauses, uninterrupted
-from ._protocols import EnergyAxis, LineScanner, Microscope, Spectrometer
+from ._protocols import EnergyAxis, Heater, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, OneOf, plan
 from .estimates import Estimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
@@ -18,6 +19,7 @@ from .suspenders import (
     RingSuspender,
 )
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
+from .thermal import ramp_and_soak
 
 __all__ = [
     "CALIBRATION_POINT",
@@ -28,7 +30,9 @@ __all__ = [
     "Estimate",
     "FrameStream",
     "FramesDetector",
+    "Heater",
     "LineScanner",
+    "Lookup",
     "Microscope",
     "OneOf",
     "OverTemperatureSuspender",
@@ -47,6 +51,7 @@ __all__ = [
     "expose",
     "image",
     "plan",
+    "ramp_and_soak",
     "rixs_map",
     "tes_calibrate",
     "uninterrupted",

@@ -13,7 +13,17 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import FailedStatus, RunEngineControlException
 
-__all__ = ["SafetyStep", "close", "explained", "finished", "halt", "made_safe", "staged"]
+__all__ = [
+    "SafetyStep",
+    "close",
+    "cooled",
+    "explained",
+    "finished",
+    "halt",
+    "made_safe",
+    "shielded",
+    "staged",
+]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -32,8 +42,33 @@ def close(shutter: Any) -> SafetyStep:
     return f"close {shutter.name}", lambda: bps.abs_set(shutter, "closed", wait=True)
 
 
-def made_safe(plan: MsgGenerator, steps: Sequence[SafetyStep]) -> MsgGenerator:
-    """Run a plan, then the steps, however it ended.
+def cooled(heater: Any) -> SafetyStep:
+    """Have a heater ramp down and switch itself off, and see that its controller took the order.
+
+    It is not waited for until it is cold: that may take hours.
+    """
+    return f"make {heater.name} safe", partial(_cooled, heater)
+
+
+def _cooled(heater: Any) -> MsgGenerator:
+    async def order() -> Any:
+        return heater.make_safe()
+
+    tasks = yield Msg("wait_for", None, [order])
+    if not tasks:  # nobody carries the messages out
+        return
+    ordered = tasks[0].result().ordered
+    while not ordered.done:
+        yield Msg("wait_for", None, [partial(finished, ordered)])
+    failed = ordered.exception(timeout=0)
+    if failed is not None:
+        raise failed
+
+
+def made_safe(
+    plan: MsgGenerator, steps: Sequence[SafetyStep], *, always: bool = True
+) -> MsgGenerator:
+    """Run a plan, then the steps, however it ended; not ``always``: only where it failed.
 
     To be used within the run, so that its stop document tells. One step that fails does not
     keep the next from being tried. Where the plan failed, its error is the one raised, those
@@ -52,10 +87,47 @@ def made_safe(plan: MsgGenerator, steps: Sequence[SafetyStep]) -> MsgGenerator:
         if cause is exc:
             raise
         raise cause from None
-    errors = yield from _make_safe(steps)
+    errors = (yield from _make_safe(steps)) if always else []
     if errors:
         raise errors[0]
     return result
+
+
+def shielded(heater: Any, plan: MsgGenerator) -> MsgGenerator:
+    """Run a plan that heats; where it is halted, have the heater ramp down all the same.
+
+    ``RE.halt()`` lets no plan send anything any more. A heater at 600 degC would be held there:
+    so it is told directly, which takes no time. A plan that nobody carried out, a listed or a
+    discarded one, tells it nothing.
+    """
+    answer: Any = None
+    error: BaseException | None = None
+    asked = False
+    while True:
+        try:
+            msg = plan.send(answer) if error is None else plan.throw(error)
+        except StopIteration as end:
+            return end.value
+        answer, error = None, None
+        try:
+            answer = yield msg
+        except GeneratorExit:
+            plan.close()
+            if asked:
+                _safe_now(heater)
+            raise
+        except BaseException as exc:
+            error = exc
+        asked = asked or (msg.command == "set" and msg.obj is heater and answer is not None)
+
+
+def _safe_now(heater: Any) -> None:
+    try:
+        heater.make_safe()
+    except Exception as exc:
+        log.error("halted, and %s is not made safe: %s. CHECK IT BY HAND.", heater.name, exc)
+    else:
+        log.warning("halted: %s ramps down and switches itself off", heater.name)
 
 
 def explained(plan: MsgGenerator) -> MsgGenerator:

@@ -19,6 +19,7 @@ from ._own_beamline import (
     fake_beamline,
     simulated_session,
 )
+from ._prompt_heater import FakeClock, FakeSoaked, PromptHeater
 from ._rixs import validate_rixs_run
 from ._simulated import made_stxm, simulated_stxm
 from ._stack import validate_run
@@ -27,6 +28,7 @@ __all__ = [
     "Documents",
     "FakeAxis",
     "FakeBeamline",
+    "FakeClock",
     "FakeFrames",
     "FakeHeater",
     "FakeLines",
@@ -35,7 +37,9 @@ __all__ = [
     "FakePoint",
     "FakeSetting",
     "FakeShutter",
+    "FakeSoaked",
     "FakeSpectrometer",
+    "PromptHeater",
     "beamline_problems",
     "check_fly_contract",
     "check_line_contract",

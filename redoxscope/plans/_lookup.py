@@ -1,0 +1,109 @@
+"""What a plan may ask of whoever runs it: devices and plans by name, the shutter, earlier runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+
+from ..inputs import suggestion
+from ._carried import carried
+
+__all__ = ["Lookup", "lookup"]
+
+Documents = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""A run's start document, and its stop document where it has one."""
+
+
+class Lookup:
+    """Answers plans that need a device, a plan or a run by its name: a preprocessor.
+
+    A session has one already. A plan that is handed over as data, by a queue or to be resumed, has
+    nothing but names in it.
+
+    Parameters
+    ----------
+    devices : mapping of str to device
+    plans : mapping of str to callable
+    shutter : device, optional
+        What lets beam onto the sample; closed while nobody measures.
+    runs : callable, optional
+        ``runs(key, uid)``: of every run whose start document has a mapping ``key`` with a
+        ``uid`` that begins so, start and stop document (None: it has not ended), in order.
+
+    Examples
+    --------
+    >>> RE.preprocessors.append(Lookup(devices={"heater": heater}))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        devices: Mapping[str, Any] | None = None,
+        plans: Mapping[str, Callable[..., Any]] | None = None,
+        shutter: Any = None,
+        runs: Callable[[str, str], Iterable[Documents]] | None = None,
+    ) -> None:
+        self.devices, self.plans = devices or {}, plans or {}
+        self.shutter = shutter
+        self._runs = runs
+
+    def __call__(self, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+        """The plan, answered."""
+
+        def carry(msg: Msg) -> MsgGenerator[Any]:
+            answer = yield msg
+            return self if msg.command == "null" and "lookup" in msg.kwargs else answer
+
+        return carried(plan, carry)
+
+    def device(self, name: str) -> Any:
+        """The device of that name.
+
+        Raises
+        ------
+        ValueError
+        """
+        return _of("device", self.devices, name)
+
+    def plan(self, name: str) -> Callable[..., Any]:
+        """The plan of that name.
+
+        Raises
+        ------
+        ValueError
+        """
+        return _of("plan", self.plans, name)
+
+    def runs(self, key: str, uid: str) -> MsgGenerator[list[Documents]]:
+        """Ask for runs, away from the RunEngine's thread: a catalog takes seconds to open.
+
+        Raises
+        ------
+        ValueError
+            Nobody knows earlier runs.
+        """
+        if self._runs is None:
+            raise ValueError(
+                "earlier runs are not known here: RE.preprocessors.append(Lookup(…, runs=…))"
+            )
+        ask = partial(asyncio.to_thread, lambda find: list(find(key, uid)), self._runs)
+        tasks = yield Msg("wait_for", None, [ask])
+        return tasks[0].result() if tasks else []
+
+
+def _of(what: str, known: Mapping[str, Any], name: str) -> Any:
+    if name in known:
+        return known[name]
+    hint = suggestion(name, list(known)) or f"; known are {', '.join(known) or 'none'}"
+    raise ValueError(f"there is no {what} {name!r}{hint}")
+
+
+def lookup() -> MsgGenerator[Lookup]:
+    """What whoever runs the plan knows; nothing, where nobody answers."""
+    answer = yield Msg("null", None, lookup=True)
+    return answer if isinstance(answer, Lookup) else Lookup()

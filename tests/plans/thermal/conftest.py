@@ -1,0 +1,32 @@
+"""A heater, a shutter and an engine that are only remembered."""
+
+from __future__ import annotations
+
+import pytest
+
+from redoxscope.testing import PromptHeater, FakeShutter, make_engine
+
+
+@pytest.fixture
+def heater():
+    return PromptHeater()
+
+
+@pytest.fixture
+def shutter():
+    return FakeShutter()
+
+
+@pytest.fixture
+def engine():
+    return make_engine()
+
+
+@pytest.fixture
+def RE(engine):  # noqa: N802
+    return engine[0]
+
+
+@pytest.fixture
+def record(engine):
+    return engine[1]
