@@ -182,6 +182,10 @@ class PromptHeater:
             self.arrive()
         return status
 
+    def soak(self, seconds: float, timeout: float | None = None) -> Status:
+        """Stay there for so long (s)."""
+        return self.soaking.set(seconds, timeout)
+
     def arrive(self) -> None:
         """End what it was set to, well."""
         moves, self._moves = self._moves, []
@@ -204,7 +208,7 @@ class PromptHeater:
     def resume(self) -> None:
         """Nothing."""
 
-    def make_safe(self) -> Status:
+    def make_safe(self, *, success: bool = False) -> Status:
         """Ramp down and switch off; the status is done, and so is its ``ordered``."""
         error = self.order("safe")
         status: Any = settled()
@@ -215,10 +219,10 @@ class PromptHeater:
         status.ordered.set_finished()
         self.safe = True
         self.setpoint.put(self.safe_temperature)
-        ended = RuntimeError(f"{self.name} was made safe")
+        ended = None if success else RuntimeError(f"{self.name} was made safe")
         moves, self._moves = self._moves, []
         for move in moves:
-            move.set_exception(ended)
+            end(move, ended)
         self.soaking.end(ended)
         return status
 
@@ -240,6 +244,14 @@ class PromptHeater:
     def describe_configuration(self) -> dict[str, Any]:
         """Its data key."""
         return self.rate.describe()
+
+
+def end(status: Status, error: Exception | None) -> None:
+    """End a status with an error, or without."""
+    if error is None:
+        status.set_finished()
+    else:
+        status.set_exception(error)
 
 
 class _Soaking:
@@ -281,10 +293,10 @@ class _Soaking:
             self._heater.soaked = FakeSoaked(self._seconds)
             self._status.set_finished()
 
-    def end(self, error: Exception) -> None:
+    def end(self, error: Exception | None) -> None:
         """Break it off."""
         if self._status is not None and not self._status.done:
-            self._status.set_exception(error)
+            end(self._status, error)
 
     def stop(self, *, success: bool = False) -> None:
         """Nothing: it goes on."""

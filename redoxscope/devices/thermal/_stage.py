@@ -639,12 +639,12 @@ class SoakTime:
         """Time (s) that it takes, where it stays in band."""
         return float(seconds)
 
-    def set(self, seconds: Any) -> Status:
+    def set(self, seconds: Any, timeout: Any = None) -> Status:
         """Soak, as `HeatingStage.soak`; goes on where it soaks so long already."""
         under_way = self.parent.soak_status
         if under_way is not None and under_way[0] == as_number(self.name, seconds, "s", above=0):
             return under_way[1]
-        return self.parent.soak(seconds)
+        return self.parent.soak(seconds, timeout)
 
     def stop(self, *, success: bool = False) -> None:
         """End it, unless ``success`` (the RunEngine pausing): then it goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redoxscope.testing import PromptHeater, FakeShutter, make_engine
+from redoxscope.testing import FakeShutter, PromptHeater, make_engine
 
 
 @pytest.fixture

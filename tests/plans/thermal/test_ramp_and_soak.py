@@ -13,9 +13,10 @@ from bluesky.utils import FailedStatus, RunEngineInterrupted
 from redoxscope.plans import Lookup, ramp_and_soak
 from redoxscope.testing import (
     Documents,
-    PromptHeater,
+    FakeHeater,
     FakeShutter,
     FakeSoaked,
+    PromptHeater,
     paused_after,
     run_resuming,
 )
@@ -262,3 +263,18 @@ def test_progress_is_what_the_stage_says_and_what_is_to_come(heater):
     progress.end()
     assert progress.report()["time_remaining"] == 0.0
     status.set_finished()
+
+
+def test_on_the_stage_itself(RE, record):
+    """The real device, on a calculated controller."""
+    heater = FakeHeater()
+    RE(ramp_and_soak(heater, 100, rate=5, soak=600.0, timeout=3600.0, cool_to=60))
+    (soak,) = record.rows("soak").values()
+    assert soak["heater_soak_in_band"] >= 600.0 and soak["heater_soak_max"] < 101.0
+    rows = list(record.rows().values())
+    assert [row["phase"] for row in rows] == ["begin", "reached", "soaked", "cooled"]
+    assert [row["heater"] for row in rows] == pytest.approx([25, 100, 100, 60], abs=1.0)
+    assert not heater.controller.is_on or heater.setpoint.get() == pytest.approx(25.0)
+    trace = [row["heater"] for row in record.rows("heater_monitor").values()]
+    assert max(trace) == pytest.approx(100, abs=1.0) and len(trace) > 10
+    record.validate()
