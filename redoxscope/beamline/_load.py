@@ -281,8 +281,17 @@ def simulated_fly() -> BeamlineFile:
     return parse_beamline(_shipped("fly.yml"), "fly.yml")
 
 
+_HEATER = re.compile(r"^    class: lakeshore336$", re.MULTILINE)
+_TES = re.compile(r"^  tes:\n(?:    .*\n)+", re.MULTILINE)
+
+
 def simulated_text(
-    prefix: str, *, contract: str = "index", port: int | None = None, speed: float = 1.0
+    prefix: str,
+    *,
+    contract: str = "index",
+    port: int | None = None,
+    speed: float = 1.0,
+    heat_speed: float | None = None,
 ) -> str:
     """Text of a beamline file for a simulated beamline that runs already, with its comments.
 
@@ -292,16 +301,19 @@ def simulated_text(
         Start of its PV names.
     contract : {"index", "fly"}
     port : int, optional
-        First port of its Dastard; without it, it has no spectrometer, nor its sample holder.
+        First port of its Dastard; without it, it has no spectrometer.
     speed : float
         Its seconds per real second.
+    heat_speed : float, optional
+        The same of its heating stages; by default ``speed``.
     """
     text = _shipped("fly.yml" if contract == "fly" else "simulated.yml")
     text = text.replace('prefix: ""', f'prefix: "{prefix}"', 1)
     if contract == "fly":
         return re.sub(r'\b((?:Fine)?[XYZ]: ")', rf"\g<1>{prefix}", text)  # whole names
+    heat = speed if heat_speed is None else heat_speed
+    text = re.sub(_HEATER, rf"\g<0>\n    time_scale: {heat:g}", text)
     if port is None:
-        text = text[: text.index("  holder: {")] + text[text.index("instruments:\n") :]
-        return text[: text.index("  tes:\n")] + text[text.index("catalog:\n") :]
+        return re.sub(_TES, "", text)
     text = text.replace("port: 5500", f"port: {port}", 1)
     return text.replace("lateness:", f"time_scale: {speed:g}\n    lateness:", 1)

@@ -80,7 +80,9 @@ def sim(
         file = beamline or write or Path("beamline.yml")
         if write is not None:
             base = None if running.dastard is None else running.dastard.base
-            text = simulated_text(prefix, contract=contract, port=base, speed=speed)
+            text = simulated_text(
+                prefix, contract=contract, port=base, speed=speed, heat_speed=heat_speed
+            )
             write.write_text(text, encoding="utf-8")
         names = f"{prefix}*" if layout is None else f"the PVs of {beamline}"
         echo(f"The simulated beamline answers as {names} (process {running.pid}).\n")

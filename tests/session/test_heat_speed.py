@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redoxscope.beamline import parse_beamline
+from redoxscope.beamline import parse_beamline, simulated_text
 from redoxscope.session.support import at_heat_speed
 
 TEXT = """
@@ -27,3 +27,16 @@ def test_every_heating_stage_is_told():
     assert [told.devices[name].options.time_scale for name in told.heaters] == [600.0, 600.0]
     assert told.devices["ring"] == file.devices["ring"]
     assert file.devices["oven"].options.time_scale == pytest.approx(1.0)  # a copy was changed
+
+
+@pytest.mark.parametrize("port", [None, 5500])
+def test_a_file_written_for_it(port):
+    """Without a spectrometer, only what is the spectrometer's is left out."""
+    text = simulated_text("SIM:", port=port, speed=3, heat_speed=600)
+    file = parse_beamline(text, "sim.yml")
+    assert file.prefix == "SIM:" and {"holder", "chamber", "rga"} <= set(file.devices)
+    assert ("tes" in file.devices) == ("tes" in file.instruments) == (port is not None)
+    assert "stxm" in file.instruments
+    assert {file.devices[name].options.time_scale for name in file.heaters} <= {600.0}
+    if port is not None:
+        assert file.devices["tes"].options.time_scale == 3.0
