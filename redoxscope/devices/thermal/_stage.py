@@ -10,91 +10,26 @@ from functools import partial
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd.signal import DerivedSignal
 from ophyd.status import Status
-from ophyd.utils import LimitError
 
 from ...inputs import as_number
-from .._base import (
-    BeamlineDevice,
-    DeviceError,
-    NoAnswerError,
-    answering,
-    ask,
-    put_now,
-)
-from .._numbers import number, positive
-from .._positioner import Positioner, common_limits
-from .._setting import Setting
+from .._base import DeviceError, put_now
 from .._watched import watchable
-from ._clock import HeaterClock
 from ._controller import Controller
 from ._cooling import Cooling
 from ._guard import HeaterGuard
-from ._jobs import INVALID, Job, Ramping, Soaking
-from ._lakeshore import Lakeshore336
+from ._jobs import Job, Ramping, Soaking
+from ._limited import LimitedStage
 from ._progress import LeftWay
-from ._settled import Band
 from ._soak import Soaked
-from ._units import celsius, kelvin_hint, unit_of
+from ._soak_time import SoakTime
 
 __all__ = ["HeatingStage", "heated_by"]
 
 log = logging.getLogger("redoxscope.heater")
 
 
-class _Celsius(DerivedSignal):
-    """Temperature (degC) that a controller has in its own unit."""
-
-    def __init__(self, *, part: str, parent: Any, **kwargs: Any):
-        self._convert = getattr(parent.controller, f"{part}_celsius")
-        super().__init__(getattr(parent.controller, part), parent=parent, **kwargs)
-
-    def inverse(self, value: Any) -> float:
-        return float(self._convert(value))
-
-    def read(self) -> dict[str, dict[str, Any]]:
-        """As the server has it now."""
-        (raw,) = self.derived_from.read().values()
-        return {self.name: {**raw, "value": self.parent.celsius(raw["value"], self)}}
-
-    def describe(self) -> dict[str, dict[str, Any]]:
-        """In degC, whatever the controller's unit."""
-        keys: dict[str, dict[str, Any]] = super().describe()
-        keys[self.name]["units"] = "degC"
-        return keys
-
-
-class _Output(DerivedSignal):
-    """What the heater is driven with (%)."""
-
-    def __init__(self, *, part: str, parent: Any, **kwargs: Any):
-        super().__init__(getattr(parent.controller, part), parent=parent, **kwargs)
-
-    def read(self) -> dict[str, dict[str, Any]]:
-        (raw,) = self.derived_from.read().values()
-        return {self.name: raw}
-
-    def describe(self) -> dict[str, dict[str, Any]]:
-        keys: dict[str, dict[str, Any]] = super().describe()
-        keys[self.name]["units"] = "%"
-        return keys
-
-
-class _Rate(Setting):
-    """Rate (degC/min) up to what the stage may do."""
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, check=self._within, unit="degC/min", **kwargs)
-
-    def _within(self, value: Any) -> float:
-        try:
-            return as_number("", value, above=0, at_most=self.parent.max_rate)
-        except ValueError as exc:
-            raise ValueError(f"must{str(exc).partition(' must')[2]}") from None
-
-
-class HeatingStage(Positioner, BeamlineDevice):
+class HeatingStage(LimitedStage):
     """Positioner of a temperature (degC), in a ramp; *done* means in band, and no longer changing.
 
     Made by `heated_by` for a controller. Nothing is written on connecting.
@@ -119,43 +54,7 @@ class HeatingStage(Positioner, BeamlineDevice):
         Seconds of the beamline in a second here; 1 but in a simulation.
     """
 
-    controller: Any = Cpt(Lakeshore336, "", kind="config", doc="its PVs")
-    guard: Any = Cpt(HeaterGuard, "", kind="config", doc="outside this client")
-    temperature: Any = Cpt(_Celsius, part="reading", kind="hinted", doc="degC")
-    setpoint: Any = Cpt(_Celsius, part="demand", kind="normal", doc="that the controller has, degC")
-    output: Any = Cpt(_Output, part="output", kind="normal", doc="%")
-    rate = Cpt(_Rate, value=2.0, kind="config", doc="of the next ramp, degC/min")
-    tolerance = Cpt(
-        Setting, value=1.0, check=positive, unit="degC", kind="config", doc="half of the band"
-    )
-    settle_s = Cpt(Setting, value=60.0, check=positive, unit="s", kind="config", doc="in band")
-    slope_limit = Cpt(
-        Setting, value=0.5, check=positive, unit="degC/min", kind="config", doc="largest then"
-    )
-
-    def __init__(
-        self,
-        prefix: str = "",
-        *,
-        name: str,
-        low: float = math.nan,
-        high: float = math.nan,
-        rate: float = 2.0,
-        max_rate: float = 10.0,
-        tolerance: float = 1.0,
-        settle: float = 60.0,
-        slope_limit: float = 0.5,
-        safe_temperature: float = 25.0,
-        margin: float = 600.0,
-        time_scale: float = 1.0,
-        **kwargs: Any,
-    ):
-        kwargs.setdefault("labels", {"motors"})
-        self.clock = HeaterClock(time_scale)
-        self.max_rate = as_number(f"{name}.max_rate", max_rate, "degC/min", above=0)
-        self.safe_temperature = as_number(f"{name}.safe_temperature", safe_temperature, "degC")
-        self.margin_s = as_number(f"{name}.margin", margin, "s", at_least=0)
-        self._low, self._high = number(f"{name}.low", low), number(f"{name}.high", high)
+    def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         self.ordering = threading.RLock()  # what is written, and by whom
         self.switched_off = False  # by this client, as the last thing that it did
         self._job: Job | None = None
@@ -164,52 +63,6 @@ class HeatingStage(Positioner, BeamlineDevice):
         self._paused = False  # by the RunEngine
         self.soaking = SoakTime(self)
         super().__init__(prefix, name=name, **kwargs)
-        self.temperature.name = name
-        self.rate.put(rate)
-        self.tolerance.put(tolerance)
-        self.settle_s.put(settle)
-        self.slope_limit.put(slope_limit)
-
-    @property
-    def label(self) -> str:
-        """Name, and where its PVs begin, for messages."""
-        return f"{self.name} ({self.prefix})" if self.prefix else str(self.name)
-
-    @property
-    def egu(self) -> str:
-        """Unit of the temperature."""
-        return "degC"
-
-    @property
-    def poll_s(self) -> float:
-        """How often (s, here) the controller is asked where no reading comes."""
-        return min(max(self.clock.here(float(self.settle_s.get()) / 10), 0.05), 1.0)
-
-    def band(self, target: float) -> Band:
-        """What *reached* means, at a temperature (degC)."""
-        return Band(
-            target,
-            float(self.tolerance.get()),
-            float(self.settle_s.get()),
-            float(self.slope_limit.get()),
-            gap_s=max(10.0, 5.0 * self.clock.scale),
-        )
-
-    def celsius(self, raw: Any, signal: Any = None) -> float:
-        """What the sensor's PV says in degC; NaN where it says that this means nothing."""
-        source = self.controller.reading if signal is None else signal.derived_from
-        if source.metadata.get("severity") == INVALID:
-            return math.nan
-        return float(self.temperature.inverse(raw) if signal is None else signal.inverse(raw))
-
-    @property
-    def position(self) -> float:
-        """Temperature by the last monitor (degC); NaN where the sensor gives none."""
-        return self.celsius(self.controller.reading.get())
-
-    def here(self) -> float:
-        """Temperature, asked from the server now (degC)."""
-        return self.celsius(ask(self.controller.reading))
 
     @property
     def in_band(self) -> bool:
@@ -225,16 +78,6 @@ class HeatingStage(Positioner, BeamlineDevice):
         return None if self._reached is None else self._reached[0]
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """Lowest and highest temperature (degC); NaN where nothing may be asked for."""
-        own = (self._low, self._high)
-        low, high = self.controller.demand.limits or (0.0, 0.0)
-        if not (self.controller.demand.connected and low < high):  # 0, 0: it has none
-            return common_limits(own)
-        convert = self.controller.demand_celsius
-        return common_limits(own, (convert(low), convert(high)))
-
-    @property
     def soak_status(self) -> tuple[float, Status] | None:
         """Time in band that is being soaked (s), and its status; None where nothing is."""
         job = self._job
@@ -247,80 +90,6 @@ class HeatingStage(Positioner, BeamlineDevice):
         """What the last soak was so far; None where there was none."""
         job = self._job
         return job.soak.record if isinstance(job, Soaking) else self._soaked
-
-    def check_rate(self, rate: Any) -> float:
-        """Refuse a rate (degC/min) that cannot be, or is too fast for the stage.
-
-        Raises
-        ------
-        ValueError
-        """
-        return as_number(f"{self.name}.rate", rate, "degC/min", above=0, at_most=self.max_rate)
-
-    def check_value(self, temperature: Any, *, unit: str | None = None) -> None:
-        """Refuse a temperature that may not be heated to; nothing is heated.
-
-        Parameters
-        ----------
-        temperature : float
-            degC, or in ``unit``.
-        unit : str, optional
-            ``"degC"`` or ``"K"``.
-
-        Raises
-        ------
-        ophyd.utils.LimitError
-            Outside the limits, or NaN; says so where kelvin seem to be meant.
-        ValueError
-            No number, or no unit of temperatures.
-        DeviceError
-            The guard, the controller or the sensor would not have it.
-        """
-        target = self._in_celsius(temperature, unit)
-        low, high = self.limits
-        if not low < high:
-            raise LimitError(
-                f"{self.name} has no limits (low {low:g}, high {high:g} degC): give it those of "
-                "the stage"
-            )
-        if not low <= target <= high:
-            raise LimitError(
-                f"{self.name} = {target:.6g} degC is outside its limits, {low:g} to {high:g} degC"
-                f"{kelvin_hint(target, low, high)}"
-            )
-        self.check_rate(self.rate.get())
-        if not self.controller.connected:
-            raise NoAnswerError(f"{self.label}: its PVs do not answer")
-        self.controller.check_ready()
-        if fault := self.controller.fault():
-            raise DeviceError(f"{self.label}: {fault}")
-        if self.guard is not None:
-            self.guard.check(target + float(self.tolerance.get()))
-        if not math.isfinite(self.position):
-            raise DeviceError(
-                f"{self.label}: its sensor (PV {self.controller.reading.pvname}) gives no "
-                "temperature"
-            )
-
-    def _in_celsius(self, temperature: Any, unit: str | None) -> float:
-        value = number(self.name, temperature, unit or "degC")
-        return value if unit is None else celsius(value, unit_of(f"{self.name}: unit", unit))
-
-    def time_to(
-        self, target: float, start: float | None = None, rate: float | None = None
-    ) -> float:
-        """Time (s) until a temperature is reached, settling included; nothing is heated.
-
-        Parameters
-        ----------
-        target, start : float
-            degC; ``start`` is where it is by default.
-        rate : float, optional
-            degC/min; by default as it is set.
-        """
-        here = self.position if start is None else start
-        fast = self.check_rate(self.rate.get() if rate is None else rate)
-        return abs(target - here) / fast * 60.0 + float(self.settle_s.get())
 
     def set(self, temperature: Any, *, unit: str | None = None) -> Status:
         """Ramp to a temperature, at the rate that is set.
@@ -555,10 +324,6 @@ class HeatingStage(Positioner, BeamlineDevice):
                 self._off_now()
                 self.switched_off, self._reached = True, None
 
-    def guarded_trouble(self) -> str:
-        """What the guard says is wrong; empty where nothing is, or nothing guards."""
-        return "" if self.guard is None else self.guard.trouble()
-
     def forsake(self) -> None:
         """Tell the guard no more that this client is there: it cannot make it safe."""
         if self.guard is not None:
@@ -568,16 +333,6 @@ class HeatingStage(Positioner, BeamlineDevice):
         """The output is off: nobody heats any more."""
         if self.guard is not None:
             self.guard.release()
-
-    def back_after(self, error: BaseException) -> Status | None:
-        """What to wait for where something failed for lack of an answer; else None.
-
-        Returns
-        -------
-        ophyd.status.Status or None
-            Done when the controller answers again; fails with `DeviceError` after 60 s.
-        """
-        return answering(self.name, (self.controller.reading, self.controller.demand), error)
 
     def _replace(self, job: Job | None) -> Job | None:
         """Put another job in the place of the present one, which orders no more; the old one."""
@@ -601,55 +356,6 @@ class HeatingStage(Positioner, BeamlineDevice):
                 self.released()
         self._end(former, DeviceError(f"{self.label} was hung up"))
         super().destroy()
-
-
-class SoakTime:
-    """A soak as something that bluesky sets: ``bps.mv(heater.soaking, 18000)``, in seconds.
-
-    The RunEngine sets it again after a pause: the same time goes on with the same soak.
-    """
-
-    def __init__(self, stage: HeatingStage):
-        self.parent = stage
-
-    @property
-    def name(self) -> str:
-        """Name of the stage, and what it does."""
-        return f"{self.parent.name}_soaking"
-
-    def __repr__(self) -> str:
-        return self.name
-
-    @property
-    def position(self) -> float:
-        """Time in band so far (s)."""
-        soaked = self.parent.soaked
-        return 0.0 if soaked is None else soaked.in_band_s
-
-    def check_value(self, seconds: Any) -> None:
-        """Refuse what is no time (s).
-
-        Raises
-        ------
-        ValueError
-        """
-        as_number(f"{self.name}: seconds", seconds, "s", above=0)
-
-    def time_to(self, seconds: float, start: float | None = None) -> float:
-        """Time (s) that it takes, where it stays in band."""
-        return float(seconds)
-
-    def set(self, seconds: Any, timeout: Any = None) -> Status:
-        """Soak, as `HeatingStage.soak`; goes on where it soaks so long already."""
-        under_way = self.parent.soak_status
-        if under_way is not None and under_way[0] == as_number(self.name, seconds, "s", above=0):
-            return under_way[1]
-        return self.parent.soak(seconds, timeout)
-
-    def stop(self, *, success: bool = False) -> None:
-        """End it, unless ``success`` (the RunEngine pausing): then it goes on."""
-        if self.parent.soak_status is not None:
-            self.parent.stop(success=success)
 
 
 def heated_by(
