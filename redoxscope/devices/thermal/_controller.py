@@ -53,6 +53,11 @@ class Controller(BeamlineDevice):
         """
         return "degC"
 
+    @property
+    def knows_unit(self) -> bool:
+        """Whether its unit is known without asking: a callback must not wait for it."""
+        return True
+
     def reading_celsius(self, raw: Any) -> float:
         """What the sensor's PV says, in degC."""
         return celsius(float(raw), self.unit())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from collections.abc import Callable
 
-from .._base import DeviceError, Move
+from .._base import DeviceError, Move, ask
 from ._followed import Followed
-from ._jobs import Job
+from ._jobs import CONFIRM, Job
 
 __all__ = ["Cooling"]
 
@@ -51,10 +53,11 @@ class Cooling(Job):
 
     def _cool(self) -> None:
         stage, controller = self.stage, self.controller
-        if self._ramp_down:
+        if self._ramp_down and controller.is_on and not stage.guarded_trouble():
             rate, safe = float(stage.rate.get()), stage.safe_temperature
             here = min(self._here, stage.position)
             self.write(controller.orders_to_cool(here, safe, rate))
+            self._confirm(lambda: self._demands(safe), f"its set point to be {safe:g} degC")
             self.ordered.end()
             limit = 1.5 * abs(self._here - safe) / rate * 60.0 + stage.margin_s
             begun, enough = self.clock.now(), safe + float(stage.tolerance.get())
@@ -65,6 +68,7 @@ class Cooling(Job):
                 if stage.guarded_trouble() or not controller.is_on:
                     break
         self.write(controller.orders_to_switch_off())
+        self._confirm(lambda: not controller.is_on, "its output to be off")
         self.ordered.end()
         with stage.ordering:
             if self.over:
@@ -72,3 +76,22 @@ class Cooling(Job):
             stage.switched_off = True
         stage.released()
         self.status.end()
+
+    def _demands(self, temperature: float) -> bool:
+        controller = self.controller
+        found = controller.demand_celsius(ask(controller.demand))
+        return abs(found - temperature) <= controller.resolution
+
+    def _confirm(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until the controller says so: an order that was taken may yet not be followed.
+
+        Raises
+        ------
+        DeviceError
+            It says otherwise.
+        """
+        late = time.monotonic() + CONFIRM
+        while self.running and not holds():
+            if time.monotonic() > late:
+                raise DeviceError(f"it was told {what}, and says otherwise")
+            self.rest(0.05)

@@ -26,12 +26,12 @@ class SetPoint(FreshSignal):
 class Eurotherm2216e(Controller):
     """Eurotherm 2216e, by the PVs that apstools uses.
 
-    Its sensor is published in tenths of a degree, its set point in degrees. The interface has no
-    rate: the stage steps the set point. Off is manual mode with no power.
+    Its sensor is published in tenths of a degree, its set point in whole degrees. The
+    interface has no rate: the stage steps the set point. Off is manual mode with no power.
     """
 
     ramps = False
-    resolution = 0.11
+    resolution = 1.01  # its set point is in whole degrees
     lag_s = 5.0
 
     reading = pv(FreshSignalRO, "SetPointSensor", kind="omitted", auto_monitor=True, doc="0.1 degC")
@@ -46,6 +46,9 @@ class Eurotherm2216e(Controller):
 
     def reading_celsius(self, raw: Any) -> float:
         return 0.1 * float(raw)
+
+    def raw(self, temperature: float) -> float:
+        return float(round(temperature))
 
     @property
     def is_on(self) -> bool:

@@ -284,7 +284,7 @@ class Ramping(_Heated):
         return 0.0 if math.isnan(way) else way
 
     def _step(self, expected: float) -> None:
-        if abs(expected - self._asked) >= 0.1 or (
+        if abs(expected - self._asked) >= 0.5 or (
             expected == self.target and self._asked != expected
         ):
             self._asked = expected

@@ -40,9 +40,7 @@ class Lakeshore336(Controller):
     """
 
     reading = pv(FreshSignalRO, "IN1", kind="omitted", auto_monitor=True, doc="sensor, its unit")
-    units = pv(
-        Readback, "IN1:Units", kind="config", auto_monitor=True, string=True, doc="unit of all"
-    )
+    units = pv(Readback, "IN1:Units", kind="config", auto_monitor=True, doc="unit of all")
     demand = pv(FreshSignal, "OUT1:SP", kind="omitted", auto_monitor=True, doc="as asked for")
     ramped = pv(
         EpicsSignalRO, "OUT1:SP_RBV", kind="omitted", auto_monitor=True, doc="set point of now"
@@ -67,13 +65,25 @@ class Lakeshore336(Controller):
         range: str = "",
         **kwargs: Any,
     ):
+        self._shown: Any = None  # its unit, by the last monitor
+        self._words: dict[Any, str] = {}  # what that is called
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         self.range.put(range)
+        self.units.subscribe(self._unit_told)
+
+    def _unit_told(self, *, value: Any, **_: Any) -> None:
+        self._shown = value
+
+    @property
+    def knows_unit(self) -> bool:
+        return self._shown in self._words
 
     def unit(self) -> str:
-        word = str(self.units.get())
+        if not self.knows_unit:
+            self._shown = shown = self.units.get()
+            self._words[shown] = str(self.units.get(as_string=True))
         try:
-            return unit_of(f"{self.units.name} (PV {self.units.pvname})", word)
+            return unit_of(f"{self.units.name} (PV {self.units.pvname})", self._words[self._shown])
         except ValueError as exc:
             raise DeviceError(f"{exc}: the loop must show a temperature") from None
 

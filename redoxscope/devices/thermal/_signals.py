@@ -19,6 +19,10 @@ class Celsius(DerivedSignal):
         self._convert = getattr(parent.controller, f"{part}_celsius")
         super().__init__(getattr(parent.controller, part), parent=parent, **kwargs)
 
+    def _derived_value_callback(self, value: Any, **kwargs: Any) -> None:
+        if self.parent.controller.knows_unit:
+            super()._derived_value_callback(value, **kwargs)
+
     def inverse(self, value: Any) -> float:
         return float(self._convert(value))
 
