@@ -27,6 +27,7 @@ from .rixs import (
     rixs_snapshot,
 )
 from .view import MapView
+from .xas import ModeSpectrum, XasOptions, XasSnapshot, draw_xas, xas_from_run
 
 __all__ = [
     "Analysis",
@@ -42,14 +43,18 @@ __all__ = [
     "Host",
     "HostProcess",
     "MapView",
+    "ModeSpectrum",
     "OxidationMap",
     "OxidationSnapshot",
     "PixelHealth",
     "PixelState",
     "RixsMap",
     "RixsSnapshot",
+    "XasOptions",
+    "XasSnapshot",
     "draw_oxidation",
     "draw_rixs",
+    "draw_xas",
     "i0_of_run",
     "oxidation_map",
     "oxidation_maps",
@@ -57,4 +62,5 @@ __all__ = [
     "rixs_from_photons",
     "rixs_from_run",
     "rixs_snapshot",
+    "xas_from_run",
 ]

@@ -219,13 +219,13 @@ class _Curve:
         """Where the smoothed curve rises most steeply."""
         e = self.energy
         width = blur_of(e) / 2
-        fit = local_fit(e, self.value, e, width)
-        slope = fit.coefficients[:, 1]
         near = np.abs(e - self.e0) <= max(20 * width, 3 * float(np.median(np.diff(e))))
         near[[0, -1]] = False
         if not near.any():
             return EdgePosition(math.nan, math.nan, "derivative", ("There are too few points.",))
-        at = int(np.flatnonzero(near)[np.argmax(slope[near])])
+        e = e[near]
+        fit = local_fit(self.energy, self.value, e, width)
+        at = int(np.argmax(fit.coefficients[:, 1]))
         bend, curl = fit.coefficients[at, 2], fit.coefficients[at, 3]
         if not curl < 0:
             return EdgePosition(float(e[at]), math.nan, "derivative")

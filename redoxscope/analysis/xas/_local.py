@@ -41,7 +41,7 @@ class LocalFit:
 
     def sigma(self, of: int, sigma: Array) -> Array:
         """Standard deviation of a coefficient at each place, from that of each point [n]."""
-        return np.sqrt(np.einsum("tk,tk->t", self.weights[:, of] ** 2, sigma[self.index] ** 2))
+        return np.sqrt((self.weights[:, of] ** 2 * sigma[self.index] ** 2).sum(axis=1))
 
 
 def local_fit(energy: Array, value: Array, at: Array, width: float, order: int = 3) -> LocalFit:
@@ -71,11 +71,13 @@ def local_fit(energy: Array, value: Array, at: Array, width: float, order: int =
     scale = np.maximum(width, needed / 1.5)
     x = away / scale[:, None]
     weight = np.exp(-0.5 * x**2)
-    powers = x[:, :, None] ** np.arange(order + 1)
-    normal = np.einsum("tki,tk,tkj->tij", powers, weight, powers)
-    weights = np.linalg.solve(normal, np.swapaxes(powers * weight[:, :, None], 1, 2))
+    powers = np.ones((*x.shape, order + 1))
+    for i in range(order):
+        powers[:, :, i + 1] = powers[:, :, i] * x
+    weighted = np.swapaxes(powers * weight[:, :, None], 1, 2)
+    weights = np.linalg.solve(weighted @ powers, weighted)
     weights /= (scale[:, None] ** np.arange(order + 1))[:, :, None]
-    coefficients = np.einsum("tik,tk->ti", weights, value[index])
+    coefficients = (weights @ value[index][:, :, None])[:, :, 0]
     return LocalFit(at, coefficients, weights, index)
 
 

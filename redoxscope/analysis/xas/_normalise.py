@@ -23,6 +23,8 @@ FAR_EV = 60.0
 """A spectrum that reaches so far behind its edge is brought to an edge step of 1."""
 LEAST_POINTS = 5
 """Fewest points of a spectrum that is normalised."""
+HIGH = 0.7
+"""Part of the points that lie too low to be at the maximum."""
 K_PRE = (-150.0, -40.0)
 K_POST = (100.0, 500.0)
 
@@ -275,7 +277,10 @@ def _maximum(
     energy: Array, value: Array, sigma: Array, below: tuple[float, float] | None
 ) -> tuple[float, float]:
     """Largest value of a smooth curve through the points, behind the background's range."""
-    behind = np.flatnonzero(energy > (below[1] if below else energy[0]))
+    behind = energy > (below[1] if below else energy[0])
+    # the parabola's top is where the points are high: the rest need not be looked at
+    high = np.quantile(value[behind], HIGH)
+    behind &= value >= high
     fit = local_fit(energy, value, energy[behind], blur_of(energy), 2)
     at = int(np.argmax(fit.coefficients[:, 0]))
     return float(fit.coefficients[at, 0]), float(fit.sigma(0, sigma)[at])

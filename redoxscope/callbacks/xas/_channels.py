@@ -1,0 +1,180 @@
+"""Points of a run as arrays: what each channel had at each energy of each repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...documents import XasInfo, XasMode, sigma_key
+from ...inputs import as_whole, is_number
+from ...scan import Role, Scan
+
+__all__ = ["Channels"]
+
+Array = NDArray[np.float64]
+COUNTS = "counts"
+
+
+class Channels:
+    """Values of the channels by repeat and energy; a point that comes again takes its old place.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of points.
+    info : XasInfo
+
+    Raises
+    ------
+    ValueError
+        The scan has no points of the sample.
+    """
+
+    def __init__(self, scan: Scan, info: XasInfo) -> None:
+        sample = [k for k, point in enumerate(scan.points) if point.role is Role.SAMPLE]
+        if not sample:
+            raise ValueError("the scan of the spectra has no points of the sample")
+        self.planned = np.unique([scan.points[k].energy for k in sample])
+        self.repeats = scan.passes
+        place = {energy: i for i, energy in enumerate(self.planned)}
+        self._place = {k: (scan.points[k].repeat, place[scan.points[k].energy]) for k in sample}
+        self._last = {scan.points[k].repeat: k for k in sample}  # of each repeat
+        self._dark = {k for k, point in enumerate(scan.points) if point.role is Role.DARK}
+        self._dwell = {k: point.dwell for k, point in enumerate(scan.points)}
+        self.total = len(scan.points)
+        shape = self.repeats, len(self.planned)
+        keys = sorted({key for mode in info.modes.values() for key in mode.keys})
+        self.value = {key: np.full(shape, np.nan) for key in keys}
+        self.sigma = {key: np.full(shape, np.nan) for key in keys}
+        self.energy = np.full(shape, np.nan)
+        self.dwell = np.full(shape, np.nan)
+        self.units: dict[str, str] = {}
+        self._darks: dict[str, dict[int, float]] = {key: {} for key in keys}
+        self._seen: set[int] = set()
+        self._doubtful: set[int] = set()
+        self._again: set[int] = set()
+        self._lacking: set[int] = set()
+
+    def describe(self, data_keys: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take the channels' units from a descriptor.
+
+        Raises
+        ------
+        ValueError
+            A channel that a mode needs is not among its keys.
+        """
+        for key in self.value:
+            if key not in data_keys:
+                raise ValueError(f"the events have no {key}, of which a spectrum should be made")
+            self.units[key] = str(data_keys[key].get("units") or "")
+
+    def take(self, data: Mapping[str, Any]) -> None:
+        """Take one point.
+
+        Raises
+        ------
+        ValueError
+            It is none of the scan's.
+        """
+        number = as_whole("point", data["point"], at_most=self.total - 1)
+        status = int(data.get("xas_point_status", 0))
+        self._seen.add(number)
+        _mark(self._doubtful, number, bool(status))
+        _mark(self._again, number, int(data.get("xas_point_tries", 1)) > 1)
+        if number in self._dark:
+            for key, darks in self._darks.items():
+                darks.pop(number, None)
+                value = _number(data.get(key))
+                if not status and np.isfinite(value):
+                    darks[number] = value / self._per(key, number)
+            return
+        if number not in self._place:
+            return  # of the incoming beam, or a dose check
+        at = self._place[number]
+        lacking = False
+        for key in self.value:
+            value, sigma = _number(data.get(key)), _number(data.get(sigma_key(key)))
+            good = not status and np.isfinite(value)
+            lacking |= not status and not np.isfinite(value)
+            self.value[key][at] = value if good else np.nan
+            self.sigma[key][at] = sigma if good else np.nan
+        _mark(self._lacking, number, lacking)
+        self.energy[at] = _number(data.get("energy"))
+        self.dwell[at] = self._dwell[number]
+
+    def _per(self, key: str, number: int) -> float:
+        """What a channel's value grows with: the dwell for counts, nothing for a mean current."""
+        return self._dwell[number] if self.units.get(key) == COUNTS else 1.0
+
+    @property
+    def done(self) -> int:
+        """Points that have come."""
+        return len(self._seen)
+
+    @property
+    def doubtful(self) -> int:
+        """Points left out for what their status says."""
+        return len(self._doubtful)
+
+    @property
+    def lacking(self) -> int:
+        """Points without a value of some channel, though nothing is said against them."""
+        return len(self._lacking)
+
+    @property
+    def again(self) -> int:
+        """Points that were measured again."""
+        return len(self._again)
+
+    @property
+    def whole(self) -> list[int]:
+        """Repeats whose last point has come."""
+        return [repeat for repeat, last in sorted(self._last.items()) if last in self._seen]
+
+    @property
+    def begun(self) -> list[int]:
+        """Repeats that have points."""
+        seen = np.isfinite(np.stack(list(self.value.values()))).any(axis=(0, 2))
+        return [int(k) for k in np.flatnonzero(seen)]
+
+    def energies(self, repeat: int) -> Array:
+        """Energies (eV) of a repeat: those read back, where they rise; else those planned."""
+        read = self.energy[repeat]
+        energies = np.where(np.isfinite(read), read, self.planned)
+        return energies if (np.diff(energies) > 0).all() else self.planned
+
+    def ratio(self, mode: XasMode, repeats: Iterable[int]) -> tuple[Array, Array]:
+        """Values and sigma [r, n] of a mode: signal over I0, or -ln of it, offsets taken off.
+
+        NaN where either is not above its offset: nothing can be said there.
+        """
+        rows = list(repeats)
+        signal, signal_sigma = self._net(mode.signal, rows)
+        i0, i0_sigma = self._net(mode.i0, rows)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = np.where(i0 > 0, signal / i0, np.nan)
+            relative = (i0_sigma / i0) ** 2
+            if mode.kind == "transmission":
+                inside = value > 0
+                sigma = np.sqrt((signal_sigma / signal) ** 2 + relative)
+                value = np.where(inside, -np.log(np.where(inside, value, 1.0)), np.nan)
+                return value, np.where(inside, sigma, np.nan)
+            return value, np.sqrt((signal_sigma / i0) ** 2 + value**2 * relative)
+
+    def _net(self, key: str, rows: list[int]) -> tuple[Array, Array]:
+        """A channel's value and sigma without its offset, counts as counts per second."""
+        per = self.dwell[rows] if self.units.get(key) == COUNTS else 1.0
+        darks = self._darks[key]
+        offset = float(np.mean(list(darks.values()))) if darks else 0.0
+        return self.value[key][rows] / per - offset, self.sigma[key][rows] / per
+
+
+def _mark(marked: set[int], number: int, yes: bool) -> None:
+    (marked.add if yes else marked.discard)(number)
+
+
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else float("nan")
