@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
 from collections.abc import Sequence
@@ -12,10 +13,8 @@ from typing import Any
 from bluesky import RunEngine
 from bluesky.suspenders import SuspenderBase
 from bluesky.utils import FailedStatus
-from ophyd import EpicsMotor, Signal
 
-from ..devices import Shutter
-from ..plans.support import without_verdict
+from ..plans.support import Foreseen, move_time, without_verdict
 from ..session.support import end_run
 from ._account import Account, Run, told
 from ._calibration import stand_in
@@ -280,7 +279,7 @@ class DryEngine(RunEngine):
         run = self._runs.get(msg.run)
         if run is not None:
             run.live_s += foreseen.live
-            run.dose_gy = _largest(run.dose_gy, foreseen.dose_gy)
+            run.dose_gy = _largest(run.dose_gy, getattr(foreseen, "dose_gy", None))
         if self._rehearsal.full:
             self._measured = True
             return None
@@ -290,6 +289,10 @@ class DryEngine(RunEngine):
         return foreseen
 
     def _foresee(self, scan: Any, instruments: Sequence[Any]) -> Any:
+        if isinstance(scan, Foreseen):
+            if not math.isfinite(scan.total):
+                raise ValueError("a device does not say how long its moves take")
+            return scan
         if scan.kind == "exposures":
             self._rehearsal.account.note(
                 "of a scan of exposures only the exposures are counted, neither moves nor dose"
@@ -306,17 +309,12 @@ class DryEngine(RunEngine):
 
     def _move_time(self, device: Any, target: Sequence[Any]) -> float:
         """How long a device says that a move takes (s)."""
-        time_to = getattr(device, "time_to", None)
-        if callable(time_to) and target:
-            return float(time_to(target[0]))
-        if isinstance(device, EpicsMotor):
-            way = abs(target[0] - device.position)
-            return float(way / device.velocity.get() + device.acceleration.get())
-        if hasattr(device, "position") and not isinstance(device, Signal | Shutter):
+        seconds = move_time(device, target[0] if target else None)
+        if seconds is None:
             self._rehearsal.account.note(
                 f"{device.name} does not say how long its moves take: they are counted as 0 s"
             )
-        return 0.0
+        return seconds or 0.0
 
 
 def _largest(*doses: float | None) -> float | None:

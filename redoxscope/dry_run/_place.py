@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..plans.support import Foreseen
+
 __all__ = ["put_in_place"]
 
 MOVE_TIMEOUT = 30.0
@@ -12,14 +14,18 @@ MOVE_TIMEOUT = 30.0
 
 
 def put_in_place(scan: Any, instruments: Sequence[Any]) -> None:
-    """Move energy and coarse stage to where the last step of a scan is.
+    """Move energy and coarse stage to where the last step of a scan is; or what a plan says.
 
     Parameters
     ----------
-    scan : redoxscope.scan.Scan
+    scan : redoxscope.scan.Scan or Foreseen
     instruments : sequence of device
         The microscope; or the spectrometer and the monochromator.
     """
+    if isinstance(scan, Foreseen):
+        for device, value in scan.leaves:
+            device.set(value).wait(timeout=MOVE_TIMEOUT)
+        return
     parts = [*scan.frames, *scan.points, *scan.exposures]
     moves: list[Any] = []
     axis = _energy_axis(instruments)

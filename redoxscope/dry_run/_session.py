@@ -39,6 +39,8 @@ class DrySession(Session):
                 instrument.check_scan = self._telling(instrument.check_scan)
         if rehearsal.full:
             return
+        for name in file.heaters:
+            self.beamline.devices[name].instant = True
         self.RE.dispatcher.unsubscribe_all()
         for part in self.maps.values():
             part.close()

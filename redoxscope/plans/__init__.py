@@ -7,7 +7,7 @@ from ._lookup import Lookup
 from ._pauses import Pauses, uninterrupted
 from ._protocols import EnergyAxis, Heater, LineScanner, Microscope, Spectrometer
 from ._public import Bounds, OneOf, plan
-from .estimates import Estimate, RegionEstimate, estimate
+from .estimates import Estimate, PlanEstimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
 from .rixs import rixs_map, xes
 from .stxm import energy_stack, execute, image
@@ -37,6 +37,7 @@ __all__ = [
     "OneOf",
     "OverTemperatureSuspender",
     "Pauses",
+    "PlanEstimate",
     "PointDetector",
     "PressureSuspender",
     "RegionEstimate",

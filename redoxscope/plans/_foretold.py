@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
-__all__ = ["foretold"]
+__all__ = ["Foreseen", "foretold"]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a plan takes that measures no `Scan`, as it says itself.
+
+    Attributes
+    ----------
+    total, live : float
+        From the plan's question to its end, and with the detectors counting (s); NaN where that
+        is not known.
+    leaves : tuple of (device, value)
+        Where it leaves devices, in their units.
+    """
+
+    total: float
+    live: float = 0.0
+    leaves: tuple[tuple[Any, float], ...] = ()
 
 
 def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:
@@ -22,8 +41,8 @@ def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:
     ----------
     instrument : device
         What the scan would be measured with.
-    scan : redoxscope.scan.Scan
-        What would be measured.
+    scan : redoxscope.scan.Scan or Foreseen
+        What would be measured, or what it would take.
 
     Yields
     ------

@@ -1,8 +1,17 @@
 """What the queue, a dry run and the session use of plans, and a user at the prompt does not."""
 
 from ._carried import carried
+from ._foretold import Foreseen
 from ._inputs import lacking
 from ._public import description, device_parameters
-from .estimates import without_verdict
+from .estimates import move_time, without_verdict
 
-__all__ = ["carried", "description", "device_parameters", "lacking", "without_verdict"]
+__all__ = [
+    "Foreseen",
+    "carried",
+    "description",
+    "device_parameters",
+    "lacking",
+    "move_time",
+    "without_verdict",
+]

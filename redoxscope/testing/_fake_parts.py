@@ -238,9 +238,9 @@ class FakePoint:
     def __repr__(self) -> str:
         return self.name
 
-    def point_time(self, dwell: float) -> float:
-        """The dwell (s), and no more."""
-        return dwell
+    def point_time(self, dwell: float | None = None) -> float:
+        """The dwell (s), and no more; 0 where there is none."""
+        return 0.0 if dwell is None else dwell
 
     def trigger(self) -> Status:
         """Count a point."""

@@ -25,6 +25,7 @@ class Followed(Protocol):
     rate: Any
     tolerance: Any
     settle_s: Any
+    instant: bool
 
     @property
     def label(self) -> str: ...

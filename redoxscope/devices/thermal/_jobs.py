@@ -249,6 +249,8 @@ class Ramping(_Heated):
         if not self.controller.ramps:
             self._asked = self._here
         self.write(orders)
+        if self.stage.instant and not self.controller.ramps:
+            self._step(self.target)
         for time_s, temperature in self.readings():
             if self._held:
                 continue
@@ -269,6 +271,11 @@ class Ramping(_Heated):
         if text := self.trouble(time_s, temperature, expected):
             self.status.end(DeviceError(f"{self.status.what}: {text}"))
             return True
+        if self.stage.instant:
+            there = self.settled.band.has(temperature)
+            if there or time.monotonic() - self._begun > 3 * CONFIRM:
+                self.status.end(None if there else DeviceError(self._late(temperature)))
+            return bool(self.status.done)
         if not self.controller.ramps:
             self._step(expected)
         if self.settled.feed(time_s, temperature):

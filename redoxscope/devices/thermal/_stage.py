@@ -13,7 +13,7 @@ from ophyd import Component as Cpt
 from ophyd.status import Status
 
 from ...inputs import as_number
-from .._base import DeviceError, put_now
+from .._base import DeviceError, done, put_now
 from .._watched import watchable
 from ._controller import Controller
 from ._cooling import Cooling
@@ -57,6 +57,7 @@ class HeatingStage(LimitedStage):
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         self.ordering = threading.RLock()  # what is written, and by whom
         self.switched_off = False  # by this client, as the last thing that it did
+        self.instant = False  # a dry run: its simulation stands at a set point at once
         self._job: Job | None = None
         self._reached: tuple[float, float, float] | None = None  # target, sign, overshoot
         self._soaked: Soaked | None = None
@@ -191,6 +192,12 @@ class HeatingStage(LimitedStage):
                     "reached"
                 )
             target, sign, overshoot = reached
+            if self.instant:
+                here = self.position
+                self._soaked = Soaked(
+                    target, float(self.tolerance.get()), seconds, 0.0, 0.0, here, here, overshoot
+                )
+                return done()
             job = Soaking(self, target, seconds, limit, sign, overshoot)
             former = self._replace(job)
             self._paused, paused = False, self._paused

@@ -2,5 +2,14 @@
 
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
+from ._of_plan import PlanEstimate
+from ._times import move_time
 
-__all__ = ["Estimate", "RegionEstimate", "estimate", "without_verdict"]
+__all__ = [
+    "Estimate",
+    "PlanEstimate",
+    "RegionEstimate",
+    "estimate",
+    "move_time",
+    "without_verdict",
+]

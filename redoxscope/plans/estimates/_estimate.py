@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from bluesky.utils import MsgGenerator
 
 from ...data import References
 from ...inputs import as_number, as_pair
@@ -17,8 +18,25 @@ from .._protocols import EnergyAxis, Microscope, Spectrometer
 from .._schedule import Schedule, schedule
 from ._dose import Absorber, absorber_of, exposure
 from ._estimated import Estimate, RegionEstimate
+from ._of_plan import PlanEstimate, is_plan, plan_estimate
 
 __all__ = ["estimate", "without_verdict"]
+
+
+@overload
+def estimate(scan: MsgGenerator[Any], /) -> PlanEstimate: ...
+
+
+@overload
+def estimate(
+    scan: Any,
+    *instruments: Any,
+    flux: float | None = None,
+    references: References | None = None,
+    density: float | None = None,
+    thickness: float | None = None,
+    spot: float | tuple[float, float] | None = None,
+) -> Estimate: ...
 
 
 def estimate(
@@ -29,16 +47,18 @@ def estimate(
     density: float | None = None,
     thickness: float | None = None,
     spot: float | tuple[float, float] | None = None,
-) -> Estimate:
-    """Say what a scan will take, what it does to the sample, and what speaks against it.
+) -> Estimate | PlanEstimate:
+    """Say what a scan, or a plan, will take, and what speaks against it.
 
     Nothing moves and nothing is written: positions, limits and velocities are read. Where the
     devices stand now is where the first move begins.
 
     Parameters
     ----------
-    scan : Scan, mapping, str
-        As of `execute`. Of a run: ``Scan.from_start(run.metadata["start"])``.
+    scan : Scan, mapping, str, or a plan
+        As of `execute`. Of a run: ``Scan.from_start(run.metadata["start"])``. Of any plan, as
+        ``estimate(ramp_and_soak(heater, 100, soak=18000))``, the messages are read and none is
+        carried out: of it the time is said, and what it would be refused for.
     *instruments : device
         The microscope of a scan of images, ``estimate(scan, stxm)``; spectrometer and
         monochromator of a scan of points, ``estimate(scan, tes, mono)``.
@@ -57,7 +77,7 @@ def estimate(
 
     Returns
     -------
-    Estimate
+    Estimate or PlanEstimate
 
     Raises
     ------
@@ -81,6 +101,11 @@ def estimate(
     where any mixture is as likely as any other (range over √12). The flux' own uncertainty
     is not in it: photons and dose are proportional to it.
     """
+    if is_plan(scan):
+        options = (flux, references, density, thickness, spot)
+        if instruments or any(option is not None for option in options):
+            raise ValueError("of a plan only the time is told: estimate(plan), and nothing else")
+        return plan_estimate(scan)
     return _estimate(
         scan,
         instruments,
