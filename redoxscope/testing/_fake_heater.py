@@ -33,11 +33,6 @@ class _Soft(Signal):
             self.asked()
         return super().get()
 
-    def read(self) -> dict[str, Any]:
-        """As a PV that is asked anew."""
-        self.asked()
-        return super().read()
-
     def put(self, value: Any, *, callback: Callable[[], None] | None = None, **kwargs: Any) -> None:
         """Take it, and say so."""
         super().put(value)
