@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..devices import STXM
+from ..devices import STXM, XASStation
 from ..devices.roles import (
     CounterRole,
     DetectorRole,
     EnergyRole,
     HolderRole,
+    PointRole,
     RingRole,
     TimedShutterRole,
 )
 from ._options import Strict
-from ._values import quantity
+from ._values import Text, quantity
 
 __all__ = ["INSTRUMENTS", "InstrumentKind", "Role", "contract_of"]
 
@@ -60,6 +61,8 @@ class InstrumentKind:
         Those of a role with several have their own.
     one_contract : tuple of str
         Roles whose devices must be of the same contract as the scanner.
+    called : str, optional
+        Its name in the session, where that of the file is a plan's.
     """
 
     roles: Mapping[str, Role]
@@ -67,6 +70,7 @@ class InstrumentKind:
     options: type[Strict] = Strict
     names: Mapping[str, str | None] = field(default_factory=dict)
     one_contract: tuple[str, ...] = ()
+    called: str | None = None
 
 
 def contract_of(cls: type) -> str | None:
@@ -109,6 +113,43 @@ def _tes(name: str, parts: Mapping[str, Any], options: Strict) -> Any:
     return tes
 
 
+class ModeOptions(Strict):
+    """A spectrum that the file defines."""
+
+    signal: Text = Field(description="name of a channel")
+    i0: Text = Field("i0", description="name of the channel of the incoming beam")
+    kind: Literal["yield", "transmission"] = Field(
+        "yield", description="signal/i0, or -ln(signal/i0)"
+    )
+
+
+class XASOptions(Strict):
+    """What the detectors of an absorption station do not say themselves."""
+
+    channels: dict[str, Text] = Field(
+        default_factory=dict, description="data keys of further channels, by name"
+    )
+    modes: dict[str, ModeOptions] = Field(
+        default_factory=dict, description="spectra besides the usual ones, by name"
+    )
+
+
+def _xas(name: str, parts: Mapping[str, Any], options: XASOptions) -> XASStation:
+    for called, detector in parts["detectors"].items():
+        if hasattr(detector, "record_as"):
+            detector.record_as(called)
+    return XASStation(
+        name=name,
+        mono=parts["energy"],
+        detectors=parts["detectors"],
+        channels=options.channels,
+        modes={mode: one.model_dump() for mode, one in options.modes.items()},
+        shutter=parts.get("shutter"),
+        ring=parts.get("ring"),
+        holder=parts.get("holder"),
+    )
+
+
 STXM_NAMES = {"energy": "monochromator", **{name: name for name in STXM.ROLES}}
 STXM_NAMES.pop("monochromator")
 
@@ -140,6 +181,18 @@ INSTRUMENTS: Mapping[str, InstrumentKind] = {
             "ring": Role(RingRole),
         },
         make=_tes,
+    ),
+    "xas": InstrumentKind(
+        roles={
+            "energy": Role(EnergyRole, required=True),
+            "detectors": Role(PointRole, required=True, several=True),
+            "shutter": Role(TimedShutterRole),
+            "ring": Role(RingRole),
+            "holder": Role(HolderRole),
+        },
+        make=_xas,
+        options=XASOptions,
+        called="xas_station",
     ),
 }
 """Instruments by the name that they have in the file."""

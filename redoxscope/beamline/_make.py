@@ -25,7 +25,8 @@ class Beamline:
     devices : dict of str to object
         Every device, by its name in the file.
     instruments : dict of str to object
-        By their name in the file, e.g. ``"stxm"``: `redoxscope.devices.STXM`.
+        By their name in a session, which is that in the file, e.g. ``"stxm"``:
+        `redoxscope.devices.STXM`; ``xas`` is ``"xas_station"``, for the plan has that name.
     """
 
     def __init__(self, file: BeamlineFile, devices: dict[str, Any], instruments: dict[str, Any]):
@@ -94,7 +95,13 @@ def make_beamline(file: BeamlineFile) -> Beamline:
                 else devices[device]
                 for role, device in entry.roles.items()
             }
-            instruments[name] = INSTRUMENTS[name].make(name, parts, entry.options)
+            kind = INSTRUMENTS[name]
+            called = kind.called or name
+            try:
+                instruments[called] = kind.make(called, parts, entry.options)
+            except ValueError as exc:  # what only the devices together show
+                where = file.at("instruments", name)
+                raise ConfigError(f"{where}: instruments.{name}: {exc}") from exc
     except BaseException:
         _destroy(devices.values())
         raise

@@ -21,6 +21,7 @@ __all__ = [
     "MonochromatorOptions",
     "MotorOptions",
     "RGAOptions",
+    "QuadEMOptions",
     "Strict",
     "TESOptions",
     "ZonePlateOptions",
@@ -65,6 +66,17 @@ class CounterOptions(DeviceOptions):
     """Counter gated by the scanner."""
 
     behind_shutter: Truth = Field(True, description="without light when the shutter is closed")
+
+
+class QuadEMOptions(DeviceOptions):
+    """Electrometer: what is connected to it."""
+
+    channels: dict[Annotated[int, port_below(4)], Text] = Field(
+        description="name of each channel, 1 to 4: {1: i0, 2: tey, 3: tfy}"
+    )
+    upstream: list[Text] = Field(
+        default_factory=list, description="channels with light also behind the closed shutter"
+    )
 
 
 class FlyCounterOptions(CounterOptions):

@@ -30,6 +30,7 @@ from .thermal import (
     Soaked,
     heated_by,
 )
+from .xas import QuadEM, XASStation
 
 __all__ = [
     "STXM",
@@ -59,6 +60,7 @@ __all__ = [
     "OrderSortingAperture",
     "Placement",
     "PressureGauge",
+    "QuadEM",
     "RasterScanner",
     "ResidualGasAnalyser",
     "RingCurrent",
@@ -70,6 +72,7 @@ __all__ = [
     "Soaked",
     "StampedLines",
     "Thermometer",
+    "XASStation",
     "ZonePlate",
     "flown_by",
     "guard_channels",

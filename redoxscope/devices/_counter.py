@@ -79,6 +79,11 @@ class LineCounter(BeamlineDevice):
         self.dead_time.name = f"{field}_dead_time"
         self.saturation.name = f"{field}_saturation"
 
+    @property
+    def channels(self) -> dict[str, str]:
+        """Data key of its one channel, by the name that it is recorded under."""
+        return {self.field: self.counts.name}
+
     def attach(self, shutter: Shutter) -> None:
         """Name the shutter of the beam that it counts."""
         self._shutter = shutter if self.behind_shutter else None

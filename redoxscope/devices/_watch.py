@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ophyd import Signal
 from ophyd.status import Status
 
 from ._base import DeviceError, ask, fail_when_lost
 
-__all__ = ["Expected", "Held", "Watch"]
+__all__ = ["Expected", "Held", "Watch", "together"]
+
+T = TypeVar("T")
 
 SILENT = object()
 """In place of a value that nobody told."""
@@ -80,6 +82,18 @@ class Held:
 
 _asking = ThreadPoolExecutor(8, thread_name_prefix="ask")
 """One round trip for all values, and one time limit where nobody answers."""
+
+
+def together(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """What the calls return, all made at once: one round trip where each asks a server.
+
+    Raises
+    ------
+    Exception
+        What the first that failed raised.
+    """
+    return list(_asking.map(lambda call: call(), calls))
+
 
 Expected = Mapping[Signal, Held]
 """What `Watch.hold` was told, by signal: void when something else has to hold."""

@@ -17,6 +17,7 @@ __all__ = [
     "HeaterRole",
     "HolderRole",
     "OSARole",
+    "PointRole",
     "RingRole",
     "ScannerRole",
     "ShutterRole",
@@ -158,6 +159,16 @@ class CounterRole(Protocol):
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
+
+
+class PointRole(Protocol):
+    """Detector that measures once when it is triggered, of whatever class."""
+
+    def trigger(self) -> Any: ...
+
+    def read(self) -> Any: ...
+
+    def describe(self) -> Any: ...
 
 
 class RingRole(Protocol):

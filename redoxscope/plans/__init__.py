@@ -5,7 +5,14 @@ from ._detectors import FramesDetector, FrameStream, PointDetector
 from ._expose import expose
 from ._lookup import Lookup
 from ._pauses import Pauses, uninterrupted
-from ._protocols import EnergyAxis, Heater, LineScanner, Microscope, Spectrometer
+from ._protocols import (
+    AbsorptionStation,
+    EnergyAxis,
+    Heater,
+    LineScanner,
+    Microscope,
+    Spectrometer,
+)
 from ._public import Bounds, OneOf, plan
 from .estimates import Estimate, PlanEstimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
@@ -20,9 +27,11 @@ from .suspenders import (
 )
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
 from .thermal import ramp_and_soak
+from .xas import xas
 
 __all__ = [
     "CALIBRATION_POINT",
+    "AbsorptionStation",
     "Bounds",
     "CountRateSuspender",
     "CryostatSuspender",
@@ -60,6 +69,7 @@ __all__ = [
     "with_beam_decorator",
     "with_photons",
     "with_progress",
+    "xas",
     "xes",
     "CountRateSuspender",
     "CryostatSuspender",

@@ -19,13 +19,13 @@ from ..documents import CONTRACT_VERSION, STREAM, check_metadata
 from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge
+from ._events import event
 from ._foretold import foretold
 from ._inputs import check_axes, check_device, check_settable
 from ._pauses import Pauses
 from ._public import plan
 from ._run import in_run
 from ._safety import SafetyStep, close, halt, made_safe, named
-from .tes import event
 
 __all__ = ["EXPOSE_RESERVED", "FRAMES_STREAM", "expose"]
 

@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..scan import Scan
-from ._protocols import EnergyAxis, Spectrometer
+from ._protocols import AbsorptionStation, EnergyAxis, Spectrometer
 
 __all__ = ["point_checks"]
 
 
 def point_checks(
-    tes: Spectrometer, mono: EnergyAxis, scan: Scan, **settings: object
+    tes: Spectrometer | AbsorptionStation, mono: EnergyAxis, scan: Scan, **settings: object
 ) -> Iterator[Callable[[], None]]:
     """Checks of a scan of points; each raises what speaks against it, and nothing moves.
 
     Parameters
     ----------
-    tes, mono : device
+    tes : device
+        What measures the points.
+    mono : device
     scan : Scan
         Of points.
     **settings

@@ -9,7 +9,15 @@ from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable,
 
 from ..scan import Raster, Region, Scan
 
-__all__ = ["EnergyAxis", "Heater", "LineScanner", "Microscope", "Placement", "Spectrometer"]
+__all__ = [
+    "AbsorptionStation",
+    "EnergyAxis",
+    "Heater",
+    "LineScanner",
+    "Microscope",
+    "Placement",
+    "Spectrometer",
+]
 
 
 class Placement(Protocol):
@@ -151,5 +159,37 @@ class Spectrometer(Stageable, Triggerable, Protocol):
     def check_scan(
         self, *, dwell: float, windows: Sequence[str], pixels: int, calibrating: bool
     ) -> None: ...
+
+    def back_after(self, error: BaseException) -> Any: ...
+
+
+class AbsorptionStation(Stageable, Protocol):
+    """What measures absorption spectra at points: an energy, and channels that count.
+
+    ``dwells``: what sets the time (s) of a point, for each detector; ``counters``: those with a
+    ``point_time``; ``darkened``: settings that
+    are True while a point is measured without light; ``parts``: what is read into an event;
+    ``modes``: `redoxscope.documents.XasMode` by name. ``shutter``, ``ring`` and ``holder`` may be
+    None. ``conditions`` watches during a point what others could change.
+    """
+
+    name: str
+    mono: Any
+    detectors: Sequence[Any]
+    dwells: Sequence[Any]
+    counters: Sequence[Any]
+    darkened: Sequence[Any]
+    parts: Sequence[Any]
+    modes: Any
+    conditions: Any
+    shutter: Any
+    ring: Any
+    holder: Any
+
+    def check_scan(self, *, dwell: float) -> None: ...
+
+    def point_time(self, dwell: float) -> float: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
 
     def back_after(self, error: BaseException) -> Any: ...

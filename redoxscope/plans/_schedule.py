@@ -30,6 +30,11 @@ RIXS_END = 1.0
 """Waiting for the server's last counts, which come once a second."""
 PER_POINT = 0.06
 """Shutter, conditions, documents; the way to the server and back."""
+XAS_BEGIN = 0.1
+"""Staging, the start document."""
+XAS_END = 0.05
+PER_XAS_POINT = 0.02
+"""Conditions at both ends of a point, its currents, documents."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +100,8 @@ def schedule(scan: Scan, *instruments: Any) -> Schedule:
     scan : Scan
         Of lines or of points.
     *instruments : device
-        A microscope for lines; a spectrometer and a monochromator for points.
+        A microscope for lines; a spectrometer or absorption station, and a monochromator, for
+        points.
 
     Raises
     ------
@@ -178,8 +184,11 @@ def _of_points(scan: Scan, tes: Any, mono: Any) -> Schedule:
         )
         live[k], waiting[k] = point.dwell, longest - point.dwell
         start = point.energy
-    software, events = np.full(n, PER_POINT), np.ones(n, np.int64)
-    begin, end = RIXS_BEGIN, RIXS_END
+    costs = (RIXS_BEGIN, RIXS_END, PER_POINT)
+    if hasattr(tes, "modes"):  # an absorption station
+        costs = (XAS_BEGIN, XAS_END, PER_XAS_POINT)
+    begin, end, each = costs
+    software, events = np.full(n, each), np.ones(n, np.int64)
     return Schedule(motion, live, waiting, software, events, begin, end, tuple(ask.wrong))
 
 

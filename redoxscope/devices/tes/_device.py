@@ -20,7 +20,7 @@ from .._watched import Way, watchable
 from ._acquisition import Acquisition, Setup
 from ._calibrated import CalibratedTES
 from ._calibrator import Calibrator
-from ._conditions import PointConditions
+from ._conditions import TESConditions
 from ._parts import PhotonCollector, Totals
 from ._result import PointResult, describe_point, yield_windows
 from ._run import Run
@@ -74,7 +74,7 @@ class TES(CalibratedTES):
         self._reading: tuple[PointResult, dict[str, Any]] | None = None
         self.photons = PhotonCollector(self)
         self.totals = Totals(self)
-        self.conditions = PointConditions(self)
+        self.conditions = TESConditions(self)
         self.calibrator = Calibrator(name=f"{name}_calibrator", tes=self)
 
     def destroy(self) -> None:

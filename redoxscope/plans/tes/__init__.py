@@ -2,7 +2,6 @@
 
 from ._calibrate import CALIBRATION_POINT, tes_calibrate
 from ._photons import with_photons
-from ._point import event
 from ._run import check_scan, counters_back, measured, one_run, safety_steps
 from ._scan import RixsScan, check_devices, passes_of
 
@@ -12,7 +11,6 @@ __all__ = [
     "check_devices",
     "check_scan",
     "counters_back",
-    "event",
     "measured",
     "one_run",
     "passes_of",

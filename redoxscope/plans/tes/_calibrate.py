@@ -14,10 +14,10 @@ from bluesky.utils import MsgGenerator
 from ...data import load_lines, mixture_lines
 from ...documents import RIXS_RESERVED, check_metadata
 from ...inputs import as_name
+from .._events import event
 from .._protocols import EnergyAxis, Spectrometer
 from .._public import Bounds, plan
 from .._safety import explained, made_safe
-from ._point import event
 from ._run import check_scan, counters_back, measured, one_run, safety_steps
 from ._scan import RixsScan, check_devices, passes_of
 

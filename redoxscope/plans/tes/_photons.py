@@ -13,9 +13,9 @@ from bluesky.utils import MsgGenerator, RunEngineControlException, ensure_genera
 
 from ...documents import PHOTON_STREAM, TOTALS_STREAM
 from .._carried import carried
+from .._events import event
 from .._protocols import Spectrometer
 from .._safety import finished, named
-from ._point import event
 
 __all__ = ["ANNOUNCED", "announced", "collected", "totals", "with_photons"]
 

@@ -4,67 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from bluesky import Msg
-from bluesky.utils import IllegalMessageSequence
 
-from ...documents import STREAM, PointStatus
+from ...documents import STREAM
+from .._doubts import DoubtCount
+from .._events import readings
 from .._outage import outlasting
 from .._protocols import Spectrometer
 from .._safety import MsgGenerator
 
-__all__ = ["DoubtCount", "event", "point"]
+__all__ = ["point"]
 
 log = logging.getLogger("redoxscope.plans")
-
-IN_A_ROW = 3
-"""So many doubtful points in a row end the run, but where it is the beam that is missing."""
-
-
-class DoubtCount:
-    """Doubtful points of a run.
-
-    Parameters
-    ----------
-    retries : int
-        How often a doubtful point is measured again.
-    """
-
-    def __init__(self, retries: int) -> None:
-        self.retries = retries
-        self.points = self.again = 0
-        self._row = 0
-
-    def kept(self, status: PointStatus, why: str) -> None:
-        """A point was kept with this status.
-
-        Raises
-        ------
-        RuntimeError
-            Too many in a row: somebody else uses what the run needs.
-        """
-        if not status:
-            self._row = 0
-            return
-        self.points += 1
-        self._row += status != PointStatus.BEAM
-        if self._row >= IN_A_ROW:
-            raise RuntimeError(
-                f"{self._row} points in a row could not be measured as asked, each tried "
-                f"{1 + self.retries} times: {why}. Somebody else uses the beamline?"
-            )
-
-    def tell(self, total: int) -> None:
-        """Say at the end what the run lacks."""
-        if self.points:
-            log.warning(
-                "%d of %d points are doubtful (tes_point_status); no map counts them",
-                self.points, total,
-            )  # fmt: skip
-        if self.again:
-            log.warning("%d measurements of points were made again", self.again)
 
 
 def point(
@@ -162,26 +115,3 @@ def _measured(
     yield Msg("wait", None, group="point")
     yield Msg("trigger", tes.conditions, group="judged")
     yield Msg("wait", None, group="judged")
-
-
-def event(devices: list[Any], stream: str) -> MsgGenerator:
-    """One event."""
-    yield from readings(devices, stream)
-    yield Msg("save")
-
-
-def readings(devices: list[Any], stream: str) -> MsgGenerator:
-    """An event that is yet to be saved.
-
-    One left open would fail the end of the run and hide what went wrong.
-    """
-    yield Msg("create", None, name=stream)
-    try:
-        for device in devices:
-            yield Msg("read", device)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        with suppress(IllegalMessageSequence):  # a pause has dropped it already
-            yield Msg("drop")
-        raise

@@ -11,6 +11,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
 from ...documents import PHOTON_STREAM, RIXS_RESERVED, STREAM
+from .._doubts import DoubtCount
 from .._edge import at_edge
 from .._foretold import foretold
 from .._point_checks import point_checks
@@ -19,7 +20,7 @@ from .._run import in_run
 from .._safety import MsgGenerator, SafetyStep, close, halt, made_safe, staged
 from ..progress import with_progress
 from ._photons import ANNOUNCED, announced, collected, totals
-from ._point import DoubtCount, point
+from ._point import point
 from ._scan import RixsScan
 
 __all__ = ["check_scan", "counters_back", "measured", "one_run", "safety_steps"]

@@ -23,6 +23,7 @@ from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
 from ._plain import plain_pv
 from ._pvs import FIELDS, Counter, Ring, Scanner, ShutterBlade, SimControl
+from ._xas import Electrometer, XASBeam
 from .fly import Fleet
 from .heat import HeatWorld
 
@@ -158,6 +159,7 @@ class Bench:
             for field, start in names.items()
         }
         self.ring = Ring(prefix=prefix + "Ring:")
+        self.electrometer = Electrometer(prefix=prefix + "EM:", beam=XASBeam(self), clock=clock)
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
         self.heat_clock = heat_clock or clock
@@ -171,7 +173,7 @@ class Bench:
         """Every PV by name."""
         groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
         db: dict[str, Any] = {}
-        for group in [*groups, self.ring, self.holder, self.scanner]:
+        for group in [*groups, self.ring, self.holder, self.scanner, self.electrometer]:
             db.update(group.pvdb)
         db.update(self.heat.pvdb)
         if self.fleet is not None:
@@ -344,6 +346,15 @@ class Bench:
         """Share of the full flux: none without stored beam, less when the EPU is elsewhere."""
         share = self._harmonic(self.mono.readback.value, self.mono.epu_readback.value)
         return share if self.faults.beam_on else 0.0
+
+    @property
+    def beam_now(self) -> tuple[float, float]:
+        """True energy (eV), and what falls on a sample behind the shutter, of the full beam."""
+        share = self._flux if self.shutter.is_open else 0.0
+        beam = getattr(self.model, "beam", None)  # a measured stack has none
+        if beam is not None:
+            share *= beam.rate(self._energy, self.clock.now()) / beam.flux
+        return self._energy, share
 
     @staticmethod
     def _harmonic(mono: float, epu: float) -> float:

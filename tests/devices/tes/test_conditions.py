@@ -11,10 +11,10 @@ from ophyd.signal import EpicsSignalBase
 
 from redoxscope.devices import DeviceError, LineCounter, Monochromator, RingCurrent, SampleHolder
 from redoxscope.devices._base import NoAnswerError
+from redoxscope.devices._beam_memory import BeamMemory
 from redoxscope.devices._positioner import FreshSignalRO
 from redoxscope.devices._watch import Held, Watch
-from redoxscope.devices.tes._beam import BeamMemory
-from redoxscope.devices.tes._conditions import PointConditions
+from redoxscope.devices.tes._conditions import TESConditions
 from redoxscope.documents import PointStatus
 
 
@@ -99,7 +99,7 @@ def beamline():
 
 
 def judged(mono, tes, during=lambda: None, conditions=None):
-    conditions = PointConditions(tes) if conditions is None else conditions
+    conditions = TESConditions(tes) if conditions is None else conditions
     asked = {"mono": mono, "energy": ENERGY, "sample": "gold", "dwell": DWELL, "point": 3}
     conditions.set(asked).wait(20)
     during()
@@ -242,7 +242,7 @@ def test_what_does_not_answer_is_an_outage(path, when):
 
 def test_after_an_outage_the_next_point_is_judged_anew():
     mono, tes = beamline()
-    conditions = PointConditions(tes)
+    conditions = TESConditions(tes)
     with pytest.raises(NoAnswerError):
         judged(mono, tes, lambda: mono.readback.link(connected=False), conditions)
     assert not judged(mono, tes, conditions=conditions).verdict.status
@@ -251,7 +251,7 @@ def test_after_an_outage_the_next_point_is_judged_anew():
 def test_an_outage_is_waited_for_and_nothing_else():
     _, tes = beamline()
     tes.outage = PV("outage", 5.0)
-    conditions = PointConditions(tes)
+    conditions = TESConditions(tes)
     for signal in (tes.shutter.status, tes.shutter.mode, tes.ring.current, tes.i0.counts):
         signal.connected = True
     tes.holder.readback.connected = True

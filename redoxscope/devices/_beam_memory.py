@@ -51,25 +51,32 @@ class BeamMemory:
             return f"there is no stored beam: {lowest:.4g} mA, {self._most:.4g} mA were there"
         return ""
 
-    def monitor(self, energy: float, counts: float, dwell: float) -> str:
+    def monitor(
+        self, energy: float, counts: float, dwell: float, sigma: float | None = None
+    ) -> str:
         """What is wrong with a point's counts of the beam monitor, at an energy (eV).
 
-        The point's stored current, where there is one, has been given to `current`.
+        The point's stored current, where there is one, has been given to `current`. A monitor that
+        is a current has it in place of the counts, 1 s for the dwell, and its own ``sigma``.
         """
         key = round(energy, 4)
         stored, self._stored = self._stored, None
         if not (math.isfinite(counts) and counts > 0):
-            return f"the beam monitor counted {counts:g}"
+            return f"the beam monitor says {counts:g}"
         rate = counts / dwell
         known = self._rates.get(key)
         limit, before_it = (NEIGHBOUR, self._last) if known is None else (SAME_ENERGY, known)
         usual = None if before_it is None else _expected(*before_it, stored)
-        if usual is not None and rate < limit * usual and _beyond_noise(counts, usual * dwell):
+        if (
+            usual is not None
+            and rate < limit * usual
+            and _beyond_noise(counts, usual * dwell, sigma)
+        ):
             before = self._refused.get(key)
             self._refused[key] = rate
             again = before is not None and abs(rate - before) <= (1 - SAME_ENERGY) * before
             if not (again and rate > BELIEVED * usual):
-                return f"the beam monitor counted {counts:.6g}, {usual * dwell:.6g} were expected"
+                return f"the beam monitor says {counts:.6g}, {usual * dwell:.6g} was expected"
         self._rates[key] = self._last = (rate, stored)
         self._refused.pop(key, None)
         return ""
@@ -80,5 +87,6 @@ def _expected(rate: float, then: float | None, now: float | None) -> float:
     return rate * min(1.0, now / then) if now and then and now > 0 else rate
 
 
-def _beyond_noise(counts: float, expected: float) -> bool:
-    return expected - counts > SIGMAS * math.sqrt(expected + counts)
+def _beyond_noise(counts: float, expected: float, sigma: float | None) -> bool:
+    noise = math.sqrt(expected + counts) if sigma is None else math.sqrt(2) * sigma
+    return expected - counts > SIGMAS * noise

@@ -1,0 +1,60 @@
+"""What has to hold while a point of a spectrum is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ophyd.status import Status
+
+from ...documents import PointStatus
+from .._conditions import PointConditions
+from .._watch import Held
+
+__all__ = ["XASConditions"]
+
+
+class XASConditions(PointConditions):
+    """Also counts how often a point was begun, and knows points without light.
+
+    ``set`` takes ``dark`` besides: whether the shutter is to be closed.
+    """
+
+    status_key = "xas_point_status"
+
+    def __init__(self, station: Any):
+        super().__init__(station)
+        self._station = station
+        self._tries: tuple[int | None, int] = (None, 0)
+
+    def begin_run(self) -> None:
+        super().begin_run()
+        self._tries = (None, 0)
+
+    def set(self, asked: Mapping[str, Any]) -> Status:
+        point, tries = self._tries
+        self._tries = (asked["point"], tries + 1 if asked["point"] == point else 1)
+        return super().set(asked)
+
+    def _light(self, asked: Mapping[str, Any]) -> Iterator[tuple[PointStatus, Held]]:
+        shutter = self._station.shutter
+        if not asked["dark"]:
+            yield from super()._light(asked)
+        elif shutter is not None:
+            held = Held(shutter.name, shutter.status, 0, meaning="closed for the dark")
+            yield PointStatus.SHUTTER, held
+
+    def _monitor(self, asked: Mapping[str, Any]) -> str:
+        if asked["dark"]:
+            return ""
+        value, per, sigma = self._station.monitor(float(asked["dwell"]))
+        return self.beam.monitor(float(asked["energy"]), value, per, sigma)
+
+    def read(self) -> dict[str, Any]:
+        found = super().read()
+        tries = {"value": self._tries[1], "timestamp": found["point"]["timestamp"]}
+        return {**found, "xas_point_tries": tries}
+
+    def describe(self) -> dict[str, Any]:
+        found = super().describe()
+        return {**found, "xas_point_tries": dict(found["point"])}

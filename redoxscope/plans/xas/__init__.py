@@ -1,0 +1,5 @@
+"""Absorption spectra."""
+
+from ._xas import xas
+
+__all__ = ["xas"]
