@@ -9,6 +9,7 @@ from ._fake_heater import FakeHeater
 from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
 from ._fake_spectrometer import FakeMono, FakeSpectrometer
+from ._fake_station import FakeStation
 from ._fly_contract import check_fly_contract
 from ._fly_run import validate_fly_run
 from ._interrupt import paused_after, run_resuming
@@ -39,6 +40,7 @@ __all__ = [
     "FakeShutter",
     "FakeSoaked",
     "FakeSpectrometer",
+    "FakeStation",
     "PromptHeater",
     "beamline_problems",
     "check_fly_contract",

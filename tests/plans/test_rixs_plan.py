@@ -632,7 +632,10 @@ def test_what_stays_doubtful_is_kept_and_said(tes, mono, caplog):
     messages = carried_out(tes, plan, [AWAY] * (1 + RETRIES))
     assert points_of(messages) == (2 + RETRIES, 2)
     assert "and kept as such" in caplog.text
-    assert "1 of 2 points are doubtful (tes_point_status); no map or spectrum counts them" in caplog.text
+    assert (
+        "1 of 2 points are doubtful (tes_point_status); no map or spectrum counts them"
+        in caplog.text
+    )
 
 
 def test_points_that_stay_doubtful_end_the_run_and_close(tes, mono):

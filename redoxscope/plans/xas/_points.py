@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +22,6 @@ from ._asked import XasScan
 __all__ = ["points"]
 
 log = logging.getLogger("redoxscope.plans")
-
-SHARE = 0.3
-"""Part of the shutter's dead man after which it is asked again to stay open."""
 
 
 def points(station: AbsorptionStation, asked: XasScan) -> MsgGenerator:
@@ -56,7 +52,6 @@ class _Run:
         self.station, self.sample = station, sample
         self.pauses = Pauses()
         self._set: tuple[float, bool, int] | None = None
-        self._opened: tuple[float, int] | None = None
 
     def point(self, number: int, point: Point, doubts: DoubtCount) -> MsgGenerator:
         """Measure a point; again, as often as the scan allows, where not all held that was asked.
@@ -82,7 +77,7 @@ class _Run:
                     f"{verdict.taken} while a point was measured: it was taken by somebody else. "
                     "The run ends rather than open it again"
                 )
-            self._forget()  # somebody else may have changed what was set once
+            self._set = None  # somebody else may have changed what was set once
             if left:
                 doubts.again += 1
             log.warning(
@@ -92,19 +87,18 @@ class _Run:
                 why,
             )
         parts = list(station.parts)
+        yield Msg("checkpoint")  # what is measured is not measured again because of a pause now
         yield from outlasting(lambda: readings(parts, STREAM), station.mono, station)
         yield Msg("save")
         if verdict is not None:
             doubts.kept(verdict.status, "; ".join(verdict.reasons))
 
-    def _forget(self) -> None:
-        self._set = self._opened = None
-
     def _measured(self, number: int, point: Point) -> MsgGenerator:
         """Measure, from a checkpoint; all of it again until no pause came between.
 
         Messages are yielded bare, ``@plan`` stubs would cost more than the work. The shutter is
-        asked when the monochromator is there: a long move would outlast its dead man.
+        asked when the monochromator is there, for a long move would outlast its dead man; and each
+        time, for the RunEngine repeats what it has of a point after a pause, which closed it.
         """
         station, pauses = self.station, self.pauses
         dark = point.role is Role.DARK
@@ -127,7 +121,9 @@ class _Run:
                     self._set = (point.dwell, dark, seen)
             yield Msg("set", station.mono, point.energy, group="energy")
             yield Msg("wait", None, group="energy")
-            yield from self._light(dark, point.dwell)
+            if station.shutter is not None:
+                yield Msg("set", station.shutter, "closed" if dark else "hold", group="shutter")
+                yield Msg("wait", None, group="shutter")
             if pauses.count != seen:  # it stopped what moved, and closed the shutter
                 continue
             yield Msg("set", station.conditions, asked, group="conditions")
@@ -141,17 +137,3 @@ class _Run:
             yield Msg("wait", None, group="judged")
             if pauses.count == seen:
                 return
-
-    def _light(self, dark: bool, dwell: float) -> MsgGenerator:
-        """Have the shutter open, or closed; asked again long before its dead man closes it."""
-        shutter, count = self.station.shutter, self.pauses.count
-        if shutter is None:
-            return
-        now = time.monotonic()
-        if not dark and self._opened is not None and self._opened[1] == count:
-            longest = float(shutter.dead_man.get())
-            if now - self._opened[0] + dwell < SHARE * longest:
-                return
-        yield Msg("set", shutter, "closed" if dark else "hold", group="shutter")
-        yield Msg("wait", None, group="shutter")
-        self._opened = None if dark else (now, count)
