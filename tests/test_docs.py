@@ -232,7 +232,7 @@ def test_the_banner_is_the_tutorials():
     file = simulated_beamline("")
     session = SimpleNamespace(
         file=file,
-        devices=dict.fromkeys(["stxm", "tes", "energy", *file.devices]),
+        devices=dict.fromkeys(["stxm", "xas_station", "tes", "energy", *file.devices]),
         maps=dict.fromkeys(["oxidation_map", "rixs_map"]),
         extras={"windows": None},
         RE=SimpleNamespace(md={}),

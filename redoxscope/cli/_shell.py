@@ -57,6 +57,9 @@ EXAMPLES = {
   omap.snapshot, omap.result   the live map (fraction, sigma, thickness, chi2, flags, mask)
   cat[-1]["oxidation_map"]     the same, stored beside the run
 """,
+    "xas": """\
+  RE(xas(xas_station, edge="Mn L", repeats=4))   TEY and TFY of the sample in the beam
+""",
     "tes": """\
   RE(tes_calibrate({tes}, {energy}))   on the reference sample, once
   RE(rixs_map({tes}, {energy}, edge="O K", passes=5))

@@ -13,7 +13,7 @@ import numpy as np
 from caproto import ChannelType
 from caproto.server import PVGroup, pvproperty
 
-from ...data import ENERGY_RANGE, phase_absorption
+from ..physics.heated import ON_STAGE
 from ._clock import Clock
 from ._pvs import FIELDS
 
@@ -33,6 +33,8 @@ BEAM_NOISE = 0.005
 READING_NOISE = 5e-13
 """Standard deviation of one reading without light (A)."""
 CHANNELS = 4
+PLATE = {"TEY": 0.02, "TFY": 0.0}
+"""Electrons for each photon, of a holder's position with nothing that this model knows."""
 
 
 class XASBeam:
@@ -52,14 +54,13 @@ class XASBeam:
         amperes = CHARGE * FLUX * share
         if not amperes:
             return np.zeros(CHANNELS)
-        seen = self._yields(energy)
+        here, seen = self._bench.holder.modelled, {"TEY": 0.0, "TFY": 0.0}
+        if here == ON_STAGE:
+            seen = self._bench.sample.yields(energy)
+        elif here is not None:
+            seen = PLATE
         mesh = MESH_YIELD * (1 + 0.04 * np.sin(energy / 25.0))  # a mesh has a spectrum, too
         return amperes * np.array([mesh, seen["TEY"], seen["TFY"], 0.0])
-
-    def _yields(self, energy: float) -> dict[str, float]:
-        """Electrons for each photon, of the surface and in the photodiode."""
-        mu = float(phase_absorption("Mn L3", [float(np.clip(energy, *ENERGY_RANGE))]).mean())
-        return {"TEY": 2e-3 * mu, "TFY": 5e-3 * mu / (mu + 4.0)}
 
 
 class Electrometer(PVGroup):
