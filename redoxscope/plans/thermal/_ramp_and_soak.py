@@ -24,6 +24,7 @@ from ...documents import (
     check_metadata,
     soak_key,
 )
+from .._events import event
 from .._inputs import check_device, check_settable
 from .._lookup import lookup
 from .._outage import outlasting
@@ -32,7 +33,6 @@ from .._protocols import Heater
 from .._public import Bounds, OneOf, plan
 from .._run import in_run
 from .._safety import SafetyStep, close, cooled, explained, made_safe, shielded
-from ..tes import event
 from ._heating import THEN, Heating
 from ._monitored import monitored
 from ._progress import HeatProgress
