@@ -20,6 +20,8 @@ from redoxscope.devices import DeviceError, SampleHolder, Shutter
 from redoxscope.plans import energy_stack, with_beam, with_beam_decorator
 from redoxscope.testing import made_stxm, simulated_stxm
 
+from ..shutters import closed
+
 
 @pytest.fixture(scope="module")
 def slow():
@@ -39,22 +41,6 @@ def rows(docs):
 
 def keys_of(device):
     return set(device.describe())
-
-
-def closed(shutter):
-    """Wait until the server says that the blade is in; it is asked for by nothing here."""
-    there = threading.Event()
-
-    def look(*, value, **_):
-        if int(value) == 0:
-            there.set()
-
-    shutter.status.subscribe(look, run=False)
-    try:
-        assert not shutter.is_open or there.wait(10), "the shutter stays open"
-    finally:
-        shutter.status.clear_sub(look)
-    assert not shutter.is_open
 
 
 def at_each_save(RE, *signals):

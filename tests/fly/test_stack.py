@@ -13,6 +13,8 @@ from ophyd import EpicsSignal
 from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 
+from ..shutters import closed
+
 NX, NY = 6, 4
 ENERGIES = [639.0, 640.0]
 
@@ -63,7 +65,7 @@ def test_a_stack(RE, rows, fly_stxm, fly_fault):
     y = np.array([row["sample_y"] for row in rows])[:NY]
     assert np.allclose(y[:, 0], np.linspace(-0.75, 0.75, NY), atol=0.06)
     assert [row["energy"] for row in rows][::NY] == pytest.approx(ENERGIES, abs=0.03)
-    assert not fly_stxm.shutter.is_open
+    closed(fly_stxm.shutter)
 
 
 OK, RETRIED, MISSED = LineStatus.OK, LineStatus.RETRIED, LineStatus.MISSED
@@ -112,7 +114,8 @@ def test_a_refused_arm_ends_the_stack_with_all_that_is_wrong(RE, rows, fly_stxm,
     fly_fault("arm_refused 1")
     with pytest.raises(Exception, match="ARM.* is refused: ERROR, .*not ready"):
         RE(stack(fly_stxm))
-    assert rows == [] and not fly_stxm.shutter.is_open
+    assert rows == []
+    closed(fly_stxm.shutter)
 
 
 def test_a_line_that_never_ends_is_given_up_and_flown_again(RE, rows, fly_stxm, fly_fault):
@@ -143,7 +146,7 @@ def test_a_pause_gives_the_line_up_and_it_is_flown_again(RE, rows, fly_stxm, fly
     source.state.unsubscribe(token)
     source.halt([], 20).wait(timeout=30)
     assert int(source.state.get(use_monitor=False)) != 2
-    assert not fly_stxm.shutter.is_open
+    closed(fly_stxm.shutter)
     RE.resume()
     checked(rows, [row["line_status"] and RETRIED for row in rows])  # some, where it was busy
 
@@ -168,7 +171,7 @@ def test_whatever_ends_it_leaves_it_at_rest(RE, rows, fly_stxm, fly_fault, how):
     RE.unsubscribe(subscribed)
     source.until_idle(20) and source.until_idle(20).wait(timeout=30)
     assert int(source.state.get(use_monitor=False)) != 2
-    assert not fly_stxm.shutter.is_open
+    closed(fly_stxm.shutter)
     assert [row["line"] for row in rows] == [0, 1]
 
 

@@ -11,6 +11,8 @@ from redoxscope.plans import expose
 from redoxscope.scan import Exposures, Scan
 from redoxscope.testing import Documents, FakeFrames, paused_after, run_resuming
 
+from ..shutters import closed
+
 PLACES = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5))
 
 
@@ -42,16 +44,15 @@ def test_exposures(stxm, RE, camera, paused):
             also=[stxm.i0],
         )
 
-    def closed():
-        assert stxm.shutter.status.get(use_monitor=False) == 0
-
     number = -1
     if paused is not None:
         command, _, device = paused.partition(" ")
         sent = [(m.command, getattr(m.obj, "name", None) or "") for m in plan()]
         found = [i for i, (c, name) in enumerate(sent) if c == command and device in name]
         number = found[3]
-    assert run_resuming(RE, paused_after(plan(), number), closed) == (paused is not None)
+    assert run_resuming(RE, paused_after(plan(), number), lambda: closed(stxm.shutter)) == (
+        paused is not None
+    )
     documents.validate()
     rows = list(documents.rows().values())
     assert [(row["exposure"], row["point"]) for row in rows] == [
@@ -64,7 +65,7 @@ def test_exposures(stxm, RE, camera, paused):
         assert row["energy"] == pytest.approx((640.0, 641.0)[row["exposure"]], abs=0.03)
         assert row["i0"] > 0
     assert documents.stop["exit_status"] == "success"
-    closed()
+    closed(stxm.shutter)
     (resource,) = documents.named("stream_resource")
     with h5py.File(path_of_uri(resource["uri"])) as file:
         light = file[resource["parameters"]["dataset"]][:, 0, 0]

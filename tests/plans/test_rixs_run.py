@@ -24,6 +24,7 @@ from redoxscope.testing import validate_rixs_run
 
 from ..callbacks.test_remote import Heard, Proxy
 from ..devices.tes.parts import settled, truth
+from ..shutters import closed
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
 SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}
@@ -65,10 +66,6 @@ def events(record, stream=STREAM):
     return found
 
 
-def closed(session):
-    return session.stxm.shutter.status.get(use_monitor=False) == 0
-
-
 def consistent(session, record):
     """Every event holds the photons of its window in the list, each once."""
     uid = record[0][1]["uid"]
@@ -88,7 +85,7 @@ def test_a_run_fulfils_the_contract_and_live_is_batch(session, run):
     record = run()
     validate_rixs_run(record)
     assert len(events(record)) == 8 and record[-1][1]["exit_status"] == "success"
-    assert closed(session)
+    closed(session.stxm.shutter)
     live = session.rixs_map.snapshot
     uid = record[0][1]["uid"]
     again = rixs_from_run(session.cat[uid])
@@ -134,14 +131,14 @@ def test_pause_in_the_middle_of_a_point(session, run):
     finally:
         token()
     assert RE.state == "paused"
-    assert closed(session)  # no beam on the sample while nobody counts
+    closed(session.stxm.shutter)  # no beam on the sample while nobody counts
     RE.resume()
     validate_rixs_run(run.record)
     assert len(events(run.record)) == 8
     points = [data["tes_point"] for _, data in sorted(events(run.record).items())]
     assert points[-1] > 7  # the abandoned window took a number
     consistent(session, run.record)
-    assert closed(session)
+    closed(session.stxm.shutter)
 
 
 def test_pause_while_the_server_begins_the_run(session, run):
@@ -252,7 +249,7 @@ def test_abort_leaves_everything_ready_for_the_next_run(session, run):
     RE.abort("enough")
     stop = run.record[-1][1]
     assert stop["exit_status"] == "abort"
-    assert closed(session)
+    closed(session.stxm.shutter)
     done = events(run.record)
     assert 0 < len(done) < 80
     run.record.clear()
@@ -273,7 +270,7 @@ def test_a_server_that_dies_in_the_middle_of_a_point(session, run):
     try:
         with pytest.raises(DeviceError, match="Dastard 127.0.0.1:.* closed its connection"):
             run(passes=20)
-        assert closed(session)
+        closed(session.stxm.shutter)
         assert run.record[-1][0] == "stop" and run.record[-1][1]["exit_status"] == "fail"
     finally:
         token()
@@ -330,7 +327,7 @@ def test_a_point_in_which_another_client_meddles_is_measured_again(session, run,
     assert session.tes.holder.position == "lmr_charged"
     assert session.rixs_map.snapshot.points_done == 3
     consistent(session, record)
-    assert closed(session)
+    closed(session.stxm.shutter)
 
 
 @pytest.mark.parametrize("puts", [(("Shutter:Cmd", 0),), (("Shutter:Mode", 0),)])
@@ -341,7 +338,7 @@ def test_a_shutter_that_another_client_takes_stays_closed(session, run, puts):
             run(**LONG)
     finally:
         end()
-    assert closed(session)
+    closed(session.stxm.shutter)
     assert run.record[-1][1]["exit_status"] == "fail" and 0 < len(events(run.record)) < 4
 
 
@@ -356,7 +353,7 @@ def test_a_shutter_that_is_taken_between_two_points_stays_closed(session, run, s
             run(**LONG)
     finally:
         session.RE.unsubscribe(token)
-    assert closed(session)
+    closed(session.stxm.shutter)
     assert run.record[-1][1]["exit_status"] == "fail" and len(events(run.record)) == 1
 
 
@@ -384,7 +381,8 @@ def test_a_network_cut_is_survived(session, run, command, caplog):
     validate_rixs_run(record)
     assert [data["tes_point_status"] for data in events(record).values()] == [0] * len(ENERGIES)
     assert "it is asked for again when stxm_monochromator and tes answer" in caplog.text
-    assert record[-1][1]["exit_status"] == "success" and closed(session)
+    assert record[-1][1]["exit_status"] == "success"
+    closed(session.stxm.shutter)
     consistent(session, record)
 
 
@@ -452,7 +450,8 @@ def test_without_a_calibration_nothing_moves(session):
             session.RE(rixs_map(session.tes, session.mono, **SCAN))
     finally:
         session.tes.set_calibration(calibration)
-    assert session.mono.position == here and closed(session)
+    assert session.mono.position == here
+    closed(session.stxm.shutter)
 
 
 def test_damage_pauses_the_scan(session, run):
@@ -472,7 +471,7 @@ def test_damage_pauses_the_scan(session, run):
             run()
     finally:
         token()
-    assert closed(session)
+    closed(session.stxm.shutter)
     session.RE.resume()
     assert len(events(run.record)) == 8
 
