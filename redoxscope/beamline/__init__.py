@@ -19,6 +19,7 @@ from ._load import (
     parse_beamline,
     simulated_beamline,
     simulated_fly,
+    simulated_heat,
     simulated_text,
 )
 from ._make import Beamline, make_beamline
@@ -42,6 +43,7 @@ __all__ = [
     "parse_beamline",
     "simulated_beamline",
     "simulated_fly",
+    "simulated_heat",
     "simulated_text",
     "walk_pvs",
 ]

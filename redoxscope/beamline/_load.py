@@ -29,6 +29,7 @@ __all__ = [
     "parse_beamline",
     "simulated_beamline",
     "simulated_fly",
+    "simulated_heat",
     "simulated_text",
 ]
 
@@ -279,6 +280,11 @@ def simulated_beamline(prefix: str) -> BeamlineFile:
 def simulated_fly() -> BeamlineFile:
     """The file of the simulated beamline of the FLY contract, with an empty prefix."""
     return parse_beamline(_shipped("fly.yml"), "fly.yml")
+
+
+def simulated_heat() -> BeamlineFile:
+    """The file of the simulated beamline's further heating stages, with an empty prefix."""
+    return parse_beamline(_shipped("heat.yml"), "heat.yml")
 
 
 _HEATER = re.compile(r"^    class: lakeshore336$", re.MULTILINE)

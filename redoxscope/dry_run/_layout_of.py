@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..beamline import BeamlineFile, ConfigError, simulated_beamline, simulated_fly
+from ..beamline import BeamlineFile, ConfigError, simulated_beamline, simulated_fly, simulated_heat
 from ..data import get_edge
-from ..sim import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
+from ..sim import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, Layout
 from ._state import State, StateError
 
 __all__ = ["layout_of", "names_of"]
@@ -36,7 +36,11 @@ def names_of(config: BeamlineFile) -> dict[str, str]:
             wrong.append(f"{key}: the simulation has no PV that could be called {name!r}")
             continue
         other = owners.setdefault(name, simulated)
-        if other != simulated:
+        if names.get(simulated, name) != name:
+            wrong.append(
+                f"{key}: the simulation has one such PV, and calls it {names[simulated]!r} already"
+            )
+        elif other != simulated:
             first = next(k for k, s, n in _pvs(config) if (s, n) == (other, name))
             wrong.append(
                 f"{key} and {first} both name the PV {name!r}; the simulation cannot serve one PV "
@@ -50,7 +54,7 @@ def names_of(config: BeamlineFile) -> dict[str, str]:
 
 def _pvs(config: BeamlineFile) -> Iterator[tuple[str, str | None, str]]:
     """Key of the file; PV of the simulation, None where it has none; PV of the beamline."""
-    served = [simulated_beamline(""), simulated_fly()]
+    served = [simulated_beamline(""), simulated_fly(), simulated_heat()]
     for device, entry in config.devices.items():
         names = _served(config, device, served)
         if entry.word == "motor":
@@ -189,7 +193,8 @@ def _check_number(name: str, taken: str, said: Mapping[str, Any]) -> None:
         Names the PV.
     """
     value = said.get("value")
-    kept = taken in KEPT or taken in _FIELDS or taken.rpartition(":")[2] in KEPT_OF_COUNTERS
+    kept = taken in KEPT or taken in KEPT_OF_GUARDS or taken in _FIELDS
+    kept = kept or taken.rpartition(":")[2] in KEPT_OF_COUNTERS
     if kept and value is not None and not isinstance(value, int | float):
         raise StateError(f"{name}: value = {value!r} must be a number")
 

@@ -4,7 +4,7 @@ Started by `Simulation` (or ``python -m redoxscope.sim``) as a process of its ow
 plans and callbacks never import it.
 """
 
-from ._layout import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, Layout
+from ._layout import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, Layout
 from .dastard import SimulatedDastard
 from .ioc import Simulation, check_options, client_environment, isolate_client
 from .physics.heated import HeatedSample
@@ -17,6 +17,7 @@ __all__ = [
     "ENERGY_MOTOR",
     "KEPT",
     "KEPT_OF_COUNTERS",
+    "KEPT_OF_GUARDS",
     "RIXS_SAMPLES",
     "SAMPLES",
     "Beam",

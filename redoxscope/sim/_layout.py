@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..data import ENERGY_RANGE
 from ..optics import ZonePlateGeometry
 
-__all__ = ["ENERGY_MOTOR", "FLY", "KEPT", "KEPT_OF_COUNTERS", "SERVED_COUNTERS", "Layout"]
+__all__ = [
+    "ENERGY_MOTOR",
+    "FLY",
+    "KEPT",
+    "KEPT_OF_COUNTERS",
+    "KEPT_OF_GUARDS",
+    "SERVED_COUNTERS",
+    "Layout",
+]
 
 FLY = "STXMSIM:"
 """Start of the PVs of the FLY contract."""
@@ -29,6 +37,17 @@ KEPT = {
 a simulation begins at rest, with the shutter closed."""
 
 KEPT_OF_COUNTERS = {"DeadTime", "Saturation", "Dwell"}
+
+
+KEPT_OF_GUARDS = {
+    f"{stage}:Guard:{pv}"
+    for stage in ("Heater", "Linkam", "Euro")
+    for pv in ("Ceiling", "DeadMan", "Safe")
+}
+"""What a plan is refused by, of the heating stages' guards."""
+
+_COMPANIONS = ("_RBV", "Write")
+"""Ends of the names of PVs that a client has beside one that it names."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,16 @@ class Layout:
     def fly(self) -> bool:
         """Whether the beamline has devices of the FLY contract."""
         return any(name.startswith(FLY) for name in self.names)
+
+    def with_companions(self, served: Iterable[str]) -> dict[str, str]:
+        """``names``, and those of readbacks and of what is written under a longer name."""
+        found = dict(self.names)
+        for name in served:
+            for end in _COMPANIONS:
+                first = name.removesuffix(end)
+                if name not in found and first != name and first in self.names:
+                    found[name] = self.names[first] + end
+        return found
 
     def zone_plate(self) -> ZonePlateGeometry | None:
         """The zone plate; None where the beamline says nothing of it."""

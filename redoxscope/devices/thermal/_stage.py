@@ -361,6 +361,7 @@ class HeatingStage(LimitedStage):
             if cools and self.controller.connected:
                 self._off_now()
                 self.released()
+        self.forsake()  # ophyd hangs up signals only, and the heartbeat is a thread
         self._end(former, DeviceError(f"{self.label} was hung up"))
         super().destroy()
 

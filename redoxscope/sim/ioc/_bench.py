@@ -12,7 +12,7 @@ import numpy as np
 
 from ...data import ENERGY_RANGE
 from ...optics import focus_z
-from .._layout import KEPT, KEPT_OF_COUNTERS, SERVED_COUNTERS, Layout
+from .._layout import KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, SERVED_COUNTERS, Layout
 from ..physics.heated import ON_STAGE, HeatedSample
 from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 from ._clock import Clock
@@ -179,8 +179,8 @@ class Bench:
         if self.fleet is not None:
             db.update(self.fleet.pvdb)
         if self._layout is not None:
-            names = self._layout.names
             mine = {name.removeprefix(self._prefix): channel for name, channel in db.items()}
+            names = self._layout.with_companions(mine)
             db = {names[name]: channel for name, channel in mine.items() if name in names}
         plain = {} if self._layout is None else self._layout.plain
         return {
@@ -221,6 +221,9 @@ class Bench:
         groups: list[Any] = [self.mono, self.shutter, *self.counters.values(), self.scanner]
         channels = {name: channel for group in groups for name, channel in group.pvdb.items()}
         for pv, said in layout.values.items():
+            if pv in KEPT_OF_GUARDS and said.get("value") is not None:
+                await self.heat.pvdb[self._prefix + pv].write(said["value"])
+                continue
             channel = channels.get(self._prefix + pv)
             first, _, last = pv.rpartition(":")
             of_counter = f"{first}:" in SERVED_COUNTERS or first.startswith("Counters.")
