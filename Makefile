@@ -5,6 +5,8 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A real EPICS IOC for tests; apart from the packages, for ophyd would take its libca from there.
+EPICS := $(VENV)/epics
 
 .PHONY: demo demo-rixs test check bench constraints clean
 
@@ -20,7 +22,11 @@ demo: $(STAMP)
 demo-rixs: $(STAMP)
 	$(BIN)/redoxscope demo rixs --out demo-rixs
 
-test: $(STAMP)
+$(EPICS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target $(EPICS) epicscorelibs setuptools-dso
+	touch $(EPICS)
+
+test: $(STAMP) $(EPICS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)

@@ -32,7 +32,7 @@ class Eurotherm2216e(Controller):
 
     ramps = False
     resolution = 1.01  # its set point is in whole degrees
-    lag_s = 5.0
+    lag_s = 3.0
 
     reading = pv(FreshSignalRO, "SetPointSensor", kind="omitted", auto_monitor=True, doc="0.1 degC")
     demand = pv(SetPoint, "SetPointTemp", kind="omitted", auto_monitor=True, doc="degC")

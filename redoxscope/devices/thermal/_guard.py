@@ -10,11 +10,25 @@ from typing import Any
 from ophyd import EpicsSignal
 from ophyd.status import Status
 
-from .._base import BeamlineDevice, DeviceError, done, published, put_now, pv, typed
+from .._base import (
+    BeamlineDevice,
+    DeviceError,
+    Move,
+    NoAnswerError,
+    ask,
+    published,
+    put_now,
+    pv,
+    typed,
+)
 
 __all__ = ["HeaterGuard", "Trip"]
 
 log = logging.getLogger("redoxscope.heater")
+
+
+RESET = 15.0
+"""Longest time (s) in which a trip is reset."""
 
 
 class Trip(IntEnum):
@@ -69,7 +83,9 @@ class HeaterGuard(BeamlineDevice):
         DeviceError
             It says something that is no reason.
         """
-        code = self.tripped.get()
+        return self._trip(self.tripped.get())
+
+    def _trip(self, code: Any) -> Trip:
         try:
             return Trip(int(code))
         except (TypeError, ValueError):
@@ -77,9 +93,15 @@ class HeaterGuard(BeamlineDevice):
                 f"{self.tripped.name} (PV {self.tripped.pvname}) says {code!r}: no reason known"
             ) from None
 
-    def trouble(self) -> str:
-        """What it says is wrong; empty where it has not tripped."""
-        trip = self.trip
+    def trouble(self, *, asked: bool = False) -> str:
+        """What it says is wrong, by the last monitor; empty where it has not tripped.
+
+        Parameters
+        ----------
+        asked : bool
+            Ask the server.
+        """
+        trip = self._trip(ask(self.tripped)) if asked else self.trip
         if trip is Trip.NO:
             return ""
         return (
@@ -95,7 +117,7 @@ class HeaterGuard(BeamlineDevice):
         DeviceError
             It has tripped, has no dead man, or its ceiling is not above the temperature.
         """
-        if trouble := self.trouble():
+        if trouble := self.trouble(asked=True):
             raise DeviceError(trouble)
         published(self.dead_man, "s")
         ceiling = published(self.ceiling, "degC")
@@ -106,9 +128,27 @@ class HeaterGuard(BeamlineDevice):
             )
 
     def reset(self) -> Status:
-        """Let it be heated again, after a trip. Nothing is heated by that."""
-        put_now(self.tripped, int(Trip.NO))
-        return done()
+        """Let it be heated again, after a trip. Nothing is heated by that.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Fails with `DeviceError` where it stays tripped, for the cause is still there.
+        """
+        move = Move(f"{self.name} (PV {self.tripped.pvname}) being reset", RESET)
+
+        def look(**_: Any) -> None:
+            move.attempt(judge)
+
+        def judge() -> None:
+            trouble = self.trouble(asked=True)
+            move.end(DeviceError(f"not reset: {trouble}") if trouble else None)
+
+        if not self.tripped.connected:
+            move.end(NoAnswerError(f"{self.name}: PV {self.tripped.pvname} is disconnected"))
+        else:
+            self.tripped.put(int(Trip.NO), use_complete=True, callback=look)
+        return move
 
     @property
     def beating(self) -> bool:

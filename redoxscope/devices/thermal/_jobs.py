@@ -182,7 +182,7 @@ class _Heated(Job):
         """Somebody else set another temperature, or the controller did not take ours."""
         controller = self.controller
         allowed = controller.resolution
-        if not controller.ramps:
+        if self._asked != self.target:  # it is stepped, and read back later
             step = self.stage.rate.get() / 60 * self.clock.scale
             allowed += step * (controller.lag_s + self.stage.poll_s)
         found = controller.demand_celsius(controller.demand.get())
