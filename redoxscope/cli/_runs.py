@@ -50,7 +50,12 @@ def runs(
 def export(
     run: Annotated[str, typer.Argument(help='Uid, or its beginning; scan number; or "last".')],
     form: Annotated[
-        str, typer.Option("--format", help="hdf5: all in one file; tiff: images; csv: spectra.")
+        str,
+        typer.Option(
+            "--format",
+            help="hdf5: all in one file; tiff: images; csv: spectra; nxtomo, dxchange: a rotation "
+            "series.",
+        ),
     ] = "hdf5",
     out: Annotated[Path, typer.Option(help="Folder.")] = Path(),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,

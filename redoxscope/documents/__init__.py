@@ -40,6 +40,7 @@ from ._thermal import (
     monitor_stream,
     soak_key,
 )
+from ._tomography import IN_BAND, TOMOGRAPHY
 from ._window import WINDOW_KINDS, Window
 from ._xas import (
     XAS,
@@ -60,6 +61,7 @@ __all__ = [
     "HEATING_RESERVED",
     "HEATING_START",
     "IMAGE",
+    "IN_BAND",
     "LINE_ARRAYS",
     "LINE_KEYS",
     "LINE_UNITS",
@@ -77,6 +79,7 @@ __all__ = [
     "STACK_RESERVED",
     "STACK_START_KEYS",
     "STREAM",
+    "TOMOGRAPHY",
     "TOTALS_STREAM",
     "TOTAL_KEYS",
     "WINDOW_KINDS",

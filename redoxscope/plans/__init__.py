@@ -27,6 +27,7 @@ from .suspenders import (
 )
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
 from .thermal import ramp_and_soak
+from .tomography import rotation_series
 from .xas import xas
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "plan",
     "ramp_and_soak",
     "rixs_map",
+    "rotation_series",
     "tes_calibrate",
     "uninterrupted",
     "with_beam",

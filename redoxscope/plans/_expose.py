@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from ._public import plan
 from ._run import in_run
 from ._safety import SafetyStep, close, halt, made_safe, named
 
-__all__ = ["EXPOSE_RESERVED", "FRAMES_STREAM", "expose"]
+__all__ = ["EXPOSE_RESERVED", "FRAMES_STREAM", "expose", "exposed"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -106,6 +106,38 @@ def expose(
     A pause stops the stages, breaks off the exposure and closes the shutter. After it all of the
     exposure is asked for again, whether the RunEngine repeats messages or not.
     """
+    return exposed(detector, scan, x, y, energy, shutter=shutter, axes=axes, also=also, md=md)
+
+
+def exposed(
+    detector: Any,
+    scan: Any,
+    x: Any,
+    y: Any,
+    energy: Any,
+    *,
+    shutter: Any = None,
+    axes: Mapping[str, Any] | None = None,
+    also: Sequence[Any] = (),
+    md: Mapping[str, Any] | None = None,
+    plan_name: str = "expose",
+    meant: Mapping[str, Any] | None = None,
+    around: Callable[[MsgGenerator[None]], MsgGenerator[None]] | None = None,
+    steps: Sequence[SafetyStep] = (),
+) -> MsgGenerator[str]:
+    """Do what `expose` says, for a plan that is made of it.
+
+    Parameters
+    ----------
+    plan_name : str
+        For the start document.
+    meant : mapping, optional
+        The plan's own keys of the start document, which nobody else may write.
+    around : callable, optional
+        Gets the exposures as a plan and gives what is done in the run.
+    steps : sequence of SafetyStep
+        After the detector's and the shutter's.
+    """
     check_device("detector", detector, FramesDetector, "FramesDetector")
     found = as_scan(scan)
     if found.kind != "exposures":
@@ -124,8 +156,10 @@ def expose(
     if shutter is not None:
         check_settable("shutter", shutter)
     loops = list(check_axes(found, axes).values())
-    setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also))
-    return _run(setup, check_metadata(md, EXPOSE_RESERVED))
+    own = dict(meant or {})
+    setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also), plan_name, own)
+    reserved = (*EXPOSE_RESERVED, *own)
+    return _run(setup, check_metadata(md, reserved), reserved, around, list(steps))
 
 
 def _mono(energy: Any) -> Any:
@@ -168,6 +202,8 @@ class _Setup:
     shutter: Any
     loops: list[Any]
     also: list[Any]
+    plan_name: str
+    own: dict[str, Any]
     place: _Place = field(default_factory=_Place)
     pauses: Pauses = field(default_factory=Pauses)
     reached: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -214,7 +250,8 @@ class _Setup:
     def metadata(self) -> dict[str, Any]:
         motors = [_named(device) for device in (self.energy, self.x, self.y)]
         return {
-            "plan_name": "expose",
+            **self.own,
+            "plan_name": self.plan_name,
             "contract_version": CONTRACT_VERSION,
             "scan": self.scan.as_dict(),
             "edge": self.scan.edge,
@@ -225,16 +262,23 @@ class _Setup:
         }
 
 
-def _run(setup: _Setup, md: Mapping[str, Any]) -> MsgGenerator[str]:
+def _run(
+    setup: _Setup,
+    md: Mapping[str, Any],
+    reserved: Sequence[str],
+    around: Callable[[MsgGenerator[None]], MsgGenerator[None]] | None,
+    more: list[SafetyStep],
+) -> MsgGenerator[str]:
     setup.check()
     detector, shutter = setup.detector, setup.shutter
-    steps: list[SafetyStep] = [halt(detector)] + ([] if shutter is None else [close(shutter)])
+    steps = [halt(detector)] + ([] if shutter is None else [close(shutter)]) + more
 
     def safe() -> MsgGenerator[None]:
-        return (yield from made_safe(_exposures(setup), steps))
+        inner = _exposures(setup)
+        return (yield from made_safe(inner if around is None else around(inner), steps))
 
     used = [device for device in (shutter, detector) if hasattr(device, "stage")]
-    whole = bpp.stage_wrapper(in_run(safe, setup.metadata(), md, EXPOSE_RESERVED), used)
+    whole = bpp.stage_wrapper(in_run(safe, setup.metadata(), md, reserved), used)
     mono = _mono(setup.energy)
     if mono is not None:
         whole = at_edge(mono, setup.scan.edge, whole)

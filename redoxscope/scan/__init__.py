@@ -10,12 +10,14 @@ from ._json import SCAN_VERSION
 from ._make import points_scan, stack_scan
 from ._parts import Exposures, Frame, Outer, Point, Role
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
+from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
 
 __all__ = [
     "MAX_PARTS",
     "MAX_PIXELS",
     "MAX_RETRIES",
+    "ROTATION",
     "SCAN_VERSION",
     "Exposures",
     "Frame",
@@ -32,5 +34,7 @@ __all__ = [
     "energies_of",
     "exposures_scan",
     "points_scan",
+    "rotation_angles",
+    "rotation_scan",
     "stack_scan",
 ]

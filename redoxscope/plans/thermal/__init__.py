@@ -1,5 +1,7 @@
 """Heating: ramps, soaks, and experiments before and after them."""
 
+from ._heating import THEN
+from ._monitored import monitored
 from ._ramp_and_soak import ramp_and_soak
 
-__all__ = ["ramp_and_soak"]
+__all__ = ["THEN", "monitored", "ramp_and_soak"]

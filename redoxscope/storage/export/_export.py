@@ -13,6 +13,7 @@ from redoxscope.inputs import suggestion
 from ._content import Content, content_of
 from ._csv import write_csv
 from ._hdf5 import write_hdf5
+from ._rotation import write_dxchange, write_nxtomo
 from ._tiff import write_tiff
 
 __all__ = ["FORMATS", "export_run"]
@@ -22,8 +23,16 @@ FORMATS: dict[str, Callable[[Content, Path], Plan]] = {
     "hdf5": write_hdf5,
     "tiff": write_tiff,
     "csv": write_csv,
+    "nxtomo": write_nxtomo,
+    "dxchange": write_dxchange,
 }
 """What makes files of each form: their paths, and what writes them."""
+
+_NO_RESULTS = "no results are stored with it (store_results(catalog, uid) makes them)"
+_NO_SERIES = "it is no rotation series (rotation_series takes one)"
+_WHY_NOT = {"tiff": _NO_RESULTS, "csv": _NO_RESULTS, "nxtomo": _NO_SERIES, "dxchange": _NO_SERIES}
+_BARE = ("tiff", "csv")
+"""Forms that have no room for metadata."""
 
 
 def export_run(
@@ -39,11 +48,11 @@ def export_run(
     ----------
     run : BlueskyRun
         For instance ``catalog[-1]``.
-    form : {"hdf5", "tiff", "csv"}
+    form : {"hdf5", "tiff", "csv", "nxtomo", "dxchange"}
         ``hdf5``: one file with the stack as arrays [energy, y, x], the columns of its streams and
         all results. ``tiff``: the stack and each map of the newest results, for ImageJ: in µm, the
         energies as labels. ``csv``: each spectrum and yield of the newest results, a column with a
-        unit each.
+        unit each. ``nxtomo``, ``dxchange``: a rotation series, for tomography programs.
     folder : str or Path
         Where they go; made if missing. Names begin with scan number and uid. For ``tiff`` and
         ``csv``, which have no room for it, parameters, references and doubts go into a JSON file.
@@ -72,10 +81,9 @@ def export_run(
     plan = dict(FORMATS[form](content, place))
     if not plan:
         raise ValueError(
-            f"run {content.uid[:8]} has nothing that goes into {form}: no results are stored with "
-            "it (store_results(catalog, uid) makes them)"
+            f"run {content.uid[:8]} has nothing that goes into {form}: {_WHY_NOT[form]}"
         )
-    if form != "hdf5":
+    if form in _BARE:
         plan[place / f"{content.name}_{form}.json"] = content.write_json
     there = [path for path in plan if path.exists()]
     if there and not overwrite:
