@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 import epics
+import numpy as np
 import pytest
-from caproto import AlarmSeverity
+from caproto import AlarmSeverity, ChannelType
 from ophyd import EpicsSignalRO
 from ophyd.status import SubscriptionStatus
 
@@ -465,3 +466,38 @@ def test_faults_that_are_none(command):
 def test_a_heat_speed_that_is_none(speed):
     with pytest.raises((ValueError, SimulationError), match="heat_speed"):
         Simulation(heat_speed=speed)
+
+
+NONSENSE = ("", "x" * 39, "99", "nan", 99, -1, 1 << 15, 0.5, -1e300, math.nan, math.inf)
+
+
+def test_whatever_is_written_the_heat_goes_on(world):
+    """Every PV takes it or refuses it, and the guard's ceiling is one in the end."""
+    for name, pv in world.pvs.items():
+        for value in NONSENSE:
+            text = isinstance(value, str)
+            data = [value.encode()] if text else np.array([value], float)
+            kind = ChannelType.STRING if text else ChannelType.DOUBLE
+            try:
+                world.loop.run_until_complete(pv.auth_write("host", "user", data, kind, None))
+            except Exception as error:  # caproto has many; each says no
+                assert str(error) or type(error).__name__, name
+            world.wait(1.0)
+    for stage in STAGES:
+        ceiling = world.get(f"{stage}:Guard:Ceiling")
+        assert math.isfinite(ceiling)
+        assert world.heat.stages[f"{stage}:"].guard.ceiling_c == ceiling
+        world.put(f"{stage}:Guard:Ceiling", 620.0)
+        world.put(f"{stage}:Guard:Heartbeat", 0)
+        world.put(f"{stage}:Guard:Tripped", "OK")
+    world.put("Heater:IN1:Units", "Kelvin")
+    world.put("Heater:OnRamp1", "Off")
+    world.put("Heater:OUT1:Mode", "Closed Loop PID")
+    world.put("Heater:P1", 10.0)
+    world.put("Heater:I1", 5.6)
+    world.put("Heater:D1", 0.0)
+    for stage in STAGES:
+        heat(world, stage, 100)
+    world.wait(7200)
+    for stage in STAGES:
+        assert reading(world, stage) == pytest.approx(100.0, abs=0.3)
