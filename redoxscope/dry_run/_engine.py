@@ -7,7 +7,6 @@ import math
 import signal
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bluesky import RunEngine
@@ -85,15 +84,6 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, FailedStatus) and error.__cause__ is not None:
         return error.__cause__
     return error
-
-
-@dataclass(frozen=True)
-class _Exposed:
-    """What is known of a scan of exposures: times (s)."""
-
-    total: float
-    live: float
-    dose_gy: float | None = None
 
 
 class _CtrlCEnds:
@@ -292,12 +282,9 @@ class DryEngine(RunEngine):
         if isinstance(scan, Foreseen):
             if not math.isfinite(scan.total):
                 raise ValueError("a device does not say how long its moves take")
+            for text in scan.unknown:
+                self._rehearsal.account.note(text)
             return scan
-        if scan.kind == "exposures":
-            self._rehearsal.account.note(
-                "of a scan of exposures only the exposures are counted, neither moves nor dose"
-            )
-            return _Exposed(scan.live_time, scan.live_time)
         foreseen = without_verdict(scan, *instruments)
         for text in foreseen.unknown:
             self._rehearsal.account.note(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge
 from ._events import event
+from ._exposed_time import exposures_time
 from ._foretold import foretold
 from ._inputs import check_axes, check_device, check_settable
 from ._pauses import Pauses
@@ -243,6 +244,12 @@ class _Setup:
             "y": (self.y, y),
         }
 
+    def each(self) -> Iterator[tuple[Exposures, dict[str, tuple[Any, float]]]]:
+        """For each exposure what it is, and what has to be where."""
+        for part in self.scan.exposures:
+            for x, y in part.positions:
+                yield part, self.wanted(part, x, y)
+
     @property
     def read(self) -> list[Any]:
         return [self.place, self.detector, self.x, self.y, self.energy, *self.loops, *self.also]
@@ -286,7 +293,8 @@ def _run(
 
 
 def _exposures(setup: _Setup) -> MsgGenerator[None]:
-    if (yield from foretold(setup.detector, setup.scan)):
+    takes = exposures_time(setup.detector, setup.each())
+    if (yield from foretold(setup.detector, takes)):
         return
     yield Msg("checkpoint")
     yield from setup.pauses.watch()

@@ -22,11 +22,14 @@ class Foreseen:
         is not known.
     leaves : tuple of (device, value)
         Where it leaves devices, in their units.
+    unknown : tuple of str
+        What is not in the time, and why.
     """
 
     total: float
     live: float = 0.0
     leaves: tuple[tuple[Any, float], ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:

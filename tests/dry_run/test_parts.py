@@ -21,9 +21,11 @@ from redoxscope.dry_run import Account, Run, _engine
 from redoxscope.dry_run._engine import DryEngine, Rehearsal
 from redoxscope.dry_run._timeline import Timeline, users_time
 from redoxscope.dry_run._unmeasured import Unmeasured
+from redoxscope.plans import expose
 from redoxscope.plans._foretold import foretold
 from redoxscope.plans.estimates import _estimate
 from redoxscope.scan import Exposures, Scan, points_scan
+from redoxscope.testing import FakeAxis, FakeFrames
 
 
 class Axis:
@@ -135,17 +137,24 @@ def test_a_scan_is_foretold_and_leaves_the_devices_where_it_would_have(engine, r
     assert rehearsal.account.notes == ["of what is there"]
 
 
-def test_of_exposures_their_time_is_counted_and_the_rest_is_said(engine, rehearsal):
+def test_exposures_are_counted_with_their_moves_and_what_is_not_is_said(
+    engine, rehearsal, tmp_path
+):
+    """The axes stand then where the last exposure would have left them."""
+
+    class Silent(FakeAxis):
+        time_to = None
+
+    x, y, energy = FakeAxis("x"), Silent("y"), FakeAxis("energy", unit="eV")
+    camera = FakeFrames(tmp_path)
     scan = Scan(exposures=(Exposures(700.0, 0.5, ((0.0, 0.0), (1.0, 0.0))),))
-
-    @bpp.run_decorator(md={"plan_name": "expose"})
-    def plan():
-        assert (yield from foretold(Axis(0.0), scan))
-
-    engine(plan())
+    engine(expose(camera, scan, x, y, energy))
     (run,) = rehearsal.account.runs
-    assert (run.live_s, run.duration_s) == (1.0, 1.0)
-    assert "neither moves nor dose" in rehearsal.account.notes[0]
+    assert run.live_s == 1.0 and 1.0 <= run.duration_s < 1.1
+    assert (x.position, energy.position) == (1.0, 700.0) and camera.triggered == 0
+    assert rehearsal.account.notes == [
+        "y does not say how long its moves take: they are counted as 0 s"
+    ]
 
 
 def test_what_a_plan_has_checked_is_not_checked_again(engine, rehearsal, monkeypatch):

@@ -8,7 +8,6 @@ import threading
 import h5py
 import numpy as np
 import pytest
-from bluesky import Msg
 
 from redoxscope.formats import path_of_uri
 from redoxscope.plans import FramesDetector, PointDetector, expose
@@ -226,7 +225,10 @@ def test_no_plan_runs_its_detector_where_the_scan_is_foretold(bench):
         sent.append(message)
         answer = True if message.command == "null" and "scan" in message.kwargs else None
     assert "trigger" not in [message.command for message in sent]
-    assert Msg("null", bench.camera, scan=SCAN) in sent
+    (asked,) = [m for m in sent if m.command == "null" and "scan" in m.kwargs]
+    foreseen = asked.kwargs["scan"]
+    assert asked.obj is bench.camera and foreseen.live == pytest.approx(SCAN.live_time)
+    assert dict(foreseen.leaves) == {bench.energy: 650.0, bench.x: 1.0, bench.y: 0.0}
 
 
 def moments():

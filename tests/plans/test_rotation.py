@@ -8,7 +8,8 @@ import pytest
 
 from redoxscope.documents import TOMOGRAPHY
 from redoxscope.formats import path_of_uri
-from redoxscope.plans import rotation_series
+from redoxscope.plans import estimate, rotation_series
+from redoxscope.plans._exposed_time import PER_EXPOSURE
 from redoxscope.scan import Role, Scan, rotation_angles, rotation_scan
 from redoxscope.testing import (
     FakeAxis,
@@ -213,3 +214,34 @@ def test_a_temperature_beyond_the_stage_is_refused_before_anything_moves(bench):
     with pytest.raises(ValueError, match="rate"):
         bench.plan(heater=heater, temperature=100, rate=-2)
     assert heater.told == [] and bench.rotation.targets == []
+
+
+class Timed(FakeAxis):
+    """Axis that says how long its moves take: a unit a second."""
+
+    def time_to(self, target, start=None):
+        return abs(target - (self.position if start is None else start))
+
+
+class Silent(FakeAxis):
+    """Axis that does not say."""
+
+    time_to = None
+
+
+def test_what_it_takes_is_estimated_without_a_move(bench):
+    """Turning 93 + 4 x 45 deg, moving out twice and in once, at a unit a second each."""
+    bench.rotation = Timed("rotation", 3.0, limits=(-95, 95))
+    bench.x, bench.y = Timed("x", limits=(-100, 100)), Timed("y")
+    bench.energy = Timed("energy", 9000.0)
+    heater = PromptHeater()
+    found = estimate(bench.plan(heater=heater, temperature=100.0, rate=2.0))
+    heat = 60 * (100 - 22) / 2 + 60
+    moves = 93 + 4 * 45 + 3 * 50
+    assert found.live == pytest.approx(1.2)
+    assert found.total == pytest.approx(heat + moves + 12 * (0.1 + PER_EXPOSURE))
+    assert found.unknown == () and found.ok and found.runs == 1
+    assert bench.rotation.targets == bench.x.targets == heater.told == []
+    bench.rotation = Silent("rotation")
+    (text,) = estimate(bench.plan()).unknown
+    assert text == "rotation does not say how long its moves take: they are counted as 0 s"

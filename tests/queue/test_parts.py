@@ -25,6 +25,7 @@ from redoxscope.queue import QueueError, QueueServer
 from redoxscope.queue._names import DARK, narrowed
 from redoxscope.queue._redis import Redis, find_redis
 from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
+from redoxscope.testing import FakeAxis, FakeFrames, PromptHeater, make_engine
 
 
 def without(monkeypatch, *modules):
@@ -198,6 +199,25 @@ def test_plans_are_there_where_their_devices_are():
     assert list(told(found)["tes"]["devices"].values()) == [["tes"]]
     assert "max" not in told(found)["dwell"]
     assert "devices" not in told(plans.rixs_map)["tes"]  # the plan itself is as it was
+
+
+def test_a_rotation_series_is_there_where_a_camera_is(tmp_path):
+    """Its axes are named by whoever hands it in; numbers and places come as JSON has them."""
+    camera, heater = FakeFrames(tmp_path), PromptHeater()
+    assert narrowed(plans.rotation_series, {"heater": heater}) is None
+    found = narrowed(plans.rotation_series, {"camera": camera, "heater": heater})
+    said = found._custom_parameter_annotation_["parameters"]
+    assert said["detector"]["devices"] == {"Device_detector": ["camera"]}
+    assert said["heater"]["devices"] == {"Device_heater": ["heater"]}
+    assert said["sample"]["annotation"] == "list[float]" and said["step"]["min"] == 0.0
+    kwargs = json.loads(json.dumps({
+        "photon_energy": 9000, "dwell": 1, "step": 90, "blank": [50, 0], "flats": 1, "darks": 0,
+        "temperature": 100.0, "rate": 10,
+    }))  # fmt: skip
+    engine, documents = make_engine()
+    axes = [FakeAxis(name) for name in ("rotation", "x", "y", "energy")]
+    engine(found(camera, *axes, heater=heater, **kwargs))
+    assert len(documents.rows()) == 5 and heater.told == [("set", 100.0), ("safe",)]
 
 
 def test_limits_are_those_of_the_device():

@@ -3,7 +3,7 @@
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
 from ._of_plan import PlanEstimate
-from ._times import move_time
+from ._times import move_time, point_time
 
 __all__ = [
     "Estimate",
@@ -11,5 +11,6 @@ __all__ = [
     "RegionEstimate",
     "estimate",
     "move_time",
+    "point_time",
     "without_verdict",
 ]

@@ -159,9 +159,7 @@ class _Reader:
         if isinstance(scan, Foreseen):
             total, live = scan.total, scan.live
             self._set |= dict(scan.leaves)
-        elif scan.kind == "exposures":
-            total = live = scan.live_time
-            self.unknown["moves between exposures"] = None
+            self.unknown |= dict.fromkeys(scan.unknown)
         else:
             asked = instruments if isinstance(instruments, tuple) else (instruments,)
             times = schedule(scan, *asked)

@@ -72,7 +72,7 @@ def rotation_series(
     energy : Movable
         What sets the photon energy (eV).
     photon_energy : float
-        eV.
+        Energy of all frames (eV).
     dwell : float
         Time of a frame (s).
     start, stop, step : float
