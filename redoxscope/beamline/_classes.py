@@ -13,6 +13,7 @@ from ophyd.ophydobj import OphydObject
 
 from ..devices import (
     TES,
+    EnergySweep,
     Eurotherm2216e,
     FlyCounter,
     FlyLines,
@@ -43,6 +44,7 @@ from ..inputs import suggestion
 from ._options import (
     CounterOptions,
     DeviceOptions,
+    EnergySweepOptions,
     FlyCounterOptions,
     FlyScannerOptions,
     HeaterOptions,
@@ -141,6 +143,7 @@ OWN: Mapping[str, OwnClass] = {
     "fly_scanner": OwnClass(FLY_SCANNER, FlyScannerOptions, _fly_scanner, (FlyLines,)),
     "counter": OwnClass(LineCounter, CounterOptions),
     "fly_counter": OwnClass(FlyCounter, FlyCounterOptions),
+    "energy_sweep": OwnClass(EnergySweep, EnergySweepOptions),
     "quadem": OwnClass(QuadEM, QuadEMOptions),
     "ring_current": OwnClass(RingCurrent),
     "shutter": OwnClass(Shutter),

@@ -16,6 +16,7 @@ from ..devices.roles import (
     HolderRole,
     PointRole,
     RingRole,
+    SweepRole,
     TimedShutterRole,
 )
 from ._options import Strict
@@ -147,6 +148,7 @@ def _xas(name: str, parts: Mapping[str, Any], options: XASOptions) -> XASStation
         shutter=parts.get("shutter"),
         ring=parts.get("ring"),
         holder=parts.get("holder"),
+        sweep=parts.get("sweep"),
     )
 
 
@@ -189,6 +191,7 @@ INSTRUMENTS: Mapping[str, InstrumentKind] = {
             "shutter": Role(TimedShutterRole),
             "ring": Role(RingRole),
             "holder": Role(HolderRole),
+            "sweep": Role(SweepRole),
         },
         make=_xas,
         options=XASOptions,

@@ -14,6 +14,7 @@ __all__ = [
     "CatalogOptions",
     "CounterOptions",
     "DeviceOptions",
+    "EnergySweepOptions",
     "FlyCounterOptions",
     "FlyScannerOptions",
     "HeaterOptions",
@@ -68,12 +69,17 @@ class CounterOptions(DeviceOptions):
     behind_shutter: Truth = Field(True, description="without light when the shutter is closed")
 
 
-class QuadEMOptions(DeviceOptions):
-    """Electrometer: what is connected to it."""
+class EnergySweepOptions(DeviceOptions):
+    """Controller that flies spectra: what is connected to it."""
 
     channels: dict[Annotated[int, port_below(4)], Text] = Field(
         description="name of each channel, 1 to 4: {1: i0, 2: tey, 3: tfy}"
     )
+
+
+class QuadEMOptions(EnergySweepOptions):
+    """Electrometer: what is connected to it."""
+
     upstream: list[Text] = Field(
         default_factory=list, description="channels with light also behind the closed shutter"
     )

@@ -30,7 +30,7 @@ from .thermal import (
     Soaked,
     heated_by,
 )
-from .xas import QuadEM, XASStation
+from .xas import EnergySweep, QuadEM, XASStation
 
 __all__ = [
     "STXM",
@@ -38,6 +38,7 @@ __all__ = [
     "BeamlineBusyError",
     "BeamlineDevice",
     "DeviceError",
+    "EnergySweep",
     "Eurotherm2216e",
     "FlownLine",
     "FlyCounter",

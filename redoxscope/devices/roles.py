@@ -22,6 +22,7 @@ __all__ = [
     "ScannerRole",
     "ShutterRole",
     "StageRole",
+    "SweepRole",
     "TimedShutterRole",
     "ZonePlateRole",
     "check_role",
@@ -176,6 +177,25 @@ class RingRole(Protocol):
 
     field: str
     current: Any
+
+
+class SweepRole(Protocol):
+    """Flies lines of a spectrum; what `EnergySweep` is."""
+
+    energy: Any
+    max_points: Any
+
+    def check_line(self, line: Any) -> None: ...
+
+    def set(self, line: Any) -> Any: ...
+
+    def time_to(self, line: Any) -> float: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
 
 
 class ShutterRole(Protocol):

@@ -169,8 +169,9 @@ class AbsorptionStation(Stageable, Protocol):
     ``dwells``: what sets the time (s) of a point, for each detector; ``counters``: those with a
     ``point_time``; ``darkened``: settings that
     are True while a point is measured without light; ``parts``: what is read into an event;
-    ``modes``: `redoxscope.documents.XasMode` by name. ``shutter``, ``ring`` and ``holder`` may be
-    None. ``conditions`` watches during a point what others could change.
+    ``modes``: `redoxscope.documents.XasMode` by name; ``flown_modes``: those of lines, which
+    ``sweep`` flies and ``flown`` reads point by point. ``shutter``, ``ring``, ``holder`` and
+    ``sweep`` may be None. ``conditions`` watches during a point what others could change.
     """
 
     name: str
@@ -181,6 +182,9 @@ class AbsorptionStation(Stageable, Protocol):
     darkened: Sequence[Any]
     parts: Sequence[Any]
     modes: Any
+    flown_modes: Any
+    flown: Any
+    sweep: Any
     conditions: Any
     shutter: Any
     ring: Any

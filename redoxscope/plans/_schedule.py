@@ -35,6 +35,8 @@ XAS_BEGIN = 0.1
 XAS_END = 0.05
 PER_XAS_POINT = 0.02
 """Conditions at both ends of a point, its currents, documents."""
+PER_FLOWN_POINT = 0.001
+"""Its event."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,10 @@ def _of_points(scan: Scan, tes: Any, mono: Any) -> Schedule:
         costs = (XAS_BEGIN, XAS_END, PER_XAS_POINT)
     begin, end, each = costs
     software, events = np.full(n, each), np.ones(n, np.int64)
+    starts = getattr(tes, "line_starts", None)
+    if starts is not None:  # it is flown: the energy moves while it counts
+        within = [k for k in range(n) if k not in starts]
+        motion[within], software[within] = 0.0, PER_FLOWN_POINT
     return Schedule(motion, live, waiting, software, events, begin, end, tuple(ask.wrong))
 
 

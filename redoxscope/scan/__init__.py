@@ -12,6 +12,7 @@ from ._parts import Exposures, Frame, Outer, Point, Role
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
 from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
+from ._sweeps import sweeps_of
 
 __all__ = [
     "MAX_PARTS",
@@ -37,4 +38,5 @@ __all__ = [
     "rotation_angles",
     "rotation_scan",
     "stack_scan",
+    "sweeps_of",
 ]

@@ -37,6 +37,8 @@ class FakeStation:
     parent = None
     ring: Any = None
     holder: Any = None
+    sweep: Any = None
+    flown: Any = None
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class FakeStation:
             mode: XasMode(f"electrometer_{mode.lower()}", "electrometer_i0")
             for mode in ("TEY", "TFY")
         }
+        self.flown_modes: dict[str, XasMode] = {}
         self.conditions = _Conditions()
         self.counters: list[Any] = []
 

@@ -2,5 +2,6 @@
 
 from ._quadem import QuadEM
 from ._station import XASStation
+from ._sweep import EnergySweep, SweepLine
 
-__all__ = ["QuadEM", "XASStation"]
+__all__ = ["EnergySweep", "QuadEM", "SweepLine", "XASStation"]

@@ -17,7 +17,8 @@ __all__ = ["XASConditions"]
 class XASConditions(PointConditions):
     """Also counts how often a point was begun, and knows points without light.
 
-    ``set`` takes ``dark`` besides: whether the shutter is to be closed.
+    ``set`` takes ``dark`` besides, whether the shutter is to be closed, and ``flown``, whether it
+    is a line, whose energy moves.
     """
 
     status_key = "xas_point_status"
@@ -36,6 +37,15 @@ class XASConditions(PointConditions):
         self._tries = (asked["point"], tries + 1 if asked["point"] == point else 1)
         return super().set(asked)
 
+    def _wanted(self, asked: Mapping[str, Any]) -> Iterator[tuple[PointStatus, Held]]:
+        moving = self._station.mono.pair if asked.get("flown") else ()
+        for flag, held in super()._wanted(asked):
+            # On a line the energy moves, which its own reading judges, and no detector is asked.
+            if not asked.get("flown") or (
+                held.signal not in moving and flag is not PointStatus.COUNTER
+            ):
+                yield flag, held
+
     def _light(self, asked: Mapping[str, Any]) -> Iterator[tuple[PointStatus, Held]]:
         shutter = self._station.shutter
         if not asked["dark"]:
@@ -45,8 +55,11 @@ class XASConditions(PointConditions):
             yield PointStatus.SHUTTER, held
 
     def _monitor(self, asked: Mapping[str, Any]) -> str:
-        if asked["dark"]:
+        if asked["dark"] or (asked.get("flown") and "i0" not in self._station.flown_channels):
             return ""
+        if asked.get("flown"):
+            value, sigma = self._station.flown.monitor()
+            return self.beam.monitor(float(asked["energy"]), value, 1.0, sigma)
         value, per, sigma = self._station.monitor(float(asked["dwell"]))
         return self.beam.monitor(float(asked["energy"]), value, per, sigma)
 

@@ -12,7 +12,6 @@ from ophyd import EpicsSignal, EpicsSignalRO
 from ophyd.status import Status
 
 from ...documents import sigma_key
-from ...inputs import as_name, as_whole
 from .._base import SETTLE_TIMEOUT, BeamlineDevice, DeviceError, Move, published, put_now, pv
 from .._light import check_light, watch_light
 from .._numbers import flag
@@ -20,6 +19,7 @@ from .._positioner import FreshSignalRO
 from .._setting import Setting
 from .._watch import together
 from .._watched import Way, watchable
+from ._numbers import channel_numbers
 
 __all__ = ["QuadEM"]
 
@@ -107,7 +107,7 @@ class QuadEM(BeamlineDevice):
     ):
         kwargs.setdefault("labels", {"detectors"})
         given = {1: "i0"} if channels is None else dict(channels)
-        self._numbers = _numbers(name, given)
+        self._numbers = channel_numbers(name, given)
         wrong = [one for one in upstream if one not in self._numbers]
         if wrong:
             known = ", ".join(self._numbers)
@@ -278,17 +278,3 @@ def _of_mean(spread: Any, readings: Any) -> float:
     if not (readings > 1 and math.isfinite(spread) and spread >= 0):
         return math.nan
     return spread / math.sqrt(readings)
-
-
-def _numbers(name: str, channels: Mapping[Any, Any]) -> dict[str, int]:
-    """Number of each channel by its name."""
-    found: dict[str, int] = {}
-    for number, channel in channels.items():
-        whole = as_whole(f"{name}.channels", number, at_least=1, at_most=len(CHANNELS))
-        called = as_name(f"{name}.channels[{whole}]", channel, "tey")
-        if called in found:
-            raise ValueError(f"{name}: channels {found[called]} and {whole} are both {called!r}")
-        found[called] = whole
-    if not found:
-        raise ValueError(f"{name}.channels is empty; as {{1: 'i0', 2: 'tey'}}")
-    return found

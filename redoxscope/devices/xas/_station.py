@@ -15,6 +15,7 @@ from .._base import OUTAGE, DeviceError, answering
 from .._numbers import positive
 from .._setting import Setting
 from ._conditions import XASConditions
+from ._flown import Flown
 from ._modes import modes_of
 
 __all__ = ["XASStation"]
@@ -40,6 +41,8 @@ class XASStation(Device):
         Spectra besides the usual ones, see `redoxscope.devices.xas`: from ``i0`` and ``tey``,
         ``tfy``, ``i1`` come TEY, TFY and transmission, from ``i1`` and ``i2`` the reference.
     shutter, ring, holder : device, optional
+    sweep : EnergySweep, optional
+        What flies lines; its channels have the names of the station's.
 
     Attributes
     ----------
@@ -72,6 +75,7 @@ class XASStation(Device):
         shutter: Any = None,
         ring: Any = None,
         holder: Any = None,
+        sweep: Any = None,
         **kwargs: Any,
     ):
         self.channels = _channels(name, detectors, channels or {})
@@ -80,7 +84,15 @@ class XASStation(Device):
         super().__init__(prefix, name=name, **kwargs)
         self.mono, self.detectors = mono, tuple(detectors.values())
         self.shutter, self.ring, self.holder = shutter, ring, holder
+        self.sweep = sweep
         self.conditions = XASConditions(self)
+        self.flown = Flown(self)
+        strange = [one for one in getattr(sweep, "numbers", ()) if one not in self.channels]
+        if strange:
+            raise ValueError(
+                f"{name}: the sweep {sweep.name} has a channel {strange[0]!r}; the station's are "
+                f"{', '.join(self.channels)}"
+            )
         for detector in self.detectors:
             if shutter is not None and hasattr(detector, "upstream"):
                 detector.attach(shutter, self._watching)
@@ -113,6 +125,18 @@ class XASStation(Device):
     def i0(self) -> str | None:
         """Data key of the incoming beam; None where nothing measures it."""
         return self.channels.get("i0")
+
+    @property
+    def flown_channels(self) -> dict[str, str]:
+        """Data key of each channel that a line has, by name."""
+        lines = getattr(self.sweep, "numbers", ())
+        return {channel: key for channel, key in self.channels.items() if channel in lines}
+
+    @property
+    def flown_modes(self) -> dict[str, XasMode]:
+        """Spectra that can be flown."""
+        keys = set(self.flown_channels.values())
+        return {name: mode for name, mode in self.modes.items() if keys >= set(mode.keys)}
 
     @property
     def darkened(self) -> tuple[Any, ...]:
@@ -202,7 +226,7 @@ class XASStation(Device):
 
     def stop(self, *, success: bool = False) -> None:
         """Abandon the point that is measured."""
-        for detector in self.detectors:
+        for detector in (*self.detectors, *([] if self.sweep is None else [self.sweep])):
             if hasattr(detector, "stop"):
                 detector.stop(success=success)
 

@@ -99,16 +99,21 @@ class XasScan:
         """Dwells of the points (s), each once."""
         return list(dict.fromkeys(point.dwell for point in self.scan.points))
 
+    def detectors(self, station: AbsorptionStation) -> list[Any]:
+        """What measures it."""
+        return [station.sweep] if self.fly else list(station.detectors)
+
     def metadata(self, station: AbsorptionStation) -> dict[str, Any]:
         """Of the start document."""
         holder = station.holder
         standing = self.sample or (None if holder is None else holder.position)
-        info = XasInfo(self.scan.edge, self.scan.passes, station.modes, self.fly)
-        keys = dict.fromkeys(key for mode in station.modes.values() for key in mode.keys)
+        modes = station.flown_modes if self.fly else station.modes
+        info = XasInfo(self.scan.edge, self.scan.passes, modes, self.fly)
+        keys = dict.fromkeys(key for mode in modes.values() for key in mode.keys)
         return {
             "plan_name": XAS,
             "contract_version": CONTRACT_VERSION,
-            "detectors": [detector.name for detector in station.detectors],
+            "detectors": [one.name for one in self.detectors(station)],
             "motors": ["energy"],
             "num_points": len(self.scan.points),
             "hints": {"dimensions": [[["energy"], STREAM]], "fields": list(keys)},

@@ -24,6 +24,7 @@ from .._run import in_run
 from .._safety import SafetyStep, close, explained, halt, made_safe
 from ..progress import with_progress
 from ._asked import XasScan
+from ._fly import InFlight, flown_lines, lines
 from ._points import points
 
 __all__ = ["xas"]
@@ -39,6 +40,7 @@ def xas(
     repeats: Annotated[int | None, Bounds(at_least=1, at_most=MAX_PARTS)] = None,
     dwell: Annotated[float | None, Bounds("s", above=0)] = None,
     sample: str | None = None,
+    fly: bool = False,
     scan: Scan | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
@@ -65,6 +67,9 @@ def xas(
         Time of a point (s).
     sample : str, optional
         Go to this position of the sample holder first.
+    fly : bool
+        Have the energy move evenly while the channels are measured, a zone or a part of one at a
+        time, instead of stopping at each point. The station needs a ``sweep``.
     scan : Scan, mapping, JSON text or path of a file, optional
         Measure this scan of points, instead of one that edge, energies, repeats and dwell make:
         ``Scan.from_start(run.start)`` measures a run again. Points of the role *dark* are
@@ -84,8 +89,8 @@ def xas(
     Raises
     ------
     ValueError
-        A value that makes no sense, when the plan is called; an unknown sample, or a dwell that a
-        detector cannot have, before its first message.
+        A value that makes no sense, when the plan is called; an unknown sample, a dwell that a
+        detector cannot have, or energies that cannot be flown so fast, before its first message.
     ophyd.utils.LimitError
         An energy outside the monochromator's limits, before the plan's first message.
     RuntimeError
@@ -110,6 +115,7 @@ def xas(
         repeats=repeats,
         dwell=dwell,
         sample=sample,
+        fly=fly,
         scan=scan,
     )
     return explained(_measure(station, asked, check_metadata(md, XAS_RESERVED)))
@@ -120,6 +126,8 @@ def _measure(station: AbsorptionStation, asked: XasScan, md: dict[str, Any]) -> 
         check()
     if station.shutter is None and any(p.role is Role.DARK for p in asked.scan.points):
         raise ValueError(f"the scan has points of the role 'dark', and {station.name} no shutter")
+    if asked.fly:
+        _check_flight(station, asked)
     if asked.sample is not None:
         if station.holder is None:
             raise ValueError(
@@ -144,13 +152,28 @@ def _measure(station: AbsorptionStation, asked: XasScan, md: dict[str, Any]) -> 
     return (yield from made_safe(whole, back))
 
 
+def _check_flight(station: AbsorptionStation, asked: XasScan) -> None:
+    """Refuse what cannot be flown."""
+    if station.sweep is None:
+        raise ValueError(f"fly = True: {station.name} has no sweep, so it measures in steps only")
+    if not station.flown_modes:
+        raise ValueError(
+            f"fly = True: {station.sweep.name} has no channels of which a spectrum can be made"
+        )
+    if any(point.role is not Role.SAMPLE for point in asked.scan.points):
+        raise ValueError("fly = True: a line has points of the role 'sample' only")
+    flown_lines(station, asked.scan)
+
+
 def _measured(station: AbsorptionStation, asked: XasScan) -> MsgGenerator[None]:
-    if (yield from foretold((station, station.mono), asked.scan)):
+    timed = InFlight(station, asked.scan) if asked.fly else station
+    if (yield from foretold((timed, station.mono), asked.scan)):
         return
     if asked.sample is not None:
         yield Msg("checkpoint")
         yield from bps.abs_set(station.holder, asked.sample, wait=True)
-    yield from with_progress(points(station, asked), asked.scan, station, station.mono)
+    measured = lines(station, asked) if asked.fly else points(station, asked)
+    yield from with_progress(measured, asked.scan, timed, station.mono)
 
 
 def _settings_back(station: AbsorptionStation) -> MsgGenerator[list[SafetyStep]]:

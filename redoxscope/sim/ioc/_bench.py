@@ -23,7 +23,7 @@ from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
 from ._plain import plain_pv
 from ._pvs import FIELDS, Counter, Ring, Scanner, ShutterBlade, SimControl
-from ._xas import Electrometer, XASBeam
+from ._xas import Electrometer, Sweep, XASBeam
 from .fly import Fleet
 from .heat import HeatWorld
 
@@ -159,7 +159,11 @@ class Bench:
             for field, start in names.items()
         }
         self.ring = Ring(prefix=prefix + "Ring:")
-        self.electrometer = Electrometer(prefix=prefix + "EM:", beam=XASBeam(self), clock=clock)
+        beam = XASBeam(self)
+        self.electrometer = Electrometer(prefix=prefix + "EM:", beam=beam, clock=clock)
+        self.sweep = Sweep(
+            prefix=prefix + "Sweep:", beam=beam, mono=self.mono, clock=clock, true=self._true
+        )
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
         self.shutter.on_dead_man = self.scanner.dead_man
         self.heat_clock = heat_clock or clock
@@ -173,7 +177,7 @@ class Bench:
         """Every PV by name."""
         groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
         db: dict[str, Any] = {}
-        for group in [*groups, self.ring, self.holder, self.scanner, self.electrometer]:
+        for group in [*groups, self.ring, self.holder, self.scanner, self.electrometer, self.sweep]:
             db.update(group.pvdb)
         db.update(self.heat.pvdb)
         if self.fleet is not None:

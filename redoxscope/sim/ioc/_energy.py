@@ -129,6 +129,12 @@ class EnergyAxis(PVGroup):
         await instance.write(self._check(value, instance), **FIELDS)
         return await self._move("epu", float(value), self.epu_readback)
 
+    async def stand_at(self, energy: float) -> None:
+        """A sweep has moved both axes there (eV)."""
+        for prop in (self.setpoint, self.epu, self.readback, self.epu_readback):
+            await prop.write(energy, **FIELDS)
+        self._changed()
+
     def stop(self) -> None:
         """Have both axes come to rest where they are."""
         for stop in self._stops.values():
