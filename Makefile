@@ -39,8 +39,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 # After a change of dependencies: freeze what a fresh installation resolved to.
-constraints: $(STAMP)
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+constraints: $(STAMP) $(EPICS)
+	($(BIN)/python -m pip freeze --exclude-editable; $(BIN)/python -m pip freeze --path $(EPICS)) | sort -fu > constraints.txt
 
 clean:
 	rm -rf $(VENV) demo demo-rixs rixs build *.egg-info

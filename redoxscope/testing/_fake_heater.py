@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ophyd import Component as Cpt
 from ophyd import Signal
 
 from ..devices import HeaterGuard, HeatingStage
-from ..devices.thermal import Controller, HeaterClock
+from ..devices.thermal import Band, Controller, HeaterClock
 
 __all__ = ["FakeHeater"]
 
@@ -168,3 +169,7 @@ class FakeHeater(HeatingStage):
     ):
         super().__init__("", name=name, low=low, high=high, **kwargs)
         self.clock = _FakeClock(self.controller)
+
+    def band(self, target: float) -> Band:
+        """As the stage; between two readings there may be a long step of the fake time."""
+        return replace(super().band(target), gap_s=300.0)

@@ -6,10 +6,12 @@ from ._eurotherm import Eurotherm2216e
 from ._guard import HeaterGuard, Trip
 from ._lakeshore import Lakeshore336
 from ._linkam import LinkamT96
+from ._settled import Band
 from ._soak import Soaked
 from ._stage import HeatingStage, heated_by
 
 __all__ = [
+    "Band",
     "Controller",
     "Eurotherm2216e",
     "HeaterClock",

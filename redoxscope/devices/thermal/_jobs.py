@@ -326,6 +326,7 @@ class Soaking(_Heated):
             stage, f"{stage.label} soaking {seconds:.6g} s at {target:.6g} degC", target
         )
         band = stage.band(target)
+        self._seen_on = True
         self.seconds, self.limit_s = seconds, limit_s
         self.soak = SoakClock(
             target, band.tolerance, band.gap_s, sign=sign, overshoot_c=overshoot_c

@@ -164,7 +164,7 @@ class SensorWatch:
     ):
         self.patience_s, self.stuck_c, self.stuck_s = patience_s, stuck_c, stuck_s
         self.readings = readings
-        self._good: float | None = None  # time of the last reading that was one
+        self._bad: float | None = None  # time since which no reading was one
         self._same: tuple[float, float, float] | None = None  # time, value, expected
         self._times = 0
 
@@ -185,14 +185,14 @@ class SensorWatch:
         """
         low, high = LIKELY_C
         if not low <= temperature <= high:  # NaN, too
-            self._good = time_s if self._good is None else self._good
+            self._bad = time_s if self._bad is None else self._bad
             self._same = None
-            missing = time_s - self._good
+            missing = time_s - self._bad
             if missing < self.patience_s:
                 return ""
             what = "nothing" if math.isnan(temperature) else f"{temperature:.4g} degC"
             return f"the sensor has failed: it has read {what} for {missing:.3g} s"
-        self._good = time_s
+        self._bad = None
         if self._same is None or temperature != self._same[1]:
             self._same, self._times = (time_s, temperature, expected), 0
             return ""

@@ -72,9 +72,9 @@ class HeatingStage(LimitedStage):
 
     @property
     def target(self) -> float | None:
-        """What this client asked for last (degC), and has not made safe since."""
+        """What this client goes to, or is at (degC); None where it is neither."""
         job = self._job
-        if isinstance(job, (Ramping, Soaking)):
+        if isinstance(job, (Ramping, Soaking)) and job.running:
             return job.target
         return None if self._reached is None else self._reached[0]
 
