@@ -204,7 +204,7 @@ def test_a_plan_that_nobody_carries_out_heats_nothing(heater, shutter):
         ({"cool_to": 200}, "cool_to = 200 degC is above target = 100 degC"),
         ({"md": {"heating": 1}}, "md has the key 'heating'"),
         ({"md": {"plan_name": "x"}}, "md has the key 'plan_name'"),
-        ({"heater": object()}, "is not a device such as redoxscope.devices.HeatingStage"),
+        ({"heater": "heater"}, "is not a device such as redoxscope.devices.HeatingStage"),
         ({"shutter": 3}, "shutter = 3 is no device that can be set"),
     ],
     ids=str,
