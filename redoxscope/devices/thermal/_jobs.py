@@ -199,7 +199,7 @@ class _Heated(Job):
             return ""
         return (
             f"its set point (PV {controller.demand.pvname}) is {found:.6g} degC where "
-            f"{self._asked:.6g} degC was asked for: somebody else has set it"
+            f"{self._asked:.6g} degC was asked for: somebody else has set it, or it was not taken"
         )
 
 

@@ -168,7 +168,9 @@ class Bench:
         self.shutter.on_dead_man = self.scanner.dead_man
         self.heat_clock = heat_clock or clock
         self.heat = HeatWorld(prefix=prefix, clock=self.heat_clock, sample=self.sample, seed=seed)
-        self.control = SimControl(prefix=prefix + "Sim:", request=self.request_fault)
+        self.control = SimControl(
+            prefix=prefix + "Sim:", request=self.request_fault, tell=self.heat.tell
+        )
         self.fleet = None if fly is None else Fleet(self, **fly)
         self._target = energy - energy_offset
 

@@ -155,15 +155,22 @@ class SimControl(PVGroup):
     heat_speed = pvproperty(name="HeatSpeed", value=1.0, read_only=True)
     fault = pvproperty(name="Fault", value="", dtype=ChannelType.STRING)
 
-    def __init__(self, *args: Any, request: Callable[[str], None], **kw: Any):
+    def __init__(
+        self,
+        *args: Any,
+        request: Callable[[str], None],
+        tell: Callable[[], Coroutine[Any, Any, None]],
+        **kw: Any,
+    ):
         super().__init__(*args, **kw)
-        self._request = request
+        self._request, self._tell = request, tell
 
     @fault.putter
     async def fault(self, instance: Any, value: Any) -> Any:
         text = value if isinstance(value, str) else value[0]
         if text:
             self._request(text)
+            await self._tell()  # who has waited for the put is not to see what was before
         return value
 
 
