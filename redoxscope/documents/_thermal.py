@@ -9,6 +9,8 @@ __all__ = [
     "HEATING_START",
     "PHASES",
     "PHASE_KEYS",
+    "RAMP_KEYS",
+    "RAMP_RESERVED",
     "SOAK_KEYS",
     "SOAK_STREAM",
     "monitor_stream",
@@ -35,6 +37,29 @@ PHASES = ("begin", "reached", "soaked", "cooled")
 PHASE_KEYS = {"point": None, "phase": None, "elapsed": "s"}
 """Unit of each data key of such an event, beside those of the heater: ``point`` counts the events
 from 0, ``elapsed`` is the time since the run began, of the heater's clock."""
+
+RAMP_KEYS = {
+    "point": None,
+    "ramp_due": "s",
+    "ramp_elapsed": "s",
+    "ramp_late": "s",
+    "ramp_missed": None,
+    "ramp_tries": None,
+    "ramp_from": "degC",
+    "ramp_to": "degC",
+}
+"""Unit of each data key of a point of a ramp, beside those of heater and detectors: ``point`` is
+the number of its due time, ``ramp_due`` and ``ramp_elapsed`` say when it was to begin and when it
+did since the ramp began (s, of the heater's clock), ``ramp_late`` their difference,
+``ramp_missed`` how many due times before it were left out, ``ramp_tries`` how often it was measured
+(more than 1 after a pause or a suspension), ``ramp_from`` and ``ramp_to`` the temperature before
+and after."""
+
+RAMP_RESERVED = (
+    "uid", "time", "plan_name", "contract_version", "detectors", "motors", "hints", "num_points",
+    "ramp",
+)  # fmt: skip
+"""Keys of the start document of `redoxscope.plans.measure_during_ramp` that only it may write."""
 
 SOAK_STREAM = "soak"
 """Stream of one event: what the soak clock counted, also where the soak was ended early."""

@@ -26,7 +26,7 @@ from .suspenders import (
     RingSuspender,
 )
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
-from .thermal import ramp_and_soak
+from .thermal import measure_during_ramp, ramp_and_soak
 from .tomography import rotation_series
 from .xas import xas
 
@@ -61,6 +61,7 @@ __all__ = [
     "execute",
     "expose",
     "image",
+    "measure_during_ramp",
     "plan",
     "ramp_and_soak",
     "rixs_map",

@@ -26,6 +26,10 @@ class FakeClock:
         """The time (s)."""
         return self.time
 
+    def here(self, seconds: float) -> float:
+        """How long (s) so many seconds take here."""
+        return seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.time += seconds

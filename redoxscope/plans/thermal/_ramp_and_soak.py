@@ -322,10 +322,6 @@ class _Order:
             self._status = self._soaking.set(seconds, **self._longest)
         return self._status
 
-    def foretell(self, seconds: float) -> Any:
-        """As a dry run begins it."""
-        return self._soaking.foretell(seconds)
-
-    def time_to(self, seconds: float) -> float:
+    def time_to(self, seconds: float, start: float | None = None) -> float:
         """How long it takes (s), if all of it is in band."""
         return seconds
