@@ -21,6 +21,7 @@ from ._shell import shell
 from ._snapshot import snapshot
 from ._tes import tes_app
 from ._watch import watch
+from ._xas import xas_app
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(demo_app, name="demo")
 app.add_typer(tes_app, name="tes")
+app.add_typer(xas_app, name="xas")
 
 
 def _version(wanted: bool) -> None:

@@ -5,13 +5,14 @@ from ._compare import compare
 from ._edge import METHODS, EdgePosition, edge_position, edge_positions
 from ._local import noise_of, with_noise
 from ._merge import Merged, merge
-from ._normalise import Normalised, edge_energy, normalise
+from ._normalise import SCALES, Normalised, edge_energy, normalise
 from ._references import ReferenceFit, fit_references
 from ._spectrum import Comparison, Spectrum
 from ._valence import ValenceLine, calibrate_valence
 
 __all__ = [
     "METHODS",
+    "SCALES",
     "Alignment",
     "Comparison",
     "EdgePosition",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg, special, stats
 
 from redoxscope.inputs import as_number, as_pair, as_whole
 
@@ -26,6 +26,8 @@ SMOOTH = 4
 chance must not count more for it."""
 MOST_HATS = 150
 ROUNDS = 5
+LEAST_LOG = -700.0
+"""Smallest logarithm of a probability that is told: what is beyond is as certain."""
 FIRST_ORDER = 0.2
 """Shifts up to this part of the smoothing width are found exactly by a straight line."""
 
@@ -40,6 +42,14 @@ class _Pair:
     before_var: Array
     after_var: Array
     root: Array | None  # Cholesky factor of the covariance where it is no diagonal
+    dof: tuple[float, float]  # of the sigma of each
+
+    @property
+    def free(self) -> float:
+        """Degrees of freedom of the difference's variance (Welch, Satterthwaite)."""
+        parts = float(self.before_var.mean()), float(self.after_var.mean())
+        inverse = sum(part**2 / dof for part, dof in zip(parts, self.dof, strict=True))
+        return sum(parts) ** 2 / inverse if inverse > 0 else math.inf
 
     @property
     def variance(self) -> Array:
@@ -109,14 +119,17 @@ def compare(
     limit = as_number("limit", limit, above=0)
     energy_sigma = as_number("energy_sigma", energy_sigma, "eV", at_least=0)
     trials = as_whole("trials", trials, at_least=1)
-    pair = _pair(with_noise(before), with_noise(after))
+    before, after = with_noise(before), with_noise(after)
+    pair = _pair(before, after)
+    if scale:
+        pair = _to_scale(pair, before, after, background, window)
     if window is not None:
         inside = _window(window, pair.energy)
         found = _area(pair, inside, scale, background, energy_sigma)
     else:
         found = _shift(pair, scale, background, energy_sigma)
-    p = min(1.0, found.p * trials)
-    significance = float(stats.norm.isf(p / 2))
+    log_p = min(0.0, found.log_p + math.log(trials))
+    significance = max(0.0, -float(special.ndtri_exp(log_p - math.log(2))))
     return Comparison(
         energy=pair.energy,
         difference=found.difference,
@@ -125,7 +138,7 @@ def compare(
         change_sigma=found.sigma,
         unit="eV" if window is None else "%",
         significance=significance,
-        p=p,
+        p=math.exp(log_p),
         significant=significance >= limit,
         limit=limit,
         name=after.name if after.name == before.name else "",
@@ -141,9 +154,30 @@ class _Found:
     difference: Array
     change: float
     sigma: float
-    p: float
+    log_p: float
     chi2: float = math.nan
     dof: int = 0
+
+
+def _to_scale(
+    pair: _Pair, before: Spectrum, after: Spectrum, background: bool, window: Any
+) -> _Pair:
+    """Both on the scale of the first, so that mean and difference are in its units."""
+    for _ in range(ROUNDS):
+        mean, slope = _templates(pair, pair.after)
+        columns = [mean, -slope, _shared(pair.energy, mean, False, background)]
+        if window is not None:  # what lies in it may differ, and says nothing of the scale
+            columns.append(np.eye(len(mean))[:, _window(window, pair.energy)])
+        left, _, _ = _solve(pair, np.column_stack(columns), pair.after - pair.before)
+        # after = before + d * mean, and the mean is that of both
+        factor = float((1 + left[0] / 2) / (1 - left[0] / 2))
+        if not 0.01 < factor < 100:
+            break
+        after = after.changed(value=after.value / factor, sigma=after.sigma / factor)
+        pair = _pair(before, after)
+        if abs(factor - 1) < 1e-3:
+            break
+    return pair
 
 
 def _shift(pair: _Pair, scale: bool, background: bool, energy_sigma: float) -> _Found:
@@ -153,14 +187,12 @@ def _shift(pair: _Pair, scale: bool, background: bool, energy_sigma: float) -> _
     left, cov, rest = _solve(pair, basis, difference)
     change = float(left[0])
     sigma = math.hypot(math.sqrt(cov[0, 0]), energy_sigma)
-    p_shift = float(2 * stats.norm.sf(abs(change) / sigma))
     chi2, dof = _shape(pair, basis, rest)
-    p_shape = float(stats.chi2.sf(chi2, dof)) if dof else 1.0
+    log_p = math.log(2) + min(_two_sided(change / sigma, pair.free), _beyond(chi2, dof, pair.free))
     taken = basis[:, 1:] @ left[1:]
-    p = min(1.0, 2 * min(p_shift, p_shape))
     if abs(change) > max(3 * sigma, FIRST_ORDER * blur_of(pair.energy)):
         change = _large_shift(pair, change, scale, background)
-    return _Found(difference - taken, change, sigma, p, chi2, dof)
+    return _Found(difference - taken, change, sigma, log_p, chi2, dof)
 
 
 def _large_shift(pair: _Pair, moved: float, scale: bool, background: bool) -> float:
@@ -204,15 +236,34 @@ def _area(
     variance += (energy_sigma * float(width @ slope)) ** 2
     whole = float(width @ pair.before)
     change, sigma = 100 * area / whole, 100 * math.sqrt(variance) / abs(whole)
-    return _Found(difference - taken, change, sigma, float(2 * stats.norm.sf(abs(change) / sigma)))
+    return _Found(difference - taken, change, sigma, _two_sided(change / sigma, pair.free))
+
+
+def _two_sided(z: float, free: float) -> float:
+    """Logarithm of the probability of a deviate so large or larger, of either sign.
+
+    ``free``: degrees of freedom of its sigma.
+    """
+    one = stats.norm.logsf(abs(z)) if math.isinf(free) else stats.t.logsf(abs(z), free)
+    return max(math.log(2) + float(one), LEAST_LOG)
+
+
+def _beyond(chi2: float, dof: int, free: float) -> float:
+    """Logarithm of the probability of such a chi-square or a larger one; ``free`` as above."""
+    if not dof:
+        return 0.0
+    found = (
+        stats.chi2.logsf(chi2, dof) if math.isinf(free) else stats.f.logsf(chi2 / dof, dof, free)
+    )
+    return max(float(found), LEAST_LOG)
 
 
 def _templates(pair: _Pair, after: Array) -> tuple[Array, Array]:
-    """Mean of both, weighted with the inverse variance, and its slope: smoothed."""
+    """Mean of both, weighted with the inverse variance, and its slope, smoothed."""
     weight = 1 / np.stack([pair.before_var, pair.after_var])
     mean = (weight[0] * pair.before + weight[1] * after) / weight.sum(axis=0)
     fit = local_fit(pair.energy, mean, pair.energy, blur_of(pair.energy))
-    return fit.coefficients[:, 0], fit.coefficients[:, 1]
+    return mean, fit.coefficients[:, 1]
 
 
 def _shared(energy: Array, mean: Array, scale: bool, background: bool) -> Array:
@@ -299,10 +350,11 @@ def _pair(before: Spectrum, after: Spectrum) -> _Pair:
             f"{after.called} has {after.energy[0]:g} to {after.energy[-1]:g} eV: "
             f"{max(min(len(a[0]), len(b[0])), 0)} points in common, at least {FEWEST} are needed"
         )
+    dof = before.dof, after.dof
     if len(a[0]) == len(b[0]):
         step = np.gradient(a[0])
         if (np.abs(a[0] - b[0]) <= SAME_POINT * step).all():
-            return _Pair(a[0], a[1], b[1], a[2], b[2], None)
+            return _Pair(a[0], a[1], b[1], a[2], b[2], None, dof)
     swapped = len(a[0]) > len(b[0])
     few, many = (b, a) if swapped else (a, b)
     inside = (few[0] >= many[0][0]) & (few[0] <= many[0][-1])
@@ -313,8 +365,8 @@ def _pair(before: Spectrum, after: Spectrum) -> _Pair:
     root = linalg.cholesky(cov + np.diag(var), lower=True)
     other_var = np.diag(cov).copy()
     if swapped:
-        return _Pair(energy, other, value, other_var, var, root)
-    return _Pair(energy, value, other, var, other_var, root)
+        return _Pair(energy, other, value, other_var, var, root, dof)
+    return _Pair(energy, value, other, var, other_var, root, dof)
 
 
 def _cut(

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from ._spectrum import Array, Spectrum
 
-__all__ = ["LocalFit", "local_fit", "noise_of", "running_mean", "with_noise"]
+__all__ = ["LocalFit", "local_fit", "noise_of", "noise_shape", "running_mean", "with_noise"]
 
 REACH = 2.5
 """Points farther away than so many widths do not count."""
 MOST_POINTS = 41
 """Most points of one local polynomial."""
+ROUNDS = 6
+FAR_OFF = 4.0
+"""So many times the usual distance is no noise."""
 NORMAL = 0.6745
 """Median of |x| of a normal distribution of standard deviation 1."""
 
@@ -100,18 +104,54 @@ def running_mean(values: Array, half: int) -> Array:
         return np.where(held > 0, (total[high] - total[low]) / np.maximum(held, 1), np.nan)
 
 
+def noise_shape(variance: Array, *shapes: Array) -> Array:
+    """Variance as a sum of shapes that are not negative, from single estimates of it.
+
+    A constant, the value and its square are what an amplifier, counting and an unsteady beam make;
+    the square of the slope is what an unsteady energy makes. Taken together over all energies they
+    are known far better than at one energy alone.
+
+    Parameters
+    ----------
+    variance : numpy.ndarray [n]
+        Estimates, each with few degrees of freedom; NaN where there is none.
+    *shapes : numpy.ndarray [n]
+        At least one of them positive everywhere.
+
+    Returns
+    -------
+    numpy.ndarray [n]
+        NaN everywhere where there are no estimates.
+    """
+    good = np.isfinite(variance)
+    columns = np.stack([np.abs(shape) for shape in shapes], axis=1)
+    size = columns.mean(axis=0)
+    columns = columns[:, size > 0] / size[size > 0]
+    if good.sum() <= columns.shape[1] or not variance[good].any():
+        return np.full(len(variance), np.nan)
+    found = np.full(len(variance), float(variance[good].mean()))
+    for _ in range(ROUNDS):  # an estimate of a variance scatters with the variance itself
+        weighted = columns[good] / found[good, None]
+        parts, _ = optimize.nnls(weighted, variance[good] / found[good])
+        floor = 1e-6 * float(variance[good].mean())
+        found = np.maximum(columns @ parts, floor)
+    return found
+
+
 def noise_of(energy: Array, value: Array, half: int = 15) -> Array:
     """Standard deviation of each point from how far it lies off a cubic through its neighbours.
 
-    The cubic goes through two neighbours on each side; the distance's median over ``half``
-    points on both sides is taken. Sharp lines of a few points make it too large, noise that
-    neighbours share too small.
+    The cubic goes through two neighbours on each side. What is found at all points is described by
+    a constant, a part that grows with the value and one with its square; where points lie far
+    beyond that (a sharp line of a few points), they do not count. Noise that neighbours share
+    makes it too small.
 
     Parameters
     ----------
     energy, value : numpy.ndarray [n]
         Without NaN.
     half : int
+        Points on each side over which a median first tells what lies far off.
 
     Returns
     -------
@@ -129,12 +169,19 @@ def noise_of(energy: Array, value: Array, half: int = 15) -> Array:
         for j in range(4):
             if i != j:
                 weights[:, i] *= x[:, j] / (x[:, j] - x[:, i])
-    off = value[middle] - (weights * value[neighbours]).sum(axis=1)
-    off = np.abs(off) / np.sqrt(1 + (weights**2).sum(axis=1))
+    smooth = (weights * value[neighbours]).sum(axis=1)
+    off = np.abs(value[middle] - smooth) / np.sqrt(1 + (weights**2).sum(axis=1))
     padded = np.pad(off, half, mode="reflect" if len(off) > half else "edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    found = np.median(windows, axis=1) / NORMAL
-    return np.concatenate([found[:1], found[:1], found, found[-1:], found[-1:]])
+    usual = np.median(windows, axis=1) / NORMAL
+    variance = np.full(n, np.nan)
+    variance[middle] = np.where(off <= FAR_OFF * usual, off**2, np.nan)
+    level = np.array(value)
+    level[middle] = 0.5 * (value[middle] + smooth)
+    found = noise_shape(variance, np.ones(n), level - level.min(), (level - level.min()) ** 2)
+    if np.isfinite(found).all():
+        return np.sqrt(found)
+    return np.concatenate([usual[:1], usual[:1], usual, usual[-1:], usual[-1:]])
 
 
 def with_noise(spectrum: Spectrum) -> Spectrum:
@@ -147,7 +194,7 @@ def with_noise(spectrum: Spectrum) -> Spectrum:
     sigma[unknown] = _spread(known, noise_of(spectrum.energy[known], spectrum.value[known]))[
         unknown
     ]
-    return spectrum.changed(sigma=sigma)
+    return spectrum.changed(sigma=sigma, dof=min(spectrum.dof, max(int(known.sum()) / 8, 1.0)))
 
 
 def _spread(known: NDArray[np.bool_], values: Array) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from redoxscope.inputs import as_number
 
-from ._local import NORMAL, local_fit, running_mean
+from ._local import NORMAL, local_fit, noise_shape, running_mean
 from ._normalise import blur_of
 from ._spectrum import Array, Spectrum
 
@@ -19,7 +19,7 @@ __all__ = ["Merged", "merge"]
 
 SAME_POINT = 0.1
 """Energies that differ by less than this part of a step are of the same point."""
-DEGREES = 40
+DEGREES = 80
 """The scatter at an energy is taken together with that of neighbours, until it has so many degrees
 of freedom."""
 MOST_HALF = 30
@@ -71,7 +71,7 @@ def merge(spectra: Sequence[Spectrum], *, limit: float = 5.0) -> Merged:
     deviations off.
 
     The sigma of the mean is the scatter of the repeats, taken together with neighbours until there
-    are 40 degrees of freedom. Where the repeats have a sigma of their own (counting), it keeps
+    are 80 degrees of freedom. Where the repeats have a sigma of their own (counting), it keeps
     that one's course over the energy and is made larger where they scatter more than it says.
 
     Parameters
@@ -115,7 +115,7 @@ def merge(spectra: Sequence[Spectrum], *, limit: float = 5.0) -> Merged:
         mean = np.where(count > 0, np.nansum(kept_values, axis=0) / count, np.nan)
         given = np.sqrt(np.nansum(kept_sigmas**2, axis=0)) / count
     given[~np.isfinite(kept_sigmas).any(axis=0)] = np.nan
-    sigma, scatter, factor = _sigma(rest, given, count)
+    sigma, scatter, factor, dof = _sigma(energy, mean, rest, given, count)
     if int(good.sum()) == 2 and factor > 2:
         warnings.append(
             f"The two repeats differ {factor:.1f} times as much as their noise says; with two, "
@@ -125,6 +125,7 @@ def merge(spectra: Sequence[Spectrum], *, limit: float = 5.0) -> Merged:
         value=mean,
         sigma=sigma,
         name=_common(names),
+        dof=min(dof, *(each.dof for each in spectra)),
         n=int(sum(s.n for s, g in zip(spectra, good, strict=True) if g)),
     )
     return Merged(merged, tuple(reasons), reasons, factor, scatter, tuple(warnings))
@@ -242,12 +243,14 @@ def _moved(values: Array, rest: Array, k: int, energy: Array) -> tuple[float, fl
     return moved, float(np.std(left)) / math.sqrt(power)
 
 
-def _sigma(rest: Array, given: Array, count: NDArray[np.intp]) -> tuple[Array, Array, float]:
-    """Sigma of the mean, scatter of one repeat, scatter found over that given."""
+def _sigma(
+    energy: Array, mean: Array, rest: Array, given: Array, count: NDArray[np.intp]
+) -> tuple[Array, Array, float, float]:
+    """Sigma of the mean, scatter of one repeat, scatter found over that given, its dof."""
     n, points = rest.shape
     nothing = np.full(points, np.nan)
     if n < 2:
-        return given, nothing, math.nan
+        return given, nothing, math.nan, math.inf
     centred = rest - np.nanmean(np.where(np.isfinite(rest), rest, np.nan), axis=0)
     free = np.maximum(np.isfinite(rest).sum(axis=0) - 1, 0)
     # scale, constant and slope of each repeat were fitted: they took their part of the scatter
@@ -255,15 +258,20 @@ def _sigma(rest: Array, given: Array, count: NDArray[np.intp]) -> tuple[Array, A
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = np.where(free > 0, np.nansum(centred**2, axis=0) / free, np.nan) / taken
     half = min(max(math.ceil(DEGREES / (n - 1) / 2), 3), MOST_HALF)
+    dof = max(float((n - 1) * min(2 * half + 1, points)), 1.0)
     if np.isfinite(given).all():
         ratio = running_mean(variance / (given**2 * count), half)
         whole = float(np.nanmean(variance / (given**2 * count)))
         total = float(free.sum())
         # what the repeats say may not be less than what counting says, but for chance
         if whole <= 1 + 4 * math.sqrt(2 / max(total, 1.0)):
-            return given, given * np.sqrt(count), math.sqrt(whole)
+            return given, given * np.sqrt(count), math.sqrt(whole), math.inf
         scatter = given * np.sqrt(count * np.maximum(ratio, 1.0))
-        return scatter / np.sqrt(count), scatter, math.sqrt(whole)
-    scatter = np.sqrt(running_mean(variance, half))
+        return scatter / np.sqrt(count), scatter, math.sqrt(whole), dof
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count > 0, scatter / np.sqrt(count), np.nan), scatter, math.nan
+        level = mean - np.nanmin(mean)
+        slope = np.gradient(np.nan_to_num(mean), energy)
+        shape = noise_shape(variance, np.ones(points), *np.nan_to_num([level, level**2, slope**2]))
+        ratio = running_mean(variance / shape, half)
+        scatter = np.sqrt(shape * ratio)
+        return np.where(count > 0, scatter / np.sqrt(count), np.nan), scatter, math.nan, dof

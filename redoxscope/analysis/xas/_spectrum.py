@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from redoxscope.inputs import as_whole, axis_problem
+from redoxscope.inputs import as_number, as_whole, axis_problem
 
 __all__ = ["Array", "Comparison", "Spectrum"]
 
@@ -37,6 +38,9 @@ class Spectrum:
         ``"Mn L"``; empty where it is not known.
     n : int
         Repeats that were averaged.
+    dof : float
+        Degrees of freedom that sigma rests on where the spectrum is steep or flat alike: infinite
+        where it is known (counting), a few tens where it is the scatter of few repeats.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class Spectrum:
     mode: str = ""
     edge: str = ""
     n: int = 1
+    dof: float = math.inf
 
     def __post_init__(self) -> None:
         who = self.called
@@ -80,6 +85,8 @@ class Spectrum:
         for what, array in (("energy", energy), ("value", value), ("sigma", sigma)):
             object.__setattr__(self, what, array)
         object.__setattr__(self, "n", as_whole(f"{who}: n", self.n, at_least=1))
+        dof = as_number(f"{who}: dof", self.dof, above=0, finite=False)
+        object.__setattr__(self, "dof", dof)
 
     @property
     def called(self) -> str:

@@ -1,0 +1,5 @@
+"""Files with absorption spectra: normalised, aligned, their edges found, compared, drawn."""
+
+from ._process import process
+
+__all__ = ["process"]
