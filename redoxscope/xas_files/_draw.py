@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ._process import Found
+    from ._found import Found
 
 __all__ = ["draw_files"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,45 +30,14 @@ from ..analysis.xas import (
 from ..formats import replaced, writable_folder, write_json
 from ..inputs import as_number, suggestion
 from ._columns import Measured, read_spectra
+from ._found import Found, number
 
-__all__ = ["Found", "process"]
+__all__ = ["process"]
 
 PICTURE, SUMMARY = "xas.png", "summary.json"
 OTHER_POSTS = ((150.0, 500.0), (100.0, 400.0), (50.0, 300.0))
 """Ranges behind the edge (eV from it) that are as good as the one used: how far the position
 depends on the choice."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What was found of one file.
-
-    Attributes
-    ----------
-    measured : Measured
-    normalised : Normalised or None
-        None where there is no edge in it.
-    positions : dict of str to EdgePosition
-        By method, on the aligned energy scale.
-    normalisation_ev : float
-        Half of how far the position moves with other ranges behind the edge; NaN where there are
-        none.
-    shift, shift_sigma : float
-        What was added to the energies (eV); NaN where nothing was aligned.
-    warnings : tuple of str
-    """
-
-    measured: Measured
-    normalised: Normalised | None
-    positions: Mapping[str, EdgePosition]
-    normalisation_ev: float
-    shift: float
-    shift_sigma: float
-    warnings: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.measured.spectrum.name
 
 
 def process(
@@ -377,11 +345,6 @@ def _alignment(
             "text": left.text,
         }
     return told
-
-
-def number(value: float) -> float | None:
-    """The number as JSON has it: None for what is not known."""
-    return value if math.isfinite(value) else None
 
 
 def _write_csv(target: Path, each: Found) -> None:
