@@ -14,6 +14,7 @@ from redoxscope.scan import Role, Scan, rotation_angles, rotation_scan
 from redoxscope.testing import (
     FakeAxis,
     FakeFrames,
+    FakeHeater,
     FakePoint,
     FakeShutter,
     PromptHeater,
@@ -144,6 +145,67 @@ def test_an_error_leaves_the_heater_safe_and_the_shutter_closed(bench):
     assert heater.told[-1] == ("safe",) and not bench.shutter.beam
     assert bench.documents.stop["exit_status"] == "fail"
     assert "disk full" in bench.documents.stop["reason"]
+
+
+def broken_at(plan, number, error, thrown):
+    """A plan into which an error is thrown in place of the answer to a message."""
+    answer, count = None, 0
+    try:
+        msg = next(plan)
+        while True:
+            if count == number:
+                thrown.append(msg.command)
+                msg = plan.throw(error)
+            else:
+                answer = yield msg
+                msg = plan.send(answer)
+            count += 1
+    except StopIteration as end:
+        return end.value
+
+
+SHORT = {"step": 180, "flats": 1, "darks": 1, "temperature": 100.0, "rate": 10.0}
+
+
+@pytest.mark.parametrize("then", ["cool", "hold"])
+def test_an_error_at_any_message_leaves_all_safe(tmp_path, caplog, then):
+    """Whatever was heated ramps down, and what was open is closed; the run says why it ended."""
+    ended, heated, again, thrown = 0, 0, 0, [""]
+    number = -2 if then == "cool" else -1  # every second message, those between with the other
+    while thrown:  # until it was past the last message
+        number, thrown = number + 2, []
+        caplog.clear()
+        bench, heater = Bench(tmp_path), PromptHeater()
+        made = bench.plan(heater=heater, then=then, **SHORT)
+        error = OSError("the network is gone")
+        try:
+            bench.engine(broken_at(iter(made), number, error, thrown))
+        except OSError as exc:
+            assert exc is error
+        else:
+            again += len(thrown)  # of a frame: it is taken again
+            assert len(bench.documents.rows()) == 5
+        assert not bench.shutter.beam
+        if ("set", 100.0) in heater.told:
+            heated += 1
+            cooled = heater.told[-1] == ("safe",)
+            # Held where all was done before; or the order itself came to nobody, which is told.
+            held = then == "hold" and len(bench.documents.rows()) == 5
+            assert cooled or held or (thrown == ["wait_for"] and "CHECK IT BY HAND" in caplog.text)
+        if bench.documents.named("stop"):
+            ended += bench.documents.stop["exit_status"] == "fail"
+    assert heated > 25 and ended > 5 and again > 10
+
+
+def test_a_real_stage_is_heated_and_made_safe(bench):
+    heater = FakeHeater()
+    heater.controller.step = 5.0
+    bench.engine(bench.plan(heater=heater, step=90, temperature=60.0, rate=10.0))
+    rows = bench.documents.rows().values()
+    assert all(abs(row[heater.name] - 60) < 1 and row[f"{heater.name}_in_band"] for row in rows)
+    with pytest.raises(ValueError, match="degC"):
+        bench.plan(heater=heater, temperature=heater.limits[1] + 50)
+    assert bench.documents.stop["exit_status"] == "success" and not bench.shutter.beam
 
 
 def test_hold_leaves_it_hot(bench):
