@@ -110,7 +110,7 @@ def _choose(table: Table, kind: str, quantity: _Quantity, given: str | None) -> 
         return _given(table, kind, quantity, given)
     for pattern in quantity.names:
         fitting = []
-        for name in table.columns:
+        for name in (*table.columns, *table.text_columns):
             base, unit = _parts(name, quantity)
             if re.fullmatch(pattern, base):
                 fitting.append((name, unit))
@@ -121,13 +121,14 @@ def _choose(table: Table, kind: str, quantity: _Quantity, given: str | None) -> 
             )
         if fitting:
             name, unit = fitting[0]
+            table.column(name)
             if unit is None:
                 raise FormatError(
                     f"{table.path}: column {printable(name)!r} does not say its unit; give it, "
                     f"as in --{kind} {printable(name)!r}:{next(iter(quantity.units))}"
                 )
             return name, quantity.units[unit]
-    there = ", ".join(repr(printable(name)) for name in table.columns)
+    there = ", ".join(repr(printable(name)) for name in (*table.columns, *table.text_columns))
     raise FormatError(
         f"{table.path}: no column is the {kind} (as {quantity.example}); say which with --{kind}. "
         f"It has {there}"

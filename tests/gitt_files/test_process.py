@@ -71,6 +71,34 @@ def test_a_text_file_of_ec_lab_a_plane_electrode_and_its_lithium(tmp_path):
     assert summary["pulses"][0]["lithium"] == pytest.approx(taken_out / 2, rel=1e-3)
 
 
+REAL = (
+    "EC-Lab ASCII FILE\nNb header lines : 6\n\nGalvanostatic Cycling with Potential Limitation\n\n"
+    "mode\tox/red\terror\tcontrol changes\tNs changes\tcounter inc.\tNs\ttime/s\t"
+    "control/V/mA\tEwe/V\t<I>/mA\tdq/mA.h\tI Range\t\n"
+)
+
+
+def test_the_columns_of_ec_lab(tmp_path):
+    """A file has a dozen columns; one of them is text."""
+    t, v, i = titration(1e-14, PLATE, pulses=1, every=0.5)
+    rows = (
+        f"1\t1\t0\t0\t0\t0\t1\t{a:.3f}\t{1e3 * c:.3f}\t{b:.7f}\t{1e3 * c:.4E}\t0\t10 mA\t\n"
+        for a, b, c in zip(t, v, i, strict=True)
+    )
+    file = tmp_path / "cell.mpt"
+    file.write_text(REAL + "".join(rows))
+    summary = process(file, tmp_path / "out", radius="30um", window=(1, 60))
+    assert summary["columns"] == {"time": "time/s", "voltage": "Ewe/V", "current": "<I>/mA"}
+    assert summary["pulses"][0]["d_m2_s"] == pytest.approx(1e-14, rel=0.02)  # R/3 = 10 µm
+
+
+def test_a_column_of_dates_is_no_time(tmp_path):
+    file = tmp_path / "cell.csv"
+    file.write_text("time/s,v/V,I/A\n2026-11-26 12:00,3.7,0\n2026-11-26 12:01,3.7,0\n")
+    with pytest.raises(FormatError, match="'time/s': '2026-11-26 12:00' in line 2 is no number"):
+        process(file, tmp_path / "out", radius="1um")
+
+
 def test_a_capacity_gives_the_state_of_charge_and_a_refused_pulse_stays_in_the_list(tmp_path):
     t, v, i = titration(1e-14, PLATE, pulses=2)
     keep = t <= t[np.flatnonzero(i)[-1]]  # the second has no rest behind it
