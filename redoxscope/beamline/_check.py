@@ -147,8 +147,8 @@ SHELL = frozenset(
     {
         "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "bp", "bpp", "bps",
         "cat", "energy", "load_references", "omap", "oxidation_map", "oxidation_maps",
-        "points_scan", "references_from_csv", "rixs_from_run", "rixs_map", "rmap", "s", "sd",
-        "stack_scan", "windows",
+        "points_scan", "references_from_csv", "rixs_from_run", "rixs_map", "rmap",
+        "rotation_scan", "s", "sd", "stack_scan", "windows",
     }
 )  # fmt: skip
 """Names that a session's shell has, besides those of plans."""
