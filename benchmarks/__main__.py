@@ -51,6 +51,7 @@ def main() -> None:
             bench_session,
             bench_stack,
             bench_tes,
+            bench_xas,
         )
 
         for part in (
@@ -65,6 +66,7 @@ def main() -> None:
             bench_rixs,
             bench_tes,
             bench_queue,
+            bench_xas,
         ):
             show(part.rows())
 

@@ -23,15 +23,17 @@ __all__ = [
 XAS = "xas"
 """``plan_name`` of absorption spectra, and the key of the start document with an `XasInfo`."""
 
-XAS_KEYS = {"point": None, "energy": "eV", "xas_point_status": None}
+XAS_KEYS = {"point": None, "energy": "eV", "xas_point_status": None, "xas_point_tries": None}
 """Unit of each data key of an event in the stream ``primary``; beside them one for each channel
-that a mode names, one `sigma_key` for each, and ``ring_current`` where the beamline has it.
+that a mode names, its `sigma_key` where the device says it, and ``ring_current`` where the
+beamline has it.
 
 ``point`` is the index in the points of the scan that the start document carries: a reader
 overwrites by it, since a point can come twice after a pause. ``energy`` is the true energy that was
 read back. ``xas_point_status`` is a `PointStatus`; a point that is not 0 is doubtful and in no
 spectrum. A point of the role ``dark`` was measured with the shutter closed: its mean over the
-run is the channel's offset. Steps come as events, flown lines as event pages of the same keys.
+run is the channel's offset. ``xas_point_tries`` says how often a point was begun. A flown point is
+an event as one in steps.
 
 A channel's unit stands in its descriptor: ``A`` is the mean current of the dwell; ``counts`` are
 those of the whole dwell, which is that of the point in the scan. What was not measured is NaN.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -132,6 +134,23 @@ def test_a_file_whose_channels_make_no_spectrum_is_refused_with_its_line(simulat
 def test_a_file_with_a_fifth_channel_is_refused():
     with pytest.raises(ConfigError, match="channels"):
         parse_beamline(FILE.replace("1: CHANNEL", "5: i0"), "mine.yml")
+
+
+def test_the_page_on_picoammeters():
+    """Each of its files is one; of the station that has a beamline's own mode, what it binds."""
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "own-picoammeter.md"
+    parts = re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), flags=re.S | re.M)
+    first, modes, scaler, sweep = parts
+    devices, instruments = first.split("instruments:\n")
+    start = f"name: mine\n{devices}"
+    counter = '  sdd_counter: {class: counter, prefix: "BL:SDD:"}\n'
+    for text in (
+        f"{start}instruments:\n{instruments}",
+        f"{start}{counter}instruments:\n{modes}",
+        start + scaler.removeprefix("devices:\n"),
+        start + sweep.removeprefix("devices:\n"),
+    ):
+        assert list(parse_beamline(text, "mine.yml").instruments) == ["xas"]
 
 
 # -- on the simulated beamline ------------------------------------------------------------------
