@@ -67,7 +67,7 @@ def rows() -> list[Row]:
             "value": steps,
             "unit": "ms",
             "target": None,
-            "reference": "conditions at both ends, currents, energy and shutter over Channel Access",
+            "reference": "conditions at both ends, currents, energy, shutter over CA",
         },
         {
             "what": "point of a flown line, simulated beamline, beyond declared times",

@@ -90,21 +90,23 @@ OWN = {"PFY": {"signal": "sdd", "i0": "i0"}}
 
 
 @pytest.mark.parametrize(
-    ("detectors", "options", "said"),
+    ("channels", "options", "said"),
     [
-        ([em(["i0", "i3"])], {}, "of which no spectrum can be made"),
-        ([em(["i0", "tey"]), em(["tey"], "two")], {}, "have a channel 'tey'"),
-        ([em(["i0", "tey"])], {"channels": {"tey": "x"}}, "'tey', which is em_tey already"),
-        ([em(["i0", "tey"])], {"modes": OWN}, "signal = 'sdd' is no channel"),
+        ([["i0", "i3"]], {}, "of which no spectrum can be made"),
+        ([["i0", "tey"], ["tey"]], {}, "have a channel 'tey'"),
+        ([["i0", "tey"]], {"channels": {"tey": "x"}}, "'tey', which is em_tey already"),
+        ([["i0", "tey"]], {"modes": OWN}, "signal = 'sdd' is no channel"),
         (
-            [em(["i0", "tey"])],
+            [["i0", "tey"]],
             {"modes": {"X": {"signal": "tey", "i0": "i0", "kind": "sum"}}},
             "kind = 'sum' is none of yield, transmission",
         ),
-        ([Device("BL:", name="mute")], {"channels": {"i0": "a", "tey": "b"}}, "dwell of mute"),
+        ([], {"channels": {"i0": "a", "tey": "b"}}, "dwell of mute"),
     ],
 )
-def test_a_station_that_cannot_be(detectors, options, said):
+def test_a_station_that_cannot_be(channels, options, said):
+    detectors = [em(names, f"em{i or ''}") for i, names in enumerate(channels)]
+    detectors = detectors or [Device("BL:", name="mute")]
     with pytest.raises(ValueError, match=said):
         station(*detectors, **options)
 
