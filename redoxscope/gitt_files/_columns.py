@@ -125,7 +125,7 @@ def _choose(table: Table, kind: str, quantity: _Quantity, given: str | None) -> 
             if unit is None:
                 raise FormatError(
                     f"{table.path}: column {printable(name)!r} does not say its unit; give it, "
-                    f"as in --{kind} {printable(name)!r}:{next(iter(quantity.units))}"
+                    f"as in --{kind} {printable(name)!r}:{quantity.example.rpartition('_')[2]}"
                 )
             return name, quantity.units[unit]
     there = ", ".join(repr(printable(name)) for name in (*table.columns, *table.text_columns))
@@ -151,7 +151,7 @@ def _given(table: Table, kind: str, quantity: _Quantity, given: str) -> tuple[st
     if found is None:
         raise FormatError(
             f"{table.path}: column {printable(given)!r} does not say its unit; give it, as in "
-            f"--{kind} {printable(given)!r}:{next(iter(quantity.units))}"
+            f"--{kind} {printable(given)!r}:{quantity.example.rpartition('_')[2]}"
         )
     return given, quantity.units[found]
 

@@ -96,7 +96,13 @@ def process(
     draw_gitt(figure, data, found, _lithium(found, what) or soc, Path(file).name)
     with replaced(target / PICTURE) as part:
         figure.savefig(part, dpi=130, format="png")
-    summary = _summary(Path(file), what, found, soc, data.names, data.notes, window)
+    notes = [*data.notes]
+    if what.geometry.kind == "planar" and thickness is None:
+        notes.append(
+            f"L is volume over surface, {1e9 * what.geometry.length:.5g} nm: --thickness gives "
+            "that of the electrode, for τ ≪ L²/D"
+        )
+    summary = _summary(Path(file), what, found, soc, data.names, notes, window)
     write_json(target / SUMMARY, summary)
     return summary
 

@@ -67,6 +67,9 @@ def test_a_text_file_of_ec_lab_a_plane_electrode_and_its_lithium(tmp_path):
     assert summary["volume_per_area_m"] == pytest.approx(1e-5)
     assert [p["d_m2_s"] for p in summary["pulses"]] == pytest.approx([1e-14] * 3, rel=0.02)
     assert summary["columns"] == {"time": "time/s", "voltage": "Ewe/V", "current": "<I>/mA"}
+    assert summary["notes"] == [
+        "L is volume over surface, 10000 nm: --thickness gives that of the electrode, for τ ≪ L²/D"
+    ]
     taken_out = 1e-3 * 600 / (96485 * 0.5e-3 / 85)
     assert summary["pulses"][0]["lithium"] == pytest.approx(taken_out / 2, rel=1e-3)
 
@@ -184,7 +187,7 @@ def test_columns_are_found_by_their_names_and_units(names, factors):
         (("time_s", "Time (h)", "v/V", "I/mA"), {}, "'time_s', 'Time .h.' could each be the time"),
         (("time_s", "v/V", "I/mA"), {"current": "J:mA"}, "no column 'J'"),
         (("time_s", "v/V", "I/mA"), {"current": "I/mA:kg"}, "the unit must be one of a, "),
-        (("t_s", "v/V", "x"), {"current": "x"}, "'x' does not say its unit"),
+        (("t_s", "v/V", "x"), {"current": "x"}, "'x' does not say its unit; .* --current 'x':A"),
     ],
 )
 def test_columns_that_are_not_clear(names, given, says):
