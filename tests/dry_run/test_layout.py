@@ -60,6 +60,20 @@ def test_the_layout_survives_the_way_to_the_process(config):
     assert layout.zone_plate().outer_zone_nm == 25
 
 
+def test_an_absorption_station_is_served_under_its_own_names(tmp_path):
+    path = tmp_path / "xas.yml"
+    path.write_text(
+        "name: mine\nprefix: 'BL:'\ndevices:\n"
+        "  mono: {class: monochromator, prefix: 'PGM:'}\n"
+        "  keithleys: {class: quadem, prefix: 'EM7:', channels: {1: i0, 2: tey}}\n"
+        "  flyer: {class: energy_sweep, prefix: 'FLY:', channels: {1: i0, 2: tey}}\n"
+        "instruments: {xas: {energy: mono, detectors: [keithleys], sweep: flyer}}\n"
+    )
+    names = layout_of(load_beamline(path)).names
+    assert names["EM:Current2:MeanValue_RBV"] == "BL:EM7:Current2:MeanValue_RBV"
+    assert names["Sweep:Energy"] == "BL:FLY:Energy"
+
+
 def test_one_pv_under_two_keys_is_named(mine):
     mine.write_text(mine.read_text().replace('"SR:ID7:E"', '"BL:pgm:en"'))
     with pytest.raises(ConfigError, match="devices.mono EPU.*devices.mono Energy|'BL:pgm:en'"):

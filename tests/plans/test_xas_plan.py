@@ -11,6 +11,7 @@ from bluesky.utils import RunEngineInterrupted
 from redoxscope.documents import PointStatus, XasInfo
 from redoxscope.inputs import as_number
 from redoxscope.plans import estimate, xas
+from redoxscope.plans._schedule import schedule
 from redoxscope.scan import Point, Role, Scan
 from redoxscope.testing import FakeMono, FakeStation, make_engine, paused_after
 
@@ -251,6 +252,20 @@ def test_it_is_estimated(station):
         Scan(points=tuple(Point(e, 0.5) for e in ENERGIES), edge="Mn L"), station, station.mono
     )
     assert found.live == 1.5 and found.ok and found.total > 1.5
+
+
+def test_a_line_takes_its_points_and_no_moves_between():
+    """What a flown scan takes beside its dwells, it takes once a line."""
+    station = FakeStation()
+    station.mono.time_to = lambda target, start=None: 0.5
+    scan = Scan(points=tuple(Point(e, 0.1) for e in (640.0, 640.5, 641.0, 642.0, 643.0)))
+    steps = schedule(scan, station, station.mono)
+    assert steps.motion.tolist() == [0.5] * 5
+    station.line_starts = {0, 3}
+    flown = schedule(scan, station, station.mono)
+    assert flown.motion.tolist() == [0.5, 0.0, 0.0, 0.5, 0.0]
+    assert flown.live.sum() == steps.live.sum() == pytest.approx(0.5)
+    assert flown.total < steps.total - 1.4
 
 
 def test_a_queue_can_say_all_of_it():

@@ -25,7 +25,7 @@ from redoxscope.queue import QueueError, QueueServer
 from redoxscope.queue._names import DARK, narrowed
 from redoxscope.queue._redis import Redis, find_redis
 from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
-from redoxscope.testing import FakeAxis, FakeFrames, PromptHeater, make_engine
+from redoxscope.testing import FakeAxis, FakeFrames, FakeStation, PromptHeater, make_engine
 
 
 def without(monkeypatch, *modules):
@@ -218,6 +218,17 @@ def test_a_rotation_series_is_there_where_a_camera_is(tmp_path):
     axes = [FakeAxis(name) for name in ("rotation", "x", "y", "energy")]
     engine(found(camera, *axes, heater=heater, **kwargs))
     assert len(documents.rows()) == 5 and heater.told == [("set", 100.0), ("safe",)]
+
+
+def test_spectra_are_there_where_a_station_is():
+    assert narrowed(plans.xas, {"mono": MONO}) is None
+    station = FakeStation()
+    found = narrowed(plans.xas, {"mono": MONO, "xas_station": station})
+    assert told(found)["station"]["devices"] == {"Device_station": ["xas_station"]}
+    kwargs = json.loads(json.dumps({"zones": [[640, 641, 0.5]], "dwell": 1, "repeats": 2}))
+    engine, documents = make_engine()
+    engine(found(station, **kwargs))
+    assert len(documents.rows()) == 6
 
 
 def test_limits_are_those_of_the_device():
