@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from ophyd.status import Status
 
+from ..devices.xas import Flown, FlownLine, SweepLine
 from ..documents import PointStatus, XasMode, sigma_key
 from ._fake_parts import FakePoint, FakeSetting, FakeShutter, number_key, reading, settled
 from ._fake_spectrometer import FakeMono
@@ -27,6 +30,9 @@ class FakeStation:
         name: ``i0``, ``tey`` or ``tfy``; without beam it is 0.
     prompt : bool
         Points end at once, or when ``detectors[0].finish()`` is called.
+    flies : bool
+        Whether it has a sweep. Its lines end at once; ``sweep.lost`` says how many of the next
+        ones come with NaN for their second point.
 
     Attributes
     ----------
@@ -37,8 +43,6 @@ class FakeStation:
     parent = None
     ring: Any = None
     holder: Any = None
-    sweep: Any = None
-    flown: Any = None
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class FakeStation:
         *,
         current: Callable[[str, float], float] = lambda channel, energy: 1e-9,
         prompt: bool = True,
+        flies: bool = False,
     ) -> None:
         self.name = name
         self.mono = FakeMono() if mono is None else mono
@@ -59,7 +64,11 @@ class FakeStation:
             mode: XasMode(f"electrometer_{mode.lower()}", "electrometer_i0")
             for mode in ("TEY", "TFY")
         }
-        self.flown_modes: dict[str, XasMode] = {}
+        self.sweep: Any = _Sweep(self, current) if flies else None
+        self.flown = Flown(self)
+        self.flown_modes = dict(self.modes) if flies else {}
+        channels = _Currents.CHANNELS if flies else ()
+        self.flown_channels = {name: f"electrometer_{name}" for name in channels}
         self.conditions = _Conditions()
         self.counters: list[Any] = []
 
@@ -132,6 +141,66 @@ class _Currents(FakePoint):
 
     def describe(self) -> dict[str, Any]:
         return {key: number_key("A") for key in self.read()}
+
+
+class _Sweep:
+    """Lines that are measured at once."""
+
+    name = "sweep"
+    parent = None
+
+    def __init__(self, station: FakeStation, current: Callable[[str, float], float]) -> None:
+        self._station, self._current = station, current
+        self.numbers = {name: i for i, name in enumerate(_Currents.CHANNELS, 1)}
+        self.max_points = FakeSetting("sweep_max_points", 100)
+        self.flown: FlownLine | None = None
+        self.lines: list[SweepLine] = []
+        self.lost = 0
+        self.energy = self.mean1 = self.mean2 = self.mean3 = SimpleNamespace(pvname="sweep")
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def line(self, first: int, energies: Sequence[float], dwell: float, offset: float) -> SweepLine:
+        return SweepLine(first, tuple(energies), dwell, offset)
+
+    def check_line(self, line: SweepLine) -> None:
+        """It can fly everything."""
+
+    def time_to(self, line: SweepLine) -> float:
+        return line.dwell * len(line.energies)
+
+    def set(self, line: SweepLine) -> Status:
+        beam = self._station.shutter.beam
+        self.lines.append(line)
+        energy = np.array(line.energies)
+        means = {
+            name: np.array([self._current(name, e) if beam else 0.0 for e in line.energies])
+            for name in self.numbers
+        }
+        if self.lost:
+            self.lost -= 1
+            for values in means.values():
+                values[1:2] = np.nan
+        sigmas = {name: 1e-3 * values for name, values in means.items()}
+        self.flown = FlownLine(line, energy, means, sigmas, time.time())
+        self._station.mono.position = line.energies[-1]
+        return settled()
+
+    def pause(self) -> None:
+        """Nothing is under way."""
+
+    def resume(self) -> None:
+        """Do nothing: the plan asks again."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """Nothing is under way."""
+
+    def read_configuration(self) -> dict[str, Any]:
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {}
 
 
 class _Conditions:

@@ -13,7 +13,7 @@ from redoxscope.inputs import as_number
 from redoxscope.plans import estimate, xas
 from redoxscope.plans._schedule import schedule
 from redoxscope.scan import Point, Role, Scan
-from redoxscope.testing import FakeMono, FakeStation, make_engine, paused_after
+from redoxscope.testing import FakeMono, FakeStation, make_engine, paused_after, run_resuming
 
 ENERGIES = [640.0, 641.0, 642.0]
 
@@ -54,6 +54,10 @@ def run(station):
 
 def events(documents):
     documents.validate()
+    return events_of(documents)
+
+
+def events_of(documents):
     return [doc["data"] for doc in documents.named("event")]
 
 
@@ -228,6 +232,85 @@ def test_a_point_that_a_pause_broke_off_says_so(station, run):
     documents = run(paused=[second])
     tries = {e["point"]: e["xas_point_tries"] for e in events(documents)}
     assert tries[0] == tries[2] == 1 < tries[1]
+
+
+@pytest.fixture
+def flying():
+    """A station that flies, and what runs a spectrum on it."""
+    station = FakeStation(flies=True)
+    engine, documents = make_engine()
+
+    def go(*, paused=None, **options):
+        plan = xas(station, zones=[(640, 642, 1), (642, 643, 0.5)], dwell=0.1, fly=True, **options)
+        if paused is None:
+            engine(plan)
+        else:
+            run_resuming(engine, paused_after(plan, paused))
+        return documents
+
+    return station, go
+
+
+def test_a_flown_run_is_read_point_by_point(flying):
+    station, go = flying
+    documents = go(repeats=2)
+    first, second = (640.0, 641.0, 642.0), (642.5, 643.0)
+    lines = [(line.first, line.energies) for line in station.sweep.lines]
+    assert lines == [(0, first), (3, second), (5, first), (8, second)]
+    data = events(documents)
+    assert [one["point"] for one in data] == list(range(10))
+    assert [one["energy"] for one in data] == [640.0, 641.0, 642.0, 642.5, 643.0] * 2
+    assert {one["xas_point_status"] for one in data} == {0}
+    assert documents.start["xas"]["fly"] is True and documents.start["detectors"] == ["sweep"]
+    assert not station.shutter.beam
+
+
+def test_a_line_with_missing_points_is_flown_again(flying, caplog):
+    station, go = flying
+    station.sweep.lost = 1
+    data = events(go())
+    assert [line.first for line in station.sweep.lines] == [0, 0, 3]
+    assert [one["xas_point_tries"] for one in data] == [2, 2, 2, 1, 1]
+    assert all(np.isfinite(one["electrometer_i0"]) for one in data)
+    assert "points are missing" in caplog.text
+
+
+def test_what_stays_missing_is_nan_and_says_so(flying):
+    station, go = flying
+    station.sweep.lost = 3
+    data = events_of(go())
+    assert np.isnan(data[1]["electrometer_i0"])
+    assert PointStatus(data[1]["xas_point_status"]) == PointStatus.MISSED
+    assert [one["xas_point_status"] for one in data[2:]] == [0, 0, 0]
+
+
+def test_a_doubtful_line_is_flown_again(flying):
+    station, go = flying
+    station.conditions.doubts = {3: [PointStatus.BEAM]}
+    assert [one["xas_point_tries"] for one in events(go())] == [1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("number", range(5, 55, 3))
+def test_a_pause_anywhere_costs_no_flown_point(flying, number):
+    station, go = flying
+    documents = go(paused=number)
+    values = {one["point"]: one for one in events(documents)}
+    assert sorted(values) == list(range(5))
+    assert all(one["electrometer_i0"] == 1e-9 for one in values.values())
+    assert documents.stop["exit_status"] == "success"
+    assert not station.shutter.beam
+
+
+def test_a_station_without_a_sweep_does_not_fly(station):
+    with pytest.raises(ValueError, match="fly = True: station has no sweep"):
+        list(xas(station, edge="Mn L", fly=True))
+
+
+def test_the_dark_cannot_be_flown(flying):
+    station, _ = flying
+    scan = Scan(points=(Point(640.0, 0.1, Role.DARK), Point(641.0, 0.1)))
+    with pytest.raises(ValueError, match="of the role 'sample' only"):
+        list(xas(station, scan=scan, fly=True))
 
 
 def test_what_the_detectors_had_they_get_back(station, run):
