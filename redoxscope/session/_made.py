@@ -9,9 +9,11 @@ from pathlib import Path
 from bluesky import RunEngine
 
 from ..beamline import Beamline
+from ..devices import HeatingStage
 from ..documents import check_session
 from ._baseline import Baseline
 from ._engine import make_engine
+from ._heat import HeatRecorder
 from ._metadata import Metadata, ScanNumbers
 
 __all__ = ["session_engine"]
@@ -43,4 +45,6 @@ def session_engine(
     fixed = [part for one in instruments for part in getattr(one, "fixed_parts", ())]
     baseline = Baseline(baseline=fixed, carried=fixed)
     engine.preprocessors.append(baseline)
+    heaters = [one for one in beamline.devices.values() if isinstance(one, HeatingStage)]
+    engine.preprocessors.append(HeatRecorder(heaters))
     return engine, baseline

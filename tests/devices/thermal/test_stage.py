@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from decimal import Decimal
+from pathlib import Path
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -459,6 +460,20 @@ def test_bluesky_moves_and_scans_it(heater):
     assert descriptor["configuration"]["heater"]["data"]["heater_rate"] == 8
     with pytest.raises(LimitError, match="did you mean"):
         engine(bps.mv(heater, 700))
+
+
+def test_the_controller_of_the_how_to_makes_a_heater():
+    page = Path(__file__).parents[3] / "docs/how-to/own-heater.md"
+    (code,) = [part for part in page.read_text("utf-8").split("```") if "class Mine" in part]
+    scope: dict[str, object] = {}
+    exec(code.removeprefix("python"), scope)
+    stage = scope["MyHeater"]("Nowhere:", name="oven", low=20, high=300)
+    assert isinstance(stage, Heater) and isinstance(stage, HeatingStage)
+    written = [signal.pvname for signal, _ in stage.controller.orders_to_ramp(20, 90, 2, on=False)]
+    assert written == ["Nowhere:Rate", "Nowhere:SP", "Nowhere:Enable"]
+    with pytest.raises(LimitError, match="20 to 300 degC"):
+        stage.set(301)
+    stage.destroy()
 
 
 def test_every_controller_can_be_made_where_there_is_none():
