@@ -109,7 +109,9 @@ class LimitedStage(Positioner, BeamlineDevice):
 
     @property
     def position(self) -> float:
-        """Temperature by the last monitor (degC); NaN where the sensor gives none."""
+        """Temperature by the last monitor (degC); NaN where the sensor gives none, or no answer."""
+        if not self.controller.connected:
+            return math.nan
         return self.celsius(self.controller.reading.get())
 
     @property
