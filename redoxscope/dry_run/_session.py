@@ -37,10 +37,12 @@ class DrySession(Session):
         for instrument in self.beamline.instruments.values():
             if hasattr(instrument, "check_scan"):
                 instrument.check_scan = self._telling(instrument.check_scan)
+        for name in file.heaters:
+            heater = self.beamline.devices[name]
+            heater.check_value = self._telling(heater.check_value)
+            heater.instant = not rehearsal.full
         if rehearsal.full:
             return
-        for name in file.heaters:
-            self.beamline.devices[name].instant = True
         self.RE.dispatcher.unsubscribe_all()
         for part in self.maps.values():
             part.close()

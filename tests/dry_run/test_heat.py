@@ -1,65 +1,98 @@
-"""Dry runs of beamlines with heating stages: what the simulation serves of them."""
+"""A dry run of heating and spectra: hours pass at once, and each of them is counted."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from redoxscope.beamline import ConfigError, parse_beamline, simulated_beamline, simulated_heat
-from redoxscope.dry_run import layout_of
-from redoxscope.dry_run._state import State, StateError
-from redoxscope.sim.ioc._bench import Bench
-from redoxscope.sim.ioc._clock import InstantClock
-from redoxscope.sim.physics.stxm import build_model
+from redoxscope.beamline import simulated_text
 
-HOT = """
-name: hot
-devices:
-  oven: {class: linkam_t96, prefix: "T96:", low: 20, high: 600}
-  plate: {class: eurotherm2216e, prefix: "EU:", low: 20, high: 600}
-  cryo:
-    class: lakeshore336
-    prefix: "LS:"
-    low: 20
-    high: 400
-    range: high
-    pvs: {IN1: "Other:TC"}
+SCRIPT = """\
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+
+from redoxscope import start_session
+from redoxscope.plans import estimate, measure_during_ramp, ramp_and_soak, xas
+
+with start_session("mine.yml") as s:
+    spectrum = dict(energies=[640.0, 641.0, 642.0], dwell=2.0)
+    soak = dict(rate=2, soak=5 * 3600)
+    ramp = dict(rate=2, detectors=[s.rga, s.chamber], every=180)
+    for plan in (lambda: xas(s.xas_station, **spectrum),
+                 lambda: ramp_and_soak(s.heater, 100, **soak),
+                 lambda: measure_during_ramp(s.heater, 25, 600, **ramp),
+                 lambda: bp.scan([s.rga], s.heater, 25, 200, 8)):
+        print("estimate", estimate(plan()).total)
+        s.RE(plan())
+    s.RE(bps.mv(s.heater.soaking, 3600))
+    print("soaked", s.heater.soaked.in_band_s)
+    for wrong in (lambda: ramp_and_soak(s.heater, 100, rate=2, soak=60, timeout=30),
+                  lambda: ramp_and_soak(s.heater, 700, rate=2)):
+        try:
+            s.RE(wrong())
+        except Exception as error:
+            print("refused", error)
 """
+AMBIENT, SETTLE = 20.0, 60.0
 
 
-def test_all_three_controllers_have_their_pvs_with_readbacks():
-    layout = layout_of(parse_beamline(HOT, "hot.yml"))
-    bench = Bench(build_model("lmr", seed=1), prefix="P:", clock=InstantClock(), layout=layout)
-    served = set(bench.pvdb)
-    assert {"T96:rampLimit", "T96:rampRate_RBV", "T96:Guard:Ceiling"} <= served
-    assert {"EU:SetPointTemp", "EU:SetPointTempWrite", "EU:Guard:Tripped"} <= served
-    assert {"LS:OUT1:SP", "LS:OUT1:SP_RBV", "LS:HTR1:Range_RBV", "Other:TC"} <= served
-    assert not any(name.startswith(("Heater:", "P:Heater:", "Linkam:", "Euro:")) for name in served)
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """Runs of the dry run, and what the script printed, by its first word."""
+    folder = tmp_path_factory.mktemp("night")
+    (folder / "night.py").write_text(SCRIPT, encoding="utf-8")
+    (folder / "mine.yml").write_text(simulated_text(""), encoding="utf-8")
+    code = "from redoxscope.cli import main; main()"
+    command = [sys.executable, "-c", code, "dry-run", "night.py", "--beamline", "mine.yml"]
+    environment = {**os.environ, "REDOXSCOPE_DATA": str(folder / "data")}
+    options = {"env": environment, "cwd": folder, "capture_output": True, "text": True}
+    done = subprocess.run([*command, "--json", "dry.json"], **options)
+    assert done.returncode == 1, done.stderr  # one plan would fail
+    said = {}
+    for line in done.stdout.splitlines():
+        word, _, rest = line.partition(" ")
+        said.setdefault(word, []).append(rest)
+    return json.loads((folder / "dry.json").read_text()), said
 
 
-def test_the_guard_refuses_as_the_real_one_does():
-    file = parse_beamline(HOT, "hot.yml")
-    pvs = {name: {} for name in layout_of(file).names.values()}
-    pvs["T96:Guard:Ceiling"] = {"value": 150.0}
-    state = State("hot", "hot.yml", "", "", pvs)
-    layout = layout_of(file, state)
-    bench = Bench(build_model("lmr", seed=1), prefix="P:", clock=InstantClock(), layout=layout)
-    asyncio.run(bench._stand_as(layout))
-    assert bench.heat.stages["Linkam:"].guard.ceiling_c == 150.0
-    assert bench.heat.stages["Heater:"].guard.ceiling_c == 620.0
-    pvs["T96:Guard:Ceiling"] = {"value": "hot"}
-    with pytest.raises(StateError, match="T96:Guard:Ceiling: value = 'hot' must be a number"):
-        layout_of(file, state)
+def seconds(way, rate=2.0):
+    return abs(way) / rate * 60 + SETTLE
 
 
-def test_the_shipped_files_are_served_by_their_own_names():
-    for file in (simulated_beamline(""), simulated_heat()):
-        names = layout_of(file).names
-        assert file.heaters and all(name == other for name, other in names.items())
+def test_each_hour_is_counted(night):
+    account, _ = night
+    spectrum, soak, ramp, scan = account["runs"][:4]
+    assert [run["plan"] for run in account["runs"][1:3]] == ["ramp_and_soak", "measure_during_ramp"]
+    assert spectrum["live_s"] == pytest.approx(6.0)
+    safe = 30.0
+    wanted = seconds(100 - AMBIENT) + 5 * 3600 + seconds(100 - safe)
+    assert soak["duration_s"] == pytest.approx(wanted, rel=0.02)
+    wanted = seconds(safe - 25) + seconds(575)
+    assert ramp["duration_s"] == pytest.approx(wanted, rel=0.02)
+    assert scan["duration_s"] == pytest.approx(seconds(5) + 7 * seconds(25), rel=0.02)
+    assert account["total_s"] == pytest.approx(
+        sum(run["duration_s"] for run in account["runs"]) + 3600, abs=10
+    )
 
 
-def test_two_of_one_controller_are_not_simulated():
-    two = HOT + '  kiln: {class: linkam_t96, prefix: "T2:", low: 20, high: 600}\n'
-    with pytest.raises(ConfigError, match=r"devices\.kiln rampLimit: .*calls it 'T96:rampLimit'"):
-        layout_of(parse_beamline(two, "hot.yml"))
+def test_the_estimates_say_the_same(night):
+    account, said = night
+    told = [float(text) for text in said["estimate"]]
+    foretold = [run["duration_s"] for run in account["runs"][:4]]
+    assert told == pytest.approx(foretold, rel=0.02, abs=5.0)
+
+
+def test_a_soak_by_itself_is_over_at_once_too(night):
+    assert night[1]["soaked"] == ["3600.0"]
+
+
+def test_what_would_be_refused_is_told_and_nothing_is_heated(night):
+    account, said = night
+    assert [run["ok"] for run in account["runs"]] == [True] * 4 + [False]
+    assert "700 degC is outside its limits" in account["runs"][4]["error"]
+    assert "timeout = 30 s is shorter than the soak of 60 s" in said["refused"][0]
+    assert "700 degC is outside its limits, 20 to 600 degC" in said["refused"][1]

@@ -22,6 +22,7 @@ from redoxscope.sim import Simulation, free_port
 
 COMMAND = [sys.executable, "-c", "from redoxscope.cli import main; main()", "queue"]
 SPEED = 20.0
+HEAT_SPEED = 300.0
 PATIENCE = 300.0
 """Longest wait (s) of any test here; a busy machine is no fault of the queue server."""
 
@@ -141,8 +142,11 @@ def beamline(tmp_path_factory):
     """A simulated beamline with spectrometer, and its beamline file."""
     folder = tmp_path_factory.mktemp("beamline")
     (folder / "dastard").mkdir()
-    with Simulation(speed=SPEED, seed=1, tes={"data": folder / "dastard"}) as running:
-        text = simulated_text(running.prefix, port=running.dastard.base, speed=SPEED)
+    tes = {"data": folder / "dastard"}
+    with Simulation(speed=SPEED, heat_speed=HEAT_SPEED, seed=1, tes=tes) as running:
+        text = simulated_text(
+            running.prefix, port=running.dastard.base, speed=SPEED, heat_speed=HEAT_SPEED
+        )
         file = folder / "beamline.yml"
         file.write_text(text, "utf-8")
         blade = EpicsSignalRO(f"{running.prefix}Shutter:Status", name="blade")

@@ -69,12 +69,19 @@ def test_plans_are_listed_with_limits_of_the_controller_and_devices_that_are_the
     assert stack["dwell"]["min"] == "1e-05" and stack["dwell"]["max"] == "10"
     assert "(s)" in stack["dwell"]["description"]
     assert list(stack["stxm"]["annotation"]["devices"].values()) == [["stxm"]]
+    heating = of(client, "ramp_and_soak")
+    assert (heating["target"]["min"], heating["target"]["max"]) == ("20", "600")
+    assert heating["rate"]["max"] == "20"
+    assert list(heating["heater"]["annotation"]["devices"].values()) == [["heater"]]
+    station = of(client, "xas")["station"]["annotation"]["devices"]
+    assert list(station.values()) == [["xas_station"]]
     rixs = of(client, "rixs_map")
     assert list(rixs["tes"]["annotation"]["devices"].values()) == [["tes"]]
     assert "mono" in next(iter(rixs["mono"]["annotation"]["devices"].values()))
     assert rixs["dwell"]["max"] == "30"
     listed = client.well("plans_allowed", user_group="primary")["plans_allowed"]
     assert {"energy_stack", "rixs_map", "xes", "tes_calibrate", "mv"} <= set(listed)
+    assert {"xas", "ramp_and_soak", "measure_during_ramp"} <= set(listed)
     assert {"count", "count_with_beam", "scan", "scan_with_beam"} <= set(listed)
     devices = client.well("devices_allowed", user_group="primary")["devices_allowed"]
     assert {"stxm", "energy", "tes", "transmission", "ring"} <= set(devices)
@@ -96,6 +103,10 @@ REFUSED = {
     "another-device": ("energy_stack", ["ring"], SMALL, ["stxm", "ring"]),
     "no-such-plan": ("energy_stac", ["stxm"], SMALL, ["energy_stac", "allowed"]),
     "no-such-parameter": ("energy_stack", ["stxm"], {"dwel": 1}, ["dwel"]),
+    "too-hot": ("ramp_and_soak", ["heater", 700], {"rate": 2}, ["target", "700", "600]"]),
+    "too-fast": ("ramp_and_soak", ["heater", 100], {"rate": 50}, ["rate", "50", "20]"]),
+    "no-heater": ("ramp_and_soak", ["mono", 100], {"rate": 2}, ["mono", "heater"]),
+    "no-edge": ("xas", ["xas_station"], {"edge": "Mn K7"}, ["edge", "Mn K"]),
     "beyond-the-dead-man": (
         "rixs_map",
         ["tes", "mono"],
@@ -121,6 +132,26 @@ def test_a_stack_runs_to_the_end_and_is_in_the_catalog(client, server, beamline)
     assert [run.start["uid"]] == result["run_uids"] and run.start["who"] == "queue"
     assert run.metadata["stop"]["exit_status"] == "success"
     assert run["primary"].read()["energy"].shape[0] == 18
+    assert beamline.blade.get() == 0
+
+
+def test_heating_and_spectra_run_to_the_end_and_are_in_the_catalog(client, server, beamline):
+    """One after the other: hot, then a spectrum, then points on the way down."""
+    spectrum = {"energies": [640, 641, 642], "dwell": 0.1}
+    way_down = {"rate": 20, "every": 15, "detectors": ["rga", "chamber"]}
+    results = run_to_the_end(
+        client,
+        ("ramp_and_soak", ["heater", 50], {"rate": 20, "soak": 120, "then": "hold"}),
+        ("xas", ["xas_station"], spectrum),
+        ("measure_during_ramp", ["heater", 50, 40], way_down),
+    )
+    hot, spectra, ramp = (stored(server, result["run_uids"][0]) for result in results)
+    assert hot["soak"].read()["heater_soak_in_band"].values[0] >= 120
+    assert len(spectra["primary"].read()["electrometer_tey"]) == 3
+    assert len(hot["heater_monitor"].read()["heater"]) > 10
+    points = ramp["primary"].read()
+    assert (points["ramp_due"].values[:-1] % 15 == 0).all() and len(points["rga_O2"]) >= 3
+    assert points["ramp_from"].values[0] > points["ramp_to"].values[-1]
     assert beamline.blade.get() == 0
 
 

@@ -133,6 +133,13 @@ class LimitedStage(Positioner, BeamlineDevice):
         convert = self.controller.demand_celsius
         return common_limits(own, (convert(low), convert(high)))
 
+    def parameter_limits(self) -> dict[str, tuple[float, float]]:
+        """Limits of parameters of plans, for who refuses before: degC and degC/min."""
+        limits: dict[str, tuple[float, float]] = {}
+        if self.limits[0] < self.limits[1]:
+            limits = dict.fromkeys(("target", "temperature", "cool_to"), self.limits)
+        return {**limits, **dict.fromkeys(("rate", "cool_rate"), (0.0, self.max_rate))}
+
     def check_rate(self, rate: Any) -> float:
         """Refuse a rate (degC/min) that cannot be, or is too fast for the stage.
 
