@@ -126,10 +126,14 @@ class PointConditions:
         self._point = _Point(dict(asked), wanted, expected)
 
         def begin() -> None:
-            self._watch.ask(expected, anew=True)
+            self._watch.ask(expected, anew=True, only=self._asked_first)
             self._answered()
 
         return self._in_thread("asking what holds before a point", begin)
+
+    def _asked_first(self, held: Held) -> bool:
+        """Whether a value is asked for before a point, too, and not only after it."""
+        return True
 
     def trigger(self) -> Status:
         """Judge the point that is over.

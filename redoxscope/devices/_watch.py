@@ -149,7 +149,13 @@ class Watch:
                     self._off[one.signal] = text
         return wrong
 
-    def ask(self, expected: Expected, *, anew: bool = False) -> dict[Signal, str]:
+    def ask(
+        self,
+        expected: Expected,
+        *,
+        anew: bool = False,
+        only: Callable[[Held], bool] = lambda held: True,
+    ) -> dict[Signal, str]:
         """Ask the servers for every value, all at once; what was off since `hold`, in words.
 
         It waits until the monitors have brought what the servers say, and what came before it.
@@ -161,9 +167,12 @@ class Watch:
         anew : bool
             What was seen before counts no more, for instance what a monitor still brought from
             the time before.
+        only : callable
+            Which of them to ask; the others rest on their monitors.
         """
-        answers = dict(zip(expected, _asking.map(_answer, expected.values()), strict=True))
-        right = [held for signal, held in expected.items() if not answers[signal][1]]
+        asked = {signal: held for signal, held in expected.items() if only(held)}
+        answers = dict(zip(asked, _asking.map(_answer, asked.values()), strict=True))
+        right = [held for signal, held in asked.items() if not answers[signal][1]]
         with self._changed:
             if self._held is not expected:
                 return {}

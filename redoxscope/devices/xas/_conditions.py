@@ -46,6 +46,16 @@ class XASConditions(PointConditions):
             ):
                 yield flag, held
 
+    def _asked_first(self, held: Held) -> bool:
+        """Only what the plan itself has just moved: its monitors may still be on their way.
+
+        The rest stands since the point before, and is asked for after this one: points of a
+        spectrum are short, and many.
+        """
+        shutter = self._station.shutter
+        moved = [*self._station.mono.pair, *([] if shutter is None else [shutter.status])]
+        return held.target is None or held.signal in moved
+
     def _light(self, asked: Mapping[str, Any]) -> Iterator[tuple[PointStatus, Held]]:
         shutter = self._station.shutter
         if not asked["dark"]:

@@ -119,6 +119,7 @@ class QuadEM(BeamlineDevice):
         self.attach(None)
         self._counting: Move | None = None
         self._reading: dict[str, dict[str, Any]] | None = None
+        self._stamps: list[float] | None = None
 
     @property
     def upstream(self) -> frozenset[str]:
@@ -129,6 +130,11 @@ class QuadEM(BeamlineDevice):
     def channels(self) -> dict[str, str]:
         """Data key of each channel, by its name."""
         return {channel: f"{self.name}_{channel}" for channel in self._numbers}
+
+    def stage(self) -> list[object]:
+        """Have it measure one point when it is triggered; others may have used it meanwhile."""
+        self._stamps = None
+        return super().stage()
 
     def attach(self, shutter: Any, watched: Callable[[], bool] = lambda: False) -> None:
         """Name the shutter of the beam that it measures, and who says whether a plan watches it."""
@@ -182,7 +188,7 @@ class QuadEM(BeamlineDevice):
         move.add_callback(lambda _: over.set())  # what ends it early
 
         def measure() -> None:
-            before = self._stamps()
+            before = self._stamps_before()
             if move.done:
                 return
             self.acquire.put(1, use_complete=True, callback=lambda **_: over.set())
@@ -204,7 +210,10 @@ class QuadEM(BeamlineDevice):
     def _of_channels(self, kind: str) -> list[Any]:
         return [getattr(self, f"{kind}{number}") for number in self._numbers.values()]
 
-    def _stamps(self) -> list[float]:
+    def _stamps_before(self) -> list[float]:
+        """Time stamps of the means that are there before a point: those that were read last."""
+        if self._stamps is not None:
+            return self._stamps
         read = together([signal.read for signal in self._of_channels("mean")])
         return [next(iter(one.values()))["timestamp"] for one in read]
 
@@ -217,6 +226,7 @@ class QuadEM(BeamlineDevice):
         stamps = [one["timestamp"] for one in mean]
         if before is not None and any(new == old for new, old in zip(stamps, before, strict=True)):
             return None
+        self._stamps = stamps
         dark = bool(self.dark.get())
         found: dict[str, dict[str, Any]] = {}
         for (channel, key), value, width in zip(self.channels.items(), mean, spread, strict=True):
@@ -235,6 +245,7 @@ class QuadEM(BeamlineDevice):
         """Abandon the point; with ``success``, as in a pause, it does not count as failed."""
         under_way = self._counting is not None and not self._counting.done
         self._end(None if success else DeviceError(f"{self.name} was stopped"))
+        self._stamps = None  # what a point that was broken off still brings, is not known
         if under_way:
             put_now(self.acquire, 0)
 

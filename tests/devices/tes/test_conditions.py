@@ -372,10 +372,10 @@ def test_a_fall_of_the_monitor_is_found_and_believed_only_where_it_stays():
     beam = BeamMemory()
     assert beam.monitor(640.0, 24_000.0, 1.2) == ""
     assert beam.monitor(641.0, 20_000.0, 1.2) == ""  # another energy, another intensity
-    assert "counted 9000, 20000 were expected" in beam.monitor(642.0, 9_000.0, 1.2)
-    assert "counted 2000" in beam.monitor(642.0, 2_000.0, 1.2)  # it goes on falling
+    assert "says 9000, 20000 was expected" in beam.monitor(642.0, 9_000.0, 1.2)
+    assert "says 2000" in beam.monitor(642.0, 2_000.0, 1.2)  # it goes on falling
     assert beam.monitor(642.0, 19_000.0, 1.2) == ""
-    assert "counted 15000, 20000" in beam.monitor(641.0, 15_000.0, 1.2)  # in the next pass
+    assert "says 15000, 20000" in beam.monitor(641.0, 15_000.0, 1.2)  # in the next pass
     assert beam.monitor(641.0, 15_100.0, 1.2) == ""  # it is so: the optics
     assert beam.monitor(641.0, 15_000.0, 1.2) == ""
 
@@ -405,7 +405,7 @@ def test_a_monitor_that_falls_with_the_stored_current_is_no_fall():
             assert beam.current([ring, ring]) == ""
             assert beam.monitor(energy, per_mA * ring, 1.2) == ""
     assert beam.current([150.0, 150.0]) == ""  # it is as it was, the monitor is not
-    assert "counted 4000, 6000 were expected" in beam.monitor(640.0, 4000.0, 1.2)
+    assert "says 4000, 6000 was expected" in beam.monitor(640.0, 4000.0, 1.2)
     assert beam.monitor(641.0, 5000.0, 1.2)  # nor is a current of another point that of this one
 
 
@@ -416,3 +416,29 @@ def test_a_beam_that_decays_is_there():
     assert "no stored beam" in beam.current([10.0, 10.0])
     assert "nan" in beam.current([float("nan")])
     assert BeamMemory().current([]) and BeamMemory().current([0.0])
+
+
+def test_a_monitor_that_is_a_current_has_a_sigma_of_its_own():
+    beam = BeamMemory()
+    assert beam.monitor(640.0, 1e-9, 1.0, 1e-12) == ""
+    assert beam.monitor(640.1, 0.9e-9, 1.0, 1e-12) == ""  # another energy: it may
+    assert "says 7e-10, 1e-09 was expected" in beam.monitor(640.0, 7e-10, 1.0, 1e-12)
+    noisy = BeamMemory()
+    noisy.monitor(640.0, 1e-9, 1.0, 2e-10)
+    assert noisy.monitor(640.0, 7e-10, 1.0, 2e-10) == ""  # within its noise
+    assert "says nan" in noisy.monitor(640.0, float("nan"), 1.0, 1e-12)
+
+
+def test_some_may_be_asked_only_at_the_end():
+    """What is not asked rests on its monitor, which is heard; the rest is asked."""
+    one, other = PV("one", 1.0), PV("other", 1.0)
+    watch = Watch()
+    held = [Held("a", one, 1.0), Held("b", other, 1.0)]
+    expected = watch.hold(held)
+    one.silent = other.silent = True
+    one.put(2.0), other.put(2.0)
+    seen = watch.ask(expected, anew=True, only=lambda held: held.signal is one)
+    assert list(seen) == [one]
+    other.silent = False
+    other.tell(3.0)
+    assert other in watch.ask(expected)
