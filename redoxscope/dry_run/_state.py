@@ -83,7 +83,7 @@ class State:
         beamline : str
             Name in the beamline file.
         names : iterable of str
-            PVs that it names; of a record, without its field.
+            PVs that it names; of a record, without its field, and of a pair that which is written.
 
         Raises
         ------
@@ -96,6 +96,7 @@ class State:
                 f"{beamline!r}"
             )
         known = {*self.pvs, *self.missing}
+        known |= {pv.removesuffix("_RBV") for pv in known}
         records = {pv.rpartition(".")[0] for pv in known}
         unknown = [name for name in names if name not in known and name not in records]
         unknown = [name for name in unknown if not name.endswith("Owner")]
