@@ -278,6 +278,10 @@ def _maximum(
 ) -> tuple[float, float]:
     """Largest value of a smooth curve through the points, behind the background's range."""
     behind = energy > (below[1] if below else energy[0])
+    if not behind.any():
+        raise ValueError(
+            f"it ends at {energy[-1]:g} eV, within the range below the edge, so it has no maximum"
+        )
     # the parabola's top is where the points are high: the rest need not be looked at
     high = np.quantile(value[behind], HIGH)
     behind &= value >= high
@@ -288,5 +292,9 @@ def _maximum(
 
 def _area(energy: Array, value: Array, sigma: Array, start: float) -> tuple[float, float]:
     use = energy >= start
+    if use.sum() < 2:
+        raise ValueError(
+            f"it ends at {energy[-1]:g} eV, within the range below the edge, so it has no area"
+        )
     width = np.gradient(energy[use])
     return float(width @ value[use]), float(np.sqrt(width**2 @ sigma[use] ** 2))

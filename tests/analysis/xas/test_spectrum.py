@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from redoxscope.analysis.xas import Comparison, Spectrum
+from redoxscope.analysis.xas import Comparison, Spectrum, normalise
+
+from .spectra import ENERGY, l_edge
 
 E = [640.0, 641.0, 642.0]
 
@@ -44,3 +46,19 @@ def test_a_comparison_says_itself_in_a_line():
     assert str(said) == "Mn L TEY: changed, -0.123 ± 0.02 eV, 6.1 sigma (limit 3)"
     nothing = Comparison(E, E, E, 0.01, 0.02, "eV", 0.4, 0.7, False)
     assert "no change seen" in str(nothing)
+
+
+@pytest.mark.parametrize("to", ["maximum", "area", "step"])
+@pytest.mark.parametrize("pre", [None, (635.0, 639.0)])
+def test_a_spectrum_that_grows_is_normalised_or_says_why_not(to, pre):
+    """Live it is asked for after each point, the first of which are all below the edge."""
+    value = l_edge(ENERGY) + np.random.default_rng(0).normal(0, 1e-3, len(ENERGY))
+    done, reasons = 0, set()
+    for n in range(1, len(ENERGY) + 1, 3):
+        grown = Spectrum(ENERGY[:n], value[:n], None, "so far")
+        try:
+            normalise(grown, pre=pre, to=to)
+            done += 1
+        except ValueError as error:
+            reasons.add(str(error)[:20])
+    assert done > 10 and reasons
