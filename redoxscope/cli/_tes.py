@@ -96,6 +96,14 @@ def report(summary: dict[str, Any]) -> list[str]:
         else:
             text += f"\n  no maximum of the PFY: {summary['pfy_max_reason'][name]}"
         out.append(text)
+    for each in summary["compared"]:
+        pair = " and ".join(each["logs"])
+        if each["significant"] is None:
+            out.append(f"{each['window']} of {pair} cannot be compared: {each['reason']}")
+            continue
+        seen = "differ" if each["significant"] else "no difference"
+        told = f"{each['shift_ev']:+.2f} ± {each['sigma_ev']:.2f} eV"
+        out.append(f"{each['window']} of {pair}: {seen} ({each['significance']:.1f} σ; {told})")
     if summary["o_k_dip"] is not None:
         value, sigma = 100 * summary["o_k_dip"], 100 * summary["o_k_dip_sigma"]
         told = f"{value:.1f} ± {sigma:.1f} % lower ({value / sigma:.1f} σ)"

@@ -21,6 +21,7 @@ from ._calibrations import (
     pixel_report,
     without,
 )
+from ._compared import compared
 from ._energies import with_energies
 from ._inputs import Files, check_span, find_files, lines_for, name_of, read_files, read_logs
 from ._results import board_name, draw_board, draw_scans, picture_names
@@ -187,6 +188,7 @@ def _summary(
         "calibrations": {each.name: _calibration_report(each) for each in made},
         "scans": {},
         "edge": scans[0][0].edge if scans else "",
+        "compared": [],
         "pfy_max_ev": {},
         "pfy_max_sigma_ev": {},
         "pfy_max_significance": {},
@@ -199,6 +201,7 @@ def _summary(
             summary["problems"][each.name] = "not one pixel can be used with this calibration"
     for scan, used in scans:
         summary["scans"] |= scan.report
+        summary["compared"] += compared(scan)
         energies = scan.counts.energies
         for name, passes in scan.passes.items():
             pfy = scan.counts.yields(scan.pfy, passes)

@@ -69,6 +69,15 @@ class TestRealData:
         for top in done[0]["pfy_max_ev"].values():
             assert top == pytest.approx(780.4, abs=0.4)
 
+    def test_two_runs_of_the_same_sample_show_no_significant_difference(self, done):
+        found = {each["window"]: each for each in done[0]["compared"]}
+        assert set(found) == {"TFY", "PFY[765:800]", "Ll=PFY[672:684]"}
+        for each in found.values():
+            assert each["logs"] == ["20200219_017", "20200219_018"]
+            assert each["significant"] is False
+            assert abs(each["shift_ev"]) < 3 * each["sigma_ev"]
+        assert found["PFY[765:800]"]["sigma_ev"] < 0.1  # so much would have been seen
+
     def test_oxygen_dips_on_the_line(self, done):
         summary = done[0]
         assert summary["o_k_dip"] == pytest.approx(0.11, abs=0.03)
