@@ -26,7 +26,7 @@ from .suspenders import (
     RingSuspender,
 )
 from .tes import CALIBRATION_POINT, RixsScan, tes_calibrate, with_photons
-from .thermal import measure_during_ramp, ramp_and_soak
+from .thermal import before_after, measure_during_ramp, ramp_and_soak, resume_experiment
 from .tomography import rotation_series
 from .xas import xas
 
@@ -56,6 +56,7 @@ __all__ = [
     "RunProgress",
     "RunProgressBar",
     "Spectrometer",
+    "before_after",
     "energy_stack",
     "estimate",
     "execute",
@@ -64,6 +65,7 @@ __all__ = [
     "measure_during_ramp",
     "plan",
     "ramp_and_soak",
+    "resume_experiment",
     "rixs_map",
     "rotation_series",
     "tes_calibrate",

@@ -102,13 +102,15 @@ def shielded(heater: Any, plan: MsgGenerator) -> MsgGenerator:
     """
     answer: Any = None
     error: BaseException | None = None
-    asked = False
+    real = asked = False  # messages are carried out; the heater was asked for something
     while True:
         try:
             msg = plan.send(answer) if error is None else plan.throw(error)
         except StopIteration as end:
             return end.value
         answer, error = None, None
+        # Before it is answered: a halt may come when it was carried out, and nothing after it.
+        asked = asked or (real and msg.command == "set" and msg.obj is heater)
         try:
             answer = yield msg
         except GeneratorExit:
@@ -118,7 +120,7 @@ def shielded(heater: Any, plan: MsgGenerator) -> MsgGenerator:
             raise
         except BaseException as exc:
             error = exc
-        asked = asked or (msg.command == "set" and msg.obj is heater and answer is not None)
+        real = real or answer is not None
 
 
 def _safe_now(heater: Any) -> None:

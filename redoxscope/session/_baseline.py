@@ -9,8 +9,9 @@ from typing import Any
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
-from bluesky.utils import ensure_generator
+from bluesky.utils import RunEngineControlException, ensure_generator
 
+from ..documents import monitor_stream
 from ..plans.support import carried
 
 __all__ = ["Baseline"]
@@ -56,11 +57,36 @@ class Baseline(bpp.SupplementalData):
         return f"SupplementalData({', '.join(lists)})"
 
     def __call__(self, plan: MsgGenerator) -> MsgGenerator:
-        if self.flyers:  # bluesky's wrappers keep every message until the plan's end
+        if self.flyers:  # bluesky's wrapper keeps every message until the plan's end
             plan = bpp.fly_during_wrapper(plan, self.flyers)
         if self.monitors:
-            plan = bpp.monitor_during_wrapper(plan, self.monitors)
+            plan = _monitored(plan, list(self.monitors))
         return (yield from _read_with(plan, list(self.baseline), self._carried))
+
+
+def _monitored(plan: MsgGenerator, signals: Sequence[Any]) -> MsgGenerator:
+    """Record signals with every run, as they change; it ends with the run.
+
+    One that does not answer when the run is opened costs its stream, not the run.
+    """
+
+    def carry(msg: Msg) -> MsgGenerator:
+        answer = yield msg
+        if msg.command != "open_run":
+            return answer
+        lines = _of_lines(msg.kwargs)
+        for signal in signals:
+            if lines and not getattr(getattr(signal, "parent", None), "heats", True):
+                continue  # other people's readers of stacks refuse one with further streams
+            try:
+                yield Msg("monitor", signal, run=msg.run, name=monitor_stream(signal.name))
+            except RunEngineControlException:
+                raise
+            except Exception as exc:
+                log.warning("%s is not recorded with this run: %s", signal.name, exc)
+        return answer
+
+    return (yield from carried(ensure_generator(plan), carry))
 
 
 def _read_with(

@@ -15,7 +15,7 @@ from ..beamline import Beamline
 from . import _signals
 from ._engine import END_TIMEOUT, close_engine, end_run, stop_now
 
-__all__ = ["Ending"]
+__all__ = ["Ending", "is_heater"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -106,13 +106,21 @@ class Ending:
 
 
 def _in_order(beamline: Beamline) -> Iterator[Any]:
-    """Devices that can be stopped: what flies first, then what lets the beam in, then the rest."""
+    """Devices that can be stopped: what heats, what flies, what lets the beam in, then the rest.
+
+    What heats needs no answer to be told.
+    """
     devices = [one for one in beamline.devices.values() if callable(getattr(one, "stop", None))]
     flyers = [one for one in devices if hasattr(one, "kickoff")]
     shutters = [one for one in devices if _is_shutter(one)]
-    yield from flyers
-    yield from shutters
-    yield from (one for one in devices if one not in flyers and one not in shutters)
+    first = [*(one for one in devices if is_heater(one)), *flyers, *shutters]
+    yield from first
+    yield from (one for one in devices if one not in first)
+
+
+def is_heater(device: Any) -> bool:
+    """Whether it heats a sample."""
+    return callable(getattr(device, "make_safe", None)) and hasattr(device, "temperature")
 
 
 def _is_shutter(device: Any) -> bool:

@@ -190,9 +190,12 @@ def close_engine(engine: RunEngine) -> None:
 
 
 def stop_now(*devices: Any) -> None:
-    """Stop devices where no plan can: each is tried, what fails is logged."""
+    """Stop devices where no plan can: each is tried, what fails is logged.
+
+    What heats ramps down: to be held hot is not to be safe.
+    """
     for device in devices:
         try:
-            device.stop()
+            getattr(device, "make_safe", device.stop)()
         except Exception as exc:
             log.error("%s: not halted: %s. CHECK IT BY HAND.", device.name, exc)

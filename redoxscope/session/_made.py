@@ -12,6 +12,7 @@ from ..beamline import Beamline
 from ..devices import HeatingStage
 from ..documents import check_session
 from ._baseline import Baseline
+from ._ending import is_heater
 from ._engine import make_engine
 from ._heat import HeatRecorder
 from ._metadata import Metadata, ScanNumbers
@@ -43,7 +44,9 @@ def session_engine(
     engine.md.update(own)
     instruments = beamline.instruments.values()
     fixed = [part for one in instruments for part in getattr(one, "fixed_parts", ())]
-    baseline = Baseline(baseline=fixed, carried=fixed)
+    # What heats a sample is part of what every run measured of it.
+    heated = [one.temperature for one in beamline.devices.values() if is_heater(one)]
+    baseline = Baseline(baseline=fixed, carried=fixed, monitors=heated)
     engine.preprocessors.append(baseline)
     heaters = [one for one in beamline.devices.values() if isinstance(one, HeatingStage)]
     engine.preprocessors.append(HeatRecorder(heaters))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ..beamline import Beamline
 from ..devices import NoShutter
 from ..inputs import suggestion
 
-__all__ = ["SHORT", "Named", "devices_of", "namespace", "ready_catalog"]
+__all__ = ["SHORT", "Named", "devices_of", "known_by_name", "namespace", "ready_catalog"]
 
 log = logging.getLogger("redoxscope.session")
 
@@ -109,6 +110,19 @@ def namespace(session: Any) -> dict[str, Any]:
         "bpp": bpp,
     }
     return {**session.devices, **names, **helpers, **maps, **session.extras, **own}
+
+
+def known_by_name(session: Any) -> Any:
+    """What plans may ask of a session: devices and plans by name, the shutter, earlier runs."""
+    from .. import plans
+    from ..storage import linked_runs
+
+    return plans.Lookup(
+        devices=session.devices,
+        plans={name: getattr(plans, name) for name in plans.__all__ if name[0].islower()},
+        shutter=session.beam_shutter,
+        runs=partial(linked_runs, session.log.directory),
+    )
 
 
 def ready_catalog(session: Any) -> Any:

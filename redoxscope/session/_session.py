@@ -19,7 +19,7 @@ from ._ending import Ending
 from ._finish import finish, finish_at_the_end
 from ._live import live_maps
 from ._made import session_engine
-from ._names import Named, devices_of
+from ._names import Named, devices_of, known_by_name
 from ._publish import publish_documents
 from ._spectrometer import Spectrometers
 from ._stored import catalog_writer
@@ -91,6 +91,7 @@ class Session(Named, Ending):
             self.RE, self.sd = session_engine(self.beamline, data, kind=engine)
             self.RE.preprocessors.insert(0, self.unless_ending)
             self.log = DocumentLog(data / "documents")
+            self.RE.preprocessors.append(known_by_name(self))
             self.maps = live_maps(self.RE)
             self.extras = spectrometers.extras
             photons = data / "photons" if spectrometers else None

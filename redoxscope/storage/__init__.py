@@ -29,7 +29,7 @@ from .catalog import (
     run_documents,
 )
 from .export import export_run
-from .log import CorruptLog, DocumentLog, DocumentLogError, read_log
+from .log import CorruptLog, DocumentLog, DocumentLogError, linked_runs, read_log
 from .results import StoredResults, keep_results, list_results, read_results, store_results
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "hdf5_exporter",
     "ingest",
     "keep_results",
+    "linked_runs",
     "list_results",
     "open_catalog",
     "opening_lines",

@@ -71,7 +71,7 @@ def test_parameters_are_told(listed, name):
 @pytest.mark.parametrize("name", EXPORTED)
 def test_devices_are_given_by_name(listed, name):
     devices = device_parameters(getattr(plans, name))
-    assert devices
+    assert devices or name == "resume_experiment"  # what it goes on with names them
     for parameter in listed[name]["parameters"]:
         converted = parameter.get("convert_device_names", False)
         assert converted == (parameter["name"] in devices), parameter

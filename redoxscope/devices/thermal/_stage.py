@@ -66,6 +66,11 @@ class HeatingStage(LimitedStage):
         super().__init__(prefix, name=name, **kwargs)
 
     @property
+    def heats(self) -> bool:
+        """Whether its output is on, by the last monitor, whoever switched it on."""
+        return bool(self.controller.is_on) and not self.switched_off
+
+    @property
     def in_band(self) -> bool:
         """Whether it is within tolerance of what this client asked for, by the last monitor."""
         return self.target is not None and self.band(self.target).has(self.position)

@@ -12,6 +12,7 @@ from ._document_log import (
     read_log,
     scan_log,
 )
+from ._linked import linked_runs
 
 __all__ = [
     "SUFFIX",
@@ -19,6 +20,7 @@ __all__ = [
     "DocumentLog",
     "DocumentLogError",
     "decode",
+    "linked_runs",
     "lock_log",
     "read_log",
     "scan_log",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from redoxscope.testing import FakeShutter, PromptHeater, make_engine
@@ -30,3 +32,9 @@ def RE(engine):  # noqa: N802
 @pytest.fixture
 def record(engine):
     return engine[1]
+
+
+@pytest.fixture
+def all_messages():
+    """Whether each message is tried (``make faults``), not one of some."""
+    return "REDOXSCOPE_ALL_MESSAGES" in os.environ
