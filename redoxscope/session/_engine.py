@@ -102,7 +102,7 @@ def make_engine(
     return engine
 
 
-def pause_for(engine: RunEngine, message: str, *, over: bool) -> None:
+def pause_for(engine: RunEngine, message: str, *, over: Callable[[], bool]) -> None:
     """Pause at the next checkpoint, so that the user decides whether to go on.
 
     Parameters
@@ -110,15 +110,18 @@ def pause_for(engine: RunEngine, message: str, *, over: bool) -> None:
     engine : bluesky.RunEngine
     message : str
         Why.
-    over : bool
-        What it is about has ended by itself: it is told only.
+    over : callable
+        Whether what it is about has ended by itself: then it is told only, since the pause would
+        be one of what comes next.
     """
-    if engine.state != "running" or over:
+    if engine.state != "running" or over():
         log.warning("%s.", message)
         return
     log.warning("%s. Pausing: RE.resume() goes on, RE.stop() ends the run.", message)
 
     def pause() -> None:
+        if over():
+            return
         try:
             engine.request_pause(defer=True)
         except RuntimeError as exc:

@@ -20,10 +20,11 @@ def live_maps(engine: RunEngine) -> dict[str, Any]:
     engine : bluesky.RunEngine
         Paused where a map finds that the sample is being damaged.
     """
+    ended: set[str] = set()
+    engine.subscribe(lambda _, doc: ended.add(doc["run_start"]), "stop")
 
-    def damaged(verdict: Any) -> None:
-        shown = rixs.snapshot
-        pause_for(engine, verdict.message, over=shown is not None and shown.finished)
+    def damaged(verdict: Any, run: str) -> None:
+        pause_for(engine, verdict.message, over=lambda: run in ended)
 
     rixs = RixsMap(rate=1.0, on_damage=damaged)
     maps: dict[str, Any] = {"oxidation_map": OxidationMap(rate=1.0), "rixs_map": rixs}

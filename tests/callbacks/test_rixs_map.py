@@ -422,8 +422,9 @@ def test_feature_is_found(live):
 def test_damage_is_called_once():
     seen, calls = [], threading.Event()
 
-    def warn(verdict):
+    def warn(verdict, of):
         seen.append(verdict)
+        assert of == run.uid
         calls.set()
 
     run = RixsRun("O K", passes=4, fade=0.9)
@@ -455,7 +456,7 @@ def test_lost_photons_are_no_damage():
         return name, doc
 
     seen = []
-    callback = RixsMap(on_damage=seen.append)
+    callback = RixsMap(on_damage=lambda verdict, run: seen.append(verdict))
     for number, (name, doc) in enumerate(run.documents()):
         callback(*lossy(name, doc))
         if number % (run.n // 3) == 0:

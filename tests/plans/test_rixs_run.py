@@ -463,7 +463,7 @@ def test_damage_pauses_the_scan(session, run):
     def once(batch):
         if not first.is_set():
             first.set()
-            session.rixs_map.on_damage(verdict)
+            session.rixs_map.on_damage(verdict, run.record[0][1]["uid"])
 
     token = session.tes.subscribe_batches(once)
     try:
@@ -485,7 +485,7 @@ def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
 
     def ending(update):
         if update.final:
-            last.append(session.rixs_map.on_damage(verdict))
+            last.append(session.rixs_map.on_damage(verdict, update.run))
 
     limit, session.rixs_map.timeout = session.rixs_map.timeout, 2.0
     session.rixs_map.on_update = ending

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
-from redoxscope.session._engine import close_engine, end_run, make_engine
+from redoxscope.session._engine import close_engine, end_run, make_engine, pause_for
 
 
 @pytest.fixture
@@ -125,3 +126,21 @@ def test_put_away():
         names.count("bluesky-run-engine") - 1
     )
     close_engine(made)
+
+
+@pytest.mark.parametrize("over, paused", [((True,), 0), ((False, True), 0), ((False, False), 1)])
+def test_a_pause_for_a_run_that_has_ended_is_none_of_the_next(over, paused):
+    """Damage may be found while the run ends, and the next begins before the pause is asked for."""
+    said = iter(over)
+    engine = SimpleNamespace(state="running", asked=0, request_pause=None)
+
+    def request_pause(*, defer):
+        engine.asked += defer
+
+    engine.request_pause = request_pause
+    pause_for(engine, "sPFY falls", over=lambda: next(said))
+    for thread in threading.enumerate():
+        if thread.name == "damage-pause":
+            thread.join(60)
+    assert engine.asked == paused
+    assert list(said) == []

@@ -47,8 +47,8 @@ class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
     damage_limit : float
         Standard deviations from which on a difference between passes counts as damage.
     on_damage : callable, optional
-        Called with a ``DamageVerdict`` from the worker thread, once in a run, when the limit is
-        first exceeded.
+        Called with a ``DamageVerdict`` and the run's uid from the worker thread, once in a run,
+        when the limit is first exceeded.
     rate : float
         Most calls of ``on_update`` per second, Hz.
     timeout : float
@@ -74,7 +74,7 @@ class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
         elastic_mask: float | None = None,
         on_update: Callable[[Update], object] | None = None,
         damage_limit: float = 5.0,
-        on_damage: Callable[[DamageVerdict], object] | None = None,
+        on_damage: Callable[[DamageVerdict, str], object] | None = None,
         rate: float = 2.0,
         timeout: float = 60.0,
     ) -> None:
@@ -189,7 +189,7 @@ class RixsMap(LiveMap[RixsReader, RixsSnapshot]):
         logger.warning("RIXS map of run %s: %s", update.run, damage.message)
         if self.on_damage is not None:
             try:
-                self.on_damage(damage)
+                self.on_damage(damage, update.run)
             except Exception:
                 logger.exception("on_damage failed")
 
