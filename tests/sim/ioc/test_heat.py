@@ -388,8 +388,8 @@ def test_a_killed_client_leaves_nothing_hot():
         def wait(name, until):
             pv = EpicsSignalRO(running.prefix + name, name="waited")
             try:
-                pv.wait_for_connection(timeout=30)
-                SubscriptionStatus(pv, lambda *, value, **_: until(value), timeout=60).wait()
+                pv.wait_for_connection(timeout=60)
+                SubscriptionStatus(pv, lambda *, value, **_: until(value), timeout=120).wait()
             finally:
                 pv.destroy()
 
@@ -404,10 +404,10 @@ name: hot
 prefix: "{running.prefix}"
 devices:
   heater: {{class: lakeshore336, prefix: "Heater:", low: 20, high: 600, range: high,
-           max_rate: 100, time_scale: 1000}}
-  linkam: {{class: linkam_t96, prefix: "Linkam:", low: 20, high: 600, max_rate: 100,
+           max_rate: 100, margin: 100000, time_scale: 1000}}
+  linkam: {{class: linkam_t96, prefix: "Linkam:", low: 20, high: 600, max_rate: 100, margin: 100000,
            time_scale: 1000}}
-  euro: {{class: eurotherm2216e, prefix: "Euro:", low: 20, high: 600, max_rate: 100,
+  euro: {{class: eurotherm2216e, prefix: "Euro:", low: 20, high: 600, max_rate: 100, margin: 100000,
          time_scale: 1000}}
 '''
 beamline = make_beamline(parse_beamline(text, "hot.yml"))
