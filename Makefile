@@ -1,4 +1,4 @@
-# make demo | demo-rixs | test | check | bench: each installs what it needs into .venv first.
+# make demo | demo-rixs | test | check | faults | bench: each installs what it needs into .venv first.
 PYTHON ?= python3
 # Tests wait for simulated beamlines most of their time; a file's tests share one and stay together.
 WORKERS ?= 2
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # A real EPICS IOC for tests; apart from the packages, for ophyd would take its libca from there.
 EPICS := $(VENV)/epics
 
-.PHONY: demo demo-rixs test check bench constraints clean
+.PHONY: demo demo-rixs test check faults bench constraints clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
@@ -34,6 +34,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check redoxscope tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What may end an experiment of hours, at each of its messages; the tests take some of them.
+faults: $(STAMP)
+	REDOXSCOPE_ALL_MESSAGES=1 $(BIN)/python -m pytest -n $(WORKERS) --timeout 1200 tests/plans/thermal
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
