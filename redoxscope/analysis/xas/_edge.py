@@ -131,8 +131,8 @@ class _Curve:
     energy: Array
     value: Array
     sigma: Array
-    step_part: float  # relative standard deviation of the step
-    shared: Array  # of the background, over the step
+    level: float  # relative standard deviation of the level that is 1
+    shared: Array  # of the background, over the step: where it is wrong, the step is, too
     e0: float
 
     @classmethod
@@ -143,7 +143,7 @@ class _Curve:
             spectrum.energy[known],
             spectrum.value[known],
             np.nan_to_num(spectrum.sigma[known]),
-            normalised.step_sigma / normalised.step,
+            normalised.level_sigma / normalised.step,
             normalised.background_sigma[known] / normalised.step,
             normalised.e0,
         )
@@ -185,7 +185,7 @@ class _Curve:
         # the value of the line at `at` is a weighted mean of the points
         weight = 1 / len(x) + (at - float(e[use].mean())) * centred / float(centred @ centred)
         variance = float(weight**2 @ s[use] ** 2)
-        variance += (level * self.step_part) ** 2 + float(self.shared[i]) ** 2
+        variance += (level * self.level) ** 2 + ((1 - level) * float(self.shared[i])) ** 2
         return (at, math.sqrt(variance) / slope), ()
 
     def integral(self, levels: tuple[float, float]) -> EdgePosition:
@@ -207,9 +207,9 @@ class _Curve:
         # The limits are where the curve has these values: moving them changes nothing.
         width = np.gradient(e)[1:-1] if len(e) > 2 else np.zeros(0)
         variance = float(width**2 @ self.sigma[inside] ** 2)
-        variance += (self.step_part * area) ** 2
+        variance += (self.level * area) ** 2
         shared = np.interp(e, self.energy, self.shared)
-        variance += float(np.trapezoid(shared, e)) ** 2
+        variance += float(np.trapezoid((1 - y) * shared, e)) ** 2
         if not inside.any():
             variance += float(np.interp(bottom, self.energy, self.sigma) * (top - bottom)) ** 2
         at = (high * top - low * bottom - area) / height

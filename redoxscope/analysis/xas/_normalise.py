@@ -43,6 +43,8 @@ class Normalised:
         What is 1 now: ``"step"``, ``"maximum"``, ``"area"`` (1/eV), ``"none"``.
     step, step_sigma : float
         What the values were divided by, and its standard deviation; all values share its error.
+    level_sigma : float
+        What of it is not the background's: background and step are wrong together.
     pre, post : tuple of float or None
         Ranges (eV) of the straight line below the edge and of the level behind it.
     background, background_sigma : numpy.ndarray [n]
@@ -56,6 +58,7 @@ class Normalised:
     to: str
     step: float
     step_sigma: float
+    level_sigma: float
     pre: tuple[float, float] | None
     post: tuple[float, float] | None
     background: Array
@@ -168,18 +171,22 @@ def normalise(
     flat = value - background[known]
 
     behind = _range("post", post, spectrum)
-    step, step_sigma = 1.0, 0.0
+    step, level_sigma, below_sigma = 1.0, 0.0, 0.0
     if to == "step":
         behind = behind or _post(energy, at, far)
         order = _order(behind, last)
         level, level_cov = _polynomial(energy, flat, sigma, behind, at, order)
         step = float(level[0])
-        step_sigma = math.sqrt(level_cov[0, 0] + cov[0, 0])
+        level_sigma, below_sigma = math.sqrt(level_cov[0, 0]), math.sqrt(cov[0, 0])
     elif to == "maximum":
-        step, step_sigma = _maximum(energy, flat, sigma, below)
+        step, level_sigma, top = _maximum(energy, flat, sigma, below)
+        below_sigma = float(np.interp(top, spectrum.energy, background_sigma))
     elif to == "area":
         start = below[1] if below else first
-        step, step_sigma = _area(energy, flat, sigma, start)
+        step, level_sigma = _area(energy, flat, sigma, start)
+        inside = spectrum.energy >= start
+        below_sigma = float(np.trapezoid(background_sigma[inside], spectrum.energy[inside]))
+    step_sigma = math.hypot(level_sigma, below_sigma)
     if to != "none" and not step > 2 * step_sigma:
         raise ValueError(
             f"{spectrum.called}: its {to} is {step:.3g} ± {step_sigma:.2g} above the background, "
@@ -191,6 +198,7 @@ def normalise(
         to,
         step,
         step_sigma,
+        level_sigma,
         below,
         behind,
         background,
@@ -275,8 +283,8 @@ def _polynomial(
 
 def _maximum(
     energy: Array, value: Array, sigma: Array, below: tuple[float, float] | None
-) -> tuple[float, float]:
-    """Largest value of a smooth curve through the points, behind the background's range."""
+) -> tuple[float, float, float]:
+    """Largest value, sigma and energy of a smooth curve through the points above the line's."""
     behind = energy > (below[1] if below else energy[0])
     if not behind.any():
         raise ValueError(
@@ -287,7 +295,7 @@ def _maximum(
     behind &= value >= high
     fit = local_fit(energy, value, energy[behind], blur_of(energy), 2)
     at = int(np.argmax(fit.coefficients[:, 0]))
-    return float(fit.coefficients[at, 0]), float(fit.sigma(0, sigma)[at])
+    return float(fit.coefficients[at, 0]), float(fit.sigma(0, sigma)[at]), float(fit.at[at])
 
 
 def _area(energy: Array, value: Array, sigma: Array, start: float) -> tuple[float, float]:
