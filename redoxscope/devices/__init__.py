@@ -1,5 +1,6 @@
 """Ophyd devices of a soft X-ray microscope; one module per part of the instrument."""
 
+from ._azimuthal import AzimuthalProfile
 from ._base import BeamlineDevice, DeviceError, suffixes
 from ._channels import guard_channels
 from ._counter import LineCounter, RingCurrent
@@ -35,6 +36,7 @@ from .xas import EnergySweep, QuadEM, XASStation
 __all__ = [
     "STXM",
     "TES",
+    "AzimuthalProfile",
     "BeamlineBusyError",
     "BeamlineDevice",
     "DeviceError",

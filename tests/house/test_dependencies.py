@@ -65,7 +65,7 @@ RUNTIME = names(PROJECT["dependencies"])
 EXTRAS = PROJECT["optional-dependencies"]
 
 
-@pytest.mark.parametrize("name", sorted(RUNTIME | names(EXTRAS["queue"])))
+@pytest.mark.parametrize("name", sorted(RUNTIME | names(EXTRAS["queue"] + EXTRAS["diffraction"])))
 def test_what_the_package_asks_for_it_uses(name):
     assert name in imported("redoxscope") or name in NOT_IMPORTED
 
@@ -76,7 +76,8 @@ def test_what_development_asks_for_it_uses(name):
 
 
 def test_what_the_package_imports_it_asks_for():
-    declared = RUNTIME | names(EXTRAS["queue"]) | names(EXTRAS["testing"]) | set(COMES_WITH)
+    extras = EXTRAS["queue"] + EXTRAS["diffraction"] + EXTRAS["testing"]
+    declared = RUNTIME | names(extras) | set(COMES_WITH)
     assert imported("redoxscope") - declared == set()
 
 
