@@ -124,7 +124,6 @@ def exposed(
     plan_name: str = "expose",
     meant: Mapping[str, Any] | None = None,
     around: Callable[[MsgGenerator[None]], MsgGenerator[None]] | None = None,
-    steps: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
     """Do what `expose` says, for a plan that is made of it.
 
@@ -135,9 +134,8 @@ def exposed(
     meant : mapping, optional
         The plan's own keys of the start document, which nobody else may write.
     around : callable, optional
-        Gets the exposures as a plan and gives what is done in the run.
-    steps : sequence of SafetyStep
-        After the detector's and the shutter's.
+        Gets the exposures as a plan, which ends with all closed and halted, and gives what is done
+        in the run.
     """
     check_device("detector", detector, FramesDetector, "FramesDetector")
     found = as_scan(scan)
@@ -160,7 +158,7 @@ def exposed(
     own = dict(meant or {})
     setup = _Setup(detector, found, x, y, energy, shutter, loops, list(also), plan_name, own)
     reserved = (*EXPOSE_RESERVED, *own)
-    return _run(setup, check_metadata(md, reserved), reserved, around, list(steps))
+    return _run(setup, check_metadata(md, reserved), reserved, around)
 
 
 def _mono(energy: Any) -> Any:
@@ -274,15 +272,14 @@ def _run(
     md: Mapping[str, Any],
     reserved: Sequence[str],
     around: Callable[[MsgGenerator[None]], MsgGenerator[None]] | None,
-    more: list[SafetyStep],
 ) -> MsgGenerator[str]:
     setup.check()
     detector, shutter = setup.detector, setup.shutter
-    steps = [halt(detector)] + ([] if shutter is None else [close(shutter)]) + more
+    steps: list[SafetyStep] = [halt(detector)] + ([] if shutter is None else [close(shutter)])
 
     def safe() -> MsgGenerator[None]:
-        inner = _exposures(setup)
-        return (yield from made_safe(inner if around is None else around(inner), steps))
+        inner = made_safe(_exposures(setup), steps)
+        yield from inner if around is None else around(inner)
 
     used = [device for device in (shutter, detector) if hasattr(device, "stage")]
     whole = bpp.stage_wrapper(in_run(safe, setup.metadata(), md, reserved), used)

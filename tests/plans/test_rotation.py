@@ -208,6 +208,22 @@ def test_a_real_stage_is_heated_and_made_safe(bench):
     assert bench.documents.stop["exit_status"] == "success" and not bench.shutter.beam
 
 
+def test_no_beam_falls_on_the_sample_while_it_is_heated_or_made_safe(bench):
+    heater, lit = PromptHeater(), []
+    told = heater.order
+
+    def order(what, *values):
+        lit.append((what, bench.shutter.beam))
+        return told(what, *values)
+
+    heater.order = order
+    bench.shutter.set("open")
+    bench.camera._picture = lambda n: 1 / 0 if n == 8 else np.zeros((4, 5))
+    with pytest.raises(ZeroDivisionError):
+        bench.engine(bench.plan(heater=heater, temperature=100.0))
+    assert lit == [("set", False), ("safe", False)]
+
+
 def test_hold_leaves_it_hot(bench):
     heater = PromptHeater()
     bench.engine(bench.plan(heater=heater, temperature=100.0, rate=10.0, then="hold"))

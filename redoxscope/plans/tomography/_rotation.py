@@ -146,7 +146,7 @@ def rotation_series(
             "pixel_size_um": None if pixel_size is None else float(pixel_size),
         }
     }
-    heat = None if heater is None else _Heat(heater, temperature, rate, then)
+    heat = None if heater is None else _Heat(heater, temperature, rate, then, shutter)
     made = exposed(
         detector, scan, x, y, energy, shutter=shutter, axes={"rotation": rotation},
         also=[*also, *([] if heat is None else [heater, heat])], md=md, plan_name="rotation_series",
@@ -187,9 +187,12 @@ class _Heat:
 
     parent = None
 
-    def __init__(self, heater: Any, target: float | None, rate: float | None, then: str):
+    def __init__(
+        self, heater: Any, target: float | None, rate: float | None, then: str, shutter: Any
+    ):
         self.name = IN_BAND.format(heater=heater.name)
         self._heater, self._target, self._rate, self._then = heater, target, rate, then
+        self._shutter = shutter
 
     def read(self) -> dict[str, Any]:
         return {self.name: {"value": bool(self._heater.in_band), "timestamp": time.time()}}
@@ -211,6 +214,10 @@ class _Heat:
         pauses = Pauses()
         yield Msg("checkpoint")
         yield from pauses.watch()
+        if self._shutter is not None:  # a ramp takes hours
+            yield from uninterrupted(
+                lambda: bps.abs_set(self._shutter, "closed", wait=True), pauses
+            )
         yield from monitored(self._heater)
         if self._rate is not None:
             yield from uninterrupted(
