@@ -201,3 +201,97 @@ def demo_rixs(
     if s["message"]:
         echo(s["message"])
     _echo_where(result, out)
+
+
+@demo_app.command("heat")
+def demo_heat(
+    speed: Speed = 30.0,
+    heat_speed: Annotated[
+        float, typer.Option(help="The same for the heating stage: 5 h in 30 s.")
+    ] = 600.0,
+    soak: Annotated[float, typer.Option(help="Hours in band at 100 °C.")] = 5.0,
+    repeats: Annotated[int, typer.Option(help="Of each absorption spectrum.")] = 3,
+    passes: Annotated[int, typer.Option(help="Of the O K RIXS map.")] = 4,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-heat"),
+    fault: TESFaults = None,
+) -> None:
+    """Measure a charged electrode, keep it at 100 °C, measure it again: what changed?"""
+    from ..demo import HeatTold, run_heat
+
+    with ExitStack() as shown:
+        progress = progress_bar("points")
+        task = progress.add_task("connecting", total=None)
+        told = _HeatTold(progress, task)
+
+        def on_begin() -> None:
+            echo("Starting the simulated beamline and its spectrometer …")
+            shown.enter_context(progress)
+
+        def on_start(started: Any) -> None:
+            echo(f"Connected to {started.file.name} and to {started.tes.where}.")
+
+        result = run_heat(
+            speed=speed,
+            heat_speed=heat_speed,
+            seed=seed,
+            out=out,
+            soak=soak * 3600,
+            repeats=repeats,
+            passes=passes,
+            told=HeatTold(on_begin, on_start, told.run, told.point, told.heating),
+            simulation_options={"fault": list(fault)} if fault else None,
+        )
+    _report_heat(result.summary)
+    _echo_where(result, out)
+
+
+class _HeatTold:
+    """Shows what the experiment is at."""
+
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+        self._quarter = -1
+
+    def run(self, part: str, start: Any) -> None:
+        what = " ".join(p for p in (start.get("edge") or "", start["plan_name"]) if p)
+        text = f"{part}: {what}" if part else what
+        self._quarter = -1
+        echo(f"{text} …")
+        self._progress.reset(self._task, total=start.get("num_points"), description=text)
+
+    def point(self, data: Any) -> None:
+        self._progress.update(self._task, advance=1)
+
+    def heating(self, report: Any) -> None:
+        left, fraction = report.get("time_remaining"), report.get("fraction")
+        if left is None or fraction is None:
+            return
+        minutes = round(left / 60)
+        text = f"{fraction:4.0%}, {minutes // 60} h {minutes % 60:02d} min left"
+        self._progress.update(self._task, description=text)
+        quarter = int(4 * fraction)
+        if not self._progress.console.is_terminal and quarter != self._quarter:
+            self._quarter = quarter
+            echo(f"  {text} (of the heating stage's time)")
+
+
+def _report_heat(summary: Any) -> None:
+    echo("\nBefore and after, with a limit of 3 σ for all of them together:")
+    for one in summary["spectra"]:
+        echo(f"  {one['text']}")
+    if summary["soak_in_band_s"] is not None:
+        settled = summary["settle_s"]
+        echo(
+            f"{summary['soak_in_band_s'] / 3600:.2f} h in band, "
+            f"{summary['soak_left_out_s']:.0f} s left out, "
+            f"overshoot {summary['overshoot_c']:.2f} °C"
+            + ("" if settled is None else f", {settled:.0f} s from in band to settled")
+        )
+    if summary["as_simulated"] is not None:
+        echo(
+            "All of it as the simulated sample is."
+            if summary["as_simulated"]
+            else "NOT as the simulated sample is: " + ", ".join(summary["otherwise"])
+        )
+    echo(f"it took {summary['wall_s']:.0f} s")
