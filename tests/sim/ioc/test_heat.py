@@ -264,6 +264,21 @@ def test_a_heartbeat_of_0_lets_go(world):
     assert world.get("Linkam:Guard:Tripped") == "OK"
 
 
+def test_a_trip_lets_go_of_the_client(world):
+    """As the records for a real IOC do: after the reset nobody need be heard who heats no more."""
+    world.put("Linkam:Guard:Heartbeat", 5)
+    world.put("Linkam:Guard:Ceiling", 10.0)
+    assert world.get("Linkam:Guard:Tripped") == "OverTemperature"
+    assert world.get("Linkam:Guard:Heartbeat") == 0
+    world.put("Linkam:Guard:Heartbeat", 6)  # it goes on for a while
+    world.wait(1.0)
+    assert world.get("Linkam:Guard:Heartbeat") == 0
+    world.put("Linkam:Guard:Ceiling", 620.0)
+    world.put("Linkam:Guard:Tripped", "OK")
+    world.wait(1e5)
+    assert world.get("Linkam:Guard:Tripped") == "OK"
+
+
 def test_a_sensor_that_fails_says_so(world):
     heat(world, "Heater", 100)
     world.wait(3600)

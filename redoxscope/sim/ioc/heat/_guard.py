@@ -109,6 +109,11 @@ class GuardPVs(PVGroup):
         if not (abs(here - shown) < 0.005 or (math.isnan(here) and math.isnan(shown))):
             await self.temperature.write(here, timestamp=stamp, **FIELDS)
         guard = self.stage.guard
+        if not guard.closed:  # whoever heats after the reset says so again
+            self._beating = False
+            self._wind(0.0)
+            if self.heartbeat.value:
+                await self.heartbeat.write(0, timestamp=stamp, **FIELDS)
         if guard.tripped != self._told:
             self._told = guard.tripped
             await self.reason.write(guard.reason[:39], timestamp=stamp, **FIELDS)
