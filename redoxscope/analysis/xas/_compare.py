@@ -13,7 +13,7 @@ from scipy import linalg, special, stats
 from redoxscope.inputs import as_number, as_pair, as_whole
 
 from ._local import local_fit, running_mean, with_noise
-from ._merge import SAME_POINT
+from ._merge import NEAR, slope_at
 from ._normalise import HARD_EV, blur_of
 from ._spectrum import Array, Comparison, Spectrum
 
@@ -353,8 +353,9 @@ def _pair(before: Spectrum, after: Spectrum) -> _Pair:
     dof = before.dof, after.dof
     if len(a[0]) == len(b[0]):
         step = np.gradient(a[0])
-        if (np.abs(a[0] - b[0]) <= SAME_POINT * step).all():
-            return _Pair(a[0], a[1], b[1], a[2], b[2], None, dof)
+        if (np.abs(a[0] - b[0]) <= NEAR * step).all():
+            moved = b[1] + (a[0] - b[0]) * slope_at(after, b[0])
+            return _Pair(a[0], a[1], moved, a[2], b[2], None, dof)
     swapped = len(a[0]) > len(b[0])
     few, many = (b, a) if swapped else (a, b)
     inside = (few[0] >= many[0][0]) & (few[0] <= many[0][-1])
@@ -380,7 +381,7 @@ def _cut(
         raise ValueError(f"{spectrum.called} has sigma = 0 at every point, which nothing can have")
     if len(variance):
         variance = np.where(positive, variance, variance[positive].min())
-    slack = 1e-6 + SAME_POINT * (float(np.median(np.diff(energy))) if len(energy) > 1 else 0.0)
+    slack = 1e-6 + NEAR * (float(np.median(np.diff(energy))) if len(energy) > 1 else 0.0)
     inside = (energy >= low - slack) & (energy <= high + slack)
     return energy[inside], value[inside], variance[inside]
 

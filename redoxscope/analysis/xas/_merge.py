@@ -17,8 +17,13 @@ from ._spectrum import Array, Spectrum
 
 __all__ = ["Merged", "merge"]
 
-SAME_POINT = 0.1
-"""Energies that differ by less than this part of a step are of the same point."""
+SAME_POINT = 1e-4
+"""Energies that differ by less than this part of a step are the same."""
+NEAR = 0.75
+"""A point farther away than this part of a step says nothing of an energy."""
+SLOPE_POINTS = 6
+SLOPE_WIDTH = 0.5
+"""Width of the smoothing for slopes, in that for edges."""
 DEGREES = 80
 """The scatter at an energy is taken together with that of neighbours, until it has so many degrees
 of freedom."""
@@ -132,7 +137,10 @@ def merge(spectra: Sequence[Spectrum], *, limit: float = 5.0) -> Merged:
 
 
 def on_energies(spectrum: Spectrum, energy: Array) -> tuple[Array, Array]:
-    """Values and sigma at other energies; NaN outside.
+    """Values and sigma at other energies; NaN where no point is near.
+
+    Each is that of the nearest point, moved along the slope there: neighbours' noise stays
+    independent, which interpolating would not leave it.
 
     Raises
     ------
@@ -140,24 +148,33 @@ def on_energies(spectrum: Spectrum, energy: Array) -> tuple[Array, Array]:
         They do not overlap.
     """
     own = spectrum.energy
-    if len(own) == len(energy):
-        step = np.gradient(energy) if len(energy) > 1 else np.ones(1)
-        if (np.abs(own - energy) <= SAME_POINT * step).all():
-            return spectrum.value, spectrum.sigma
+    step = np.gradient(energy) if len(energy) > 1 else np.ones(1)
+    if len(own) == len(energy) and (np.abs(own - energy) <= SAME_POINT * step).all():
+        return spectrum.value, spectrum.sigma
     if own[-1] < energy[0] or own[0] > energy[-1]:
         raise ValueError(
             f"{spectrum.called} has {own[0]:g} to {own[-1]:g} eV, which does not overlap with "
             f"{energy[0]:g} to {energy[-1]:g} eV"
         )
-    right = np.clip(np.searchsorted(own, energy), 1, len(own) - 1) if len(own) > 1 else None
-    if right is None:
-        same = np.abs(energy - own[0]) < 1e-9
-        return np.where(same, spectrum.value[0], np.nan), np.where(same, spectrum.sigma[0], np.nan)
-    part = (energy - own[right - 1]) / (own[right] - own[right - 1])
-    outside = (part < 0) | (part > 1)
-    value = (1 - part) * spectrum.value[right - 1] + part * spectrum.value[right]
-    sigma = np.hypot((1 - part) * spectrum.sigma[right - 1], part * spectrum.sigma[right])
-    return np.where(outside, np.nan, value), np.where(outside, np.nan, sigma)
+    right = np.clip(np.searchsorted(own, energy), 1, max(len(own) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(own) - 1)
+    near = np.where(energy - own[left] < own[right] - energy, left, right)
+    away = energy - own[near]
+    reach = np.gradient(own)[near] if len(own) > 1 else np.full(len(energy), SAME_POINT)
+    close = np.abs(away) <= NEAR * np.maximum(reach, step)
+    value = spectrum.value[near] + away * slope_at(spectrum, own[near])
+    return np.where(close, value, np.nan), np.where(close, spectrum.sigma[near], np.nan)
+
+
+def slope_at(spectrum: Spectrum, at: Array) -> Array:
+    """Slope of a spectrum (per eV), smoothed a little; 0 where there are too few points."""
+    known = spectrum.known
+    if known.sum() <= SLOPE_POINTS:
+        return np.zeros(len(at))
+    energy = spectrum.energy[known]
+    fit = local_fit(energy, spectrum.value[known], at, SLOPE_WIDTH * blur_of(energy))
+    return fit.coefficients[:, 1]
 
 
 def _names(spectra: Sequence[Spectrum]) -> list[str]:

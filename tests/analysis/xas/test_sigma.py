@@ -11,6 +11,7 @@ from redoxscope.analysis.xas import (
     METHODS,
     Spectrum,
     calibrate_valence,
+    compare,
     edge_position,
     edge_positions,
     fit_references,
@@ -70,6 +71,30 @@ def test_the_mean_scatters_as_its_sigma_says(n):
     high = l_edge(ENERGY) > 1.0  # where noise is largest, and few points are
     assert pull[:, high].std() == pytest.approx(1.0, abs=0.15)
     assert pull[:, :8].std() == pytest.approx(1.0, abs=0.15)
+
+
+def flown(rng, n, noise, **sample):
+    """Repeats whose energies are not quite those of the others, as of a line that is flown."""
+    found = []
+    for k in range(n):
+        energy = ENERGY + 0.04 * rng.standard_normal()
+        value = l_edge(energy, **sample) * (1 + noise * rng.standard_normal(len(energy)))
+        found.append(Spectrum(energy, value, None, f"repeat {k + 1}"))
+    return found
+
+
+def test_repeats_at_other_energies_keep_their_noise():
+    rng = np.random.default_rng(11)
+    merged = [merge(flown(rng, 4, 0.02)) for _ in range(80)]
+    assert sum(len(each.outliers) for each in merged) <= 1
+    means = [each.spectrum for each in merged]
+    pull = np.concatenate([
+        ((m.value - l_edge(m.energy)) / m.sigma)[np.isfinite(m.value)] for m in means
+    ])  # fmt: skip
+    assert pull.std() == pytest.approx(1.0, abs=0.1)
+    found = [compare(a, b) for a, b in zip(means[::2], means[1::2], strict=True)]
+    assert np.std([each.change / each.change_sigma for each in found]) < 1.3
+    assert sum(each.significant for each in found) <= 1
 
 
 def test_counting_is_believed_until_the_repeats_scatter_more():
