@@ -23,6 +23,8 @@ AROUND_SOFT = (-4.0, 10.0)
 ROUNDS = 30
 STEP_P = 0.05
 FEWEST = 8
+ALIKE = 0.5
+"""Part of what a reference has beside a straight line that another, moved, must explain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ def align(references: Sequence[Spectrum], *, to: int = 0, window: Any = None) ->
     Raises
     ------
     ValueError
-        There is none, no such one, or a reference does not cover the window.
+        There is none, no such one, or a reference does not cover the window or has another shape.
     """
     references = [with_noise(each) for each in references]
     if not references:
@@ -144,7 +146,7 @@ def _apart(spectrum: Spectrum, wanted: Spectrum, guess: float) -> tuple[float, f
     Raises
     ------
     ValueError
-        The window lies beyond it, or nothing in it fits.
+        The window lies beyond it, or nothing in it is alike.
     """
     known = spectrum.known
     energy, value = spectrum.energy[known], spectrum.value[known]
@@ -176,9 +178,15 @@ def _apart(spectrum: Spectrum, wanted: Spectrum, guess: float) -> tuple[float, f
     if not math.isfinite(moved) or not covers(moved):
         raise ValueError(
             f"{spectrum.called} has {energy[0]:g} to {energy[-1]:g} eV and cannot be aligned over "
-            f"{at[0]:g} to {at[-1]:g} eV"
+            f"{at[0]:g} to {at[-1]:g} eV: it does not reach so far, or nothing in it rises there"
         )
     rest = wanted.value - basis @ left
+    straight = wanted.value - line @ np.linalg.lstsq(line, wanted.value, rcond=None)[0]
+    if not rest @ rest <= (1 - ALIKE) * float(straight @ straight):
+        raise ValueError(
+            f"{spectrum.called} has no edge like that of {wanted.called} from {at[0]:g} to "
+            f"{at[-1]:g} eV, so it cannot be aligned on it"
+        )
     height = float(left[0])
     noise = np.nan_to_num(wanted.sigma) ** 2
     noise = noise + (height * fit.sigma(0, np.nan_to_num(spectrum.sigma[known]))) ** 2

@@ -126,8 +126,8 @@ def normalise(
     Raises
     ------
     ValueError
-        Too few points, a range that is none or holds no points, an unknown ``to``, or no step
-        that stands out of the noise.
+        Too few points, a range that is none, holds no points or lies on the other side of the
+        edge, an unknown ``to``, or no step that stands out of the noise.
 
     References
     ----------
@@ -156,7 +156,18 @@ def normalise(
     to = to or ("step" if far else "maximum")
     warnings: list[str] = []
 
-    below = _range("pre", pre, spectrum) or _pre(energy, at, far)
+    below = _range("pre", pre, spectrum)
+    if below is not None and not below[1] < at:
+        raise ValueError(
+            f"pre = ({below[0]:g}, {below[1]:g}) eV must end below the edge of {spectrum.called}, "
+            f"at {at:.1f} eV"
+        )
+    if below is None and far and first > at + K_PRE[1]:
+        warnings.append(
+            f"It begins {at - first:.0f} eV below the edge, where the edge has begun already: its "
+            "background, and with it its positions, are doubtful."
+        )
+    below = below or _pre(energy, at, far)
     if below is None:
         warnings.append(
             f"There are fewer than 3 points below the edge at {at:.1f} eV, so no background was "
@@ -171,6 +182,11 @@ def normalise(
     flat = value - background[known]
 
     behind = _range("post", post, spectrum)
+    if behind is not None and not behind[0] > at:
+        raise ValueError(
+            f"post = ({behind[0]:g}, {behind[1]:g}) eV must begin behind the edge of "
+            f"{spectrum.called}, at {at:.1f} eV"
+        )
     step, level_sigma, below_sigma = 1.0, 0.0, 0.0
     if to == "step":
         behind = behind or _post(energy, at, far)
@@ -180,6 +196,11 @@ def normalise(
         level_sigma, below_sigma = math.sqrt(level_cov[0, 0]), math.sqrt(cov[0, 0])
     elif to == "maximum":
         step, level_sigma, top = _maximum(energy, flat, sigma, below)
+        if top >= last - blur_of(energy):
+            warnings.append(
+                f"Its largest value is its last, at {last:.1f} eV: it may end before its maximum, "
+                "or hold no edge."
+            )
         below_sigma = float(np.interp(top, spectrum.energy, background_sigma))
     elif to == "area":
         start = below[1] if below else first
