@@ -50,6 +50,7 @@ def main() -> None:
             bench_ramp,
             bench_rixs,
             bench_session,
+            bench_spectra,
             bench_stack,
             bench_tes,
             bench_xas,
@@ -57,6 +58,7 @@ def main() -> None:
 
         for part in (
             bench_session,
+            bench_spectra,
             bench_stack,
             bench_prompt,
             bench_estimate,
