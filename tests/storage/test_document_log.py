@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from pathlib import Path
 
@@ -121,6 +122,36 @@ def test_external_documents_find_their_run(tmp_path: Path) -> None:
 def test_a_document_of_an_unknown_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DocumentLogError, match="before the run opens"):
         DocumentLog(tmp_path)("event", {"descriptor": "nobody's"})
+
+
+def test_a_reading_that_comes_after_its_run_is_none_of_it(tmp_path: Path) -> None:
+    """What is monitored comes from its signal's thread: one may be on its way at the end."""
+    documents = stack_documents()
+    log = DocumentLog(tmp_path)
+    path = _write(log, documents)
+    whole = path.read_bytes()
+    late = next(doc for name, doc in documents if name in ("event", "event_page"))
+    log("event", late)
+    assert path.read_bytes() == whole and log.open_runs == ()
+    with pytest.raises(DocumentLogError, match="before the run opens"):
+        log("event", {"descriptor": "nobody's"})
+
+
+def test_readings_of_many_threads_are_lines_of_their_own(tmp_path: Path) -> None:
+    log = DocumentLog(tmp_path)
+    log("start", {"uid": "run", "time": 0.0})
+    log("descriptor", {"uid": "t", "run_start": "run"})
+
+    def tell(thread: int) -> None:
+        for k in range(200):
+            log("event", {"descriptor": "t", "data": {"from": thread, "n": k, "text": "x" * 500}})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(tell, range(4)))
+    log("stop", {"uid": "end", "run_start": "run"})
+    events = [doc["data"] for name, doc in read_log(log.path("run")) if name == "event"]
+    for thread in range(4):
+        assert [e["n"] for e in events if e["from"] == thread] == list(range(200))
 
 
 @pytest.mark.parametrize("uid", ["../escape", "", ".hidden", "a/b"])

@@ -8,9 +8,12 @@ One file per run, ``<directory>/<uid>.jsonl``, one document per line as
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
+import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,11 @@ __all__ = [
     "scan_log",
 ]
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".jsonl"
+RECENT = 8
+"""Runs that ended last, of which a reading may still be on its way."""
 _NUL = b"\0"
 # A uid becomes a file name: nothing in it may climb out of the directory.
 _SAFE_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -70,6 +77,9 @@ class DocumentLog:
     -----
     numpy arrays become lists, numpy scalars Python numbers, tuples and sets lists, paths
     strings. Nested and parallel runs each go to their own file.
+
+    What is monitored comes from the threads of its signals, one document at a time. A reading that
+    was on its way when its run ended comes after the stop document: it is not in the run.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -79,6 +89,8 @@ class DocumentLog:
         # resource uid -> run uid.
         self._run_of: dict[str, str] = {}
         self._rescued: dict[str, Path] = {}
+        self._ended: deque[frozenset[str]] = deque(maxlen=RECENT)  # their descriptors
+        self._lock = threading.Lock()
         try:
             writable_folder(self.directory, "the document log")
         except OSError as exc:
@@ -94,12 +106,19 @@ class DocumentLog:
         doc : dict
             The document.
         """
+        with self._lock:
+            self._take(name, doc)
+
+    def _take(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._open(doc)
         run = self._run_uid(name, doc)
         file = self._files.get(run)
         if file is None:
             if name == "stop":  # its start could not be written, which was raised then
+                return
+            if any(doc.get("descriptor") in descriptors for descriptors in self._ended):
+                log.debug("a reading came after its run had ended: %s", doc.get("data"))
                 return
             raise DocumentLogError(
                 f"document log: {name} document belongs to run {run!r}, whose start document was "
@@ -148,8 +167,9 @@ class DocumentLog:
 
     def close(self) -> None:
         """Close every file, leaving open runs as they are: ``recover`` will find them."""
-        for run in list(self._files):
-            self._close(run)
+        with self._lock:
+            for run in list(self._files):
+                self._close(run)
 
     def _open(self, doc: dict[str, Any]) -> None:
         uid = doc["uid"]
@@ -157,6 +177,7 @@ class DocumentLog:
 
     def _close(self, run: str) -> None:
         self._files.pop(run).close()
+        self._ended.append(frozenset(key for key, uid in self._run_of.items() if uid == run))
         self._run_of = {key: uid for key, uid in self._run_of.items() if uid != run}
 
     def _run_uid(self, name: str, doc: dict[str, Any]) -> str:
