@@ -176,7 +176,7 @@ def run_heat(
     if failure is not None:
         raise failure
     return DemoResult(
-        summary["uids"][-1] if summary["uids"] else "",
+        runs.starts[-1]["uid"] if runs.starts else "",
         summary,
         picture,
         str(summary["exit_status"]),

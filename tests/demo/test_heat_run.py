@@ -43,6 +43,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_made(tmp_path, option
     assert not began and not (tmp_path / "out").exists()
 
 
+@pytest.mark.timeout(1200)  # half a minute, but a busy machine draws its photons slowly
 def test_an_experiment_leaves_a_summary_and_a_picture(tmp_path, monkeypatch):
     monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(_heat, "measured", little)
