@@ -187,7 +187,7 @@ def test_the_plans_of_the_spectrometer_announce_their_photons_themselves(session
         beam=False,
     )
     names = [doc["name"] for name, doc in record if name == "descriptor"]
-    assert sorted(names) == ["baseline", STREAM, PHOTON_STREAM, TOTALS_STREAM]
+    assert sorted(names) == ["baseline", "heater_monitor", STREAM, PHOTON_STREAM, TOTALS_STREAM]
     whole(session, record, 2)
 
 
