@@ -9,12 +9,10 @@ from pathlib import Path
 from bluesky import RunEngine
 
 from ..beamline import Beamline
-from ..devices import HeatingStage
 from ..documents import check_session
 from ._baseline import Baseline
 from ._ending import is_heater
 from ._engine import make_engine
-from ._heat import HeatRecorder
 from ._metadata import Metadata, ScanNumbers
 
 __all__ = ["session_engine"]
@@ -48,6 +46,4 @@ def session_engine(
     heated = [one.temperature for one in beamline.devices.values() if is_heater(one)]
     baseline = Baseline(baseline=fixed, carried=fixed, monitors=heated)
     engine.preprocessors.append(baseline)
-    heaters = [one for one in beamline.devices.values() if isinstance(one, HeatingStage)]
-    engine.preprocessors.append(HeatRecorder(heaters))
     return engine, baseline

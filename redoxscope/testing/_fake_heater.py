@@ -96,7 +96,7 @@ class FakeController(Controller):
             on, goal = bool(Signal.get(self.switch)), float(Signal.get(self.demand))
             most = float(Signal.get(self.speed)) / 60 * seconds
             self._ramped += max(-most, min(most, goal - self._ramped))
-            target = min(self._ramped, self.highest) if on else self.ambient
+            target = max(min(self._ramped, self.highest), self.ambient) if on else self.ambient
             share = 1.0 - math.exp(-seconds / self.lag)
             self._true += (target - self._true) * share
             self.output.put(max(0.0, (self._true - self.ambient) / 8) if on else 0.0)

@@ -215,14 +215,16 @@ class PromptHeater:
     def make_safe(self, *, success: bool = False) -> Status:
         """Ramp down and switch off; the status is done, and so is its ``ordered``."""
         error = self.order("safe")
-        status: Any = settled()
+        status: Any = Status(obj=self)
         status.ordered = Status(obj=self)
+        for part in (status, status.ordered):
+            end(part, error)
         if error is not None:
-            status.ordered.set_exception(error)
             return status
-        status.ordered.set_finished()
         self.safe = True
         self.setpoint.put(self.safe_temperature)
+        if self.temperature.get() != self.safe_temperature:  # a PV tells of changes
+            self.temperature.put(self.safe_temperature)
         ended = None if success else RuntimeError(f"{self.name} was made safe")
         moves, self._moves = self._moves, []
         for move in moves:

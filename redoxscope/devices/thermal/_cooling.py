@@ -34,6 +34,17 @@ class Cooling(Job):
         self._here, self._ramp_down = here, ramp_down
         self.ordered = Move(f"{stage.label} being told to cool down, or off", ORDERED)
         self.status.ordered = self.ordered
+        self._off = False
+        self.ordered.add_callback(self._told)
+
+    def _told(self, ordered: Move) -> None:
+        error = ordered.exception(timeout=0)
+        if error is not None:  # whoever waits is told; it is tried on
+            self.status.end(error)
+
+    @property
+    def running(self) -> bool:
+        return not (self.over or self._off)
 
     def follow(self) -> None:
         told = False
@@ -74,6 +85,7 @@ class Cooling(Job):
             if self.over:
                 return
             stage.switched_off = True
+        self._off = True
         stage.released()
         self.status.end()
 

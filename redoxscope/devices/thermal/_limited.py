@@ -114,11 +114,6 @@ class LimitedStage(Positioner, BeamlineDevice):
             return math.nan
         return self.celsius(self.controller.reading.get())
 
-    @property
-    def is_on(self) -> bool:
-        """Whether its output is switched on, by the last monitor; not where it does not answer."""
-        return bool(self.controller.connected and self.controller.is_on)
-
     def here(self) -> float:
         """Temperature, asked from the server now (degC)."""
         return self.celsius(ask(self.controller.reading))

@@ -290,8 +290,9 @@ class HeatingStage(LimitedStage):
         Returns
         -------
         ophyd.status.Status
-            Done when the output is off. It need not be waited for: what does not answer is told
-            when it answers again, and the guard does it meanwhile. Its ``ordered`` is a status
+            Done when the output is off; failed where the controller does not take the order. It
+            need not be waited for: what does not answer is told when it answers again, and the
+            guard does it meanwhile. Its ``ordered`` is a status
             too: done when the controller has taken the order, failed where it does not in time.
         """
         with self.ordering:
@@ -361,8 +362,8 @@ class HeatingStage(LimitedStage):
     def destroy(self) -> None:
         """Hang up. What cools down is switched off; what is hot, the guard does not hear of."""
         with self.ordering:
+            cools = isinstance(self._job, Cooling) and self._job.running
             former = self._replace(None)
-            cools = isinstance(former, Cooling) and not former.status.done
             if cools and self.controller.connected:
                 self._off_now()
                 self.released()

@@ -24,6 +24,7 @@ from ...documents import (
     check_metadata,
     soak_key,
 )
+from ...inputs import as_number
 from .._events import event
 from .._inputs import check_device, check_settable
 from .._lookup import lookup
@@ -275,9 +276,10 @@ def _ended(setup: _Setup, phase: str) -> MsgGenerator[None]:
 
 def _reached(setup: _Setup, target: float, phase: int) -> MsgGenerator[None]:
     """The heater there, however often the plan is paused, or its controller is away, meanwhile."""
+    device = _Way(setup) if phase == 2 and _to_safe(setup) else setup.heater
 
     def there() -> MsgGenerator[None]:
-        status = yield Msg("set", setup.heater, target, group="heating")
+        status = yield Msg("set", device, target, group="heating")
         setup.progress.begin(phase, status)
         yield Msg("wait", None, group="heating")
 
@@ -303,6 +305,34 @@ def _soaked(setup: _Setup, soak: _Soak) -> MsgGenerator[None]:
             return
         log.warning("%s: the soak was ended; %g s of it are still to come", heater.name, rest)
         yield from _reached(setup, setup.asked.target, 0)
+
+
+def _to_safe(setup: _Setup) -> bool:
+    """Whether the way down ends where the stage is safe, and off."""
+    return setup.asked.cool_to == as_number("safe_temperature", setup.heater.safe_temperature)
+
+
+class _Way:
+    """The way down to where the stage is safe, which it knows itself.
+
+    A stage that cools more slowly than its rate, or a room that is warmer than the safe
+    temperature, is no failure of a soak that is over.
+    """
+
+    parent = None
+
+    def __init__(self, setup: _Setup) -> None:
+        self.name = f"{setup.heater.name}_cooling"
+        self._heater, self._asked = setup.heater, setup.asked
+
+    def set(self, target: float) -> Any:
+        """Begin, or go on."""
+        return self._heater.make_safe(success=True)
+
+    def time_to(self, target: float, start: float | None = None) -> float:
+        """How long it takes (s) at the rate that was asked for."""
+        rate = self._asked.cool_rate or self._asked.rate
+        return float(self._heater.time_to(target, start=self._asked.target, rate=rate))
 
 
 class _Order:

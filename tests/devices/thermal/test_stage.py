@@ -388,6 +388,24 @@ def test_what_does_not_answer_is_made_safe_when_it_does(heater, caplog):
     assert "not made safe yet" in caplog.text
 
 
+def test_an_order_that_is_not_taken_in_time_fails_and_is_tried_on(heater, monkeypatch):
+    monkeypatch.setattr("redoxscope.devices.thermal._cooling.ORDERED", 0.1)
+    monkeypatch.setattr("redoxscope.devices.thermal._cooling.RETRY", 0.1)
+    heater.set(100).wait(LONG)
+    parts = (heater.controller.demand, heater.controller.switch)
+    for part in parts:
+        part._metadata["connected"] = False
+    off = threading.Event()
+    heater.controller.switch.subscribe(lambda *, value, **_: None if value else off.set())
+    safe = heater.make_safe()
+    assert "being told to cool down, or off: not done" in failure(safe.ordered)
+    assert "not done within" in failure(safe)
+    assert heater.make_safe() is safe  # it is at it
+    for part in parts:
+        part._metadata["connected"] = True
+    assert off.wait(LONG)
+
+
 def test_a_pending_status_fails_when_it_is_made_safe_unless_told_otherwise(heater):
     heater.controller.step = 1e-3
     status = heater.set(100)

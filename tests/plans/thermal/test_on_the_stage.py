@@ -96,7 +96,7 @@ def test_what_happens_in_a_soak_ends_the_run_which_says_it(heater, action, words
     (soak,) = record.rows("soak").values()
     assert soak["heater_soak_in_band"] >= 0.0
     off(heater)
-    assert heater.setpoint.get() != 300.0 or not heater.is_on
+    assert heater.setpoint.get() != 300.0 or not heater.controller.is_on
 
 
 def test_a_controller_that_hangs_ends_the_run_and_is_made_safe_when_it_is_back(heater, monkeypatch):
@@ -122,7 +122,9 @@ def test_ended_by_the_user_in_a_pause_it_is_made_safe(heater, how):
     with pytest.raises(RunEngineInterrupted):
         engine(when_soaking(plan, lambda: None, then=Msg("pause")))
     assert engine.state == "paused"
-    assert heater.is_on and heater.soak_status is not None  # the sample stays hot, and soaks
+    assert (
+        heater.controller.is_on and heater.soak_status is not None
+    )  # the sample stays hot, and soaks
     getattr(engine, how)()
     off(heater)
     assert heater.target is None
@@ -155,3 +157,12 @@ def test_a_pause_at_any_message_soaks_once(heater):
             "begin", "reached", "soaked", "cooled",
         ], number  # fmt: skip
     off(heater)
+
+
+def test_a_room_that_is_warmer_than_the_safe_temperature_fails_no_run(heater):
+    heater.controller.ambient = 40.0
+    engine, record = make_engine()
+    engine(ramp_and_soak(heater, 100, soak=SOAK))
+    assert record.stop["exit_status"] == "success"
+    assert not heater.controller.is_on
+    assert heater.position == pytest.approx(40.0, abs=0.5)

@@ -42,7 +42,7 @@ def test_one_run_with_its_phases_its_soak_and_the_temperature(RE, heater, record
     assert soak["heater_soak_in_band"] == SOAK and soak["heater_soak_overshoot"] == 0.3
     trace = [row["heater"] for row in record.rows("heater_monitor").values()]
     assert trace == [22.0, 100.0, 25.0]
-    assert heater.told == [("set", 100.0), ("soak", SOAK), ("set", 25.0), ("safe",)]
+    assert heater.told == [("set", 100.0), ("soak", SOAK), ("safe",), ("safe",)]
     assert heater.rate.get() == 2.0 and record.stop["exit_status"] == "success"
 
 
@@ -75,9 +75,17 @@ def test_what_fails_is_cooled_and_said(RE, heater, shutter, record, what, then):
 def test_a_heater_that_does_not_take_the_order_is_told(RE, heater, record, caplog):
     heater.trouble["safe"] = TimeoutError("heater: HTR1:Range does not answer")
     with pytest.raises((TimeoutError, FailedStatus), match="HTR1:Range"):
-        RE(ramp_and_soak(heater, 100))
+        RE(ramp_and_soak(heater, 100, cool_to=80))
     assert "could not make heater safe" in caplog.text and "CHECK IT BY HAND" in caplog.text
     assert record.stop["exit_status"] == "fail" and "HTR1:Range" in record.stop["reason"]
+
+
+def test_a_way_down_that_is_not_taken_ends_the_run_and_is_ordered_again(RE, heater, record):
+    heater.trouble["safe"] = TimeoutError("heater: HTR1:Range does not answer")
+    with pytest.raises((TimeoutError, FailedStatus), match="HTR1:Range"):
+        RE(ramp_and_soak(heater, 100))
+    assert heater.safe and heater.told == [("set", 100.0), ("safe",), ("safe",)]
+    assert record.stop["exit_status"] == "fail"
 
 
 def messages(plan):
