@@ -34,3 +34,20 @@ def test_a_run_of_the_plan_becomes_spectra(RE, fly):  # noqa: N803
         expected = [current(channel, e) / current("i0", e) for e in mean.energy]
         np.testing.assert_allclose(mean.value, expected, rtol=1e-6)
         assert snapshot.modes[mode].positions["integral"].found
+
+
+def test_an_energy_that_is_gone_to_twice_has_the_mean_of_both(RE):  # noqa: N803
+    seen = []
+
+    def once(channel, energy):
+        if channel == "tey" and energy == 645.0:
+            seen.append(energy)
+            return 1e-9 * (1.0 if len(seen) == 1 else 3.0)
+        return current(channel, energy)
+
+    documents = []
+    plan = xas(FakeStation(current=once), energies=[*ENERGIES, 645.0], dwell=0.1)
+    RE(plan, lambda name, doc: documents.append((name, doc)))
+    mean = xas_from_run(documents).modes["TEY"].mean
+    assert len(mean.energy) == len(ENERGIES)
+    assert mean.value[ENERGIES.index(645.0)] == pytest.approx(2.0)

@@ -39,7 +39,7 @@ def _of_catalog(run: Any, options: XasOptions | None) -> XasReader:
     if not is_xas(start):
         raise ValueError(f"run {start.get('uid')} has no absorption spectra (key 'xas')")
     reader = XasReader(start, options)
-    keys = tuple(reader.channels.value)
+    keys = reader.channels.keys
     described = run[STREAM].metadata.get("data_keys", {}) if STREAM in set(run) else {}
     reader.channels.describe(described)
     wanted = ("point", "energy", "xas_point_status", "xas_point_tries", *keys)

@@ -21,6 +21,8 @@ COUNTS = "counts"
 class Channels:
     """Values of the channels by repeat and energy; a point that comes again takes its old place.
 
+    An energy that a repeat goes to more than once has the mean of its points.
+
     Parameters
     ----------
     scan : Scan
@@ -40,17 +42,19 @@ class Channels:
         self.planned = np.unique([scan.points[k].energy for k in sample])
         self.repeats = scan.passes
         place = {energy: i for i, energy in enumerate(self.planned)}
-        self._place = {k: (scan.points[k].repeat, place[scan.points[k].energy]) for k in sample}
+        self._cell = np.full(len(scan.points), -1)  # of repeat and energy, by point
+        for k in sample:
+            point = scan.points[k]
+            self._cell[k] = point.repeat * len(self.planned) + place[point.energy]
         self._last = {scan.points[k].repeat: k for k in sample}  # of each repeat
         self._dark = {k for k, point in enumerate(scan.points) if point.role is Role.DARK}
-        self._dwell = {k: point.dwell for k, point in enumerate(scan.points)}
+        self._dwell = np.array([point.dwell for point in scan.points])
         self.total = len(scan.points)
-        shape = self.repeats, len(self.planned)
         keys = sorted({key for mode in info.modes.values() for key in mode.keys})
-        self.value = {key: np.full(shape, np.nan) for key in keys}
-        self.sigma = {key: np.full(shape, np.nan) for key in keys}
-        self.energy = np.full(shape, np.nan)
-        self.dwell = np.full(shape, np.nan)
+        self.keys = tuple(keys)
+        self._value = {key: np.full(self.total, np.nan) for key in keys}
+        self._sigma = {key: np.full(self.total, np.nan) for key in keys}
+        self._energy = np.full(self.total, np.nan)
         self.units: dict[str, str] = {}
         self._darks: dict[str, dict[int, float]] = {key: {} for key in keys}
         self._seen: set[int] = set()
@@ -66,7 +70,7 @@ class Channels:
         ValueError
             A channel that a mode needs is not among its keys.
         """
-        for key in self.value:
+        for key in self.keys:
             if key not in data_keys:
                 raise ValueError(f"the events have no {key}, of which a spectrum should be made")
             self.units[key] = str(data_keys[key].get("units") or "")
@@ -91,23 +95,21 @@ class Channels:
                 if not status and np.isfinite(value):
                     darks[number] = value / self._per(key, number)
             return
-        if number not in self._place:
+        if self._cell[number] < 0:
             return  # of the incoming beam, or a dose check
-        at = self._place[number]
         lacking = False
-        for key in self.value:
+        for key in self.keys:
             value, sigma = _number(data.get(key)), _number(data.get(sigma_key(key)))
             good = not status and np.isfinite(value)
             lacking |= not status and not np.isfinite(value)
-            self.value[key][at] = value if good else np.nan
-            self.sigma[key][at] = sigma if good else np.nan
+            self._value[key][number] = value if good else np.nan
+            self._sigma[key][number] = sigma if good else np.nan
         _mark(self._lacking, number, lacking)
-        self.energy[at] = _number(data.get("energy"))
-        self.dwell[at] = self._dwell[number]
+        self._energy[number] = _number(data.get("energy"))
 
     def _per(self, key: str, number: int) -> float:
         """What a channel's value grows with: the dwell for counts, nothing for a mean current."""
-        return self._dwell[number] if self.units.get(key) == COUNTS else 1.0
+        return float(self._dwell[number]) if self.units.get(key) == COUNTS else 1.0
 
     @property
     def done(self) -> int:
@@ -137,12 +139,32 @@ class Channels:
     @property
     def begun(self) -> list[int]:
         """Repeats that have points."""
-        seen = np.isfinite(np.stack(list(self.value.values()))).any(axis=(0, 2))
+        counts = np.stack([self.table(self._value[key])[0] for key in self.keys])
+        seen = counts.sum(axis=(0, 2)) > 0
         return [int(k) for k in np.flatnonzero(seen)]
+
+    def table(self, by_point: Array) -> tuple[Array, Array]:
+        """How many points there are of each repeat and energy [r, n], and the sum of their values.
+
+        ``by_point``: a value for each point of the scan, NaN where there is none.
+        """
+        good = np.isfinite(by_point) & (self._cell >= 0)
+        size = self.repeats * len(self.planned)
+        shape = self.repeats, len(self.planned)
+        count = np.bincount(self._cell[good], minlength=size).reshape(shape)
+        total = np.bincount(self._cell[good], by_point[good], minlength=size).reshape(shape)
+        return count.astype(float), total.astype(float)
+
+    def parts(self, repeats: Iterable[int]) -> dict[int, float]:
+        """Part of its energies that a repeat has, in the channel that has least."""
+        found = [self.table(self._value[key])[0] > 0 for key in self.keys]
+        return {k: min(float(each[k].mean()) for each in found) for k in repeats}
 
     def energies(self, repeat: int) -> Array:
         """Energies (eV) of a repeat: those read back, where they rise; else those planned."""
-        read = self.energy[repeat]
+        count, total = self.table(self._energy)
+        with np.errstate(invalid="ignore"):
+            read = total[repeat] / count[repeat]
         energies = np.where(np.isfinite(read), read, self.planned)
         return energies if (np.diff(energies) > 0).all() else self.planned
 
@@ -166,10 +188,15 @@ class Channels:
 
     def _net(self, key: str, rows: list[int]) -> tuple[Array, Array]:
         """A channel's value and sigma without its offset, counts as counts per second."""
-        per = self.dwell[rows] if self.units.get(key) == COUNTS else 1.0
+        per = self._dwell if self.units.get(key) == COUNTS else 1.0
         darks = self._darks[key]
         offset = float(np.mean(list(darks.values()))) if darks else 0.0
-        return self.value[key][rows] / per - offset, self.sigma[key][rows] / per
+        count, total = self.table(self._value[key] / per)
+        known, squares = self.table((self._sigma[key] / per) ** 2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = total / count - offset
+            sigma = np.where(known == count, np.sqrt(squares) / count, np.nan)
+        return value[rows], sigma[rows]
 
 
 def _mark(marked: set[int], number: int, yes: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +150,7 @@ class XasReader(Reader[XasSnapshot]):
     def _used(self) -> tuple[list[int], list[str]]:
         """Repeats that count: whole ones; before there is one, the one under way."""
         begun, whole = self.channels.begun, self.channels.whole
-        part = self._parts(begun)
+        part = self.channels.parts(begun)
         usable = [k for k in begun if k in whole and part[k] >= LEAST_PART]
         if not usable:
             return begun[:1], []
@@ -161,11 +161,6 @@ class XasReader(Reader[XasSnapshot]):
             f"{_name(k)} has {100 * part[k]:.0f} % of its points and is left out." for k in left
         ]
         return usable, told
-
-    def _parts(self, repeats: Iterable[int]) -> dict[int, float]:
-        """Part of its energies that a repeat has, in the channel that has least."""
-        values = list(self.channels.value.values())
-        return {k: min(float(np.isfinite(v[k]).mean()) for v in values) for k in repeats}
 
     def _spectra(self, name: str, repeats: list[int], shifts: NDArray[Any]) -> list[Spectrum]:
         mode = self.info.modes[name]
