@@ -11,6 +11,7 @@ from typing import Any
 
 from bluesky import RunEngine
 from bluesky.utils import DefaultDuringTask, SigintHandler
+from event_model import DocumentNames
 
 from ..plans import RunProgressBar
 from . import _signals
@@ -91,6 +92,33 @@ class _News(logging.Filter):
         return record.msg != "No open traces left to close!"
 
 
+class _InOrder:
+    """Documents one after the other, and no event of a run that is over.
+
+    A monitor emits in the thread that heard of the change, which may be in the middle of it while
+    the RunEngine closes the run: no reader of documents expects an event after the stop.
+    """
+
+    def __init__(self, engine: RunEngine):
+        self._lock = threading.RLock()  # a callback may emit, too
+        self._runs: dict[str, str] = {}  # of descriptors, while they are open
+        self._process = engine.dispatcher.process
+        engine.dispatcher.process = self  # type: ignore[method-assign]
+
+    def __call__(self, name: Any, doc: Any) -> None:
+        with self._lock:
+            if name is DocumentNames.event and doc["descriptor"] not in self._runs:
+                return
+            if name is DocumentNames.descriptor:
+                self._runs[doc["uid"]] = doc["run_start"]
+            try:
+                self._process(name, doc)
+            finally:
+                if name is DocumentNames.stop:
+                    over = doc["run_start"]
+                    self._runs = {key: run for key, run in self._runs.items() if run != over}
+
+
 def make_engine(
     md: Any, *, kind: Callable[..., RunEngine] = RunEngine, **options: Any
 ) -> RunEngine:
@@ -98,6 +126,7 @@ def make_engine(
     engine = kind(md, context_managers=[_CtrlC], during_task=_Awake(), **options)
     hook: Any = RunProgressBar()  # it draws where there is a terminal
     engine.waiting_hook = hook
+    _InOrder(engine)
     engine.log.logger.addFilter(_News(engine))
     return engine
 

@@ -10,6 +10,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
 
 from redoxscope.session._engine import close_engine, end_run, make_engine, pause_for
 
@@ -144,3 +145,33 @@ def test_a_pause_for_a_run_that_has_ended_is_none_of_the_next(over, paused):
             thread.join(60)
     assert engine.asked == paused
     assert list(said) == []
+
+
+class Late(Signal):
+    """Signal whose monitor is still at it when the run has been closed."""
+
+    def subscribe(self, callback, event_type=None, run=True):
+        self.emit = callback
+        return super().subscribe(callback, event_type=event_type, run=run)
+
+
+def test_no_event_of_a_monitor_comes_after_the_stop(engine):
+    seen = []
+    engine.subscribe(lambda name, doc: seen.append(name))
+    signal = Late(name="heater", value=20.0)
+
+    def plan():
+        yield from bps.open_run()
+        yield from bps.monitor(signal, name="heater_monitor")
+        yield from bps.checkpoint()
+        signal.emit()
+        yield from bps.close_run()
+
+    for _ in range(2):  # the next run is not the poorer for it
+        seen.clear()
+        engine(plan())
+        assert seen.count("event") >= 1 and seen[-1] == "stop"
+        thread = threading.Thread(target=signal.emit)
+        thread.start()
+        thread.join(timeout=60)
+        assert not thread.is_alive() and seen[-1] == "stop"
