@@ -33,8 +33,8 @@ PER_POINT = 0.06
 XAS_BEGIN = 0.1
 """Staging, the start document."""
 XAS_END = 0.05
-PER_XAS_POINT = 0.02
-"""Conditions at both ends of a point, its currents, documents."""
+PER_XAS_POINT = 0.05
+"""Conditions at both ends, currents, energy, shutter: nearly all of it Channel Access."""
 PER_FLOWN_POINT = 0.001
 """Its event."""
 
