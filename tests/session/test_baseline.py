@@ -14,7 +14,7 @@ from ophyd.sim import SynAxis
 
 from redoxscope.plans import with_beam, with_photons
 from redoxscope.session._baseline import Baseline
-from redoxscope.testing import Documents, validate_fly_run
+from redoxscope.testing import Documents, PromptHeater, validate_fly_run
 
 
 @pytest.fixture
@@ -124,6 +124,31 @@ def test_monitors_that_the_user_adds(RE, docs, axes):
     sd.monitors.append(axes[0].readback)
     RE(bp.count([axes[2]]))
     assert {d["name"] for d in docs["descriptor"]} == {"a_monitor", "primary"}
+
+
+def test_a_signal_that_does_not_answer_costs_its_stream_and_no_run(RE, docs, axes, caplog):
+    def silent(*args, **kwargs):
+        raise TimeoutError("Heater:IN1 does not answer")
+
+    gone = PromptHeater().temperature
+    gone.describe = silent
+    RE.preprocessors.append(Baseline(monitors=[gone, axes[0].readback]))
+    RE(bp.count([axes[2]]))
+    assert {d["name"] for d in docs["descriptor"]} == {"a_monitor", "primary"}
+    assert "heater is not recorded with this run: Heater:IN1 does not answer" in caplog.text
+
+
+@pytest.mark.parametrize("heats", [True, False])
+def test_a_run_of_images_has_the_stream_of_a_heater_that_heats(RE, docs, axes, heats):
+    heater = PromptHeater()
+    heater.temperature.parent = SimpleNamespace(heats=heats)
+    RE.preprocessors.append(Baseline(monitors=[heater.temperature]))
+    RE(lines_run(axes[2]))
+    names = {d["name"] for d in docs["descriptor"]}
+    assert names == ({"heater_monitor", "primary"} if heats else {"primary"})
+    docs.clear()
+    RE(bp.count([axes[2]]))  # any other run has it
+    assert {d["name"] for d in docs["descriptor"]} == {"heater_monitor", "primary"}
 
 
 def test_a_run_of_images_keeps_the_baseline_of_its_plan(run, axes, RE):
