@@ -140,6 +140,8 @@ def _readable(detectors: Any) -> list[Any]:
             callable(getattr(device, verb, None)) for verb in ("read", "describe")
         ):
             raise ValueError(f"{name} = {shown!r:.80} cannot be read: it is no detector")
+        if callable(getattr(device, "kickoff", None)):
+            raise ValueError(f"{name} = {shown!r} flies: it counts no point when it is triggered")
         if getattr(device, "connected", True) is False:
             raise ValueError(f"{name} = {shown!r} is not connected: {_silent(device)}")
     return list(detectors)
@@ -242,7 +244,7 @@ class _Setup:
         """Count a point; tell at once when the first is left out."""
         if missed and not self.missed:
             log.warning(
-                "the point due at %g s is left out: those before it took longer than %g s",
+                "the point due at %g s is left out: it would have been more than %g s late",
                 (self.place.values["point"] - missed) * self.every, self.every,
             )  # fmt: skip
         self.points, self.missed = self.points + 1, self.missed + missed

@@ -160,7 +160,7 @@ def test_what_takes_longer_than_the_period_is_late_and_leaves_points_out(
     points = column(record, "point")
     assert column(record, "ramp_missed") == [0, *np.diff(points) - 1]
     assert sum(column(record, "ramp_missed")) > 0
-    assert "is left out: those before it took longer than 180 s" in caplog.text
+    assert "is left out: it would have been more than 180 s late" in caplog.text
     assert "points of the ramp were late (by 1" in caplog.text
 
 
@@ -308,6 +308,11 @@ def test_a_ramp_that_fails_while_it_is_waited_for_ends_the_run(heater, RE, recor
 # -- before it ----------------------------------------------------------------------------------
 
 
+class Flyer(FakePoint):
+    def kickoff(self):
+        raise AssertionError("it was flown")
+
+
 class Lost(FakePoint):
     connected = False
 
@@ -328,6 +333,10 @@ REFUSED = {
     "none": ({"detectors": []}, "detectors is empty: nothing would be measured"),
     "one": ({"detectors": FakePoint("det")}, "must be a list of devices"),
     "no-detector": ({"detectors": [3]}, r"detectors\[0\] = 3 cannot be read"),
+    "flyer": (
+        {"detectors": [Flyer("lines")]},
+        r"detectors\[0\] = '.*' flies: it counts no point when it is triggered",
+    ),
     "lost": (
         {"detectors": [FakePoint("det"), Lost("lost")]},
         r"detectors\[1\] = 'lost' is not connected: Det:Counts does not answer",
