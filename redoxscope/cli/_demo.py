@@ -205,12 +205,12 @@ def demo_rixs(
 
 @demo_app.command("heat")
 def demo_heat(
-    speed: Speed = 30.0,
+    speed: Speed = 20.0,
     heat_speed: Annotated[
         float, typer.Option(help="The same for the heating stage: 5 h in 30 s.")
     ] = 600.0,
     soak: Annotated[float, typer.Option(help="Hours in band at 100 °C.")] = 5.0,
-    repeats: Annotated[int, typer.Option(help="Of each absorption spectrum.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Of each absorption spectrum.")] = 2,
     passes: Annotated[int, typer.Option(help="Of the O K RIXS map.")] = 4,
     seed: Seed = 1,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-heat"),

@@ -62,7 +62,7 @@ class HeatTold:
 
 def run_heat(
     *,
-    speed: float = 30.0,
+    speed: float = 20.0,
     heat_speed: float = 600.0,
     seed: int = 1,
     out: Path = Path("demo-heat"),

@@ -11,7 +11,7 @@ __all__ = ["XAS_REPEATS", "measured"]
 XAS_DWELL = 0.5
 """Time of a point of an absorption spectrum (s)."""
 
-XAS_REPEATS = 3
+XAS_REPEATS = 2
 
 _XAS = {
     "Ni L": ((846, 850, 1), (850, 858, 0.2), (858, 868, 1), (868, 874, 0.4), (874, 880, 1)),
