@@ -95,4 +95,4 @@ def test_what_would_be_refused_is_told_and_nothing_is_heated(night):
     assert [run["ok"] for run in account["runs"]] == [True] * 4 + [False]
     assert "700 degC is outside its limits" in account["runs"][4]["error"]
     assert "timeout = 30 s is shorter than the soak of 60 s" in said["refused"][0]
-    assert "700 degC is outside its limits, 20 to 600 degC" in said["refused"][1]
+    assert "700 degC is outside its limits, 10 to 600 degC" in said["refused"][1]
