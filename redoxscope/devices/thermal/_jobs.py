@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from .._base import OUTAGE, DeviceError, Move, NoAnswerError, ask
+from .._base import OUTAGE, DeviceError, Move, NoAnswerError, ask, put_now
 from ._controller import Order
 from ._followed import Followed
 from ._settled import Ramp, SensorWatch, Settled
@@ -64,6 +64,11 @@ class Job(ABC):
         """Whether it is at it."""
         return not (self.over or self.status.done)
 
+    @property
+    def may_order(self) -> bool:
+        """Whether it may write; asked under the stage's lock."""
+        return not self.over
+
     def wake(self) -> None:
         """Look again at once."""
         self._came.put(None)
@@ -86,7 +91,7 @@ class Job(ABC):
         for signal, value in orders:
             taken = threading.Event()
             with self.stage.ordering:  # nothing may be ordered after what ended this
-                if self.over:
+                if not self.may_order:
                     return
                 if not signal.connected:
                     raise NoAnswerError(f"{signal.name}: PV {signal.pvname} is disconnected")
@@ -242,13 +247,26 @@ class Ramping(_Heated):
             self._again, self._held = True, False
             self.wake()
 
+    @property
+    def may_order(self) -> bool:
+        return not (self.over or self._held)
+
+    def _order(self, orders: Sequence[Order]) -> None:
+        """Begin, or go on. Where that was stopped half-way, what holds it comes last."""
+        self.write(orders)
+        with self.stage.ordering:
+            here = self.stage.position
+            if self._held and not self.over and math.isfinite(here):
+                for signal, value in self.controller.orders_to_hold(here):
+                    put_now(signal, value)
+
     def follow(self) -> None:
         orders = self.controller.orders_to_ramp(
             self._here, self.target, self.ramp.rate, on=self._on
         )
         if not self.controller.ramps:
             self._asked = self._here
-        self.write(orders)
+        self._order(orders)
         if self.stage.instant and not self.controller.ramps:
             self._step(self.target)
         for time_s, temperature in self.readings():
@@ -258,8 +276,9 @@ class Ramping(_Heated):
                 self._again = False
                 here = temperature if math.isfinite(temperature) else self._here
                 self._prepare(here)
-                self.write(
-                    self.controller.orders_to_ramp(here, self.target, self.ramp.rate, on=True)
+                self._begun, on = time.monotonic(), self.controller.is_on  # it may be off yet
+                self._order(
+                    self.controller.orders_to_ramp(here, self.target, self.ramp.rate, on=on)
                 )
             if self._judge(time_s, temperature):
                 return
