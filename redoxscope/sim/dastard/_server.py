@@ -42,6 +42,8 @@ SECOND_NS = 1_000_000_000
 LOST_NS = 50_000_000
 """How much a loss of data takes."""
 
+PATIENCE_S = 2.0
+"""So long (s here) news of the beamline are waited for."""
 FUTURE_NS = 60_000_000_000
 """By so much (server's clock) may a change of the beam be told ahead."""
 
@@ -133,6 +135,8 @@ class DastardServer:
         self._lost_until_ns = self._n_lost = self._n_triggers = 0
         self._first_ns: int | None = None
         self._lag_ns = round(settings.lag_s * settings.speed * 1e9)
+        self._patience_ns = round(PATIENCE_S * settings.speed * 1e9)
+        self._told_ns: int | None = None
         self.drawn_ns = 0
         self._rates: TriggerRates | None = None
         self._late_status: list[tuple[int, int, str, Any]] = []
@@ -278,6 +282,8 @@ class DastardServer:
             raise ValueError(f"time {message['time']} s is in the future")
         beam = self._history.latest.changed(message, self.model.samples)
         with self.lock:
+            if message.get("goes_on"):
+                self._told_ns = when
             if beam != self._history.latest:
                 self._history.add(when, beam)
             if message.get("trigger") and self.source is not None:
@@ -294,10 +300,21 @@ class DastardServer:
             _, _, tag, content = heapq.heappop(self._late_status)
             self.status.send(tag, content)
         if self.source is not None and self._rates is not None:
-            self._advance(self.source, self._rates, now - self._lag_ns)
+            self._advance(self.source, self._rates, self._known_until(now))
             self._stream.send_due(now)
             self.writing.flush(now)
         self._report(now)
+
+    def _known_until(self, now: int) -> int:
+        """Until when (server ns) it is known what fell on the sample.
+
+        A beamline that says regularly how far its news go is waited for: on a busy machine they
+        come late, and photons of another beam would be taken for a change of the sample.
+        """
+        until = now - self._lag_ns
+        if self._told_ns is None:
+            return until
+        return max(min(until, self._told_ns), now - self._patience_ns)
 
     def _report(self, now: int) -> None:
         """Send what goes out at intervals."""

@@ -274,11 +274,13 @@ class Bench:
 
     async def _keep_telling(self) -> None:
         """Tell where the energy is on its way, and all of it once a second anyway."""
+        assert self._dastard is not None
         quiet = 1.0
         while True:
             if self.mono.moving or quiet >= 1.0:
                 self._tell()
                 quiet = 0.0
+            self._dastard.go_on()
             await asyncio.sleep(TELL_S)
             quiet += TELL_S
 

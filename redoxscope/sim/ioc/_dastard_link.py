@@ -36,6 +36,10 @@ class DastardLink:
         """Tell the beam's state from now on: energy (eV), flux (relative), open, sample."""
         self._send({"time": time.time(), **state})
 
+    def go_on(self) -> None:
+        """Say that up to now all is told."""
+        self._send({"time": time.time(), "goes_on": True})
+
     def fault(self, command: str) -> None:
         """Pass on a fault.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from redoxscope.sim.dastard._clock import ServerClock, rfc3339
 from redoxscope.sim.dastard._rates import TriggerRates
 from redoxscope.sim.dastard._rpc import GoError, fill, unfinished
 from redoxscope.sim.dastard._scans import ScanState, TransitionError
+from redoxscope.sim.dastard._server import DastardServer
 from redoxscope.sim.dastard._source import TRIGGER_FIELDS, Source, default_trigger
 
 SAMPLES = ("lmr_charged", "reference")
@@ -161,3 +163,14 @@ def test_scan_states_are_strict():
         state.go(call)
     with pytest.raises(TransitionError, match="Can't scan_end when in scan_point"):
         state.check("scan_end")
+
+
+@pytest.mark.parametrize(
+    "told, until",
+    [(None, 990), (995, 990), (950, 950), (0, 900)],
+    ids=["nobody-tells", "up-to-date", "behind", "gone"],
+)
+def test_photons_are_drawn_when_it_is_known_what_fell_on_the_sample(told, until):
+    """A late message on a busy machine would be photons of another beam, and look like damage."""
+    server = SimpleNamespace(_lag_ns=10, _told_ns=told, _patience_ns=100)
+    assert DastardServer._known_until(server, 1000) == until
