@@ -118,6 +118,35 @@ def test_the_first_repeat_is_shown_from_its_first_points_on():
     assert xas_from_run([run.start(), run.descriptor()]).modes == {}
 
 
+def with_doubtful(run, parts):
+    """Documents of a run whose repeats have only these parts of their points without doubt."""
+    n = len(ENERGIES)
+    doubtful = {
+        1 + k * n + i for k, part in enumerate(parts) for i in range(round(part * n), n)
+    }  # point 0 is dark
+    return [
+        run.start(),
+        run.descriptor(),
+        *(
+            run.point(k, status=int(PointStatus.ENERGY) if k in doubtful else 0)
+            for k in range(len(run.scan.points))
+        ),
+        run.stop(),
+    ]
+
+
+def test_repeats_that_all_lack_the_same_are_all_averaged():
+    snapshot = xas_from_run(with_doubtful(XasRun(repeats=6), [0.88] * 6))
+    assert snapshot.modes["TEY"].mean.n == 6
+    assert "left out: repeat" not in snapshot.message and "% of its points" not in snapshot.message
+
+
+def test_a_repeat_that_lacks_more_than_the_others_is_left_out_and_named():
+    snapshot = xas_from_run(with_doubtful(XasRun(repeats=6), [0.1, *[0.85] * 5]))
+    assert snapshot.modes["TEY"].mean.n == 5
+    assert "repeat 1 has 10 % of its points and is left out" in snapshot.message
+
+
 def test_a_reference_channel_aligns_the_repeats():
     modes = {**MODES, "reference": XasMode("foil", "meter_i0", "transmission")}
     moved = (0.0, 0.1, 0.2, 0.3)

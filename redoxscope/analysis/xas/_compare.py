@@ -113,12 +113,19 @@ def compare(
     Raises
     ------
     ValueError
-        Fewer than 10 energies in common, a window that holds too few points or leaves too few
-        outside, or a limit that is none; with value and limit.
+        Spectra of different edges or modes, fewer than 10 energies in common, a window that holds
+        too few points or leaves too few outside, or a limit that is none; with value and limit.
     """
     limit = as_number("limit", limit, above=0)
     energy_sigma = as_number("energy_sigma", energy_sigma, "eV", at_least=0)
     trials = as_whole("trials", trials, at_least=1)
+    for what in ("edge", "mode"):
+        one, other = getattr(before, what), getattr(after, what)
+        if one and other and one != other:
+            raise ValueError(
+                f"{before.called} and {after.called} differ in {what} ({one}, {other}); compare "
+                "like with like"
+            )
     before, after = with_noise(before), with_noise(after)
     pair = _pair(before, after)
     if scale:

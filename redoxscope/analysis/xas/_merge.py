@@ -118,8 +118,9 @@ def merge(spectra: Sequence[Spectrum], *, limit: float = 5.0) -> Merged:
     count = np.isfinite(kept_values).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(count > 0, np.nansum(kept_values, axis=0) / count, np.nan)
-        given = np.sqrt(np.nansum(kept_sigmas**2, axis=0)) / count
-    given[~np.isfinite(kept_sigmas).any(axis=0)] = np.nan
+        # a value whose sigma is not known is as good as the others there; NaN where none is known
+        ok = np.isfinite(kept_sigmas) & np.isfinite(kept_values)
+        given = np.sqrt(np.where(ok, kept_sigmas**2, 0).sum(axis=0) / ok.sum(axis=0) / count)
     sigma, scatter, factor, dof = _sigma(energy, mean, rest, given, count)
     if int(good.sum()) == 2 and factor > 2:
         warnings.append(
@@ -268,8 +269,10 @@ def _sigma(
     nothing = np.full(points, np.nan)
     if n < 2:
         return given, nothing, math.nan, math.inf
-    centred = rest - np.nanmean(np.where(np.isfinite(rest), rest, np.nan), axis=0)
-    free = np.maximum(np.isfinite(rest).sum(axis=0) - 1, 0)
+    known = np.isfinite(rest)
+    n_known = known.sum(axis=0)
+    centred = rest - np.where(known, rest, 0).sum(axis=0) / np.maximum(n_known, 1)
+    free = np.maximum(n_known - 1, 0)
     # scale, constant and slope of each repeat were fitted: they took their part of the scatter
     taken = 1 - 3 / max(points, 4)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -25,7 +25,7 @@ __all__ = ["XasOptions", "XasReader", "is_xas"]
 POINT_BYTES = 200
 """Memory of a point, with copies of it."""
 LEAST_PART = 0.9
-"""Part of its points that a repeat must have to count as one, where there is a better one."""
+"""Part that a repeat must have of the points that the fullest one has, to count as one."""
 SURE = 3.0
 """A reference has to have moved by so many standard deviations for a repeat to be moved back."""
 
@@ -151,9 +151,9 @@ class XasReader(Reader[XasSnapshot]):
         """Repeats that count: whole ones; before there is one, the one under way."""
         begun, whole = self.channels.begun, self.channels.whole
         part = self.channels.parts(begun)
-        usable = [k for k in begun if k in whole and part[k] >= LEAST_PART]
-        if not usable:
-            return begun[:1], []
+        done = [k for k in begun if k in whole]
+        least = LEAST_PART * max((part[k] for k in done), default=0.0)
+        usable = [k for k in done if part[k] >= least] or begun[:1]
         if not self._ended[0]:
             return usable, []
         left = [k for k in begun if k not in usable]

@@ -193,3 +193,20 @@ def test_spectra_of_other_edges_cannot_be_compared():
     flat = Spectrum(ENERGY, ENERGY, np.zeros(len(ENERGY)), "flat")
     with pytest.raises(ValueError, match="flat has sigma = 0"):
         compare(flat, flat)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"mode": "TEY"}, {"mode": "TFY"}, r"differ in mode \(TEY, TFY\); compare like with like"),
+        ({"edge": "Mn L"}, {"edge": "Ni L"}, r"differ in edge \(Mn L, Ni L\)"),
+    ],
+    ids=["mode", "edge"],
+)
+def test_like_is_compared_with_like(one, other, words):
+    rng = np.random.default_rng(1)
+    before, after = counted(rng, 100), counted(rng, 100)
+    with pytest.raises(ValueError, match=words):
+        compare(before.changed(**one), after.changed(**other))
+    compare(before.changed(**one), after)  # what is not told may be the same
+    compare(before.changed(**one), after.changed(**one))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -105,6 +106,28 @@ def test_counting_is_believed_until_the_repeats_scatter_more():
     less = merge([each.changed(sigma=each.sigma / 3) for each in repeats])
     assert less.factor == pytest.approx(3.0, abs=0.4)
     assert np.median(less.spectrum.sigma / honest.spectrum.sigma) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_sigma_that_is_not_known_makes_that_of_the_mean_no_smaller():
+    rng = np.random.default_rng(5)
+    noise = np.full(len(ENERGY), 0.01)
+    values = l_edge(ENERGY) + 0.01 * rng.standard_normal((2, len(ENERGY)))
+    lacking = np.where(np.arange(len(ENERGY)) % 5 == 0, np.nan, noise)
+    both = [Spectrum(ENERGY, v, s, n) for v, s, n in zip(values, (noise, lacking), "ab")]  # noqa: B905
+    np.testing.assert_allclose(merge(both).spectrum.sigma, 0.01 / np.sqrt(2), rtol=1e-9)
+
+
+def test_an_energy_at_which_no_repeat_has_a_point_is_a_gap():
+    gap = np.arange(len(ENERGY)) == 20
+    rng = np.random.default_rng(6)
+    repeats = [
+        each.changed(value=np.where(gap, np.nan, each.value)) for each in currents(rng, 4, 0.01)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mean = merge(repeats).spectrum
+    np.testing.assert_array_equal(np.isnan(mean.value), gap)
+    np.testing.assert_array_equal(np.isnan(mean.sigma), gap)
 
 
 def test_good_repeats_are_no_outliers():
