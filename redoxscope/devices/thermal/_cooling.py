@@ -52,7 +52,7 @@ class Cooling(Job):
             try:
                 self._cool()
                 return
-            except (DeviceError, TimeoutError) as exc:
+            except Exception as exc:  # it does not give up, whatever it is
                 if not told:
                     log.error(
                         "%s: not made safe: %s. It is tried again; CHECK IT BY HAND.",
@@ -64,7 +64,7 @@ class Cooling(Job):
 
     def _cool(self) -> None:
         stage, controller = self.stage, self.controller
-        if self._ramp_down and controller.is_on and not stage.guarded_trouble():
+        if self._ramp_down and controller.is_on and stage.guarded():
             rate, safe = float(stage.rate.get()), stage.safe_temperature
             here = min(self._here, stage.position)
             self.write(controller.orders_to_cool(here, safe, rate))
@@ -76,7 +76,7 @@ class Cooling(Job):
                 # Too slow: what is left is not the heater's. No temperature: no more heat.
                 if math.isnan(temperature) or temperature <= enough or time_s - begun > limit:
                     break
-                if stage.guarded_trouble() or not controller.is_on:
+                if not (stage.guarded() and controller.is_on):
                     break
         self.write(controller.orders_to_switch_off())
         self._confirm(lambda: not controller.is_on, "its output to be off")

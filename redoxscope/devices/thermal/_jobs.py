@@ -233,6 +233,11 @@ class Ramping(_Heated):
         left = self.stage.time_to(self.target, rate=self.ramp.rate)
         return left - min(self.settled.in_band_s, float(self.stage.settle_s.get()))
 
+    @property
+    def held(self) -> bool:
+        """Whether it waits for `go_on`."""
+        return self._held
+
     def goes_to(self, target: float, rate: float) -> bool:
         """Whether it is on its way, or waits to be, to a temperature (degC) at a rate."""
         return self.running and self.target == target and self.ramp.rate == rate

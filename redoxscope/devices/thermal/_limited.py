@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -23,6 +24,8 @@ from ._signals import Celsius, Output, Rate
 from ._units import celsius, kelvin_hint, unit_of
 
 __all__ = ["LimitedStage"]
+
+log = logging.getLogger("redoxscope.heater")
 
 
 class LimitedStage(Positioner, BeamlineDevice):
@@ -212,6 +215,14 @@ class LimitedStage(Positioner, BeamlineDevice):
     def guarded_trouble(self) -> str:
         """What the guard says is wrong; empty where nothing is, or nothing guards."""
         return "" if self.guard is None else self.guard.trouble()
+
+    def guarded(self) -> bool:
+        """Whether the guard says that nothing is wrong; also where there is none."""
+        try:
+            return not self.guarded_trouble()
+        except Exception as exc:  # nobody watches it
+            log.error("%s: its guard does not say how it is: %s", self.label, exc)
+            return False
 
     def back_after(self, error: BaseException) -> Status | None:
         """What to wait for where something failed for lack of an answer; else None.

@@ -229,13 +229,14 @@ class HeatingStage(LimitedStage):
 
         What makes it safe goes on. With ``success`` (the RunEngine, in a pause and at the end of
         every plan) a ramp waits for `resume` or until something else is asked for, and a soak goes
-        on: it holds already.
+        on: it holds already. What cannot be written is logged, and raised where not ``success``.
         """
+        here, failed = math.nan, None
         with self.ordering:
             job, self._paused = self._job, False
             if isinstance(job, Cooling) and job.running:
                 return
-            here = self.position
+            ramping = isinstance(job, Ramping) and job.running and not job.held
             waits = success and job is not None and job.running
             if waits and isinstance(job, Soaking):
                 return
@@ -244,25 +245,36 @@ class HeatingStage(LimitedStage):
             else:
                 self._replace(None)
                 self._reached = self._reached if success else None
-            self._hold(here)
+            try:
+                here = self.position
+                self._hold(here, ramping)
+            except Exception as exc:  # whoever waits for the job is told first
+                failed = exc
         if not waits:
             self._end(job, DeviceError(f"{self.label} was stopped at {here:.5g} degC"))
+        if failed is not None:
+            log.error("%s: may not hold: %s. CHECK IT BY HAND.", self.label, failed)
+            if not success:
+                raise failed
 
-    def _hold(self, here: float) -> None:
-        """Write what holds it, where it does not hold already; under the lock."""
+    def _hold(self, here: float, ramping: bool) -> None:
+        """Write what holds it, where it does not hold already; under the lock.
+
+        What a ramp has ordered may not be read back yet: neither its switch nor its set point.
+        """
         controller = self.controller
-        if not controller.is_on or self.switched_off:
+        if self.switched_off or not (ramping or controller.is_on):
             return
         if not math.isfinite(here):
             log.error("%s: its sensor gives no temperature to hold: it is switched off", self.label)
             self._off_now()
             return
-        if abs(self.setpoint.get() - here) > self.tolerance.get():
+        if ramping or not abs(self.setpoint.get() - here) <= self.tolerance.get():
             for signal, value in controller.orders_to_hold(here):
                 put_now(signal, value)
 
     def pause(self) -> None:
-        """Hold, for the RunEngine; the ramp waits."""
+        """Hold, for the RunEngine; the ramp waits. What cannot be written is logged."""
         with self.ordering:
             self.stop(success=True)
             self._paused = True
@@ -313,8 +325,7 @@ class HeatingStage(LimitedStage):
         safe, controller = self.safe_temperature, self.controller
         try:
             here, on = self.position, controller.is_on and not self.switched_off
-            tripped = bool(self.guarded_trouble())
-            down = on and not tripped and here > safe + self.tolerance.get()  # NaN: off now
+            down = on and self.guarded() and here > safe + self.tolerance.get()  # NaN: off now
             orders = (
                 controller.orders_to_cool(here, safe, float(self.rate.get()))
                 if down
@@ -344,8 +355,12 @@ class HeatingStage(LimitedStage):
 
     def released(self) -> None:
         """The output is off: nobody heats any more."""
-        if self.guard is not None:
+        if self.guard is None:
+            return
+        try:
             self.guard.release()
+        except Exception as exc:  # it trips, which heats nothing
+            log.warning("%s: its guard was not told that it is off: %s", self.label, exc)
 
     def _replace(self, job: Job | None) -> Job | None:
         """Put another job in the place of the present one, which orders no more; the old one."""
@@ -361,15 +376,18 @@ class HeatingStage(LimitedStage):
 
     def destroy(self) -> None:
         """Hang up. What cools down is switched off; what is hot, the guard does not hear of."""
-        with self.ordering:
-            cools = isinstance(self._job, Cooling) and self._job.running
-            former = self._replace(None)
-            if cools and self.controller.connected:
-                self._off_now()
-                self.released()
-        self.forsake()  # ophyd hangs up signals only, and the heartbeat is a thread
-        self._end(former, DeviceError(f"{self.label} was hung up"))
-        super().destroy()
+        former = None
+        try:
+            with self.ordering:
+                cools = isinstance(self._job, Cooling) and self._job.running
+                former = self._replace(None)
+                if cools and self.controller.connected:
+                    self._off_now()
+                    self.released()
+        finally:
+            self.forsake()  # ophyd hangs up signals only, and the heartbeat is a thread
+            self._end(former, DeviceError(f"{self.label} was hung up"))
+            super().destroy()
 
 
 def heated_by(

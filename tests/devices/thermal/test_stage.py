@@ -50,6 +50,18 @@ def begun(heater):
     heater.controller.switch.clear_sub(look)
 
 
+def followed(heater):
+    """Wait until all was ordered, and it is asked for its temperature."""
+    asked = threading.Event()
+
+    def look(**_):
+        asked.set()
+
+    heater.controller.reading.subscribe(look, run=False)
+    assert asked.wait(LONG)
+    heater.controller.reading.clear_sub(look)
+
+
 def test_it_is_what_plans_and_bluesky_ask_for(heater):
     assert isinstance(heater, Heater)
     for protocol in (Movable, Readable, Stoppable, Pausable):
@@ -284,6 +296,49 @@ def test_stop_without_a_sensor_switches_off(heater):
     assert not heater.controller.is_on
 
 
+@pytest.mark.parametrize("end", ["stop", "pause"])
+def test_it_holds_before_it_is_read_back_that_it_is_on(heater, monkeypatch, end):
+    """A controller that is polled says for a while that it is off, and where it was sent before."""
+    heater.controller.step = 1e-3
+    monkeypatch.setattr(type(heater.controller), "is_on", property(lambda _: False))
+    status = heater.set(100)
+    followed(heater)
+    heater.controller.written.clear()
+    heater.setpoint.get = lambda **_: heater.position
+    getattr(heater, end)()
+    ((what, held),) = heater.controller.written
+    assert what == "demand" and held == pytest.approx(25.0, abs=1.0)
+    assert status.done == (end == "stop")
+
+
+def no_answer(*_, **__):
+    raise TimeoutError("there is no answer")
+
+
+def test_a_stop_that_cannot_be_written_fails_and_ends_the_move(heater):
+    heater.controller.step = 1e-3
+    status = heater.set(100)
+    followed(heater)
+    heater.controller.demand.put = no_answer
+    with pytest.raises(TimeoutError, match="no answer"):
+        heater.stop()
+    assert "was stopped at" in failure(status)
+
+
+def test_a_pause_that_cannot_be_written_is_logged_and_goes_on(heater, caplog):
+    heater.controller.step = 1e-3
+    status = heater.set(100)
+    followed(heater)
+    heater.controller.demand.put = no_answer
+    heater.pause()
+    assert "may not hold: there is no answer" in caplog.text
+    assert not status.done
+    del heater.controller.demand.put
+    heater.controller.step = 30.0
+    heater.resume()
+    status.wait(LONG)
+
+
 def test_a_pause_holds_and_the_same_ramp_goes_on(heater):
     heater.controller.step = 1e-3
     status = heater.set(100)
@@ -406,6 +461,46 @@ def test_an_order_that_is_not_taken_in_time_fails_and_is_tried_on(heater, monkey
     assert off.wait(LONG)
 
 
+def test_an_error_that_nobody_foresaw_is_tried_on(heater, monkeypatch):
+    monkeypatch.setattr("redoxscope.devices.thermal._cooling.RETRY", 0.01)
+    heater.set(100).wait(LONG)
+    orders, failures = heater.controller.orders_to_switch_off, iter([OSError("a lost socket")])
+
+    def fails_once():
+        for error in failures:
+            raise error
+        return orders()
+
+    heater.controller.orders_to_switch_off = fails_once
+    safe = heater.make_safe()
+    safe.wait(LONG)
+    assert not heater.controller.is_on
+    assert next(failures, None) is None
+    assert not heater.guard.beating
+
+
+def test_off_it_is_safe_whether_or_not_the_guard_was_told(heater, caplog):
+    heater.set(100).wait(LONG)
+    heater.guard.heartbeat._metadata["connected"] = False
+    heater.make_safe().wait(LONG)
+    assert not heater.controller.is_on
+    assert "guard was not told that it is off" in caplog.text
+
+
+@pytest.mark.parametrize("cooling", [False, True])
+def test_what_no_guard_watches_is_off_at_once(heater, cooling):
+    heater.set(100).wait(LONG)
+    heater.controller.step = 1e-3  # it does not get cold meanwhile
+    heater.controller.written.clear()
+    if cooling:
+        heater.make_safe().ordered.wait(LONG)
+    heater.guard.tripped.get = no_answer
+    heater.make_safe().wait(LONG)
+    assert not heater.controller.is_on
+    assert (("demand", 25.0) in heater.controller.written) == cooling
+    assert heater.position > 50.0
+
+
 def test_a_pending_status_fails_when_it_is_made_safe_unless_told_otherwise(heater):
     heater.controller.step = 1e-3
     status = heater.set(100)
@@ -423,6 +518,18 @@ def test_hung_up_while_it_cools_it_is_off(heater):
     assert heater.controller.is_on
     heater.destroy()
     assert heater.controller.written[-1] == ("switch", 0)
+
+
+def test_hung_up_while_it_does_not_answer_all_else_is_done(heater):
+    heater.set(100).wait(LONG)
+    heater.controller.step = 1e-3
+    safe = heater.make_safe()
+    safe.ordered.wait(LONG)
+    heater.controller.switch.put = no_answer
+    with pytest.raises(TimeoutError, match="no answer"):
+        heater.destroy()
+    assert "was hung up" in failure(safe)
+    assert not heater.guard.beating
 
 
 def test_hung_up_while_hot_the_guard_hears_no_more(heater):
