@@ -29,7 +29,8 @@ def gitt(
         Text, typer.Option(help="Of the active material, as 20.5cm3/mol; with --area.")
     ] = None,
     molar_mass: Annotated[
-        Text, typer.Option(help="Of the active material, as 85.1g/mol; with --area.")
+        Text,
+        typer.Option(help="Of the active material, as 85.1g/mol; with --area, or with --mass."),
     ] = None,
     thickness: Annotated[
         Text,

@@ -71,9 +71,9 @@ def draw_gitt(
 
 
 def _three(found: Sequence[Titration]) -> list[int]:
-    """First, middle and last of the pulses that have a D, else of those that have a fit."""
+    """First, middle and last of the pulses that have a D, else of those whose fit has a slope."""
     usable = [k for k, x in enumerate(found) if not x.refused]
-    usable = usable or [k for k, x in enumerate(found) if x.points]
+    usable = usable or [k for k, x in enumerate(found) if x.points and x.slope]
     return sorted({usable[0], usable[len(usable) // 2], usable[-1]}) if usable else []
 
 
@@ -128,7 +128,7 @@ def _step(ax: Axes, data: Columns, x: Titration) -> None:
 
 def _fits(ax: Axes, data: Columns, found: Sequence[Titration], shown: Sequence[int]) -> None:
     if not shown:
-        ax.text(0.5, 0.5, "no pulse has enough points for a fit", ha="center", va="center",
+        ax.text(0.5, 0.5, "no pulse has a fit with a slope", ha="center", va="center",
                 transform=ax.transAxes, color="0.45", fontsize=9)  # fmt: skip
     for k, colour in zip(shown, SHADES, strict=False):
         x = found[k]

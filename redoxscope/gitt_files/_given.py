@@ -75,6 +75,10 @@ def material(
     coulombs = None if capacity is None else quantity("--capacity", capacity, CAPACITY)[0]
     moles = None if grams is None or per_mol is None else grams / per_mol
     if radius is not None:
+        if (mass is None) != (molar_mass is None):
+            raise ValueError(
+                "--mass and --molar-mass go together: they give the lithium per formula unit"
+            )
         for name, value in (("--molar-volume", molar_volume), ("--thickness", thickness)):
             if value is not None:
                 raise ValueError(f"{name} is for a plane electrode (--area), not for spheres")

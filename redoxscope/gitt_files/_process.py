@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..analysis.kinetics import Titration, titrate
+from ..analysis.kinetics import AGAINST, Titration, passed_over, titrate
 from ..formats import read_table, replaced, writable_folder, write_json
 from ._columns import find_columns
 from ._draw import Abscissa, draw_gitt
@@ -19,6 +20,8 @@ from ._given import Material, material
 __all__ = ["process"]
 
 PICTURE, SUMMARY = "gitt.png", "summary.json"
+MOST_SOC, MOST_LITHIUM = 1.5, 2.0
+"""Beyond them a number that was given is wrong, or the current."""
 
 
 def process(
@@ -102,6 +105,7 @@ def process(
             f"L is volume over surface, {1e9 * what.geometry.length:.5g} nm: --thickness gives "
             "that of the electrode, for τ ≪ L²/D"
         )
+    notes += _doubtful(found, soc, what, data.current)
     summary = _summary(Path(file), what, found, soc, data.names, notes, window)
     write_json(target / SUMMARY, summary)
     return summary
@@ -124,6 +128,37 @@ def _lithium(found: Sequence[Titration], what: Material) -> Abscissa | None:
         return None
     label = "lithium taken out per formula unit since the file's beginning"
     return Abscissa(label, np.array([what.lithium(x.charge) for x in found], float))
+
+
+def _doubtful(
+    found: Sequence[Titration], soc: Abscissa, what: Material, current: NDArray[np.float64]
+) -> list[str]:
+    """What speaks against the current, or against what was given."""
+    notes = []
+    weak = passed_over(current)
+    if weak is not None:
+        strongest, limit = weak
+        notes.append(
+            f"currents below {1e3 * limit:.3g} mA (2 % of the largest) are taken for none, and "
+            f"there is a steady one of {1e3 * strongest:.3g} mA: pulses of it need a file without "
+            "the stronger current"
+        )
+    against = sum(AGAINST in x.doubts for x in found)
+    if against:
+        notes.append(f"in {against} of {len(found)} pulses {AGAINST}")
+    farthest = float(np.abs(soc.values).max())
+    if farthest > MOST_SOC:
+        notes.append(
+            f"the state of charge goes to ±{farthest:.3g}: is --capacity right, and the unit of "
+            "the current?"
+        )
+    lithium = max(abs(what.lithium(x.charge) or 0.0) for x in found)
+    if lithium > MOST_LITHIUM:
+        notes.append(
+            f"the lithium per formula unit goes to ±{lithium:.3g}: are --mass and --molar-mass "
+            "right, and the unit of the current?"
+        )
+    return notes
 
 
 def _summary(

@@ -61,11 +61,11 @@ def mpt(path, t, v, i):
 
 
 def test_a_text_file_of_ec_lab_a_plane_electrode_and_its_lithium(tmp_path):
-    file = mpt(tmp_path / "cell.mpt", *titration(1e-14, PLATE, pulses=3))
+    file = mpt(tmp_path / "cell.mpt", *titration(1e-14, PLATE, pulses=2))
     summary = process(file, tmp_path / "out", **PLANE)
     assert summary["geometry"] == "planar"
     assert summary["volume_per_area_m"] == pytest.approx(1e-5)
-    assert [p["d_m2_s"] for p in summary["pulses"]] == pytest.approx([1e-14] * 3, rel=0.02)
+    assert [p["d_m2_s"] for p in summary["pulses"]] == pytest.approx([1e-14] * 2, rel=0.02)
     assert summary["columns"] == {"time": "time/s", "voltage": "Ewe/V", "current": "<I>/mA"}
     assert summary["notes"] == [
         "L is volume over surface, 10000 nm: --thickness gives that of the electrode, for τ ≪ L²/D"
@@ -124,6 +124,48 @@ def test_a_file_without_a_usable_pulse_has_no_median(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def csv(path, t, v, i):
+    np.savetxt(path, np.transpose([t, v, i]), delimiter=",", header="t/s,V/V,I/A", comments="")
+    return path
+
+
+def test_a_voltage_of_zero_is_refused_and_drawn(tmp_path):
+    t, v, i = titration(1e-14, PLATE, pulses=2, every=1.0)
+    v[i > 0] = 0
+    summary = process(csv(tmp_path / "zero.csv", t, v, i), tmp_path / "out", radius="1um")
+    assert summary["pulses_refused"] == 2 and (tmp_path / "out/gitt.png").exists()
+    for p in summary["pulses"]:
+        assert "dE/d√t is in the noise: 0 ± " in p["refused"] and p["tau_d_over_l2"] is None
+
+
+def test_what_speaks_against_the_current_or_the_options_is_told(tmp_path):
+    t, v, i = titration(1e-14, PLATE, pulses=2, every=1.0)
+    given = PLANE | {"thickness": "10um", "capacity": "1mAh"}
+    right = process(csv(tmp_path / "right.csv", t, v, i), tmp_path / "a", **given)
+    assert right["notes"] == []
+    wrong = process(csv(tmp_path / "wrong.csv", t, v, -100 * i), tmp_path / "b", **given)
+    sign, soc, lithium = wrong["notes"]
+    assert sign.startswith("in 2 of 2 pulses the voltage moves against the current: its sign is")
+    assert soc.startswith("the state of charge goes to ±25: is --capacity right, and the unit of")
+    assert (
+        lithium.startswith("the lithium per formula unit goes to ±") and "--molar-mass" in lithium
+    )
+    assert all(any("against the current" in w for w in p["warnings"]) for p in wrong["pulses"])
+
+
+def test_weak_pulses_behind_a_strong_charge_are_told(tmp_path):
+    t, v, i = titration(1e-14, PLATE, pulses=2, every=1.0)
+    strong = np.arange(601.0)
+    t = np.concatenate([t, t[-1] + 1 + strong])
+    v, i = np.append(v, 4 + strong / 1e4), np.append(i, np.full(601, 80e-3))
+    summary = process(csv(tmp_path / "cell.csv", t, v, i), tmp_path / "out", radius="1um")
+    assert len(summary["pulses"]) == 1
+    assert summary["notes"] == [
+        "currents below 1.6 mA (2 % of the largest) are taken for none, and there is a steady one "
+        "of 1 mA: pulses of it need a file without the stronger current"
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -136,6 +178,8 @@ def test_a_file_without_a_usable_pulse_has_no_median(tmp_path):
         ({"radius": "1e999um"}, "finite"),
         ({"radius": "wide"}, "must be a number with its unit"),
         ({"radius": "1um", "thickness": "1um"}, "--thickness is for a plane electrode"),
+        ({"radius": "1um", "mass": "1mg"}, "--mass and --molar-mass go together"),
+        ({"radius": "1um", "molar_mass": "85g/mol"}, "--mass and --molar-mass go together"),
         ({"area": "1cm2"}, "needs --molar-volume and --molar-mass and --mass too"),
         ({"area": "1m2/g"}, "needs --molar-volume and --molar-mass too"),
         (PLANE | {"mass": "2 mAh"}, "--mass = '2 mAh': the unit must be one of kg, g, mg, µg"),

@@ -122,6 +122,42 @@ def test_algotom_reconstructs_the_ball_where_it_is(stored):
         assert file["measurement/sample/temperature"].shape == (31,)
 
 
+def test_a_series_that_ended_before_its_first_projection_goes_into_nxtomo_only(
+    embedded, tmp_path, home
+):
+    engine, documents = make_engine()
+    log = DocumentLog(tmp_path / "log")
+    engine.subscribe(log)
+    writer = CatalogWriter(embedded, log)
+    engine.subscribe(writer)
+    folder = home / "data" / "frames"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    class Stuck(FakeFrames):
+        """Takes two frames, the darks, and no more."""
+
+        def trigger(self):
+            if self.triggered == 2:
+                raise RuntimeError("the camera is stuck")
+            return super().trigger()
+
+    camera, rotation = Stuck(folder), FakeAxis("rotation", unit="deg")
+    axes = rotation, FakeAxis("x"), FakeAxis("y"), FakeAxis("energy", unit="eV")
+    plan = rotation_series(
+        camera, *axes, photon_energy=9000, dwell=0.2, start=0, stop=6, step=6, flats=0, darks=2,
+        shutter=FakeShutter(),
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="stuck"):
+        engine(plan)
+    run = writer.catalog[documents.start["uid"]]
+    with pytest.raises(ValueError, match=r"ended before its first projection; nxtomo can hold it"):
+        export_run(run, "dxchange", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (path,) = export_run(run, "nxtomo", tmp_path / "out")
+    with h5py.File(path) as file:
+        assert file["entry/instrument/detector/image_key"][()].tolist() == [2, 2]
+
+
 def test_a_run_that_is_no_series_is_refused(embedded, tmp_path, home):
     engine, documents = make_engine()
     log = DocumentLog(tmp_path / "log")

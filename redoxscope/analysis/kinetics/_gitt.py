@@ -15,7 +15,13 @@ from ._geometry import Geometry
 from ._pulses import Pulse, find_pulses
 from ._rest import LEAST_POINTS, Rest, end_of_rest, scatter
 
-__all__ = ["Limits", "Titration", "titrate"]
+__all__ = ["AGAINST", "Limits", "Titration", "titrate"]
+
+AGAINST = (
+    "the voltage moves against the current: its sign is not that of charging, so state of charge, "
+    "lithium and resistance have the wrong sign"
+)
+"""Doubt about a pulse whose ΔE_s and current differ in sign."""
 
 Array = NDArray[np.float64]
 
@@ -94,7 +100,7 @@ class Titration:
     refused : str
         Why there is no D; empty where there is one.
     doubts : tuple of str
-        What speaks against D all the same.
+        What speaks against D all the same, or against the sign of the current (`AGAINST`).
     """
 
     pulse: Pulse
@@ -166,7 +172,8 @@ def titrate(
     if high <= low:
         raise ValueError(f"window = ({low:g}, {high:g}) s must end after it begins")
     steps = np.diff(np.unique(v))
-    step = float(steps.min()) if steps.size else 0.0
+    # One voltage throughout has the rounding of sums as its step.
+    step = float(steps.min()) if steps.size else 1e-12 * float(np.abs(v).max(initial=0.0))
     out = []
     passed = 0.0
     for pulse in find_pulses(t, i):
@@ -213,6 +220,7 @@ def _one(
     digit: float,
 ) -> Titration:
     refused: list[str] = []
+    doubts: list[str] = []
     told: dict[str, Any] = {}
     spread = _spread(t[pulse.on], i[pulse.on], pulse.current)
     if spread > limits.current:
@@ -233,10 +241,13 @@ def _one(
     else:
         told |= _step(before, after)
         refused += _not_relaxed(before, after, told, limits)
+        against = told["step"] * pulse.current < 0
+        if against and abs(told["step"]) > limits.significance * told["step_sigma"]:
+            doubts.append(AGAINST)
     fit = _Fit.of(t[pulse.on] - pulse.start, v[pulse.on], window, digit, limits.points)
     if isinstance(fit, str):
         refused.append(fit)
-        return Titration(pulse, charge, **told, refused="; ".join(refused))
+        return Titration(pulse, charge, **told, refused="; ".join(refused), doubts=tuple(doubts))
     told |= _jump(t, v, pulse, told.get("level", math.nan), fit)
     known = Titration(
         pulse,
@@ -246,6 +257,7 @@ def _one(
         points=fit.points,
         slope=fit.slope,
         intercept=fit.intercept,
+        doubts=tuple(doubts),
         **told,
     )
     return _judged(known, fit, geometry, limits, refused)
@@ -256,11 +268,12 @@ def _judged(
 ) -> Titration:
     """The pulse with its D, where nothing speaks against it."""
     tau = known.pulse.duration
-    if abs(fit.slope) < limits.significance * fit.slope_sigma:
+    if abs(fit.slope) <= limits.significance * fit.slope_sigma:
         refused.append(
             f"dE/d√t is in the noise: {1e6 * fit.slope:.2g} ± {1e6 * fit.slope_sigma:.2g} µV/√s"
         )
-    elif known.step * fit.slope < 0:
+        return replace(known, refused="; ".join(refused))
+    if known.step * fit.slope < 0:
         refused.append("the voltage at rest moves the other way than in the pulse")
     if fit.r2 < limits.r2:
         refused.append(f"E does not go with √t: R² = {fit.r2:.2f} (at least {limits.r2:g})")
@@ -274,7 +287,7 @@ def _judged(
             f"τ is not ≪ L²/D: at the end of the window t D/L² = {at_window:.2g} "
             f"(at most {geometry.window_limit:g})"
         )
-    doubts = []
+    doubts = [*known.doubts]
     if fourier > limits.fourier_doubt:
         doubts.append(f"τ D/L² = {fourier:.2g}, no small number")
     if fit.r2 < limits.r2_doubt:
@@ -315,7 +328,7 @@ def _not_relaxed(before: Rest, after: Rest, told: dict[str, float], limits: Limi
     refused = []
     step = abs(told["step"])
     noise = math.hypot(before.sigma, after.sigma)
-    if step < limits.significance * noise:
+    if step <= limits.significance * noise:
         return [
             f"ΔE_s is in the noise: {1e3 * told['step']:.2g} ± {1e3 * noise:.2g} mV "
             f"(at least {limits.significance:g} σ)"
@@ -377,7 +390,7 @@ class _Fit:
             intercept,
             noise / math.sqrt(float((about**2).sum())),
             _spread_of_halves(x, y, noise),
-            1 - left / total if total > 0 else 0.0,
+            max(0.0, 1 - left / total) if total > 0 else 0.0,
             (float(t[inside][0]), float(t[inside][-1])),
             n,
         )
@@ -400,5 +413,6 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
     square = float((about**2).sum())
     if square == 0:
         return 0.0, float(y.mean())
-    slope = float((about * y).sum()) / square
+    # From the first point: a voltage that does not move has a slope of exactly zero.
+    slope = float((about * (y - y[0])).sum()) / square
     return slope, float(y.mean()) - slope * float(x.mean())

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Pulse", "find_pulses"]
+__all__ = ["Pulse", "find_pulses", "passed_over"]
 
 QUIET = 0.02
 """Part of the largest current below which there is none."""
+STEADY, LEAST = 0.2, 10
+"""A weak current is told where it scatters by less than this part, over at least these points."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,8 @@ def find_pulses(time: ArrayLike, current: ArrayLike) -> list[Pulse]:
     t, i = np.asarray(time, float), np.asarray(current, float)
     if not t.size:
         return []
-    # Single wild points do not say how large the current is.
-    sign = np.zeros(len(i), int)
-    flowing = np.abs(i[i != 0])
-    if flowing.size:
-        quiet = QUIET * float(np.quantile(flowing, 0.99))
-        sign = np.where(np.abs(i) > quiet, np.sign(i), 0).astype(int)
-    edges = np.flatnonzero(np.diff(sign)) + 1
-    stretches = [slice(int(a), int(b)) for a, b in zip([0, *edges], [*edges, len(i)], strict=True)]
+    sign = np.where(np.abs(i) > _quiet(i), np.sign(i), 0).astype(int)
+    stretches = _stretches(sign)
     nothing = slice(0, 0)
     pulses = []
     for k, on in enumerate(stretches):
@@ -89,6 +85,45 @@ def find_pulses(time: ArrayLike, current: ArrayLike) -> list[Pulse]:
             )
         )
     return pulses
+
+
+def passed_over(current: ArrayLike) -> tuple[float, float] | None:
+    """Currents that flow steadily and yet are taken for none, for others are far stronger.
+
+    Parameters
+    ----------
+    current : array_like of float [n]
+        A.
+
+    Returns
+    -------
+    (strongest, limit) or None
+        The strongest of them, and the limit below which there is no pulse (A); None where
+        there is no such current.
+    """
+    i = np.asarray(current, float)
+    quiet = _quiet(i)
+    weak = np.where(np.abs(i) > quiet, 0, np.sign(i)).astype(int)
+    steady = [0.0]
+    for part in _stretches(weak) if i.size else []:
+        if not weak[part.start] or part.stop - part.start < LEAST:
+            continue
+        mean = abs(float(i[part].mean()))
+        if float(i[part].std()) < STEADY * mean:
+            steady.append(mean)
+    return (max(steady), quiet) if max(steady) > 0 else None
+
+
+def _quiet(i: NDArray[np.float64]) -> float:
+    """Current (A) up to which there is none; single wild points do not say how large it is."""
+    flowing = np.abs(i[i != 0])
+    return QUIET * float(np.quantile(flowing, 0.99)) if flowing.size else 0.0
+
+
+def _stretches(sign: NDArray[np.int_]) -> list[slice]:
+    edges = np.flatnonzero(np.diff(sign)) + 1
+    ends = [*edges, len(sign)]
+    return [slice(int(a), int(b)) for a, b in zip([0, *edges], ends, strict=True)]
 
 
 def _start(t: NDArray[np.float64], on: slice) -> float:

@@ -131,10 +131,14 @@ def write_nxtomo(content: Content, folder: Path) -> Mapping[Path, Callable[[Path
 
 
 def write_dxchange(content: Content, folder: Path) -> Mapping[Path, Callable[[Path], None]]:
-    """One file with projections, flats and darks apart."""
+    """One file with projections, flats and darks apart; refused without a projection."""
     found = _series(content)
     if found is None:
         return {}
+    if not (found.key == IMAGE_KEY[Role.SAMPLE]).any():
+        raise ValueError(
+            f"run {content.uid[:8]} ended before its first projection; nxtomo can hold it"
+        )
     return {folder / f"{content.name}_dxchange.h5": partial(_dxchange, found)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis.kinetics import Geometry, find_pulses, titrate
+from redoxscope.analysis.kinetics import AGAINST, Geometry, find_pulses, passed_over, titrate
 
 from .titrations import titration
 
@@ -154,6 +154,49 @@ def test_a_voltage_that_does_not_go_with_the_root_is_refused():
     t, v, i = titration(1e-14, PLATE, pulses=1)
     v = v + np.where(i > 0, 4e-3 * np.sin(t / 4), 0)
     assert "E does not go with √t: R² = " in titrate(t, v, i, PLATE)[0].refused
+
+
+@pytest.mark.parametrize("value", [0.0, 3.7])
+@pytest.mark.parametrize("where", ["pulse", "file"])
+def test_a_voltage_that_stands_is_refused_and_not_judged_further(value, where):
+    t, v, i = titration(1e-14, PLATE, pulses=1)
+    v[(i > 0) | (where == "file")] = value
+    (found,) = titrate(t, v, i, PLATE)
+    assert found.refused.startswith("ΔE_s is in the noise: ") == (where == "file")
+    assert "; " not in found.refused or where == "file"
+    assert "dE/d√t is in the noise: 0 ± " in found.refused and "L²/D" not in found.refused
+    assert np.isnan(found.d) and np.isnan(found.fourier) and found.r2 == 0
+
+
+def test_a_slope_in_the_noise_gives_no_further_numbers():
+    t, v, i = titration(1e-14, PLATE, pulses=1)
+    on = i > 0
+    v[on] = 3.7 + np.random.default_rng(1).normal(0, 1e-4, on.sum())
+    (found,) = titrate(t, v, i, PLATE)
+    assert "dE/d√t is in the noise" in found.refused and "L²/D" not in found.refused
+    assert np.isnan(found.fourier) and 0 <= found.r2 < 0.1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_current_of_the_wrong_sign_is_told_and_changes_no_d(sign):
+    t, v, i = titration(1e-14, PLATE, current=sign * 1e-3)
+    right, wrong = titrate(t, v, i, PLATE), titrate(t, v, -i, PLATE)
+    assert [x.d for x in wrong] == pytest.approx([x.d for x in right])
+    assert not any(AGAINST in x.doubts for x in right)
+    assert all(AGAINST in x.doubts and x.resistance < 0 for x in wrong)
+    short = titrate(t, v, -i, PLATE, window=(1, 900))  # refused, but the doubt is the file's
+    assert all(x.refused and AGAINST in x.doubts for x in short)
+
+
+def test_steady_currents_that_are_taken_for_none_are_told():
+    i = np.zeros(300)
+    i[50:100], i[150:200] = 1.1e-3, -50e-3
+    assert len(find_pulses(np.arange(300.0), i)) == 2 and passed_over(i) is None
+    i[50:100] = 0.9e-3
+    assert len(find_pulses(np.arange(300.0), i)) == 1
+    assert passed_over(i) == pytest.approx((0.9e-3, 1e-3))
+    i[50:100] = np.random.default_rng(0).normal(0, 1e-5, 50)  # the noise of a rest
+    assert passed_over(i) is None is passed_over(0 * i) is passed_over([])
 
 
 def test_a_charge_followed_by_a_discharge_is_two_pulses():
