@@ -14,6 +14,9 @@ from ._units import celsius, from_celsius
 
 __all__ = ["Controller", "Order", "Readback"]
 
+INVALID = 3
+"""Severity of an EPICS alarm with which a value means nothing."""
+
 Order = tuple[Any, Any]
 """A signal, and what is to be written to it."""
 

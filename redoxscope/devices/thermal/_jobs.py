@@ -17,9 +17,6 @@ from ._soak import SoakClock
 
 __all__ = ["Job", "Ramping", "Soaking"]
 
-INVALID = 3
-"""Severity of an EPICS alarm with which a value means nothing."""
-
 CONFIRM = 10.0
 """Longest time (s, here) in which an order is carried out."""
 
@@ -297,18 +294,24 @@ class Ramping(_Heated):
             return True
         if self.stage.instant:
             there = self.settled.band.has(temperature)
-            if there or time.monotonic() - self._begun > 3 * CONFIRM:
-                self.status.end(None if there else DeviceError(self._late(temperature)))
+            if there:
+                self._arrive()
+            elif time.monotonic() - self._begun > 3 * CONFIRM:
+                self.status.end(DeviceError(self._late(temperature)))
             return bool(self.status.done)
         if not self.controller.ramps:
             self._step(expected)
         if self.settled.feed(time_s, temperature):
-            self.status.end()
+            self._arrive()
             return True
         if time_s - self.ramp.begun > self.limit_s:
             self.status.end(DeviceError(self._late(temperature)))
             return True
         return False
+
+    def _arrive(self) -> None:
+        self.stage.arrived(self)  # before whoever waits goes on, and asks for a soak
+        self.status.end()
 
     def _beyond(self, temperature: float) -> float:
         way = self.sign * (temperature - self.target)

@@ -16,8 +16,8 @@ from .._numbers import number, positive
 from .._positioner import Positioner, common_limits
 from .._setting import Setting
 from ._clock import HeaterClock
+from ._controller import INVALID
 from ._guard import HeaterGuard
-from ._jobs import INVALID
 from ._lakeshore import Lakeshore336
 from ._settled import Band
 from ._signals import Celsius, Output, Rate

@@ -135,7 +135,6 @@ class HeatingStage(LimitedStage):
             self._paused, paused = False, self._paused
         error = DeviceError(f"{self.label} was sent to {target:.6g} degC instead")
         self._end(former, None if paused else error)
-        job.status.add_callback(lambda status: self._ramped(job, status))
         if self.guard is not None:
             self.guard.begin()
         job.start()
@@ -150,9 +149,10 @@ class HeatingStage(LimitedStage):
         )
         return watchable(job.status, way, self.clock.now)
 
-    def _ramped(self, job: Ramping, status: Status) -> None:
+    def arrived(self, job: Ramping) -> None:
+        """Called by a ramp that is there: it may be soaked."""
         with self.ordering:
-            if self._job is job and status.exception(timeout=0) is None:
+            if self._job is job:
                 self._reached = (job.target, job.sign, job.overshoot_c)
 
     def soak(self, seconds: Any, timeout: Any = None) -> Status:

@@ -52,7 +52,7 @@ def real_ioc():
         start = f"{prefix}{word}:"
         for name in ("stage", word):
             command += ["-m", f"P={start}", "-d", str(HERE / f"{name}.db")]
-        guard = f"P={start}Guard:,CEILING=500,DEADMAN=2,{macros.format(p=start)}"
+        guard = f"P={start}Guard:,CEILING=500,DEADMAN=600,{macros.format(p=start)}"
         command += ["-m", guard, "-d", str(GUARD)]
     environment = {
         **os.environ,

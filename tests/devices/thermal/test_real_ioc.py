@@ -133,8 +133,12 @@ def test_what_somebody_else_sets_is_found(heater):
 def test_the_guard_switches_off_where_the_client_is_not_heard(heater):
     heater.set(60).wait(LONG)
     assert heater.controller.is_on
-    heater.guard.end()  # as if the client were dead
-    until(heater.guard.tripped, int(Trip.DEAD_MAN))
+    heater.guard.dead_man.put(2.0, wait=True)
+    try:
+        heater.guard.end()  # as if the client were dead
+        until(heater.guard.tripped, int(Trip.DEAD_MAN))
+    finally:
+        heater.guard.dead_man.put(600.0, wait=True)
     with pytest.raises(DeviceError, match="not heard of any more.*guard.reset"):
         heater.check_value(60)
     until(heater.temperature, lambda value: value < 25)

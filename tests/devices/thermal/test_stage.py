@@ -12,9 +12,11 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from bluesky.protocols import Movable, Pausable, Readable, Stoppable
+from ophyd import Signal
 from ophyd.utils import LimitError
 
 from redoxscope.devices import DeviceError, HeatingStage, LinkamT96, heated_by
+from redoxscope.devices._base import Move
 from redoxscope.devices.roles import HeaterRole, check_role
 from redoxscope.plans import Heater
 from redoxscope.testing import FakeHeater, make_engine
@@ -201,6 +203,40 @@ def test_five_hours_in_band_are_soaked(heater):
     assert heater.soaked.left_out_s == 0.0
     assert heater.clock.now() - begun >= 5 * 3600
     assert 99.0 <= heater.soaked.min_c <= heater.soaked.max_c <= 101.0
+
+
+def test_what_was_waited_for_can_be_soaked(heater, monkeypatch):
+    """Who waits may go on before ophyd runs the callbacks of a status."""
+    monkeypatch.setattr(Move, "add_callback", lambda *_: None)
+    heater.set(100).wait(LONG)
+    assert heater.target == 100.0
+    heater.soak(3600).wait(LONG)
+
+
+def test_a_number_that_epics_calls_invalid_is_none(heater):
+    seen = []
+    heater.temperature.subscribe(lambda *, value, **_: seen.append(value), run=False)
+    Signal.put(heater.controller.reading, 30.0, metadata={"severity": 3})
+    assert math.isnan(heater.temperature.get())
+    Signal.put(heater.controller.reading, 31.0, metadata={"severity": 0})
+    assert heater.temperature.get() == 31.0
+    assert seen == pytest.approx([math.nan, 31.0], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("published", "described"),
+    [((300.0, 400.0), (26.85, 126.85)), ((0.0, 0.0), (0.0, 0.0))],
+    ids=["kelvin", "none"],
+)
+def test_the_limits_of_a_document_are_in_its_unit(heater, published, described):
+    controller, keys = heater.controller, heater.controller.demand.describe()
+    names = ("lower_ctrl_limit", "upper_ctrl_limit")
+    keys[controller.demand.name].update(zip(names, published, strict=True), units="K")
+    controller.unit = lambda: "K"
+    controller.demand.describe = lambda: keys
+    key = heater.setpoint.describe()["heater_setpoint"]
+    assert key["units"] == "degC"
+    assert [key[name] for name in names] == pytest.approx(described)
 
 
 def test_a_stuck_sensor_is_found_and_the_output_switched_off(heater):
