@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -72,7 +74,7 @@ def process_files(
         post=post,
         to=to,
         average=average,
-        standards=dict(map(_standard, standard or ())),
+        standards=_standards(standard or ()),
         components=component or (),
     )
     for line in report(summary):
@@ -91,6 +93,15 @@ def _standard(text: str) -> tuple[str, float]:
         raise ValueError(f"--standard {text!r:.60} must be NAME=VALENCE, as MnO=2") from None
 
 
+def _standards(texts: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, valence in map(_standard, texts):
+        if name in found:
+            raise ValueError(f"standard {name!r:.60} is given more than once")
+        found[name] = valence
+    return found
+
+
 def report(summary: dict[str, Any]) -> list[str]:
     """The summary in lines for a terminal."""
     files = summary["files"]
@@ -99,7 +110,7 @@ def report(summary: dict[str, Any]) -> list[str]:
     for name, each in files.items():
         columns = (
             f"{_shown(each['half_height_ev']):>11}",
-            f"{_shown(each['integral_ev']):>8} ± {_shown(each['sigma_ev'], 3)}",
+            f"{_shown(each['integral_ev']):>8} ± {_sigma(each['sigma_ev'])}",
             f"{_shown(each['derivative_ev']):>10}",
             f"{'± ' + _shown(each['normalisation_ev']):>13}",
             f"{_shown(each['shift_ev']):>5}",
@@ -133,10 +144,18 @@ def report(summary: dict[str, Any]) -> list[str]:
         mean = summary["average"]
         out.append(
             f"average of {mean['averaged']}: integral {_shown(mean['integral_ev'])} ± "
-            f"{_shown(mean['integral_sigma_ev'], 3)} eV"
+            f"{_sigma(mean['integral_sigma_ev'])} eV"
         )
         out += [f"  left out: {name}, {why}" for name, why in mean["outliers"].items()]
+        out += [f"  {text}" for text in mean["warnings"]]
     return out
+
+
+def _sigma(value: float | None) -> str:
+    """At least three places, and two digits: a sigma of 0.0004 is not 0."""
+    if value is None or not value > 0:
+        return _shown(value, 3)
+    return _shown(value, max(3, 1 - math.floor(math.log10(value))))
 
 
 def _shown(value: float | None, digits: int = 2) -> str:

@@ -21,9 +21,12 @@ Array = NDArray[np.float64]
 
 _ENERGY = re.compile(r"(photon[ _]*)?(energy|energies|mono|ev|kev)\b|^e$|energy|^ev$|^kev$", re.I)
 _KEV = re.compile(r"\bkev\b|_kev$", re.I)
+_EV = re.compile(r"(?<![kK])eV(?![A-Za-z])|(?<![A-Za-z])ev(?![A-Za-z])|(?<![A-Za-z])EV(?![A-Za-z])")
 LEAST_EV = 20.0
 """An axis that ends below is in keV, or no energy."""
 MOST_EV = 250_000.0
+UNSURE_EV = 120.0
+"""Below it an axis without a unit may be of hard X-rays in keV as well as of soft ones in eV."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,11 @@ def _measured(
         raise FormatError(
             f"{table.path}: column {printable(axis)!r} goes up to {top} eV, but photon energies "
             f"lie between {LEAST_EV:g} and {MOST_EV:g} eV{hint}"
+        )
+    if finite.max() < UNSURE_EV and not (_KEV.search(axis) or _EV.search(axis)):
+        raise FormatError(
+            f"{table.path}: column {printable(axis)!r} goes up to {finite.max():g}, which may be "
+            "eV or keV: its name must say which, as energy_eV or energy_keV"
         )
     spectrum = _spectrum(table.path, name, energies, signal, notes)
     second = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..analysis.xas import Normalised
     from ._found import Found
 
 __all__ = ["draw_files"]
@@ -20,7 +21,9 @@ AROUND = (-20.0, 60.0)
 """Energies (eV from the edge) that are drawn of a spectrum that reaches far."""
 
 
-def draw_files(figure: Figure, found: Sequence[Found], *, aligned: bool) -> None:
+def draw_files(
+    figure: Figure, found: Sequence[Found], *, aligned: bool, mean: Normalised | None = None
+) -> None:
     """Draw normalised spectra and positions of their edges.
 
     Parameters
@@ -30,13 +33,15 @@ def draw_files(figure: Figure, found: Sequence[Found], *, aligned: bool) -> None
     found : sequence of Found
     aligned : bool
         Whether energies were moved: the positions before are drawn, too.
+    mean : Normalised, optional
+        Average of them.
     """
     from matplotlib import colormaps
 
     figure.clear()
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
     colours = colormaps["viridis"](np.linspace(0.0, 0.88, max(len(found), 2)))
-    _curves(left, found, colours, aligned)
+    _curves(left, found, colours, aligned, mean)
     _positions(right, found, colours, aligned)
     figure.subplots_adjust(left=0.06, right=0.985, bottom=0.1, top=0.95, wspace=0.33)
 
@@ -45,7 +50,9 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _curves(ax: Axes, found: Sequence[Found], colours: Any, aligned: bool) -> None:
+def _curves(
+    ax: Axes, found: Sequence[Found], colours: Any, aligned: bool, mean: Normalised | None
+) -> None:
     kinds = set()
     edges = []
     for each, colour in zip(found, colours, strict=False):
@@ -63,6 +70,9 @@ def _curves(ax: Axes, found: Sequence[Found], colours: Any, aligned: bool) -> No
             lw=0,
         )
         ax.plot(spectrum.energy, spectrum.value, color=colour, lw=1.0, label=_plain(each.name))
+    if mean is not None:
+        spectrum = mean.spectrum
+        ax.plot(spectrum.energy, spectrum.value, color="k", lw=1.0, ls=(0, (4, 2)), label="average")
     if edges and np.ptp(edges) < AROUND[1] and "step" in kinds:
         ax.set_xlim(min(edges) + AROUND[0], max(edges) + AROUND[1])
     unit = {"step": "edge step = 1", "maximum": "maximum = 1", "area": "area = 1"}

@@ -34,7 +34,7 @@ from ._found import Found, number
 
 __all__ = ["process"]
 
-PICTURE, SUMMARY = "xas.png", "summary.json"
+PICTURE, SUMMARY, AVERAGE = "xas.png", "summary.json", "average"
 OTHER_POSTS = ((150.0, 500.0), (100.0, 400.0), (50.0, 300.0))
 """Ranges behind the edge (eV from it) that are as good as the one used: how far the position
 depends on the choice."""
@@ -72,7 +72,8 @@ def process(
     pre, post, to
         As for `redoxscope.analysis.xas.normalise`.
     average : bool
-        The files are repeats of one sample: average them, and name those that do not belong.
+        The files are repeats of one sample: average them, and name those that do not belong;
+        the mean is written to ``average_normalised.csv``.
     standards : dict of str to float, optional
         Valences of files that are standards, by name: a line through them gives that of the
         others, with the line's scatter in sigma.
@@ -100,10 +101,14 @@ def process(
         [Path(file) for file in files], energy=energy, column=column, i0=i0, reference=reference
     )
     names = [each.spectrum.name for each in measured]
-    standards = {
-        _known_name("standard", name, names): as_number(f"valence of {name!r}", valence)
-        for name, valence in (standards or {}).items()
-    }
+    if average and AVERAGE in names:
+        raise ValueError(f"a file is called {AVERAGE!r}, as their average will be; rename it")
+    valences: dict[str, float] = {}
+    for given, valence in (standards or {}).items():
+        name = _known_name("standard", given, names)
+        if name in valences:
+            raise ValueError(f"standard {name!r} is given more than once")
+        valences[name] = as_number(f"valence of {given!r}", valence)
     components = [_known_name("component", name, names) for name in components]
     if len(set(components)) < len(components):
         raise ValueError(f"a component is given twice: {', '.join(components)}")
@@ -111,21 +116,23 @@ def process(
     found = [
         _find(each, alignment, k, pre=pre, post=post, to=to) for k, each in enumerate(measured)
     ]
-    line = _valence(found, standards)
+    line = _valence(found, valences)
     fits = _fits(found, components)
-    merged = _merged(found) if average else None
+    mean, merged = _merged(found, pre=pre, post=post, to=to) if average else (None, None)
     target = writable_folder(out)
     (target / SUMMARY).unlink(missing_ok=True)  # an earlier time's: where this one fails, no result
-    summary = _summary(found, reference, alignment, line, standards, fits, merged)
+    summary = _summary(found, reference, alignment, line, valences, fits, merged)
     for each in found:
         if each.normalised is not None:
-            _write_csv(target, each)
+            _write_csv(target, each.name, each.normalised.spectrum)
+    if mean is not None:
+        _write_csv(target, AVERAGE, mean.spectrum)
     from matplotlib.figure import Figure
 
     from ._draw import draw_files
 
     figure = Figure(figsize=(12.0, 5.6))
-    draw_files(figure, found, aligned=alignment is not None)
+    draw_files(figure, found, aligned=alignment is not None, mean=mean)
     with replaced(target / PICTURE) as part:
         figure.savefig(part, dpi=130, format="png")
     summary["pictures"] = [PICTURE]
@@ -222,21 +229,29 @@ def _fits(found: Sequence[Found], components: Sequence[str]) -> dict[str, Refere
     return fits
 
 
-def _merged(found: Sequence[Found]) -> dict[str, Any]:
-    """Average of all files as repeats of one sample."""
-    made = [each.normalised for each in found]
-    spectra = [each.spectrum for each in made if each is not None]
+def _merged(
+    found: Sequence[Found], *, pre: Any, post: Any, to: str | None
+) -> tuple[Normalised, dict[str, Any]]:
+    """Average of all files as repeats of one sample, and what the summary says of it."""
+    made = [each.normalised for each in found if each.normalised is not None]
+    spectra = [each.spectrum for each in made]
     if len(spectra) < 2:
         raise ValueError(
             f"{len(spectra)} spectra with an edge are there to be averaged; 2 are needed"
         )
-    merged = merge([each.changed(sigma=np.full(len(each), np.nan)) for each in spectra])
-    mean = normalise(merged.spectrum, to=made[0].to if made[0] is not None else None)
+    merged = merge(spectra)
+    spectrum = merged.spectrum.changed(name=AVERAGE)
+    # as each of them was; what is steepest may differ between shoulders of an edge
+    e0 = float(np.median([each.e0 for each in made]))
+    mean = normalise(spectrum, e0=e0, pre=pre, post=post, to=to or made[0].to)
     positions = edge_positions(mean) if mean.to in ("step", "maximum") else {}
-    return {
+    told = [*merged.warnings, *mean.warnings]
+    for each in positions.values():
+        told += each.warnings
+    return mean, {
         "averaged": merged.spectrum.n,
         "outliers": merged.reasons,
-        "warnings": list(merged.warnings),
+        "warnings": list(dict.fromkeys(told)),
         **_places(positions),
     }
 
@@ -347,11 +362,9 @@ def _alignment(
     return told
 
 
-def _write_csv(target: Path, each: Found) -> None:
-    assert each.normalised is not None
-    spectrum = each.normalised.spectrum
+def _write_csv(target: Path, name: str, spectrum: Spectrum) -> None:
     rows = np.column_stack([spectrum.energy, spectrum.value, spectrum.sigma])
-    safe = each.name.replace("/", "_")
+    safe = name.replace("/", "_")
     with replaced(target / f"{safe}_normalised.csv") as part:
         np.savetxt(
             part, rows, fmt="%.8g", delimiter=",", header="energy_ev,normalised,sigma", comments=""

@@ -97,6 +97,63 @@ def test_repeats_are_averaged_and_the_wrong_one_is_named(table, tmp_path):
     assert list(average["outliers"]) == ["glitch"]
 
 
+def test_an_average_is_normalised_as_its_members_are(run, shared_data, tmp_path):
+    files = [shared_data / f"k_edge_xas/{name}.csv" for name in SCANS]
+    ranges = ("--pre", 8150, 8200, "--post", 8370, 8420)
+    words = ("--reference", "mu_Ni_foil", *ranges, "--average", "--out", tmp_path)
+    assert run("xas", "process", *files, *words)[0] == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    places = [each["integral_ev"] for each in summary["files"].values()]
+    assert min(places) <= summary["average"]["integral_ev"] <= max(places)
+    mean = np.genfromtxt(tmp_path / "average_normalised.csv", delimiter=",", names=True)
+    one = np.genfromtxt(tmp_path / f"{SCANS[0]}_normalised.csv", delimiter=",", names=True)
+    near = mean["energy_ev"] < 8420
+    np.testing.assert_allclose(mean["normalised"][near], one["normalised"][near], atol=0.1)
+
+
+def test_two_repeats_that_differ_are_told(run, table, tmp_path):
+    files = [
+        table(f"scan{k}.csv", energy_eV=ENERGY, mu=edge(moved=0.5 * k, seed=k)) for k in (0, 1)
+    ]
+    code, said, _ = run("xas", "process", *files, "--average", "--out", tmp_path / "out")
+    assert code == 0
+    assert "The two repeats differ" in said
+    alike = [table(f"same{k}.csv", energy_eV=ENERGY, mu=edge(seed=k)) for k in (0, 1)]
+    told = process(alike, tmp_path / "alike", average=True)["average"]["warnings"]
+    assert not any("repeats differ" in text for text in told)
+    assert any("stands above half height" in text for text in told)  # of the mean's edge
+
+
+def test_the_average_is_in_the_picture(table, tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn, plot = [], Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda *args, **kw: (drawn.append(kw.get("label")), plot(*args, **kw))[1]
+    )
+    files = [table(f"scan{k}.csv", energy_eV=ENERGY, mu=edge(seed=k)) for k in (0, 1)]
+    process(files, tmp_path / "out", average=True)
+    assert "average" in drawn
+
+
+def test_a_small_sigma_is_not_shown_as_none():
+    from redoxscope.cli._xas import _sigma
+
+    assert [_sigma(each) for each in (0.0123, 0.00047, 0.0, None)] == [
+        "0.012", "0.00047", "0.000", "–",
+    ]  # fmt: skip
+
+
+def test_soft_energies_need_their_unit(table, tmp_path):
+    """Ag K in keV ends at 26, Li K in eV at 80."""
+    soft = ENERGY - 580
+    for k, name in enumerate(("energy_eV", "Energy (eV)", "eV")):
+        file = table(f"soft{k}.csv", **{name: soft, "mu": edge()})
+        assert process([file], tmp_path / f"{k}")["files"][f"soft{k}"]["integral_ev"] < 80
+    file = table("hard.csv", energy_keV=0.06 + ENERGY / 1e5, mu=edge())
+    assert process([file], tmp_path / "keV")["files"]["hard"]["points"] == len(ENERGY)
+
+
 def test_a_mixture_of_two_files_is_found(table, tmp_path):
     a, b = l_edge(ENERGY), l_edge(ENERGY, reduced=1.0)
     files = [
@@ -158,14 +215,24 @@ def test_a_column_that_was_not_asked_for_is_told(table, tmp_path):
         (["{good}", "--standard", "good"], "must be NAME=VALENCE, as MnO=2"),
         (["{good}", "--standard", "bad=2"], "standard 'bad' is none of the files good"),
         (["{good}", "--standard", "good=2"], "1 standards given"),
+        (
+            ["{good}", "--standard", "good=3", "--standard", "good.csv=4"],
+            "standard 'good' is given more than once",
+        ),
+        (
+            ["{good}", "--standard", "good=3", "--standard", "good=4"],
+            "standard 'good' is given more than once",
+        ),
+        (["{silver}"], "'Energy' goes up to 25.3265, which may be eV or keV: its name must say"),
+        (["{good}", "{average}", "--average"], "a file is called 'average'"),
         (["{good}", "--component", "x"], "component 'x' is none of the files"),
         (["{good}", "{far}", "--component", "far"], "reference 'far' has 780 to 806.5 eV"),
         (["{good}", "--average"], "1 spectra with an edge are there"),
     ],
     ids=[
         "reference", "column", "two things", "twice", "gone", "no energy", "keV", "short", "pre",
-        "post", "to", "no valence", "no standard", "one standard", "component", "not covered",
-        "one",
+        "post", "to", "no valence", "no standard", "one standard", "standard twice",
+        "the same standard twice", "eV or keV", "average", "component", "not covered", "one",
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
@@ -176,6 +243,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
         "far": table("far.csv", energy_eV=ENERGY + 145, mu=edge()),
         "nothing": table("nothing.csv", a=ENERGY, b=edge()),
         "kev": table("kev.csv", energy=ENERGY / 1000, mu=edge()),
+        "silver": table("silver.csv", Energy=25.3 + (ENERGY - ENERGY[0]) / 1000, mu=edge()),
+        "average": table("average.csv", energy_eV=ENERGY, mu=edge()),
         "short": table("short.csv", energy_eV=ENERGY[:3], mu=edge()[:3]),
         "gone": tmp_path / "gone.csv",
     }

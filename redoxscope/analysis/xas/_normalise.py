@@ -212,6 +212,11 @@ def normalise(
         raise ValueError(
             f"{spectrum.called}: its {to} is {step:.3g} ± {step_sigma:.2g} above the background, "
             "so there is no edge in it"
+            + (
+                "; it falls at the edge: transmitted intensity? An absorbance is -ln(I1/I0)"
+                if step < -2 * step_sigma
+                else ""
+            )
         )
     return Normalised(
         spectrum.changed(value=(spectrum.value - background) / step, sigma=spectrum.sigma / step),

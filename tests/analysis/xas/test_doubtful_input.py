@@ -34,6 +34,15 @@ def test_a_spectrum_that_begins_in_its_edge_says_so():
     assert not normalise(spectrum()).warnings
 
 
+def test_transmitted_intensity_is_no_absorbance():
+    absorbance = spectrum()
+    with pytest.raises(ValueError, match=r"falls at the edge: transmitted intensity\? .* -ln"):
+        normalise(absorbance.changed(value=np.exp(-absorbance.value)))
+    noise = np.random.default_rng(0).normal(1, 0.01, len(E))
+    with pytest.raises(ValueError, match="no edge in it$"):
+        normalise(absorbance.changed(value=noise, sigma=np.full(len(E), 0.01)), e0=8340.0)
+
+
 def test_a_spectrum_that_ends_in_its_edge_says_so():
     early = normalise(spectrum(only=E < 8341), to="maximum")
     assert any("may end before its maximum" in text for text in early.warnings)
