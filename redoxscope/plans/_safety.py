@@ -114,9 +114,11 @@ def shielded(heater: Any, plan: MsgGenerator) -> MsgGenerator:
         try:
             answer = yield msg
         except GeneratorExit:
-            plan.close()
-            if asked:
-                _safe_now(heater)
+            try:
+                plan.close()  # fails where a plan within it goes on all the same
+            finally:
+                if asked:
+                    _safe_now(heater)
             raise
         except BaseException as exc:
             error = exc

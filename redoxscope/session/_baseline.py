@@ -76,9 +76,9 @@ def _monitored(plan: MsgGenerator, signals: Sequence[Any]) -> MsgGenerator:
             return answer
         lines = _of_lines(msg.kwargs)
         for signal in signals:
-            if lines and not getattr(getattr(signal, "parent", None), "heats", True):
-                continue  # other people's readers of stacks refuse one with further streams
             try:
+                if lines and not getattr(getattr(signal, "parent", None), "heats", True):
+                    continue  # other people's readers of stacks refuse one with further streams
                 yield Msg("monitor", signal, run=msg.run, name=monitor_stream(signal.name))
             except RunEngineControlException:
                 raise

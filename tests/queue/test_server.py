@@ -70,7 +70,7 @@ def test_plans_are_listed_with_limits_of_the_controller_and_devices_that_are_the
     assert "(s)" in stack["dwell"]["description"]
     assert list(stack["stxm"]["annotation"]["devices"].values()) == [["stxm"]]
     heating = of(client, "ramp_and_soak")
-    assert (heating["target"]["min"], heating["target"]["max"]) == ("20", "600")
+    assert (heating["target"]["min"], heating["target"]["max"]) == ("10", "600")
     assert heating["rate"]["max"] == "20"
     assert list(heating["heater"]["annotation"]["devices"].values()) == [["heater"]]
     station = of(client, "xas")["station"]["annotation"]["devices"]

@@ -151,6 +151,20 @@ def test_a_run_of_images_has_the_stream_of_a_heater_that_heats(RE, docs, axes, h
     assert {d["name"] for d in docs["descriptor"]} == {"heater_monitor", "primary"}
 
 
+def test_a_heater_that_is_away_costs_no_run_of_images(RE, docs, axes, caplog):
+    class Away:
+        @property
+        def heats(self):
+            raise TimeoutError("Heater:HTR1:Range_RBV does not answer")
+
+    heater = PromptHeater()
+    heater.temperature.parent = Away()
+    RE.preprocessors.append(Baseline(monitors=[heater.temperature]))
+    RE(lines_run(axes[2]))
+    assert docs["stop"][0]["exit_status"] == "success"
+    assert "heater is not recorded with this run: Heater:HTR1:Range_RBV does not" in caplog.text
+
+
 def test_a_run_of_images_keeps_the_baseline_of_its_plan(run, axes, RE):
     (sd,) = RE.preprocessors
     sd._carried = tuple(axes[:2])

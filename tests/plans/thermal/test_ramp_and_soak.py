@@ -8,9 +8,11 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
+from bluesky import Msg
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from redoxscope.plans import Lookup, ramp_and_soak
+from redoxscope.plans._safety import shielded
 from redoxscope.testing import (
     Documents,
     FakeHeater,
@@ -184,6 +186,24 @@ def test_what_was_made_safe_in_a_pause_is_heated_and_soaked_again(RE, heater, re
     (soak,) = record.rows("soak").values()
     assert soak["heater_soak_in_band"] == SOAK and soak["heater_soak_min"] == 99.0
     assert soak["heater_soak_left_out"] == 500.0 + heater.settle_s  # cold, and settling
+
+
+def test_a_halt_cools_also_where_a_plan_within_goes_on(heater):
+    """A user's plan that yields in its ``finally`` cannot be closed: no reason to stay hot."""
+
+    def own():
+        try:
+            yield Msg("open_run")
+            yield Msg("set", heater, 100.0)
+        finally:
+            yield Msg("set", heater, 200.0)
+
+    plan = shielded(heater, own())
+    assert next(plan).command == "open_run"
+    assert plan.send("uid").obj is heater
+    with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+        plan.close()
+    assert heater.told == [("safe",)]
 
 
 def test_a_plan_that_nobody_carries_out_heats_nothing(heater, shutter):
