@@ -26,7 +26,7 @@ def moves(stxm, monkeypatch):
 def test_true_energy_is_mono_plus_offset(stxm, put):
     mono = stxm.monochromator
     put(mono.user_offset, 0.35)
-    mono.set(642.0).wait(timeout=10)
+    mono.set(642.0).wait(timeout=30)
     assert mono.readback.get(use_monitor=False) == pytest.approx(641.65)
     assert mono.epu_readback.get(use_monitor=False) == pytest.approx(641.65)
     assert mono.position == pytest.approx(642.0)
@@ -36,10 +36,10 @@ def test_true_energy_is_mono_plus_offset(stxm, put):
 
 @pytest.mark.parametrize("start", [630.0, 650.0])
 def test_backlash_comes_from_one_side(stxm, moves, put, start):
-    stxm.monochromator.set(start).wait(timeout=10)
+    stxm.monochromator.set(start).wait(timeout=30)
     moves.clear()
     put(stxm.monochromator.backlash, 1.5)
-    stxm.monochromator.set(640.0).wait(timeout=10)
+    stxm.monochromator.set(640.0).wait(timeout=30)
     assert moves[-2:] == [638.5, 640.0]
     assert stxm.monochromator.position == pytest.approx(640.0)
 
@@ -69,7 +69,7 @@ def test_limits_hold_for_offset_and_backlash(stxm, put):
 def test_stuck(stxm, fault, what, says):
     fault(what)
     with pytest.raises(DeviceError, match=f"{says}.* from its target 660 eV"):
-        stxm.monochromator.set(660.0).wait(timeout=10)
+        stxm.monochromator.set(660.0).wait(timeout=30)
 
 
 def test_stop_and_go_on(stxm):
@@ -77,8 +77,8 @@ def test_stop_and_go_on(stxm):
     mono = stxm.monochromator
     stopped = mono.set(700.0)
     mono.stop(success=True)
-    stopped.wait(timeout=5)
-    mono.set(655.0).wait(timeout=10)
+    stopped.wait(timeout=30)
+    mono.set(655.0).wait(timeout=30)
     assert mono.readback.get(use_monitor=False) == pytest.approx(655.0)
     assert mono.epu_readback.get(use_monitor=False) == pytest.approx(655.0)
 
@@ -87,33 +87,33 @@ def test_stopped_by_the_user(stxm):
     status = stxm.monochromator.set(700.0)
     stxm.monochromator.stop()
     with pytest.raises(DeviceError, match="stopped"):
-        status.wait(timeout=5)
+        status.wait(timeout=30)
 
 
 def test_epu_makes_the_light(stxm):
-    stxm.shutter.set("open").wait(timeout=5)
+    stxm.shutter.set("open").wait(timeout=30)
     stxm.i0.dwell.put(0.1)
-    stxm.energy.set(640.0).wait(timeout=10)
-    stxm.i0.trigger().wait(timeout=5)
+    stxm.energy.set(640.0).wait(timeout=30)
+    stxm.i0.trigger().wait(timeout=30)
     bright = stxm.i0.counts.get(use_monitor=False)
-    stxm.monochromator.epu_setpoint.set(660.0).wait(timeout=5)
-    stxm.i0.trigger().wait(timeout=5)
+    stxm.monochromator.epu_setpoint.set(660.0).wait(timeout=30)
+    stxm.i0.trigger().wait(timeout=30)
     assert stxm.i0.counts.get(use_monitor=False) < 0.1 * bright
 
 
 def test_focus_follows(stxm, put):
-    stxm.energy.set(650.0).wait(timeout=10)
+    stxm.energy.set(650.0).wait(timeout=30)
     a1 = stxm.zone_plate.a1.get()
     assert stxm.zone_plate.z.position == pytest.approx(-(a1 * 650 - 400), abs=0.5)
     put(stxm.zone_plate.a0, 500.0)
-    stxm.energy.set(640.0).wait(timeout=10)
+    stxm.energy.set(640.0).wait(timeout=30)
     assert stxm.zone_plate.z.position == pytest.approx(-(a1 * 640 - 500), abs=0.5)
 
 
 def test_focus_stuck(stxm, fault):
     fault("focus_stuck")
     with pytest.raises(DeviceError, match=r"stxm_zone_plate_z .* stopped at .* from its target"):
-        stxm.energy.set(660.0).wait(timeout=10)
+        stxm.energy.set(660.0).wait(timeout=30)
 
 
 @pytest.mark.parametrize(("a0", "says"), [(90.0, "100 µm"), (1200.0, "1161 µm")])

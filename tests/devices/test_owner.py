@@ -80,7 +80,7 @@ def first(other, stxm):
 
     def run():
         try:
-            engine(energy_stack(other, energies=[640, 641], pixels=(10, 20), size=2.0, dwell=0.1))
+            engine(energy_stack(other, energies=[640, 641], pixels=(10, 20), size=2.0, dwell=0.5))
         except RunEngineInterrupted:
             pass  # as the test wanted it
 

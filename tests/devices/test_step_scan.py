@@ -174,7 +174,7 @@ def test_the_beamline_file_says_what_is_behind_the_shutter(simulation):
 
 
 def test_a_shutter_that_closes_while_it_counts_fails_the_point(stxm):
-    stxm.transmission.dwell.put(5.0)  # 0.1 s
+    stxm.transmission.dwell.put(25.0)  # 0.5 s
     stxm.shutter.set("open").wait(timeout=30)
     status = stxm.transmission.trigger()
     stxm.shutter.command.put(0, wait=True)  # somebody else
@@ -309,7 +309,7 @@ def test_a_shutter_that_somebody_took_is_not_opened_again(stxm, somebody_else, s
 def test_what_the_dead_man_closed_is_opened_again(stxm):
     """A long move between two points: nobody has taken anything."""
     shutter, before = stxm.shutter, stxm.shutter.dead_man.get()
-    shutter.dead_man.put(0.2, wait=True)
+    shutter.dead_man.put(2.0, wait=True)
     try:
         shutter.set("hold").wait(timeout=30)
         closed(shutter)
@@ -341,7 +341,7 @@ def test_between_two_points_of_a_scan_it_is_not_opened_again(stxm, RE, docs, som
 
 
 def test_a_pause_closes_it_and_the_point_is_counted_again(stxm, RE, docs):
-    stxm.transmission.dwell.put(10.0)  # 0.2 s
+    stxm.transmission.dwell.put(25.0)  # 0.5 s
     counting, count = threading.Event(), []
 
     def hook(msg):

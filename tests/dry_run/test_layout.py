@@ -205,7 +205,7 @@ def test_pvs_that_do_not_answer_are_named_and_the_rest_is_written(stood, tmp_pat
     path, _ = stood
     other = tmp_path / "mine.yml"
     other.write_text(path.read_text().replace("SR:DCCT", "SR:GONE"))
-    done = CliRunner().invoke(app, ["snapshot", str(other), "--timeout", "0.5"])
+    done = CliRunner().invoke(app, ["snapshot", str(other), "--timeout", "3"])
     assert done.exit_code == 1
     assert "SR:GONE" in done.stderr
     (tmp_path / "s.yml").write_text(done.stdout, encoding="utf-8")

@@ -128,7 +128,7 @@ def test_deferred_pause(RE, stack, record, safe, one_by_one):
 
 def test_pause_twice_at_one_line(RE, stack, record, safe):
     RE.msg_hook = Interrupt("trigger", "stxm_scanner", 0, RE.request_pause)
-    assert run(RE, stack(dwell=0.1))
+    assert run(RE, stack(dwell=2.0))
     RE.msg_hook = Interrupt("trigger", "stxm_scanner", 0, RE.request_pause)
     with pytest.raises(RunEngineInterrupted):
         RE.resume()

@@ -492,11 +492,11 @@ def test_damage_found_at_the_very_end_holds_nobody_up(session, run, caplog):
         if update.final:
             last.append(session.rixs_map.on_damage(verdict, update.run))
 
-    limit, session.rixs_map.timeout = session.rixs_map.timeout, 2.0
+    limit, session.rixs_map.timeout = session.rixs_map.timeout, 60.0
     session.rixs_map.on_update = ending
     try:
         record = run(passes=1)
-        assert session.rixs_map.wait(20)
+        assert session.rixs_map.wait(120)
     finally:
         session.rixs_map.on_update, session.rixs_map.timeout = None, limit
     assert last == [None] and record[-1][1]["exit_status"] == "success"

@@ -40,7 +40,7 @@ class Client:
 
     def __init__(self, control):
         self.control = control
-        self._comm = ZMQCommSendThreads(zmq_server_address=control)
+        self._comm = ZMQCommSendThreads(zmq_server_address=control, timeout_recv=60_000)  # ms
 
     def ask(self, method, **params):
         try:

@@ -15,7 +15,7 @@ from redoxscope.sim import SimulatedDastard
 from redoxscope.sim.physics.tes import TesArray
 
 SPEED = 10.0
-WAIT = 20.0
+WAIT = 60.0
 
 
 def truth(seed: int = 1, n: int = 240) -> Calibration:

@@ -14,7 +14,7 @@ import zmq
 from redoxscope.formats import decode_frames
 
 PULSES = {"EdgeMulti": True, "EdgeMultiLevel": -100, "EdgeMultiVerifyNMonotone": 6}
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class RpcError(Exception):

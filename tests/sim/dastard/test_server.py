@@ -242,11 +242,15 @@ def test_dropped_messages_are_counted_all_the_same(server, client):
     server.beam(open=True)
     client.until(lambda: client.frames)
     server.fault("drop 1")
-    client.more("TRIGGERRATE", 1)
-    before = len(client.frames)
-    rates = client.more("TRIGGERRATE", 2)
-    assert all(sum(rate["CountsSeen"]) > 100 for rate in rates)
+    for _ in range(20):  # those of before may be on their way
+        client.photons()
+        before = len(client.frames)
+        rates = client.more("TRIGGERRATE", 2)
+        client.photons()
+        if len(client.frames) == before:
+            break
     assert len(client.frames) == before
+    assert all(sum(rate["CountsSeen"]) > 100 for rate in rates)
 
 
 def test_late_messages_come_after_all(server, client):
@@ -255,7 +259,7 @@ def test_late_messages_come_after_all(server, client):
     client.until(lambda: client.frames)
     server.fault("late 0.3 2")
     rates = client.more("TRIGGERRATE", 4)[1:]
-    client.until(lambda: client.photons()["t_ns"][-1] > when(rates[-1]) + 3_000_000_000)
+    client.until(lambda: client.photons()["t_ns"][-1] > when(rates[-1]) + 40_000_000_000)
     t = client.photons()["t_ns"]
     assert (np.diff(t) < -1_000_000_000).any()  # some overtook others by more than a second
     lo, hi = when(rates[0]) - 1_000_000_000, when(rates[-1])
@@ -264,7 +268,7 @@ def test_late_messages_come_after_all(server, client):
 
 def test_writing_is_told_late(server, client):
     client.start()
-    server.fault("late_writing 10")
+    server.fault("late_writing 100")
     client.more("ALIVE")  # the fault is there before the call
     client.call("WriteControl", {"Request": "Start", "WriteOFF": True})
     client.sync()

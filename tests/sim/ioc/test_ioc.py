@@ -49,7 +49,7 @@ def test_by_hand_the_shutter_stays_where_it_is(stxm):
 
 def test_telling_it_to_follow_twice_does_not_close_it(stxm, simulation):
     """A blade that closes in the middle of a raster leaves dark lines."""
-    stxm.scanner.prepare(Raster(-1, 1, 10, -1, 1, 20, 0.05)).wait(timeout=30)
+    stxm.scanner.prepare(Raster(-1, 1, 10, -1, 1, 50, 0.5)).wait(timeout=30)
     stxm.scanner.kickoff().wait(timeout=30)
     stxm.scanner.trigger().wait(timeout=30)
     stxm.shutter.set("follow").wait(timeout=30)
@@ -76,7 +76,7 @@ def test_kickoff_waits_until_the_controller_is_idle(stxm):
     """It may still fly back from the image before, and would refuse another."""
     scanner = stxm.scanner
     scanner.prepare(Raster(-1, 1, 50, -1, 1, 3, 0.05)).wait(timeout=30)
-    flying = SubscriptionStatus(scanner.source.state, lambda *, value, **_: value == 1, timeout=5)
+    flying = SubscriptionStatus(scanner.source.state, lambda *, value, **_: value == 1, timeout=30)
     scanner.source.go.put(0)
     flying.wait(timeout=30)
     assert len(fly(stxm, nx=50, dwell=0.05)) == 3
@@ -107,7 +107,7 @@ def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
         if value == 0:
             closed.set()
 
-    stxm.shutter.dead_man.put(0.5)
+    stxm.shutter.dead_man.put(3.0)
     try:
         stxm.shutter.set("hold").wait(timeout=30)
         assert stxm.shutter.is_open and stxm.shutter.mode.get() == 2
