@@ -117,6 +117,7 @@ def test_only_a_spectrometer(tmp_path):
 def test_a_microscope_without_shutter(tmp_path):
     content = yaml.safe_load(simulated_text(""))
     del content["devices"]["shutter"], content["instruments"]["stxm"]["shutter"]
+    del content["instruments"]["xas"]
     file = written(tmp_path, yaml.safe_dump(content))
     with start_session(file, speed=50, data=tmp_path / "data") as s:
         assert s.beam_shutter is None and "tes" not in s.devices

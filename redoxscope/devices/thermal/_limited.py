@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from ophyd import Component as Cpt
+from ophyd import Signal
 from ophyd.status import Status
 from ophyd.utils import LimitError
 
@@ -146,6 +147,11 @@ class LimitedStage(Positioner, BeamlineDevice):
         ValueError
         """
         return as_number(f"{self.name}.rate", rate, "degC/min", above=0, at_most=self.max_rate)
+
+    @property
+    def user_offset(self) -> Signal:
+        """Always 0 degC; bluesky's ``%wa`` has a column for it."""
+        return Signal(name=f"{self.name}_user_offset", value=0.0)
 
     def check_value(self, temperature: Any, *, unit: str | None = None) -> None:
         """Refuse a temperature that may not be heated to; nothing is heated.
