@@ -86,7 +86,7 @@ def test_the_magics_of_the_step_scans_page_in_ipython(tmp_path):
         assert word in told["%wa"]
     assert "Error" not in told["%wa"]
     counts = dict(line.split(None, 1) for line in told["%ct"].splitlines())
-    assert set(counts) == {"transmission", "i0"} and float(counts["transmission"]) > 100
+    assert {"transmission", "i0"} <= set(counts) and float(counts["transmission"]) > 100
     spectrum = dict(line.split(None, 1) for line in told["%ct spectrometers"].splitlines())
     assert int(spectrum["tes_counts"]) > 10 and spectrum["tes_spectrum"] == "2000 values"
     assert "nothing is labelled 'tables'; labels are detectors, motors" in told["%ct tables"]
