@@ -108,8 +108,16 @@ class Controller(BeamlineDevice):
         """No output, whatever the set point."""
 
     def orders_to_step(self, temperature: float) -> Sequence[Order]:
-        """The next set point (degC) of a ramp that the stage makes."""
-        raise NotImplementedError
+        """The next set point (degC) of a ramp that the stage makes.
+
+        Raises
+        ------
+        NotImplementedError
+            A class with ``ramps = False`` that does not say how.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__}: the stage makes its ramp, and orders_to_step is missing"
+        )
 
     def fault(self) -> str:
         """What it says is wrong, by its last monitors; empty where nothing is."""

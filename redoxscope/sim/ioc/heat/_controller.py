@@ -104,8 +104,8 @@ class Controller(PVGroup):
         await self.publish(stamp, always=always)
 
     async def publish(self, stamp: float, *, always: bool) -> None:
-        """Say how things are, where it is new."""
-        raise NotImplementedError
+        """Say how things are, where it is new; each controller in its own PVs."""
+        raise NotImplementedError(f"{type(self).__name__} has no publish")
 
     def switch_off(self) -> None:
         """Have the controller's own output off, as by hand."""
