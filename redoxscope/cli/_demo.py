@@ -277,7 +277,7 @@ class _HeatTold:
 
 
 def _report_heat(summary: Any) -> None:
-    echo("\nBefore and after, with a limit of 3 σ for all of them together:")
+    echo("\nBefore and after; σ at the end counts all these questions together, 3 σ is the limit:")
     for one in summary["spectra"]:
         echo(f"  {one['text']}")
     if summary["soak_in_band_s"] is not None:

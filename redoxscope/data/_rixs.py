@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import numpy as np
 import yaml
 
 from redoxscope.documents import Window
-from redoxscope.inputs import suggestion
 
 from ._inverse_channels import window_problems
+from ._presets import load_presets, preset_of
 from ._text import FileError, parse_yaml, read_text
 
 __all__ = [
@@ -172,8 +171,7 @@ def _preset(edge: str, raw: Mapping[str, Any]) -> RixsPreset:
 
 @cache
 def _load() -> dict[str, RixsPreset]:
-    text = resources.files(__package__).joinpath("rixs_edges.yaml").read_text(encoding="utf-8")
-    return {edge: _preset(edge, raw) for edge, raw in yaml.safe_load(text).items()}
+    return load_presets("rixs_edges.yaml", _preset)
 
 
 def rixs_edges() -> tuple[str, ...]:
@@ -194,14 +192,7 @@ def rixs_preset(edge: str) -> RixsPreset:
     ValueError
         There is no preset for the edge; the message lists those that are.
     """
-    presets = _load()
-    try:
-        return presets[edge]
-    except (KeyError, TypeError):
-        raise ValueError(
-            f"edge = {edge!r} has no RIXS preset{suggestion(edge, presets)}; "
-            f"there are: {', '.join(presets)}"
-        ) from None
+    return preset_of(_load(), edge, "RIXS")
 
 
 def load_windows(path: str | os.PathLike[str]) -> dict[str, tuple[Window, ...]]:

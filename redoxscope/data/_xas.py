@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
-from redoxscope.inputs import suggestion
+from ._presets import load_presets, preset_of
 
 __all__ = ["XasPreset", "xas_edges", "xas_preset"]
 
@@ -63,8 +60,7 @@ def _preset(edge: str, raw: Mapping[str, Any]) -> XasPreset:
 
 @cache
 def _load() -> dict[str, XasPreset]:
-    text = resources.files(__package__).joinpath("xas_edges.yaml").read_text(encoding="utf-8")
-    return {edge: _preset(edge, raw) for edge, raw in yaml.safe_load(text).items()}
+    return load_presets("xas_edges.yaml", _preset)
 
 
 def xas_edges() -> tuple[str, ...]:
@@ -85,11 +81,4 @@ def xas_preset(edge: str) -> XasPreset:
     ValueError
         There is no preset for the edge; the message lists those that are.
     """
-    presets = _load()
-    try:
-        return presets[edge]
-    except (KeyError, TypeError):
-        raise ValueError(
-            f"edge = {edge!r} has no absorption preset{suggestion(edge, presets)}; "
-            f"there are: {', '.join(presets)}"
-        ) from None
+    return preset_of(_load(), edge, "absorption")

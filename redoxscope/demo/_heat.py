@@ -257,7 +257,7 @@ def _summary(runs: HeatRuns, found: _Found, tolerance: float) -> dict[str, Any]:
         "limit_sigma": LIMIT,
         "soak_in_band_s": _number(soak.get("in_band", np.nan)),
         "soak_left_out_s": _number(soak.get("left_out", np.nan)),
-        "overshoot_c": _number(soak.get("overshoot", np.nan)),
+        "overshoot_c": None if temperature is None else _number(temperature.overshoot_c(target)),
         "settle_s": _number(settle),
     }
 

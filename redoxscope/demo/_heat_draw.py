@@ -137,8 +137,8 @@ def _temperature(ax: Any, temperature: Temperature | None) -> None:
     if "in_band" in temperature.soak:
         text += (
             f": {temperature.soak['in_band'] / 3600:.2f} h in band, "
-            f"{temperature.soak['left_out']:.0f} s left out, overshoot "
-            f"{temperature.soak['overshoot']:.2f} °C"
+            f"{temperature.soak['left_out']:.0f} s left out, "
+            f"highest {np.nanmax(temperature.celsius):.2f} °C"
         )
     ax.set_title(text, fontsize=9, loc="left")
     ax.set_xlabel("time (h, of the heating stage)", fontsize=8)

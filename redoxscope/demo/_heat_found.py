@@ -144,6 +144,10 @@ class Temperature:
             return math.nan
         return float(max(self.phases["reached"] - self.hours[near][0], 0.0) * 3600)
 
+    def overshoot_c(self, target: float) -> float:
+        """Above the target at most (°C), from begin to end: not in the soak alone."""
+        return float(np.nanmax(self.celsius - target, initial=0.0))
+
 
 def _number(value: float) -> float | None:
     """The value, None where there is none: JSON has no NaN."""

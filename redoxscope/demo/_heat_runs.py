@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -112,7 +111,3 @@ class HeatRuns:
         order = np.argsort(hours, kind="stable")
         phases = {phase: elapsed / 3600 for phase, _, elapsed in self._events[1:]}
         return Temperature(hours[order], celsius[order], phases, dict(self.soak))
-
-    @property
-    def overshoot_c(self) -> float:
-        return float(self.soak.get("overshoot", math.nan))

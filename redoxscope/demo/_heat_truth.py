@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..analysis.xas import Spectrum, compare
 from ..data import rixs_preset
 from ..documents import Bins, Window
 from ..sim import HeatedSample, RixsModel
@@ -18,6 +20,9 @@ Array = NDArray[np.float64]
 
 A_CHANGE = 0.05
 """Per cent of an area; the model's metals in the bulk change by nothing at all."""
+
+AGREES = 5.0
+"""Standard deviations by which what is found may differ from what is there."""
 
 
 def simulated_sample(temperature: Temperature) -> HeatedSample:
@@ -31,16 +36,27 @@ def simulated_sample(temperature: Temperature) -> HeatedSample:
 
 
 def simulated(pair: Pair, sample: HeatedSample) -> float:
-    """Change of the area in the pair's window (%) that the model gives."""
-    energies = pair.before.energy
+    """Change of the area in the pair's window (%) that the model gives, found as that measured is.
+
+    Scale and background of the two are taken from outside the window, where a changed spectrum is
+    another, too: so the area changes by more or less than what is in the window.
+    """
+    energies = np.intersect1d(pair.before.energy, pair.after.energy)
     inside = (energies >= pair.window[0]) & (energies <= pair.window[1])
-    inside &= np.isin(energies, pair.after.energy)
-    at = energies[inside]
-    if not len(at):
+    if not inside.any():
         return float("nan")
-    before, after = (_values(pair, one, at) for one in (HeatedSample(), sample))
-    weight = np.gradient(energies)[inside]
-    return float(100 * ((after / before - 1) * weight * before).sum() / (weight * before).sum())
+    before, after = (
+        _as_measured(one, _values(pair, sample, energies), energies)
+        for one, sample in ((pair.before, HeatedSample()), (pair.after, sample))
+    )
+    return compare(before, after, window=pair.window).change
+
+
+def _as_measured(one: Spectrum, values: Array, energies: Array) -> Spectrum:
+    """The model's values with the measured ones' scale and sigma, which is the weight."""
+    there = np.isin(one.energy, energies)
+    scale = np.nanmedian(one.value[there] / values)
+    return replace(one, energy=energies, value=values * scale, sigma=one.sigma[there])
 
 
 def _values(pair: Pair, sample: HeatedSample, energies: Array) -> Array:
@@ -72,4 +88,9 @@ def otherwise(pairs: list[Pair], changes: list[float]) -> list[str]:
         if pair.significant != (abs(change) > A_CHANGE):
             what = "not seen" if abs(change) > A_CHANGE else "seen, but not there"
             wrong.append(f"{pair.edge} {pair.mode} ({what}: {change:+.2f} %)")
+        elif abs(pair.found.change - change) > AGREES * pair.found.change_sigma:
+            wrong.append(
+                f"{pair.edge} {pair.mode} ({pair.found.change:+.2f} ± "
+                f"{pair.found.change_sigma:.2f} % found, {change:+.2f} % there)"
+            )
     return wrong

@@ -157,6 +157,14 @@ def test_settling_counts_from_the_first_reading_in_band():
     assert np.isnan(temperature.settle_s(200.0, 1.0))
 
 
+def test_an_overshoot_is_found_wherever_it_is():
+    """On the way down too, and where the sensor failed for a moment."""
+    celsius = np.array([25.0, np.nan, 100.1, 108.0, 40.0])
+    temperature = Temperature(np.arange(5.0), celsius, {"soaked": 2.5}, {"overshoot": 0.1})
+    assert temperature.overshoot_c(100.0) == pytest.approx(8.0)
+    assert temperature.overshoot_c(200.0) == 0.0
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "broken off"])
 def test_a_picture_is_drawn_of_whatever_there_is(truth, whole):
     from matplotlib.figure import Figure
@@ -195,4 +203,5 @@ def test_the_model_says_what_there_is_to_be_found(truth):
     wrong = otherwise(pairs, [0.0] * len(pairs))
     assert len(wrong) == len(CHANGED) and "Ni L TEY (seen, but not there" in wrong[0]
     missed = otherwise(pairs, [5.0] * len(pairs))
-    assert len(missed) == len(SAME) and all("not seen" in text for text in missed)
+    assert sum("not seen" in text for text in missed) == len(SAME)
+    assert any("Ni L TEY (+" in text and "+5.00 % there" in text for text in missed)

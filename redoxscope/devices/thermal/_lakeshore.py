@@ -112,7 +112,8 @@ class Lakeshore336(Controller):
         return [*self.orders_to_hold(here), *self.orders_to_ramp(here, target, rate, on=True)]
 
     def orders_to_hold(self, here: float) -> Sequence[Order]:
-        return [(self.ramp_on, 0), (self.demand, self.raw(here))]
+        # In this order: without its ramp it would go for the old target, were it for a moment only.
+        return [(self.demand, self.raw(here)), (self.ramp_on, 0)]
 
     def orders_to_switch_off(self) -> Sequence[Order]:
         return [(self.heater_range, OFF)]

@@ -170,9 +170,7 @@ class RunProgress:
         The fraction never falls.
         """
         with self._lock:
-            elapsed, pace = self._elapsed(), self._pace()
-            step = min((elapsed - self._news_at) / pace, self._next_step())
-            left = max(self._total - self._done - step, 0.0) * pace
+            elapsed, left = self._elapsed_and_left()
             if self.over.is_set():
                 left = 0.0
             whole = elapsed + left
@@ -188,6 +186,12 @@ class RunProgress:
                 "time_elapsed": elapsed,
                 "time_remaining": left,
             }
+
+    def _elapsed_and_left(self) -> tuple[float, float]:
+        """Times (s) since it began, without pauses, and until it ends."""
+        elapsed, pace = self._elapsed(), self._pace()
+        step = min((elapsed - self._news_at) / pace, self._next_step())
+        return elapsed, max(self._total - self._done - step, 0.0) * pace
 
     def watch(self, function: Callable[..., Any]) -> None:
         """Have ``function(**report)`` called now and then; of several, the last one only."""

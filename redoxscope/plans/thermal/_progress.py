@@ -58,28 +58,10 @@ class HeatProgress(RunProgress):
             with self._lock:
                 self._told = float(left), self._clock()
 
-    def report(self) -> dict[str, Any]:
-        """As bluesky's watchers are told; times in s, the fraction never falls."""
-        with self._lock:
-            now = self._clock()
-            elapsed = now - self._begun
-            if self._told is not None:
-                left = self._told[0] - (now - self._told[1])
-            else:
-                left = float(self._planned[self._phase]) - (now - self._phase_at)
-            left = max(left, 0.0) + float(self._planned[self._phase + 1 :].sum())
-            if self.over.is_set():
-                left = 0.0
-            whole = elapsed + left
-            self._shown = max(self._shown, elapsed / whole if whole > 0 else 1.0)
-            return {
-                "name": self.name,
-                "current": self._shown * whole,
-                "initial": 0.0,
-                "target": whole,
-                "unit": "s",
-                "precision": 1,
-                "fraction": self._shown,
-                "time_elapsed": elapsed,
-                "time_remaining": left,
-            }
+    def _elapsed_and_left(self) -> tuple[float, float]:
+        now = self._clock()
+        if self._told is not None:
+            left = self._told[0] - (now - self._told[1])
+        else:
+            left = float(self._planned[self._phase]) - (now - self._phase_at)
+        return now - self._begun, max(left, 0.0) + float(self._planned[self._phase + 1 :].sum())

@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
+from types import SimpleNamespace
 
 import epics
 import numpy as np
@@ -16,6 +18,7 @@ from caproto import AlarmSeverity, ChannelType
 from ophyd import EpicsSignalRO
 from ophyd.status import SubscriptionStatus
 
+from redoxscope.devices.thermal._lakeshore import Lakeshore336 as LakeshoreClient
 from redoxscope.sim import Simulation, SimulationError, check_options
 from redoxscope.sim.ioc import HEAT_FAULTS, HeatFaults
 from redoxscope.sim.ioc._clock import Clock, InstantClock
@@ -73,6 +76,41 @@ def heat(world, stage, target):
     else:
         world.put("Euro:SetPointTempWrite", target)
         world.put("Euro:ModeWrite", "Auto")
+
+
+def lakeshore_orders(name, *args):
+    """What the client writes, as (PV, value): its own rule, without its network."""
+    heater = SimpleNamespace(
+        ramp_on="OnRamp1", ramp_rate="RampR1", demand="OUT1:SP", heater_range="HTR1:Range",
+        raw=lambda celsius: celsius + 273.15,
+    )  # fmt: skip
+    for order in ("orders_to_ramp", "orders_to_hold"):
+        setattr(heater, order, partial(getattr(LakeshoreClient, order), heater))
+    return getattr(LakeshoreClient, name)(heater, *args)
+
+
+@pytest.mark.parametrize("order", ["cool", "hold"])
+def test_what_a_client_writes_is_no_blow_whenever_it_comes(world, order):
+    """Written twice, with seconds between: each order by itself asks for no more heat."""
+    heat(world, "Heater", 100)
+    world.wait(3600)
+    if order == "hold":  # in the middle of a ramp
+        for name, value in lakeshore_orders("orders_to_cool", 100.0, 600.0, 2.0):
+            world.put(f"Heater:{name}", value)
+        world.wait(60)
+    seen, most = [reading(world, "Heater")], world.get("Heater:HTR1")
+    for _ in range(2):
+        here = reading(world, "Heater")
+        args = (here,) if order == "hold" else (here, 25.0, 2.0)
+        for name, value in lakeshore_orders(f"orders_to_{order}", *args):
+            world.put(f"Heater:{name}", value)
+            world.wait(2.0)
+            assert world.get("Heater:HTR1") < most + 5.0
+            seen.append(reading(world, "Heater"))
+    for _ in range(30):
+        world.wait(4.0)
+        seen.append(reading(world, "Heater"))
+    assert max(seen) < seen[0] + 1.0
 
 
 def output_is_off(world, stage):
