@@ -22,7 +22,7 @@ from ._guard import HeaterGuard
 from ._lakeshore import Lakeshore336
 from ._settled import Band
 from ._signals import Celsius, Output, Rate
-from ._units import celsius, kelvin_hint, unit_of
+from ._units import celsius, kelvin_hint, round_in_kelvin, unit_of
 
 __all__ = ["LimitedStage"]
 
@@ -166,7 +166,8 @@ class LimitedStage(Positioner, BeamlineDevice):
         Raises
         ------
         ophyd.utils.LimitError
-            Outside the limits, or NaN; says so where kelvin seem to be meant.
+            Outside the limits, or NaN; or a round temperature in kelvin, as 373, where no unit is
+            given.
         ValueError
             No number, or no unit of temperatures.
         DeviceError
@@ -183,6 +184,12 @@ class LimitedStage(Positioner, BeamlineDevice):
             raise LimitError(
                 f"{self.name} = {target:.6g} degC is outside its limits, {low:g} to {high:g} degC"
                 f"{kelvin_hint(target, low, high)}"
+            )
+        meant = round_in_kelvin(target) if unit is None else None
+        if meant is not None:
+            raise LimitError(
+                f"{self.name} = {target:.6g} degC is what {meant:g} degC is in K: give {meant:g}; "
+                f"if {target:.6g} degC is meant, give {target + 0.01:.6g}, or unit='degC' to set()"
             )
         self.check_rate(self.rate.get())
         if not self.controller.connected:

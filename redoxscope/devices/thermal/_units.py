@@ -6,7 +6,7 @@ from typing import Any
 
 from ...inputs import suggestion
 
-__all__ = ["ABSOLUTE_ZERO", "celsius", "from_celsius", "kelvin_hint", "unit_of"]
+__all__ = ["ABSOLUTE_ZERO", "celsius", "from_celsius", "kelvin_hint", "round_in_kelvin", "unit_of"]
 
 ABSOLUTE_ZERO = -273.15
 """0 K (degC)."""
@@ -48,3 +48,16 @@ def kelvin_hint(value: float, low: float, high: float) -> str:
     if value > high and low <= meant <= high:
         return f"; it is in degC: did you mean {meant:.6g} degC, which is {value:g} K?"
     return ""
+
+
+def round_in_kelvin(value: float) -> float | None:
+    """The round temperature (degC) that a number is in kelvin, as 100 of 373 and of 373.15.
+
+    A stage to 600 degC would heat to 373 degC without a word, where 100 were meant. Whole degrees
+    above 273.15 are found, and of whole kelvin the steps of 25 that people set.
+    """
+    for zero, step in ((-ABSOLUTE_ZERO, 1.0), (float(int(-ABSOLUTE_ZERO)), 25.0)):
+        steps = round((value - zero) / step)
+        if steps > 0 and abs(value - zero - steps * step) < 1e-4:
+            return steps * step
+    return None

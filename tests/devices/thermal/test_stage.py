@@ -117,6 +117,23 @@ def test_what_cannot_be_is_refused_before_anything_is_heated(heater, value, erro
     assert not heater.guard.beating
 
 
+@pytest.mark.parametrize("value", [373, 373.15, np.float32(373.15), 298.15, 473, 573])
+def test_round_temperatures_in_kelvin_are_refused_also_where_the_stage_could(heater, value):
+    """It goes to 600 degC, so no limit tells 373 K from 373 degC."""
+    with pytest.raises(
+        LimitError, match=r"degC is what \d+ degC is in K: give \d+; if .* is meant"
+    ):
+        heater.set(value)
+    assert heater.controller.written == []
+    heater.check_value(value, unit="degC")
+    heater.check_value(float(value) + 0.01)
+
+
+@pytest.mark.parametrize("value", [25, 100, 300, 350, 450, 599.5, 280])
+def test_other_temperatures_are_not_taken_for_kelvin(heater, value):
+    heater.check_value(value)
+
+
 def test_kelvin_are_taken_when_they_are_called_so(heater):
     heater.check_value(373.15, unit="K")
     heater.set(373.15, unit="kelvin").wait(LONG)

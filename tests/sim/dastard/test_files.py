@@ -139,7 +139,7 @@ def test_paused_is_not_written(server, client):
     client.sync()
     assert client.seen["WRITING"][-1]["Paused"]
     server.beam(open=True)
-    assert sum(client.more("TRIGGERRATE", 3)[-1]["CountsSeen"]) > 0
+    client.until(lambda: sum(client.more("TRIGGERRATE")[-1]["CountsSeen"]) > 0)
     folder = Path(state["FilenamePattern"]).parent
     assert not list(folder.glob("*.off"))
     client.call("WriteControl", {"Request": "Unpause ON"})

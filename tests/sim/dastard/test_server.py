@@ -245,7 +245,7 @@ def test_dropped_messages_are_counted_all_the_same(server, client):
     for _ in range(20):  # those of before may be on their way
         client.photons()
         before = len(client.frames)
-        rates = client.more("TRIGGERRATE", 2)
+        rates = client.more("TRIGGERRATE", 3)[1:]  # the first may hold the opening of the beam
         client.photons()
         if len(client.frames) == before:
             break
