@@ -35,6 +35,8 @@ from ._found import Found, number
 __all__ = ["process"]
 
 PICTURE, SUMMARY, AVERAGE = "xas.png", "summary.json", "average"
+WITH_EDGE = ("step", "maximum")
+"""What must be 1 for an edge to have a place."""
 OTHER_POSTS = ((150.0, 500.0), (100.0, 400.0), (50.0, 300.0))
 """Ranges behind the edge (eV from it) that are as good as the one used: how far the position
 depends on the choice."""
@@ -170,14 +172,21 @@ def _find(
         except ValueError as error:
             told = (*warnings, f"{error}.")
             return Found(measured, None, {}, math.nan, shift, shift_sigma, told)
-    positions = edge_positions(made) if made.to in ("step", "maximum") else {}
-    warnings += made.warnings
-    for each in positions.values():
-        warnings += each.warnings
+    positions, of_edge = _positions(made)
+    warnings += of_edge
     depends = _depends(spectrum, made, positions) if post is None else math.nan
     return Found(
         measured, made, positions, depends, shift, shift_sigma, tuple(dict.fromkeys(warnings))
     )
+
+
+def _positions(made: Normalised) -> tuple[dict[str, EdgePosition], list[str]]:
+    """Places of the edge, and what there is to say of them and of the normalisation."""
+    if made.to not in WITH_EDGE:
+        why = f"Normalised to {made.to}: edge positions need {' or '.join(WITH_EDGE)}."
+        return {}, [*made.warnings, why]
+    found = edge_positions(made)
+    return found, [*made.warnings, *(text for each in found.values() for text in each.warnings)]
 
 
 def _depends(spectrum: Spectrum, made: Normalised, positions: Mapping[str, EdgePosition]) -> float:
@@ -244,14 +253,11 @@ def _merged(
     # as each of them was; what is steepest may differ between shoulders of an edge
     e0 = float(np.median([each.e0 for each in made]))
     mean = normalise(spectrum, e0=e0, pre=pre, post=post, to=to or made[0].to)
-    positions = edge_positions(mean) if mean.to in ("step", "maximum") else {}
-    told = [*merged.warnings, *mean.warnings]
-    for each in positions.values():
-        told += each.warnings
+    positions, told = _positions(mean)
     return mean, {
         "averaged": merged.spectrum.n,
         "outliers": merged.reasons,
-        "warnings": list(dict.fromkeys(told)),
+        "warnings": list(dict.fromkeys((*merged.warnings, *told))),
         **_places(positions),
     }
 

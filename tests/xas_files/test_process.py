@@ -191,6 +191,15 @@ def test_what_has_no_edge_is_told_and_the_others_are_done(table, tmp_path):
     assert found["good"]["integral_ev"] is not None
 
 
+@pytest.mark.parametrize("to", ["area", "none"])
+def test_a_scale_without_edge_positions_says_so(table, tmp_path, to):
+    files = [table(f"{k}.csv", energy_eV=ENERGY, mu=edge(seed=k)) for k in range(2)]
+    summary = process(files, tmp_path / "out", to=to, average=True)
+    for each in (summary["files"]["0"], summary["average"]):
+        assert each["integral_ev"] is None
+        assert f"Normalised to {to}: edge positions need step or maximum." in each["warnings"]
+
+
 def test_a_column_that_was_not_asked_for_is_told(table, tmp_path):
     file = table("two.csv", energy_eV=ENERGY, mu=edge(), foil=edge())
     told = process([file], tmp_path / "out")["files"]["two"]
