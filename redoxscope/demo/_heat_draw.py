@@ -129,9 +129,9 @@ def _temperature(ax: Any, temperature: Temperature | None) -> None:
         _empty(ax, "temperature")
         return
     ax.plot(temperature.hours, temperature.celsius, color="#b0457f", lw=1.2)
-    for phase, hours in temperature.phases.items():
+    for phase, hours in temperature.phases.items():  # the last one is at the right edge
         ax.axvline(hours, color="0.6", lw=0.7, ls=":")
-        ax.annotate(phase, (hours, 1.0), (2, -9), xycoords=("data", "axes fraction"),
+        ax.annotate(phase, (hours, 1.0), (-2, -9), xycoords=("data", "axes fraction"), ha="right",
                     textcoords="offset points", fontsize=7, color="0.35")  # fmt: skip
     text = "temperature of the sample"
     if "in_band" in temperature.soak:
