@@ -94,7 +94,7 @@ def fault(simulation):
     from ophyd import EpicsSignal
 
     signal = EpicsSignal(f"{simulation.prefix}Sim:Fault", name="fault", put_complete=True)
-    signal.wait_for_connection(timeout=10)
+    signal.wait_for_connection(timeout=60)
     yield lambda command: signal.set(command, timeout=30).wait()
     signal.destroy()
 
@@ -118,7 +118,7 @@ def stxm(connected, fault):
     fault("beam_back")
     connected.scanner.stop()
     connected.shutter.set("closed").wait(timeout=30)
-    connected.energy.set(640.0).wait(timeout=20)
+    connected.energy.set(640.0).wait(timeout=60)
     before = _settings(connected)
     yield connected
     after = _settings(connected)

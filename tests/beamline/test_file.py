@@ -326,12 +326,12 @@ def test_no_monitor(run_stack):
 
 def test_no_shutter(run_stack, stxm, caplog):
     """The blade of the simulated beamline is opened by somebody else here, and stays so."""
-    stxm.shutter.set("open").wait(timeout=20)
+    stxm.shutter.set("open").wait(timeout=60)
     try:
         record, _ = run_stack(parse_beamline(bound(shutter=None), "x"), **SMALL)
         assert stxm.shutter.is_open
     finally:
-        stxm.shutter.set("closed").wait(timeout=20)
+        stxm.shutter.set("closed").wait(timeout=60)
     pages = [doc["data"] for name, doc in record if name == "event_page"]
     counts = np.concatenate([np.ravel(data["transmission"]) for data in pages])
     assert counts.size == 18 and counts.min() > 0

@@ -227,7 +227,7 @@ def test_images_are_there_without_references(edge, energies, words):
     live = OxidationMap(rate=1e6)
     for item in documents[:3]:
         live(*item)
-    assert live.wait(10)
+    assert live.wait(60)
     first = live.snapshot  # from the first line on
     np.testing.assert_array_equal(first.frame.counts[0], stack.counts[0, 0])
     assert np.isnan(first.frame.counts[1:]).all()

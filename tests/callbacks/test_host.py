@@ -161,7 +161,7 @@ def test_results_wait_for_the_run_and_are_those_of_its_end(stack):
 
     with Host([MEAN], on_update=block) as host:
         play(host, stack[0].documents())
-        assert busy.wait(20)
+        assert busy.wait(60)
         with pytest.raises(LookupError, match="no final mean spectrum of run run here"):
             host.results("run", timeout=0.0)
         threading.Timer(0.05, release.set).start()
@@ -194,7 +194,7 @@ def test_it_may_listen_from_the_middle_of_a_run_on(stack, caplog):
         assert list(host.latest) == [("run", "mean_spectrum", "")]
         host("stream_datum", {"uid": "x/0", "stream_resource": "x", "descriptor": "late-d"})
         host("stream_resource", {"uid": "x", "run_start": "late"})
-        assert host.wait(20)
+        assert host.wait(60)
     assert caplog.text == ""
 
 
@@ -213,7 +213,7 @@ def test_runs_without_an_end_do_not_pile_up(monkeypatch, caplog):
     with Host([MEAN]) as host:
         for uid in "abc":
             play(host, list(make(uid=uid)[0].documents(lines=30))[:-1])
-        found = host.wait(20) and host.latest
+        found = host.wait(60) and host.latest
         assert "no stop document came" in found["a", "mean_spectrum", ""].message
         assert found["b", "mean_spectrum", ""].message == ""
     assert "run a has no stop document: taken for ended" in caplog.text
@@ -254,7 +254,7 @@ def test_streams_of_files_reach_the_reader():
                 "stream_datum", {"uid": uid, "stream_resource": resource, "descriptor": descriptor}
             )
         host("stop", {"uid": "s", "run_start": "r"})
-        assert host.wait(20) and host.errors == {} and host.latest == {}
+        assert host.wait(60) and host.errors == {} and host.latest == {}
     assert seen == [
         ("stream_resource", "file"), ("stream_datum", "file/0"), ("stream_datum", "file/1")
     ]  # fmt: skip
@@ -271,9 +271,9 @@ def test_doubts_are_told_at_the_end_but_not_twice(stack):
         told = []
         host.tell = told.append
         play(host, list(stack[0].documents())[:5])
-        assert host.wait(20) and told == ["It is early."]
+        assert host.wait(60) and told == ["It is early."]
         host(*stack[0].stop())
-        assert host.wait(20) and told == ["It is early.", "It is late."]
+        assert host.wait(60) and told == ["It is early.", "It is late."]
 
 
 def test_photons_are_those_of_their_run():
@@ -351,11 +351,11 @@ def test_photons_go_to_the_run_that_they_are_of():
         for run in (one, other):
             play(host, [run.start(), run.descriptor(), run.event(0)])
         host.send("photons", one.batch(1, 40), run="one")
-        assert host.wait(20)
+        assert host.wait(60)
         found = {uid: snapshot for (uid, _, _), snapshot in host.latest.items()}
         assert found["one"].under_way.photons == 40 and found["other"].under_way is None
         host.send("photons", other.batch(1, 7))
-        assert host.wait(20)
+        assert host.wait(60)
         assert all(snapshot.under_way is not None for snapshot in host.latest.values())
 
 
@@ -374,15 +374,15 @@ def test_a_document_while_it_is_being_closed_is_read_after_the_others(stack):
     host = Host([replace(MEAN, reader=Slow)])
     documents = list(stack[0].documents(lines=2))
     play(host, documents[:3])
-    assert busy.wait(20)
+    assert busy.wait(60)
     closing = threading.Thread(target=host.close)
     closing.start()
     while host._worker is not None:
         busy.wait(0.01)
     play(host, documents[3:])
     release.set()
-    closing.join(20)
-    assert host.wait(20) and host.results("run") and host.errors == {}
+    closing.join(60)
+    assert host.wait(60) and host.results("run") and host.errors == {}
     assert most == [1, 1]
     host.close()
 
@@ -397,9 +397,9 @@ def test_a_look_from_its_own_thread_does_not_wait_for_itself_when_it_is_closed(s
         host.wait()
         looks.append(host.latest[update.run, update.analysis, update.part] is update.snapshot)
 
-    host = Host([MEAN], on_update=look, rate=1e6, timeout=20)
+    host = Host([MEAN], on_update=look, rate=1e6, timeout=60)
     play(host, stack[0].documents(lines=2))
-    assert busy.wait(20)
+    assert busy.wait(60)
     closing = threading.Thread(target=host.close)
     closing.start()
     while host._worker is not None:

@@ -88,7 +88,7 @@ def test_i0_can_be_given_while_it_runs():
     documents = list(stack.documents())
     for item in documents[:60]:
         live(*item)
-    assert live.wait(10) and not np.isfinite(live.result.ln_i0).any()
+    assert live.wait(60) and not np.isfinite(live.result.ln_i0).any()
     live.set_i0(Run(empty))
     assert np.isfinite(live.snapshot.result.ln_i0).all()  # at once
     with pytest.raises(ValueError, match="covers 1 to 2 eV"):

@@ -296,18 +296,18 @@ def test_killed_view_hurts_nobody(stack, tmp_path, caplog):
     everything = list(documents.documents())
     for item in everything[:100]:
         callback(*item)
-    assert callback.wait(10)
+    assert callback.wait(60)
     os.kill(view._process.pid, signal.SIGKILL)
-    view._process.wait(10)
+    view._process.wait(60)
     before = len(shown)
     for i, item in enumerate(everything[100:]):
         callback(*item)
         if i % 20 == 0:
-            assert callback.wait(10)
-    assert callback.wait(10)
+            assert callback.wait(60)
+    assert callback.wait(60)
     assert len(shown) > before  # it was called again, and did not raise: else no more
     assert callback.on_update is show
-    view._sender.join(10)
+    view._sender.join(60)
     view(shown[-1])  # nobody reads any more: neither waits nor raises
     view.close()
     callback.close()

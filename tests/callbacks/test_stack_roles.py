@@ -222,10 +222,10 @@ def test_a_dose_check_is_compared_when_it_is_whole():
     documents = list(run.documents())
     for item in documents[:-25]:  # all but the last check's last lines
         live(*item)
-    assert live.wait(10) and len(live.snapshot.dose) == 1
+    assert live.wait(60) and len(live.snapshot.dose) == 1
     for item in documents[-25:-1]:
         live(*item)
-    assert live.wait(10) and len(live.snapshot.dose) == 2
+    assert live.wait(60) and len(live.snapshot.dose) == 2
     live(*documents[-1])
     live.close()
     assert len(live.snapshot.dose) == 2

@@ -93,7 +93,7 @@ def test_what_does_not_answer_is_named(simulation):
     config = simulated_beamline(simulation.prefix)
     stxm = made_stxm(config.changed("ring", pvs={"Current": "NO:SUCH:PV"}))
     with pytest.raises(ConnectionError) as caught:
-        connect(stxm, timeout=10)
+        connect(stxm, timeout=60)
     assert "1 PVs" in str(caught.value)
     assert "NO:SUCH:PV  (stxm.ring.current)" in str(caught.value)
     assert [pv for _, pv, connected in walk_pvs(stxm) if not connected] == ["NO:SUCH:PV"]

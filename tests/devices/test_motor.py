@@ -51,25 +51,25 @@ def test_arrives(motor):
     status = motor.set(10.0)
     assert not status.done
     travel(motor, 10.2)
-    status.wait(timeout=20)
+    status.wait(timeout=60)
 
 
 def test_stopped_short_is_a_failure(motor):
     status = motor.set(10.0)
     travel(motor, 4.0)
     with pytest.raises(DeviceError, match=r"coarse_x \(M1\) stopped at 4 um, 6 um from .* 10 um"):
-        status.wait(timeout=20)
+        status.wait(timeout=60)
 
 
 def test_stopped_by_the_run_engine_is_none(motor):
     status = motor.set(10.0)
     motor.motor_done_move.sim_put(0)
     motor.stop(success=True)
-    status.wait(timeout=20)
+    status.wait(timeout=60)
     travel(motor, 4.0)
     again = motor.set(10.0)
     travel(motor, 10.0)
-    again.wait(timeout=20)
+    again.wait(timeout=60)
 
 
 def test_stopped_by_the_user_is_a_failure(motor):
@@ -78,30 +78,30 @@ def test_stopped_by_the_user_is_a_failure(motor):
     motor.stop()
     travel(motor, 4.0)
     with pytest.raises(DeviceError, match="coarse_x"):
-        status.wait(timeout=20)
+        status.wait(timeout=60)
 
 
 def test_sent_elsewhere_meanwhile(motor):
     first = motor.set(10.0)
     second = motor.set(20.0)
     with pytest.raises(DeviceError, match="sent to 20 um instead"):
-        first.wait(timeout=20)
+        first.wait(timeout=60)
     travel(motor, 20.0)
-    second.wait(timeout=20)
+    second.wait(timeout=60)
 
 
 def test_never_done(motor, monkeypatch):
     monkeypatch.setattr("redoxscope.devices._motor.SETTLE_TIMEOUT", 0.05)
     status = motor.set(10.0)
     with pytest.raises(DeviceError, match=r"\(M1\) going to 10 um: not done within 0.05 s"):
-        status.wait(timeout=5)
+        status.wait(timeout=60)
 
 
 def test_disconnected_on_the_way(motor):
     status = motor.set(10.0)
     motor.user_readback._run_subs(sub_type=motor.user_readback.SUB_META, connected=False)
     with pytest.raises(DeviceError, match="disconnected"):
-        status.wait(timeout=20)
+        status.wait(timeout=60)
 
 
 @pytest.mark.parametrize("value", [-101.0, 100.5, math.nan, math.inf])
@@ -133,7 +133,7 @@ def test_any_number_is_a_position(motor, value):
     status = motor.set(value)
     assert type(motor.user_setpoint.get()) is float
     travel(motor, 10.0)
-    status.wait(timeout=20)
+    status.wait(timeout=60)
 
 
 @pytest.mark.parametrize("value", ["10", None, True, np.bool_(True), 1j, [1.0], np.array([1, 2])])
@@ -173,7 +173,7 @@ def test_the_readback_is_asked_when_it_is_done(motor, monkeypatch):
     status = motor.set(10.0)
     motor.motor_done_move.sim_put(0)
     motor.motor_done_move.sim_put(1)
-    status.wait(timeout=20)
+    status.wait(timeout=60)
     assert any(how.get("use_monitor") is False for how in asked)
 
 

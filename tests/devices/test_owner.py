@@ -128,14 +128,14 @@ def test_what_a_dead_client_held_open_is_taken_over_whole(stxm):
     """Whoever asks after the shutter was staged, as the spectrometer does, finds it free too."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    stxm.shutter.set("hold").wait(10)
+    stxm.shutter.set("hold").wait(60)
     stxm.shutter._ours = False  # that was another client
     name = stxm.shutter._owner.me.replace(f" {os.getpid()} ", f" {dead.pid} ")
     stxm.shutter._owner.signal.put(name, wait=True)
     stxm.shutter.stage()
     try:
         stxm.shutter.check_free()
-        stxm.shutter.set("closed").wait(10)
+        stxm.shutter.set("closed").wait(60)
     finally:
         stxm.shutter.unstage()
     assert not stxm.shutter.is_open

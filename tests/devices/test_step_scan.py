@@ -351,7 +351,7 @@ def test_a_pause_closes_it_and_the_point_is_counted_again(stxm, RE, docs):
                 counting.set()
 
     def pause():
-        assert counting.wait(10)
+        assert counting.wait(60)
         RE.request_pause()
 
     RE.msg_hook = hook

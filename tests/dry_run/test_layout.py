@@ -165,7 +165,7 @@ def stood(tmp_path_factory):
 
 def test_the_simulation_stands_as_the_beamline_did_and_a_snapshot_only_reads(stood):
     path, ioc = stood
-    taken = take_snapshot(path, timeout=10)
+    taken = take_snapshot(path, timeout=60)
     assert taken.missing == ()
     assert taken.beamline == "mine"
     assert taken.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -191,7 +191,7 @@ def test_the_simulation_stands_as_the_beamline_did_and_a_snapshot_only_reads(sto
 
 def test_the_file_of_a_snapshot_reads_as_it_was_written(stood, tmp_path):
     path, _ = stood
-    taken = take_snapshot(path, timeout=10)
+    taken = take_snapshot(path, timeout=60)
     (tmp_path / "s.yml").write_text(taken.to_yaml(), encoding="utf-8")
     assert read_state(tmp_path / "s.yml") == taken
     layout_of(load_beamline(path), taken)
@@ -240,10 +240,10 @@ def test_an_instant_simulation_arrives_where_it_was_sent(mine):
         stxm = made_stxm(config)
         try:
             connect(stxm)
-            stxm.energy.set(740.0).wait(timeout=20)
+            stxm.energy.set(740.0).wait(timeout=60)
             for k in range(12):  # also where times do not add up to the last bit
-                stxm.sample_stage.x.set(40.0 * (k % 2) + 0.01 * k).wait(timeout=20)
-            stxm.sample_stage.x.set(3000.0).wait(timeout=20)
+                stxm.sample_stage.x.set(40.0 * (k % 2) + 0.01 * k).wait(timeout=60)
+            stxm.sample_stage.x.set(3000.0).wait(timeout=60)
             assert stxm.monochromator.position == pytest.approx(740.0)
             assert stxm.sample_stage.x.position == pytest.approx(3000.0)
             assert stxm.zone_plate.z.position == pytest.approx(stxm.energy.focus(740.0))
@@ -325,9 +325,9 @@ def test_devices_of_other_classes_are_served_too(mine):
                 beamline.devices[name] for name in ("slit", "wheel", "filter", "dcct2")
             )
             assert slit.position == 5.0 and slit.limits == (-10.0, 20.0)
-            slit.move(12.0, timeout=20)
+            slit.move(12.0, timeout=60)
             assert slit.position == 12.0
-            wheel.set(3.0).wait(timeout=20)
+            wheel.set(3.0).wait(timeout=60)
             assert wheel.position == 3.0
             assert attenuator.chosen.get() == 2 and note.get() == "multi bunch"
             attenuator.chosen.put(1, wait=True)
@@ -352,7 +352,7 @@ def test_a_fly_beamline_answers_by_its_own_names():
         stxm = made_stxm(config)
         try:
             connect(stxm)
-            stxm.energy.set(700.0).wait(timeout=20)
+            stxm.energy.set(700.0).wait(timeout=60)
             assert stxm.monochromator.position == pytest.approx(700.0)
         finally:
             stxm.destroy()
@@ -376,7 +376,7 @@ def test_the_command_serves_a_beamline_file_until_it_is_ended(mine):
         assert f"answers as the PVs of {mine}" in first, process.stderr.read()
     finally:
         os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,6 @@ class WatchingIOC:
     def close(self) -> None:
         """End it; everything that it told is in `seen` then."""
         self._process.stdin.close()
-        self._process.wait(timeout=20)
-        self._reader.join(timeout=20)
+        self._process.wait(timeout=60)
+        self._reader.join(timeout=60)
         self._process.stdout.close()

@@ -44,7 +44,7 @@ def fly_stxm(fleet):
 def fly_fault(fleet):
     """Ask the fleet for a fault: ``fly_fault("line_fails 1 2")``."""
     signal = EpicsSignal(f"{fleet.prefix}Sim:Fault", name="fault", put_complete=True)
-    signal.wait_for_connection(timeout=20)
+    signal.wait_for_connection(timeout=60)
 
     def ask(command):
         signal.put(f"fly {command}", wait=True, timeout=30)

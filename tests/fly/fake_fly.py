@@ -129,7 +129,7 @@ class FlyWorld:
 
     def told(self, *expected):
         """The next orders are these."""
-        got = [self.orders.get(timeout=10) for _ in expected]
+        got = [self.orders.get(timeout=60) for _ in expected]
         assert got == list(expected), got
         assert self.orders.empty(), self.orders.queue
 

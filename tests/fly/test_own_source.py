@@ -83,7 +83,7 @@ class SoftLines(Device):
 
     def end(self, **trouble):
         """The line has ended; the next one begins, where the flight is not void."""
-        flight, line = self.begun.get(timeout=10)
+        flight, line = self.begun.get(timeout=60)
         raster, (x0, y0) = self.raster, self.origin
         x = np.linspace(raster.x_start, raster.x_stop, raster.nx) + x0
         y = np.full(raster.nx, np.linspace(raster.y_start, raster.y_stop, raster.ny)[line] + y0)
@@ -141,6 +141,6 @@ def test_what_must_hold_is_watched(scanner):
 
 def test_an_error_of_it_ends_the_image(scanner):
     scanner.source.listener.on_error(
-        RuntimeError("it broke"), scanner.source.begun.get(timeout=10)[0]
+        RuntimeError("it broke"), scanner.source.begun.get(timeout=60)[0]
     )
     assert "it broke" in str(error_of(scanner.trigger()))

@@ -183,7 +183,7 @@ def test_two_clients(RE, fly_stxm, fly_fault, fleet):
         for name in ("LINE:NPOINTS", "LINE:ARM", "LINE:ABORT")
     )
     for signal in (points, arm, stop):
-        signal.wait_for_connection(timeout=20)
+        signal.wait_for_connection(timeout=60)
     try:
         points.put(16384, wait=True, timeout=30)
         arm.put(1, wait=True, timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 
@@ -67,6 +68,14 @@ def safe(stxm):
         assert not stxm.scanner._flight._approach.watchdog.armed
 
     return check
+
+
+def ask_for_pause(RE):  # noqa: N803
+    """As ``RE.request_pause()`` in another thread, which nobody waits for.
+
+    It is the engine's next step, whatever else has become due: a thread may come too late.
+    """
+    asyncio.run_coroutine_threadsafe(RE._request_pause_coro(), RE.loop)
 
 
 def pages(record):

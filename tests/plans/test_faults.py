@@ -18,7 +18,7 @@ from redoxscope.plans import energy_stack
 from redoxscope.sim import Simulation
 from redoxscope.testing import simulated_stxm, validate_run
 
-from .conftest import check_documents, check_stack, pages
+from .conftest import ask_for_pause, check_documents, check_stack, pages
 from .test_interruption import LABELS, after
 
 
@@ -96,7 +96,7 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
     def pause_first(line, *, halt, **options):
         if halt and stxm.scanner._flight.open:
             stxm.scanner._flight._approach.fly_from = relaunch
-            threading.Thread(target=RE.request_pause).start()
+            ask_for_pause(RE)
         return relaunch(line, halt=halt, **options)
 
     stxm.scanner._flight._approach.fly_from = pause_first
@@ -304,7 +304,7 @@ def test_a_network_cut_is_survived(caplog):
     """The server's process is held for 12 s within an image, without a retry to spend."""
     with Simulation(speed=20, seed=1) as simulation:
         stxm = simulated_stxm(simulation.prefix)
-        stxm.wait_for_connection(timeout=20)
+        stxm.wait_for_connection(timeout=60)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
         timers = []
@@ -333,7 +333,7 @@ def test_a_network_cut_between_images_is_survived(caplog, command):
     energies = [640.0, 650.0]
     with Simulation(speed=1, seed=1) as simulation:
         stxm = simulated_stxm(simulation.prefix)
-        stxm.wait_for_connection(timeout=20)
+        stxm.wait_for_connection(timeout=60)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
         timers = []
@@ -364,7 +364,7 @@ def test_the_ioc_dies(place):
     """Seconds later: an error that names a PV, a clean stop document, a usable RunEngine."""
     with Simulation(speed=5, seed=1) as simulation:
         stxm = simulated_stxm(simulation.prefix)
-        stxm.wait_for_connection(timeout=20)
+        stxm.wait_for_connection(timeout=60)
         stxm.scanner.outage.put(2.0)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
@@ -375,7 +375,7 @@ def test_the_ioc_dies(place):
             hook.seen += msg.command == at[0]
             if hook.seen == at[1] and not killed.is_set():
                 killed.set()
-                threading.Timer(0.05, simulation._process.kill).start()
+                RE.loop.call_later(0.05, simulation._process.kill)
 
         hook.seen = 0
         RE.msg_hook = hook

@@ -135,7 +135,7 @@ def test_a0_outside_its_window_at_the_lowest_energy(stxm, put):
 
 
 def test_sample_too_near(stxm):
-    stxm.sample_stage.z.set(-250.0).wait(timeout=20)
+    stxm.sample_stage.z.set(-250.0).wait(timeout=60)
     try:
         stxm.zone_plate.a0.put(340.0)
         says = ["sample.z", "-250", "90", "100 µm"]
@@ -144,7 +144,7 @@ def test_sample_too_near(stxm):
             stxm.energy.set(650.0)
     finally:
         stxm.zone_plate.a0.put(400.0)
-        stxm.sample_stage.z.set(0.0).wait(timeout=20)
+        stxm.sample_stage.z.set(0.0).wait(timeout=60)
 
 
 def test_references_that_do_not_fit(stxm):

@@ -24,7 +24,7 @@ def elsewhere(simulation):
     def put(suffix, value):
         if suffix not in signals:
             signals[suffix] = EpicsSignal(simulation.prefix + suffix, name=suffix)
-            signals[suffix].wait_for_connection(timeout=10)
+            signals[suffix].wait_for_connection(timeout=60)
         signals[suffix].put(value, wait=False)
 
     yield put

@@ -282,6 +282,6 @@ def test_who_takes_the_order_to_leave_for_a_failed_plan_is_told_again(monkeypatc
     watch.handle(signal.SIGTERM, None)
     thread = threading.Thread(target=watch._run, args=(watch._queue,))
     thread.start()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert told == [(threading.main_thread().ident, signal.SIGTERM)] * 2

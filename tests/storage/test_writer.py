@@ -90,7 +90,7 @@ def test_the_end_of_a_run_waits_for_nothing(tmp_path: Path, server: Server, make
     assert server.stored == [] and not writer.wait(0.0)
     assert writer.pending == "3 runs into the catalog" and list(writer.waiting.values()) == [""] * 3
     server.answers.set()
-    assert writer.wait(10) and writer.pending == "" and writer.waiting == {}
+    assert writer.wait(60) and writer.pending == "" and writer.waiting == {}
     assert server.stored == uids
     assert sorted(path.stem for path in (tmp_path / "stored").iterdir()) == sorted(uids)
 
@@ -133,7 +133,7 @@ def test_another_run_is_not_taken_for_the_last(tmp_path: Path, server: Server, m
     log = DocumentLog(tmp_path)
     writer = make(server, log)
     first = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     server.error = ValueError("not this run")
     second = _run(log, writer)
     with pytest.raises(CatalogError, match=f"earlier run: run {second} .*not this run.*recover"):
@@ -160,7 +160,7 @@ def test_what_follows_the_storing_is_waited_for(
     log = DocumentLog(tmp_path)
     writer = make(server, log, then=[fails, results])
     uid = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert seen == [(server, uid, [uid])] and writer.waiting == {}
     assert f"after run {uid} was stored" in caplog.text and "no map" in caplog.text
 
@@ -177,17 +177,17 @@ def test_an_outage_is_said_once_and_made_up_for(
     writer = make(server, log)
     server.error = error
     first = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert f"run {first} is not in the catalog" in caplog.text
     assert "safe in" in caplog.text and "redoxscope recover" in caplog.text
     caplog.clear()
     second = _run(log, writer)
-    assert writer.wait(10) and not caplog.text
+    assert writer.wait(60) and not caplog.text
     assert {path.stem for path in writer.waiting} == {first, second}
     assert server.tried == 2  # one try a run, not one a run that waits
     server.error = None
     third = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert server.stored == [first, second, third] and writer.waiting == {}
     assert "answers again" in caplog.text
     assert not list(tmp_path.glob("*.jsonl"))
@@ -205,7 +205,7 @@ def test_one_run_that_is_refused_keeps_no_other_out(
         log(name, doc)
         writer(name, doc)
     good = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert f"run {bad} is not in the catalog (ValueError: not this run)" in caplog.text
     assert server.stored == [good]
     assert [path.stem for path in writer.waiting] == [bad]
@@ -218,7 +218,7 @@ def test_the_statement_of_a_database_error_is_not_told(
     server.error = ValueError("(sqlite3) database or disk is full\n[SQL: INSERT INTO nodes]")
     writer = make(server, log)
     _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert "disk is full). Its data are safe" in caplog.text and "INSERT" not in caplog.text
 
 
@@ -229,7 +229,7 @@ def test_the_end_of_the_session_tries_again_and_says_what_is_left(
     writer = make(server, log)
     server.error = httpx.ConnectError("down")
     uids = [_run(log, writer) for _ in range(2)]
-    assert writer.wait(10)
+    assert writer.wait(60)
     writer.close()
     assert "2 runs are not in the catalog" in caplog.text and str(tmp_path) in caplog.text
     server.error = None
@@ -278,7 +278,7 @@ def test_no_log_is_called_safe_that_is_gone(
         log(name, doc)
     log.path(documents[0][1]["uid"]).unlink()
     writer(*documents[-1])
-    assert writer.wait(10) and "its log is gone" in caplog.text
+    assert writer.wait(60) and "its log is gone" in caplog.text
 
 
 def test_a_catalog_that_cannot_be_opened_is_opened_later(
@@ -301,9 +301,9 @@ def test_a_catalog_that_cannot_be_opened_is_opened_later(
     log = DocumentLog(tmp_path)
     writer = make("facility", log, directory=tmp_path)
     first = _run(log, writer)
-    assert writer.wait(10) and "not yet" in caplog.text
+    assert writer.wait(60) and "not yet" in caplog.text
     second = _run(log, writer)
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert server.stored == [first, second]
 
 
@@ -324,11 +324,11 @@ def test_the_catalog_is_opened_while_the_first_run_goes_on(
     for name, doc in documents[:-1]:
         log(name, doc)
         writer(name, doc)
-    assert opened.wait(10)  # before its end
-    assert writer.wait(10) and not server.stored
+    assert opened.wait(60)  # before its end
+    assert writer.wait(60) and not server.stored
     log(*documents[-1])
     writer(*documents[-1])
-    assert writer.wait(10)
+    assert writer.wait(60)
     assert server.stored == [documents[0][1]["uid"]]
 
 

@@ -24,7 +24,7 @@ def beamline():
 @pytest.fixture
 def trouble(beamline):
     signal = EpicsSignal(f"{beamline.prefix}Sim:Fault", name="fault", put_complete=True)
-    signal.wait_for_connection(timeout=20)
+    signal.wait_for_connection(timeout=60)
     yield lambda command: signal.set(command, timeout=30).wait()
     signal.set("clear", timeout=30).wait()
     signal.destroy()

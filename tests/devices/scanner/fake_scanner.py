@@ -129,7 +129,7 @@ class World:
     def told(self, *expected):
         """The next orders are these."""
         for order in expected:
-            assert self.orders.get(timeout=10) == order
+            assert self.orders.get(timeout=60) == order
         assert self.orders.empty()
 
     def fly(self):
@@ -174,4 +174,4 @@ class World:
 
 def error_of(status):
     """What a status failed with; it has to be done soon."""
-    return SimpleNamespace(error=status.exception(timeout=10)).error
+    return SimpleNamespace(error=status.exception(timeout=60)).error

@@ -503,12 +503,12 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
 
     def heard(status):
         def ask():
-            free.append(flying.scanner._flight.lock._lock.acquire(timeout=5))
+            free.append(flying.scanner._flight.lock._lock.acquire(timeout=60))
             flying.scanner._flight.lock._lock.release()
 
         thread = threading.Thread(target=ask)
         thread.start()
-        thread.join(10)
+        thread.join(60)
 
     waiting = flying.scanner.trigger()
     waiting.add_callback(heard)
@@ -518,7 +518,7 @@ def test_statuses_are_finished_when_the_lock_is_free(flying, how):
         flying.scanner.source.state.sim_put(2)
     else:
         flying.scanner.stop()
-    waiting.exception(timeout=10)
+    waiting.exception(timeout=60)
     assert free == [True]
 
 

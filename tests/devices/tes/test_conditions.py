@@ -101,9 +101,9 @@ def beamline():
 def judged(mono, tes, during=lambda: None, conditions=None):
     conditions = TESConditions(tes) if conditions is None else conditions
     asked = {"mono": mono, "energy": ENERGY, "sample": "gold", "dwell": DWELL, "point": 3}
-    conditions.set(asked).wait(20)
+    conditions.set(asked).wait(60)
     during()
-    conditions.trigger().wait(20)
+    conditions.trigger().wait(60)
     return conditions
 
 
@@ -256,12 +256,12 @@ def test_an_outage_is_waited_for_and_nothing_else():
         signal.connected = True
     tes.holder.readback.connected = True
     assert conditions.back_after(DeviceError("stuck")) is None
-    conditions.back_after(NoAnswerError("silent")).wait(20)
+    conditions.back_after(NoAnswerError("silent")).wait(60)
     tes.shutter.mode.connected = False
-    conditions.back_after(DeviceError("disconnected")).wait(20)
+    conditions.back_after(DeviceError("disconnected")).wait(60)
     tes.outage.value, tes.ring.current.dead = 0.05, True
     with pytest.raises(DeviceError, match="BL:current, which did not come back"):
-        conditions.back_after(NoAnswerError("silent")).wait(20)
+        conditions.back_after(NoAnswerError("silent")).wait(60)
 
 
 def test_all_values_are_asked_at_once():
@@ -271,7 +271,7 @@ def test_all_values_are_asked_at_once():
         pv = PV(name, 1.0)
 
         def get(pv=pv, **_):
-            together.wait(20)  # nobody is answered until all are asked
+            together.wait(60)  # nobody is answered until all are asked
             return pv.value
 
         pv.get = get
@@ -342,7 +342,7 @@ def test_a_point_under_way_has_no_verdict():
     mono, tes = beamline()
     conditions = judged(mono, tes)
     asked = {"mono": mono, "energy": ENERGY, "sample": None, "dwell": DWELL, "point": 0}
-    conditions.set(asked).wait(20)
+    conditions.set(asked).wait(60)
     assert conditions.verdict is None
     with pytest.raises(RuntimeError, match="no point was judged"):
         conditions.read()

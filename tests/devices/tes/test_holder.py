@@ -19,7 +19,7 @@ def holder(simulation):
 def test_it_goes_where_it_is_told(holder):
     assert "reference" in holder.samples
     for sample in ("reference", holder.samples[0]):
-        holder.set(sample).wait(timeout=20)
+        holder.set(sample).wait(timeout=60)
         assert holder.position == sample
         assert holder.read()["holder"]["value"] == sample
     assert holder.describe()["holder"]["dtype"] == "string"
@@ -35,6 +35,6 @@ def test_a_sample_that_it_does_not_have_is_refused(holder):
 def test_a_holder_that_does_not_answer_fails_the_move(holder):
     holder.time_limit.put(1e-3)
     with pytest.raises(DeviceError, match="Holder:Sample"):
-        holder.set("reference").wait(timeout=20)
+        holder.set("reference").wait(timeout=60)
     holder.time_limit.put(60.0)
-    holder.set(holder.samples[0]).wait(timeout=20)
+    holder.set(holder.samples[0]).wait(timeout=60)

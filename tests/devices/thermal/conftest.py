@@ -92,9 +92,9 @@ def real_ioc():
     assert ioc.stdin is not None
     ioc.stdin.close()
     try:
-        ioc.wait(20)
+        ioc.wait(60)
     except subprocess.TimeoutExpired:
         ioc.kill()
-        ioc.wait(20)
-    listener.join(20)
+        ioc.wait(60)
+    listener.join(60)
     _process._running.discard(port)

@@ -39,8 +39,8 @@ def put(beamline):
             signals[suffix] = EpicsSignal(
                 beamline.prefix + suffix, name="pv", put_complete=True, string=True
             )
-            signals[suffix].wait_for_connection(timeout=10)
-        signals[suffix].set(value, timeout=20).wait()
+            signals[suffix].wait_for_connection(timeout=60)
+        signals[suffix].set(value, timeout=60).wait()
 
     yield put
     put("Shutter:Cmd", 0)
@@ -75,7 +75,7 @@ def test_the_sample_is_that_of_the_holder(beamline, client, put):
     before = counts(client)
     put("Holder:Sample", "reference")
     readback = EpicsSignal(beamline.prefix + "Holder:Sample:RBV", name="rbv", string=True)
-    readback.wait_for_connection(timeout=10)
+    readback.wait_for_connection(timeout=60)
     assert readback.get() == "reference"
     assert readback.enum_strs == ("lmr_pristine", "lmr_charged", "lmr_heated", "reference")
     readback.destroy()

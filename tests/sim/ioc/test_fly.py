@@ -31,7 +31,7 @@ def pv(beamline):
         full = (beamline.prefix if own else beamline.fly_prefix) + name
         if full not in known:
             known[full] = PV(full, auto_monitor=False)
-            assert known[full].wait_for_connection(timeout=20), full
+            assert known[full].wait_for_connection(timeout=60), full
         return known[full]
 
     yield get
@@ -138,8 +138,8 @@ def test_monitors_come_in_the_order_of_the_contract(fly, pv):
     watching = []
     for name in names:
         one = PV(pv(f"E712:FLY:{name}").pvname, auto_monitor=True)
-        assert one.wait_for_connection(timeout=20)
-        one.get(timeout=20)
+        assert one.wait_for_connection(timeout=60)
+        one.get(timeout=60)
         one.add_callback(lambda name=name, **kw: seen.put((name, kw.get("char_value"))))
         watching.append(one)
     ca.poll()
@@ -176,8 +176,8 @@ def test_state_changes_before_error(fly, pv):
     watching = []
     for name in ("ERROR", "STATE"):
         one = PV(pv(f"E712:FLY:{name}").pvname, auto_monitor=True)
-        assert one.wait_for_connection(timeout=20)
-        one.get(timeout=20)
+        assert one.wait_for_connection(timeout=60)
+        one.get(timeout=60)
         one.add_callback(lambda name=name, char_value=None, **_: seen.put((name, char_value)))
         watching.append(one)
     while not seen.empty():
@@ -317,7 +317,7 @@ def test_a_motor_record_completes_when_the_move_is_over(pv):
     assert pv("E712:SampleX.RBV").get() == pytest.approx(3.0)
     assert pv("E712:SampleX.DMOV").get() == 1
     assert pv("Sample:FineX.RBV", own=True).get() == pytest.approx(3.0)  # one axis, two names
-    x.put(1e6, wait=True, timeout=5)  # refused: nothing moves
+    x.put(1e6, wait=True, timeout=60)  # refused: nothing moves
     assert pv("E712:SampleX.RBV").get() == pytest.approx(3.0)
     x.put(0.0, wait=True, timeout=60)
     assert pv("E712:SampleX.HLM").get() == 15.0

@@ -153,7 +153,7 @@ def test_an_error_text_longer_than_a_string(stxm):
     text = "Go = 100 is none of the lines 0 to 2"
     # From the monitor, as the scanner reads it: a get has the length of the text before.
     said = SubscriptionStatus(
-        stxm.scanner.source.message, lambda *, value, **_: value == text, timeout=5, run=False
+        stxm.scanner.source.message, lambda *, value, **_: value == text, timeout=60, run=False
     )
     stxm.scanner.source.go.put(100)
     said.wait(timeout=30)
@@ -176,8 +176,8 @@ def test_a_wrong_a1_blurs():
     def contrast(**options):
         with Simulation(speed=50, seed=1, options=options) as simulation:
             stxm = simulated_stxm(simulation.prefix)
-            stxm.wait_for_connection(timeout=20)
-            stxm.energy.set(643.0).wait(timeout=20)
+            stxm.wait_for_connection(timeout=60)
+            stxm.energy.set(643.0).wait(timeout=60)
             rows = fly(stxm, nx=60, ny=30)
             stxm.destroy()
         counts = np.array([counts for _, counts in rows])
@@ -193,7 +193,7 @@ ORPHAN = """
     os.environ["EPICS_CA_ADDR_LIST"] = "127.0.0.1:" + sys.argv[1]
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
     stxm = simulated_stxm(sys.argv[2])
-    stxm.wait_for_connection(timeout=20)
+    stxm.wait_for_connection(timeout=60)
     stxm.scanner.prepare(Raster(-1, 1, 50, -1, 1, 40, 0.05)).wait(timeout=30)
     stxm.scanner.kickoff().wait(timeout=30)
     stxm.scanner.trigger().wait(timeout=30)
@@ -207,13 +207,13 @@ def test_the_client_is_killed(stxm, simulation):
     """The shutter follows the scanner, so it closes at the end of the raster."""
     child = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(ORPHAN), str(simulation.port), simulation.prefix],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert child.returncode == -9, child.stderr
     assert child.stdout.split() == ["1"]
     idle = stxm.scanner.source.until_idle(20)
     if idle is not None:
-        idle.wait(timeout=20)
+        idle.wait(timeout=60)
     assert stxm.scanner.source.state.get(use_monitor=False) == 0
     assert stxm.shutter.status.get(use_monitor=False) == 0
 
@@ -222,7 +222,7 @@ def test_names_without_a_prefix():
     """As a beamline file has whose prefix is empty."""
     with Simulation(prefix="", speed=50) as simulation:
         assert simulation.prefix == ""
-        assert epics.caget("Mono:Energy:RBV", timeout=20) == pytest.approx(640.0)
+        assert epics.caget("Mono:Energy:RBV", timeout=60) == pytest.approx(640.0)
 
 
 def test_bad_options_are_explained():

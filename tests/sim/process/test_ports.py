@@ -46,7 +46,7 @@ def test_the_commands_say_it_in_a_line(command):
         if command[0] == "redoxscope.cli":
             start = ["-c", "from redoxscope.cli import main; main()", *command[1:], port]
         done = subprocess.run(
-            [sys.executable, *start], capture_output=True, text=True, timeout=60,
+            [sys.executable, *start], capture_output=True, text=True, timeout=300,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     assert done.returncode == 2, done.stderr
