@@ -28,6 +28,10 @@ __all__ = ["LimitedStage"]
 
 log = logging.getLogger("redoxscope.heater")
 
+LATE = 30.0
+"""How long (s, here) a busy machine may hold up a simulation that runs faster: its margin is more
+by so much of its own time."""
+
 
 class LimitedStage(Positioner, BeamlineDevice):
     """What a heating stage has, and what it may be asked for; it writes nothing.
@@ -71,6 +75,7 @@ class LimitedStage(Positioner, BeamlineDevice):
         self.max_rate = as_number(f"{name}.max_rate", max_rate, "degC/min", above=0)
         self.safe_temperature = as_number(f"{name}.safe_temperature", safe_temperature, "degC")
         self.margin_s = as_number(f"{name}.margin", margin, "s", at_least=0)
+        self.margin_s += LATE * max(self.clock.scale - 1.0, 0.0)
         self._low, self._high = number(f"{name}.low", low), number(f"{name}.high", high)
         super().__init__(prefix, name=name, **kwargs)
         self.temperature.name = name
