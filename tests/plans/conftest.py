@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
+import signal
+import threading
 from collections import defaultdict
 
 import event_model
@@ -68,6 +72,40 @@ def safe(stxm):
         assert not stxm.scanner._flight._approach.watchdog.armed
 
     return check
+
+
+class Cut(logging.Handler):
+    """Hold a process, as a cut of the network does, until the log says so of it."""
+
+    def __init__(self, pid, words):
+        super().__init__()
+        self.pid, self.words = pid, words
+        self.begun, self.over = False, threading.Event()
+        self._limit = threading.Timer(120.0, self._go_on)
+
+    def __enter__(self):
+        logging.getLogger("redoxscope").addHandler(self)
+        return self
+
+    def __exit__(self, *_):
+        logging.getLogger("redoxscope").removeHandler(self)
+        self._go_on()
+
+    def __call__(self):
+        if not self.begun:
+            self.begun = True
+            os.kill(self.pid, signal.SIGSTOP)
+            self._limit.start()
+
+    def emit(self, record):
+        if self.begun and self.words in record.getMessage():
+            self._go_on()
+
+    def _go_on(self):
+        self._limit.cancel()
+        if self.begun and not self.over.is_set():
+            self.over.set()
+            os.kill(self.pid, signal.SIGCONT)
 
 
 def ask_for_pause(RE):  # noqa: N803

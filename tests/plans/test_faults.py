@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 
 import numpy as np
@@ -18,7 +16,7 @@ from redoxscope.plans import energy_stack
 from redoxscope.sim import Simulation
 from redoxscope.testing import simulated_stxm, validate_run
 
-from .conftest import ask_for_pause, check_documents, check_stack, pages
+from .conftest import Cut, ask_for_pause, check_documents, check_stack, pages
 from .test_interruption import LABELS, after
 
 
@@ -301,28 +299,19 @@ def test_one_pixel_or_one_line(RE, stack, record, safe, pixels):
 
 @pytest.mark.slow
 def test_a_network_cut_is_survived(caplog):
-    """The server's process is held for 12 s within an image, without a retry to spend."""
+    """The server's process is held within an image, without a retry to spend."""
     with Simulation(speed=20, seed=1) as simulation:
         stxm = simulated_stxm(simulation.prefix)
         stxm.wait_for_connection(timeout=60)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
-        timers = []
-
-        def cut(name, doc):
-            if name == "event_page" and not timers:
-                os.kill(simulation.pid, signal.SIGSTOP)
-                timers.append(threading.Timer(12, os.kill, (simulation.pid, signal.SIGCONT)))
-                timers[0].start()
-
-        RE.subscribe(cut)
-        try:
+        words = "the controller does not answer; waiting for it, at most 60 s"
+        with Cut(simulation.pid, words) as cut:
+            RE.subscribe(lambda name, doc: cut(), "event_page")
             RE(energy_stack(stxm, energies=[640.0], pixels=(5, 30), size=2, dwell=0.1, retries=0))
-        finally:
-            timers[0].join()
         check_stack(record, energies=[640.0], pixels=(5, 30), size=(2.0, 2.0))
         assert LineStatus.RETRIED in pages(record)["line_status"]
-        assert "the controller does not answer; waiting for it, at most 60 s" in caplog.text
+        assert words in caplog.text
         stxm.destroy()
 
 
@@ -336,25 +325,21 @@ def test_a_network_cut_between_images_is_survived(caplog, command):
         stxm.wait_for_connection(timeout=60)
         RE, record = RunEngine({}, context_managers=[]), []
         RE.subscribe(lambda name, doc: record.append((name, doc)))
-        timers = []
+        words = "it is asked for again when stxm answers"
 
         def hook(msg):
             hook.moves += msg.command == "set" and msg.obj is stxm.energy
-            if hook.moves == 2 and msg.command == command and not timers:
-                os.kill(simulation.pid, signal.SIGSTOP)
-                timers.append(threading.Timer(12, os.kill, (simulation.pid, signal.SIGCONT)))
-                timers[0].start()
+            if hook.moves == 2 and msg.command == command:
+                cut()
 
         hook.moves = 0
         RE.msg_hook = hook
-        try:
+        with Cut(simulation.pid, words) as cut:
             RE(energy_stack(stxm, energies=energies, pixels=(4, 3), size=2, dwell=0.005))
-        finally:
-            timers[0].join()
         check_documents(record)
         assert len(pages(record)["seq_num"]) == 6
         assert set(pages(record)["line_status"]) == {LineStatus.OK}
-        assert "it is asked for again when stxm answers" in caplog.text
+        assert words in caplog.text
         stxm.destroy()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from contextlib import ExitStack
 
@@ -25,6 +23,7 @@ from redoxscope.testing import validate_rixs_run
 from ..callbacks.test_remote import Heard, Proxy
 from ..devices.tes.parts import settled, truth
 from ..shutters import closed
+from .conftest import Cut
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
 SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}
@@ -117,14 +116,15 @@ def test_the_best_pixels_alone(session, run):
 
 
 def test_pause_in_the_middle_of_a_point(session, run):
-    RE = session.RE
-    token = session.tes.subscribe_batches(lambda batch: RE.request_pause() if once() else None)
-    left = [3]
+    RE, asked = session.RE, []
 
-    def once():
-        left[0] -= 1
-        return left[0] == 0
+    def pause(batch):
+        """In the thread that takes the photons: until it is asked for the point cannot end."""
+        if batch.point == 1 and not asked:
+            asked.append(batch)
+            RE.request_pause()
 
+    token = session.tes.subscribe_batches(pause)
     try:
         with pytest.raises(RunEngineInterrupted):
             run()
@@ -365,27 +365,25 @@ def test_a_shutter_that_is_taken_between_two_points_stays_closed(session, run, s
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["set", "trigger"])
 def test_a_network_cut_is_survived(session, run, command, caplog):
-    """Before the second move, and as the second point begins: the server is held for 12 s."""
-    timers = []
+    """Before the second move, and as the second point begins: the server is held."""
+    words = "it is asked for again when stxm_monochromator and tes answer"
 
-    def cut(msg):
-        cut.points += msg.command == "set" and msg.obj is session.mono
+    def hook(msg):
+        hook.points += msg.command == "set" and msg.obj is session.mono
         mine = msg.obj is (session.mono if command == "set" else session.tes)
-        if cut.points == 2 and msg.command == command and mine and not timers:
-            os.kill(session.simulation.pid, signal.SIGSTOP)
-            timers.append(threading.Timer(12, os.kill, (session.simulation.pid, signal.SIGCONT)))
-            timers[0].start()
+        if hook.points == 2 and msg.command == command and mine:
+            cut()
 
-    cut.points = 0
-    session.RE.msg_hook = cut
+    hook.points = 0
+    session.RE.msg_hook = hook
     try:
-        record = run(passes=1)
+        with Cut(session.simulation.pid, words) as cut:
+            record = run(passes=1)
     finally:
         session.RE.msg_hook = None
-        timers[0].join()
     validate_rixs_run(record)
     assert [data["tes_point_status"] for data in events(record).values()] == [0] * len(ENERGIES)
-    assert "it is asked for again when stxm_monochromator and tes answer" in caplog.text
+    assert words in caplog.text
     assert record[-1][1]["exit_status"] == "success"
     closed(session.stxm.shutter)
     consistent(session, record)

@@ -84,17 +84,15 @@ def written(tes: TES):
     return pixel[order], time[order]
 
 
-def plan(tes: TES, n: int = 3, before_point=None):
+def plan(tes: TES, n: int = 3):
     """A run as `rixs_map` makes it, without anything that moves."""
 
     @bpp.stage_decorator([tes])
     @bpp.run_decorator(md={})
     def inner():
         yield from bps.declare_stream(tes.photons, name=PHOTON_STREAM, collect=True)
-        for i in range(n):
+        for _ in range(n):
             yield Msg("checkpoint")
-            if before_point is not None:
-                before_point(i)
             yield Msg("trigger", tes, group="point")
             yield Msg("wait", None, group="point")
             yield Msg("create", None, name=STREAM)

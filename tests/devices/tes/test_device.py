@@ -163,16 +163,19 @@ def test_calibrating_keeps_the_photons_and_makes_a_calibration(tes, server, RE, 
 # -- interrupted --------------------------------------------------------------------------
 
 
-def interrupt(RE, what, point=1):
-    """Call ``what()`` from another thread when a window is open."""
+def interrupt(tes, what, point=1):
+    """Call ``what()`` when a window is open; what ends the subscription.
+
+    In the thread that takes the photons: the window cannot be closed meanwhile.
+    """
     done = threading.Event()
 
-    def before(i):
-        if i == point and not done.is_set():
+    def within(batch):
+        if batch.point == point and not done.is_set():
             done.set()
-            threading.Timer(0.05, what).start()
+            what()
 
-    return before
+    return tes.subscribe_batches(within)
 
 
 def check_no_photon_twice(tes, events):
@@ -196,7 +199,9 @@ def points_of(docs):
 def test_pause_within_a_point_measures_it_again(tes, RE, docs):
     tes.dwell.put(4.0)
     with pytest.raises(RunEngineInterrupted, match="paused"):
-        RE(plan(tes, 3, interrupt(RE, lambda: RE.request_pause(False))))
+        end = interrupt(tes, lambda: RE.request_pause(False))
+        RE(plan(tes, 3))
+    end()
     assert RE.state == "paused"
     RE.resume()
     events = points_of(docs)
@@ -215,7 +220,9 @@ def test_suspension_within_a_point_measures_it_again(tes, RE, docs):
         RE.request_suspend(over.wait)
         threading.Timer(0.1, lambda: RE.loop.call_soon_threadsafe(over.set)).start()
 
-    RE(plan(tes, 3, interrupt(RE, suspend)))
+    end = interrupt(tes, suspend)
+    RE(plan(tes, 3))
+    end()
     events = points_of(docs)
     assert [e["data"]["tes_point"] for e in events] == [0, 2, 3]
     check_no_photon_twice(tes, events)
@@ -224,7 +231,9 @@ def test_suspension_within_a_point_measures_it_again(tes, RE, docs):
 def test_abort_within_a_point_leaves_nothing_behind(tes, RE, docs):
     tes.dwell.put(100.0)
     with pytest.raises(RunEngineInterrupted, match="paused"):
-        RE(plan(tes, 1, interrupt(RE, lambda: RE.request_pause(False), point=0)))
+        end = interrupt(tes, lambda: RE.request_pause(False), point=0)
+        RE(plan(tes, 1))
+    end()
     RE.abort()
     assert not tes.client.writing
     tes.dwell.put(1.0)
