@@ -88,20 +88,19 @@ def test_nothing_to_end(engine):
 
 
 def test_a_cleanup_that_hangs_is_not_waited_for_for_ever(engine):
-    begun, release = threading.Event(), threading.Event()
+    inside, begun, release = threading.Event(), threading.Event(), threading.Event()
 
     async def hang():
         begun.set()
         while not release.is_set():
             await asyncio.sleep(0.01)
 
-    def plan():
-        return bpp.finalize_wrapper(bps.sleep(60), lambda: bps.wait_for([hang]))
+    def forever():
+        inside.set()  # one that is ended before has no clean-up
+        yield from bps.sleep(3600)
 
-    thread = in_thread(engine, plan())
-    pause = threading.Event()
-    while engine.state != "running":
-        pause.wait(0.01)
+    thread = in_thread(engine, bpp.finalize_wrapper(forever(), lambda: bps.wait_for([hang])))
+    assert inside.wait(60)
     assert not end_run(engine, "session closed", timeout=0.5)
     assert begun.wait(30)
     release.set()

@@ -265,11 +265,16 @@ def test_a_stuck_sensor_is_found_and_the_output_switched_off(heater):
 
 @pytest.mark.parametrize("soaking", [False, True])
 def test_a_failed_sensor_is_found_and_the_output_switched_off(heater, soaking):
+    if not soaking:
+        heater.controller.step = 1e-3  # it does not get there meanwhile
     status = heater.set(100)
     if soaking:
         status.wait(LONG)
-        status = heater.soak(3600)
+        status = heater.soak(1e7)
+    else:
+        begun(heater)
     heater.controller.failed = True
+    heater.controller.step = 30.0
     assert "the sensor has failed" in failure(status)
     assert not heater.controller.is_on
     with pytest.raises(DeviceError, match="gives no temperature"):

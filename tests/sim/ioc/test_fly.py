@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -131,26 +133,32 @@ def test_a_line_may_go_down_and_along_y(fly, pv):
     pv("E712:SampleX").put(0.0, wait=True, timeout=60)
 
 
+@contextmanager
+def watched(pv, *names):
+    """Queue of what monitors tell, as (name, text), from after their first messages on."""
+    seen: queue.Queue = queue.Queue()
+    watching = []
+    try:
+        for name in names:
+            full = pv(f"E712:FLY:{name}").pvname
+            tell = partial(lambda name, char_value=None, **_: seen.put((name, char_value)), name)
+            watching.append(PV(full, auto_monitor=True, callback=tell))
+            assert watching[-1].wait_for_connection(timeout=60)
+            watching[-1].get_ctrlvars(timeout=60)  # what its states are called
+            assert seen.get(timeout=60)[0] == name
+        yield seen
+    finally:
+        for one in watching:
+            one.disconnect()
+
+
 def test_monitors_come_in_the_order_of_the_contract(fly, pv):
     """DATA, POS, INDEX, STATE, and only then the put completes."""
-    seen = queue.Queue()
-    names = ("DATA:default", "POS", "INDEX", "STATE")
-    watching = []
-    for name in names:
-        one = PV(pv(f"E712:FLY:{name}").pvname, auto_monitor=True)
-        assert one.wait_for_connection(timeout=60)
-        one.get(timeout=60)
-        one.add_callback(lambda name=name, **kw: seen.put((name, kw.get("char_value"))))
-        watching.append(one)
-    ca.poll()
-    while not seen.empty():
-        seen.get()
-    assert fly.line() == "ARMED"
-    order = []
-    while not order or order[-1] != ("STATE", "ARMED"):
-        order.append(seen.get(timeout=30))
-    for one in watching:
-        one.disconnect()
+    with watched(pv, "DATA:default", "POS", "INDEX", "STATE") as seen:
+        assert fly.line() == "ARMED"
+        order = []
+        while not order or order[-1] != ("STATE", "ARMED"):
+            order.append(seen.get(timeout=60))
     told = [name for name, _ in order]
     assert told[0] == "STATE" and told[-1] == "STATE"
     assert told.index("DATA:default") < told.index("POS") < told.index("INDEX") < len(told) - 1
@@ -172,20 +180,9 @@ def test_go_without_arm_is_an_error_whose_put_completes(fly):
 
 
 def test_state_changes_before_error(fly, pv):
-    seen = queue.Queue()
-    watching = []
-    for name in ("ERROR", "STATE"):
-        one = PV(pv(f"E712:FLY:{name}").pvname, auto_monitor=True)
-        assert one.wait_for_connection(timeout=60)
-        one.get(timeout=60)
-        one.add_callback(lambda name=name, char_value=None, **_: seen.put((name, char_value)))
-        watching.append(one)
-    while not seen.empty():
-        seen.get()
-    fly.settings(n=0)
-    assert [seen.get(timeout=30)[0] for _ in range(2)] == ["STATE", "ERROR"]
-    for one in watching:
-        one.disconnect()
+    with watched(pv, "ERROR", "STATE") as seen:
+        fly.settings(n=0)
+        assert [seen.get(timeout=60)[0] for _ in range(2)] == ["STATE", "ERROR"]
 
 
 def test_a_line_that_fails_completes_its_put_and_counts_nothing(fly, pv):

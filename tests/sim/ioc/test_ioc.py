@@ -101,18 +101,21 @@ def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
 
 
 def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
-    closed = threading.Event()
+    opened, closed = threading.Event(), threading.Event()
 
     def watch(*, value, **_):
-        if value == 0:
+        if value:
+            opened.set()
+        elif opened.is_set():
             closed.set()
 
     stxm.shutter.dead_man.put(3.0)
+    stxm.shutter.status.subscribe(watch, run=False)
     try:
         stxm.shutter.set("hold").wait(timeout=30)
-        assert stxm.shutter.is_open and stxm.shutter.mode.get() == 2
-        stxm.shutter.status.subscribe(watch, run=False)
-        assert closed.wait(timeout=30)
+        assert opened.wait(timeout=60) and stxm.shutter.mode.get() == 2
+        assert closed.wait(timeout=60)
+        stxm.shutter.dead_man.put(30.0)
         stxm.shutter.set("hold").wait(timeout=30)  # and opens again
         assert stxm.shutter.status.get(use_monitor=False) == 1
     finally:
@@ -124,11 +127,11 @@ def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
 
 def test_a_shutter_opened_by_hand_stays_open(stxm):
     """The dead man is for those who asked for him."""
-    stxm.shutter.dead_man.put(0.1)
+    stxm.shutter.dead_man.put(2.0)  # a busy machine sees it open within that time
     try:
         stxm.shutter.set("hold").wait(timeout=30)
         stxm.shutter.set("open").wait(timeout=30)
-        assert not threading.Event().wait(0.4)
+        assert not threading.Event().wait(2.3)
         assert stxm.shutter.status.get(use_monitor=False) == 1
     finally:
         stxm.shutter.dead_man.put(30.0)
