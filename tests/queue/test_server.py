@@ -51,6 +51,11 @@ def stop_in_log(server):
     return documents["stop"]
 
 
+def blade_is_in(beamline):
+    """Asked anew: the manager may have told that it is idle before the last monitor comes."""
+    return beamline.blade.get(use_monitor=False, timeout=60) == 0
+
+
 def run_to_the_end(client, *plans):
     client.clear()
     for name, args, kwargs in plans:
@@ -132,27 +137,27 @@ def test_a_stack_runs_to_the_end_and_is_in_the_catalog(client, server, beamline)
     assert [run.start["uid"]] == result["run_uids"] and run.start["who"] == "queue"
     assert run.metadata["stop"]["exit_status"] == "success"
     assert run["primary"].read()["energy"].shape[0] == 18
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
 
 
 def test_heating_and_spectra_run_to_the_end_and_are_in_the_catalog(client, server, beamline):
     """One after the other: hot, then a spectrum, then points on the way down."""
     spectrum = {"energies": [640, 641, 642], "dwell": 0.1}
-    way_down = {"rate": 20, "every": 15, "detectors": ["rga", "chamber"]}
+    way_down = {"rate": 1, "every": 15, "detectors": ["rga", "chamber"]}  # 2 s here
     results = run_to_the_end(
         client,
-        ("ramp_and_soak", ["heater", 50], {"rate": 20, "soak": 120, "then": "hold"}),
+        ("ramp_and_soak", ["heater", 50], {"rate": 20, "soak": 600, "then": "hold"}),
         ("xas", ["xas_station"], spectrum),
         ("measure_during_ramp", ["heater", 50, 40], way_down),
     )
     hot, spectra, ramp = (stored(server, result["run_uids"][0]) for result in results)
-    assert hot["soak"].read()["heater_soak_in_band"].values[0] >= 120
+    assert hot["soak"].read()["heater_soak_in_band"].values[0] >= 600
     assert len(spectra["primary"].read()["electrometer_tey"]) == 3
     assert len(hot["heater_monitor"].read()["heater"]) > 10
     points = ramp["primary"].read()
     assert (points["ramp_due"].values[:-1] % 15 == 0).all() and len(points["rga_O2"]) >= 3
     assert points["ramp_from"].values[0] > points["ramp_to"].values[-1]
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
 
 
 def test_regions_zones_and_an_earlier_scan_are_given_as_data(client, server):
@@ -207,7 +212,7 @@ def test_plans_of_bluesky_move_and_count_with_beam(client, server, beamline):
     )
     counts = newest(server)["primary"].read()["transmission"]
     assert counts.shape[0] == 2 and float(counts.min()) > 0
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
 
 
 def started(client, beamline, **more):
@@ -233,7 +238,7 @@ def test_paused_and_resumed(client, server, beamline, option):
     run = newest(server)
     assert run.metadata["stop"]["exit_status"] == "success"
     assert run["primary"].read()["energy"].shape[0] == 60
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
 
 
 @pytest.mark.parametrize(("option", "end"), [("immediate", "abort"), ("deferred", "stop")])
@@ -243,7 +248,7 @@ def test_paused_and_ended(client, server, beamline, option, end):
     client.wait("paused")
     client.well(f"re_{end}")
     client.wait("idle")
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
     [item] = client.history()
     assert item["result"]["exit_status"] == {"abort": "aborted", "stop": "stopped"}[end]
     stop = newest(server).metadata["stop"]
@@ -278,7 +283,7 @@ def test_ctrl_c_at_the_command_ends_all_of_it(client, server, beamline):
     assert any("redis-server" in name for name in names)
     assert server.worker in [process.pid for process in family]
     assert server.end(signal.SIGINT) == 0, server.printed
-    assert beamline.blade.get() == 0
+    assert blade_is_in(beamline)
     _, left = psutil.wait_procs(family, timeout=PATIENCE)
     assert left == []
     assert stop_in_log(server)["exit_status"] == "abort"
