@@ -276,3 +276,37 @@ def test_a_newcomer_reads_them_in_another_process(
     total = sum(int(batch.pixel.sum()) for batch in obj.batches)
     assert done.stdout.split() == ["1000", "int64", str(total)]
     obj.writer.close()
+
+
+def test_rows_are_counted_and_not_kept_one_by_one() -> None:
+    """A dict of a thousand million rows, as the stock consolidator makes, fits no memory."""
+    from bluesky_tiled_plugins.writing.consolidators import consolidator_factory
+
+    import redoxscope.storage.catalog._tiled_writer  # noqa: F401  registers ours
+
+    key = {
+        "source": "s",
+        "dtype": "number",
+        "dtype_numpy": "<i8",
+        "shape": [],
+        "external": "STREAM:",
+    }
+    resource = {
+        "uid": "r", "data_key": "x", "mimetype": "application/x-hdf5", "uri": "file://localhost/x.h5",
+        "parameters": {"dataset": "x", "chunk_shape": [1_000_000]},
+    }  # fmt: skip
+    rows = consolidator_factory(resource, {"data_keys": {"x": key}})
+    half, whole = 500_000_000, 1_000_000_000
+    for start, stop in ((0, half), (half, whole)):
+        patch = rows.consume_stream_datum(
+            {
+                "indices": {"start": start, "stop": stop},
+                "seq_nums": {"start": start + 1, "stop": stop + 1},
+            }
+        )
+        assert (patch.offset, patch.shape) == ((start,), (half,))
+    assert rows.shape == (whole,) and not rows.has_skips
+    rows.consume_stream_datum(
+        {"indices": {"start": whole, "stop": whole + 5}, "seq_nums": {"start": 0, "stop": 0}}
+    )
+    assert rows.shape == (whole + 5,) and rows.has_skips
