@@ -13,6 +13,7 @@ from ophyd import EpicsSignal
 from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
 
+from ..plans.conftest import ask_for_pause
 from ..shutters import closed
 
 NX, NY = 6, 4
@@ -133,12 +134,10 @@ def test_a_line_that_never_ends_is_given_up_and_flown_again(RE, rows, fly_stxm, 
 
 def test_a_pause_gives_the_line_up_and_it_is_flown_again(RE, rows, fly_stxm, fly_fault):
     source = fly_stxm.scanner.source
-    paused = threading.Event()
 
     def pause(*, value, **_):
-        if int(value) == 2 and not paused.is_set():
-            paused.set()
-            threading.Thread(target=RE.request_pause).start()
+        if int(value) == 2:
+            ask_for_pause(RE)
 
     token = source.state.subscribe(pause, run=False)
     with pytest.raises(RunEngineInterrupted):

@@ -23,7 +23,7 @@ from redoxscope.testing import validate_rixs_run
 from ..callbacks.test_remote import Heard, Proxy
 from ..devices.tes.parts import settled, truth
 from ..shutters import closed
-from .conftest import Cut
+from .conftest import Cut, ask_for_pause
 
 ENERGIES = [528.0, 530.8, 531.0, 545.0]
 SCAN = {"energies": ENERGIES, "dwell": 2.0, "passes": 2, "windows": ["PFY[505:535]", "TFY"]}
@@ -147,8 +147,7 @@ def test_pause_while_the_server_begins_the_run(session, run):
 
     def ask(msg):
         if msg.command == "stage" and not asked:
-            asked.append(threading.Thread(target=RE.request_pause))
-            asked[0].start()
+            asked.append(ask_for_pause(RE))
 
     session.simulation.dastard.fault("late_writing 40")
     settled(session.tes)
@@ -163,7 +162,6 @@ def test_pause_while_the_server_begins_the_run(session, run):
         session.simulation.dastard.fault("clear")
     validate_rixs_run(run.record)
     assert len(events(run.record)) == 4
-    asked[0].join()
 
 
 def test_pause_at_the_end_of_a_pass_announces_no_photon_twice(session, run):
@@ -171,9 +169,7 @@ def test_pause_at_the_end_of_a_pass_announces_no_photon_twice(session, run):
 
     def ask(name, doc):
         if name == "event" and doc["seq_num"] == len(ENERGIES) and not asked:
-            asked.append(threading.Thread(target=RE.request_pause))
-            asked[0].start()
-            asked[0].join(0.1)  # it is asked while the last point is being saved
+            asked.append(ask_for_pause(RE))  # while the last point is being saved
 
     token = RE.subscribe(of_points(ask), "event")
     try:
@@ -197,14 +193,12 @@ def test_pause_before_the_totals_are_read_loses_no_photons(session, run, monkeyp
 
     def pause_first():
         if not asked:
-            asked.append(threading.Thread(target=RE.request_pause))
-            asked[0].start()
+            asked.append(ask_for_pause(RE))
         return read()
 
     monkeypatch.setattr(session.tes.totals, "read", pause_first)
     with pytest.raises(RunEngineInterrupted):
         run(passes=1)
-    asked[0].join()
     feed = session.tes.client.status
     for _ in range(10):  # the server goes on counting
         feed.wait_for("TRIGGERRATE", lambda _: True, 20, what="it counts", after=feed.count)
@@ -238,14 +232,12 @@ def test_abort_leaves_everything_ready_for_the_next_run(session, run):
 
     def ask(name, doc):
         if doc["seq_num"] == 2 and not asked:
-            asked.append(threading.Thread(target=RE.request_pause))
-            asked[0].start()
+            asked.append(ask_for_pause(RE))
 
     token = RE.subscribe(of_points(ask), "event")
     with pytest.raises(RunEngineInterrupted):
         run(passes=20)
     RE.unsubscribe(token)
-    asked[0].join()
     RE.abort("enough")
     stop = run.record[-1][1]
     assert stop["exit_status"] == "abort"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import bluesky.plans as bp
 import pytest
 import yaml
@@ -18,6 +16,7 @@ from redoxscope.queue._names import names
 from redoxscope.testing import Documents
 
 from ..devices.tes.parts import truth
+from ..plans.conftest import ask_for_pause
 
 SOFT = """
 name: bench
@@ -80,7 +79,7 @@ def test_aborted_as_it_closes(tmp_path, caplog):
 
         def pause(msg):
             if msg.command == "save":
-                threading.Thread(target=s.RE.request_pause).start()
+                ask_for_pause(s.RE)
 
         s.RE.msg_hook = pause
         with pytest.raises(RunEngineInterrupted):
