@@ -40,7 +40,7 @@ def walk_pvs(device: Any) -> Iterator[tuple[str, str, bool]]:
     """Attribute, PV name, and whether it is connected, for every PV of a device or signal."""
     walk = getattr(device, "walk_signals", None)
     found = [("", device)] if walk is None else [
-        (item.dotted_name, item.item) for item in walk(include_lazy=True)
+        (item.dotted_name, item.item) for item in walk(include_lazy=False)
     ]  # fmt: skip
     for name, signal in found:
         soft = isinstance(signal, Signal) and not isinstance(signal, EpicsSignalBase)

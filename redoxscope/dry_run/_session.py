@@ -91,7 +91,7 @@ def check_simulated(device: Any, port: int) -> None:
         Names the PV, and who answers.
     """
     walk = getattr(device, "walk_signals", None)
-    signals = [device] if walk is None else [item.item for item in walk(include_lazy=True)]
+    signals = [device] if walk is None else [item.item for item in walk(include_lazy=False)]
     for signal in signals:
         pv = getattr(signal, "_read_pv", None)
         host = getattr(pv, "host", None)

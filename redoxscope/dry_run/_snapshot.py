@@ -74,7 +74,7 @@ def _signals(device: Any) -> Iterator[tuple[str, Any]]:
         if hasattr(device, "pvname"):
             yield device.name, device
         return
-    for item in device.walk_signals(include_lazy=True):
+    for item in device.walk_signals(include_lazy=False):
         if hasattr(item.item, "pvname"):
             yield f"{device.name}.{item.dotted_name}", item.item
 

@@ -6,7 +6,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device, EpicsSignalRO, Signal
 
 from redoxscope.beamline import PVConnectionError, _connection, connect, missing_pvs
 
@@ -145,3 +145,19 @@ def test_what_waits_for_something_of_its_own_is_named(clock):
 
     with pytest.raises(PVConnectionError, match=r"the plugin is not primed  \(camera\)"):
         connect(Priming(name="camera"), timeout=1)
+
+
+def test_what_is_only_made_when_it_is_asked_for_is_not_waited_for(clock):
+    """Most PVs of ophyd's area detectors: each would be made, and waited for, to be named."""
+
+    class Lazy(Device):
+        needed = Component(EpicsSignalRO, "Needed")
+        rarely = Component(EpicsSignalRO, "Rarely", lazy=True)
+
+        def wait_for_connection(self, all_signals=False, timeout=2.0):
+            clock.now += timeout
+            raise TimeoutError
+
+    device = Lazy("no-such-beamline:", name="camera")
+    assert missing_pvs(device, timeout=1) == [("camera.needed", "no-such-beamline:Needed")]
+    device.destroy()
