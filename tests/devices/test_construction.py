@@ -43,7 +43,7 @@ def test_made_while_disconnected(simulation, cls):
         device = cls(name="device", **parts)
     else:
         device = cls("Nowhere:", name="device")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # nothing was waited for
     assert device.name == "device"
     assert repr(device)
     for component in getattr(device, "component_names", ()):
