@@ -262,6 +262,18 @@ class Run:
         pass
 
 
+def test_a_message_that_a_busy_machine_takes_late_is_no_other_speed():
+    receiver = Receiver("tes", "tes (Dastard here:5500)")
+    for second, at in enumerate((0.0, 1.0, 2.0, 3.9)):
+        told = {"HiTime": f"2026-01-31T12:00:0{second}Z", "Duration": 10**9, "CountsSeen": [1]}
+        receiver.status("TRIGGERRATE", told, at)
+    receiver.clock.scale = 1.0
+    receiver.check_speed()
+    receiver.clock.scale = 3.0
+    with pytest.raises(DastardError, match="clock runs 0.69 s per second here, .* time_scale is 3"):
+        receiver.check_speed()
+
+
 STATE = {
     "STATUS": {"Running": True, "Nsamples": 1024, "ChannelsWithProjectors": [0, 1]},
     "TRIGGER": [{"ChannelIndices": [0, 1], "EdgeMulti": True}, {"ChannelIndices": [2], "Level": 1}],
