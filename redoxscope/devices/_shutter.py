@@ -333,8 +333,12 @@ class Shutter(BeamlineDevice):
         ------
         DeviceError
             Somebody else took it out of following: it is not for a scan to open it again.
+        TimeoutError
+            Its server does not answer.
         """
-        if self._following and self.mode.get() != ShutterMode.FOLLOW:
+        # The last monitor may be of the pause before this client asked for it again.
+        off = self._following and self.mode.get() != ShutterMode.FOLLOW
+        if off and int(ask(self.mode)) != ShutterMode.FOLLOW:
             raise DeviceError(
                 f"{self.name} ({self.mode.pvname}) was taken out of following the scanner by "
                 "somebody else; the scan ends rather than open it again"
