@@ -145,7 +145,9 @@ def test_a_stale_monitor_is_not_believed(mono, monkeypatch):
         mono.set(640.0).wait(timeout=30)
 
 
-def test_a_readback_that_lags_is_waited_for(mono):
+def test_a_readback_that_lags_is_waited_for(mono, monkeypatch):
+    monkeypatch.setattr("redoxscope.devices._monochromator.MONITOR_TIMEOUT", 60.0)
+
     def late(signal):
         def put(value, callback=None, **_):
             callback()

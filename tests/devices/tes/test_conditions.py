@@ -319,7 +319,8 @@ def test_what_a_monitor_brings_from_before_does_not_count():
     assert not watch.ask(expected)  # of a point that is over
 
 
-def test_a_monitor_that_is_late_is_waited_for():
+def test_a_monitor_that_is_late_is_waited_for(monkeypatch):
+    monkeypatch.setattr("redoxscope.devices._watch.CATCH_UP", 60.0)
     pv = PV("readback", 641.0)
     later = threading.Timer(0.1, lambda: pv.tell(641.0))
     watch = Watch()
