@@ -18,7 +18,7 @@ __all__ = ["BeamlineBusyError", "Owner", "is_dead"]
 
 log = logging.getLogger("redoxscope.shutter")
 
-ANSWER = 1.0
+ANSWER = 3.0
 """Longest time (s) to wait for a PV that a beamline need not have, once."""
 
 _HOST = socket.gethostname().split(".")[0][:12]
