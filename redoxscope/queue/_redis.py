@@ -17,7 +17,7 @@ from ._errors import QueueError
 
 __all__ = ["Redis", "find_redis"]
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 """Longest time (s) until it answers; it reads what an earlier one has written."""
 END_TIMEOUT = 10.0
 

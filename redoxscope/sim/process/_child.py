@@ -13,7 +13,7 @@ from typing import Self
 
 __all__ = ["Child", "SimulationError", "end_with_parent"]
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 """Longest time (s) until the process answers; a slow disk on a busy laptop needs some."""
 
 
@@ -126,7 +126,7 @@ class Child:
             line = f"no answer within {START_TIMEOUT:g} s"
         if not line.startswith("ready"):
             self.close()
-            self._stderr_reader.join(timeout=2)
+            self._stderr_reader.join(timeout=20)
             text = self.output.strip().removeprefix("error: ")
             raise SimulationError(f"{self._name} did not start: {text or line}")
         return line.split()[1:]

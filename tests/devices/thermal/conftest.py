@@ -87,7 +87,7 @@ def real_ioc():
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    assert running.wait(60) and ioc.poll() is None, "".join(said)
+    assert running.wait(120) and ioc.poll() is None, "".join(said)
     yield RealIOC(prefix)
     assert ioc.stdin is not None
     ioc.stdin.close()
