@@ -11,7 +11,7 @@ from typing import Any
 from ...inputs import as_number, as_whole
 from .._layout import Layout
 from ..dastard import ServerFaults, SimulatedDastard
-from ..process import Child, SimulationError, answer_repeater_requests, free_port
+from ..process import Child, SimulationError, answer_repeater_requests, check_free, free_port
 from ._faults import Faults
 from ._fly_faults import FlyFaults
 from ._heat_faults import HeatFaults
@@ -128,12 +128,21 @@ def isolate_client() -> None:
 
 
 def _take_port() -> int:
-    """Next port of this process."""
+    """Next port of this process; one that another program has taken meanwhile is passed over."""
     point_client()
+    taken: OSError | None = None
     for port in _ports:
-        if port not in _running:
-            _running.add(port)
-            return port
+        if port in _running:
+            continue
+        try:
+            check_free(port)
+        except OSError as exc:
+            taken = exc
+            continue
+        _running.add(port)
+        return port
+    if taken is not None:
+        raise SimulationError(f"no port is left for a simulated beamline: {taken}")
     raise SimulationError(
         f"{_PORTS_PER_PROCESS} simulated beamlines are running in this process already; close one"
     )

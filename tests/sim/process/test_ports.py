@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from redoxscope.sim import SimulationError
+from redoxscope.sim.ioc import _process
 from redoxscope.sim.ioc._process import _new_prefix
 from redoxscope.sim.process import check_free, free_port
 
@@ -59,3 +61,19 @@ def test_names_do_not_come_again():
     """libca looks for a name that it lost more and more seldom: its next server would seem dead."""
     names = [_new_prefix(1), _new_prefix(2), _new_prefix(1), _new_prefix(1)]
     assert names[:2] == ["RS1:", "RS2:"] and len(set(names)) == 4
+
+
+def test_a_port_that_another_program_has_taken_meanwhile_is_passed_over(monkeypatch):
+    """They are chosen when the process begins, and used when a simulation does."""
+    ports = [free_port(), free_port()]
+    monkeypatch.setattr(_process, "_ports", ports)
+    monkeypatch.setattr(_process, "_running", set())
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports[0]))
+        other.listen()
+        assert _process._take_port() == ports[1]
+        with pytest.raises(SimulationError, match=f"no port is left .*{ports[0]}"):
+            _process._take_port()
+    assert _process._take_port() == ports[0]
+    with pytest.raises(SimulationError, match="are running in this process already"):
+        _process._take_port()
