@@ -158,7 +158,7 @@ def test_scanner_that_flies_for_somebody_without_a_name(stxm, RE):
         with pytest.raises(BeamlineBusyError, match="flies for somebody else"):
             RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0))
         scanner.unstage()
-        assert scanner.source.state.get(use_monitor=False) == 1
+        assert scanner.source.state.get(use_monitor=False, timeout=60) == 1
     finally:
         scanner.source.abort.set(1).wait(timeout=30)
 
@@ -180,7 +180,7 @@ def test_shutter_that_a_dead_client_left(other, stxm, RE, mode):
     other.shutter._owner.signal.set(name).wait(30)
     other.shutter.mode.set(mode).wait(30)
     RE(energy_stack(stxm, energies=[640], pixels=4, size=1.0, dwell=0.01))
-    assert stxm.shutter._owner.signal.get(use_monitor=False) == ""
+    assert stxm.shutter._owner.signal.get(use_monitor=False, timeout=60) == ""
 
 
 def test_a_beamline_without_the_name_of_the_owner(stxm, RE, monkeypatch):

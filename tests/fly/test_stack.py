@@ -144,7 +144,7 @@ def test_a_pause_gives_the_line_up_and_it_is_flown_again(RE, rows, fly_stxm, fly
         RE(stack(fly_stxm))
     source.state.unsubscribe(token)
     source.halt([], 20).wait(timeout=30)
-    assert int(source.state.get(use_monitor=False)) != 2
+    assert int(source.state.get(use_monitor=False, timeout=60)) != 2
     closed(fly_stxm.shutter)
     RE.resume()
     checked(rows, [row["line_status"] and RETRIED for row in rows])  # some, where it was busy
@@ -169,7 +169,7 @@ def test_whatever_ends_it_leaves_it_at_rest(RE, rows, fly_stxm, fly_fault, how):
     getattr(RE, how)()
     RE.unsubscribe(subscribed)
     source.until_idle(20) and source.until_idle(20).wait(timeout=30)
-    assert int(source.state.get(use_monitor=False)) != 2
+    assert int(source.state.get(use_monitor=False, timeout=60)) != 2
     closed(fly_stxm.shutter)
     assert [row["line"] for row in rows] == [0, 1]
 

@@ -65,9 +65,9 @@ def safe(stxm):
     """Assert that the microscope was left safe: asked anew, not from the last monitor."""
 
     def check():
-        assert stxm.shutter.status.get(use_monitor=False) == 0
-        assert stxm.shutter.mode.get(use_monitor=False) == 0
-        assert stxm.scanner.source.state.get(use_monitor=False) in (0, 2)
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
+        assert stxm.shutter.mode.get(use_monitor=False, timeout=60) == 0
+        assert stxm.scanner.source.state.get(use_monitor=False, timeout=60) in (0, 2)
         assert stxm.scanner._flight.open is False
         assert not stxm.scanner._flight._approach.watchdog.armed
 

@@ -101,8 +101,8 @@ def test_pause_while_a_line_is_taken_again(RE, stack, record, fault, stxm, safe)
     with pytest.raises(RunEngineInterrupted):
         RE(stack())
     stxm.scanner.source.abort.set(1).wait(timeout=30)
-    assert stxm.shutter.status.get(use_monitor=False) == 0
-    assert stxm.scanner.source.state.get(use_monitor=False) == 0
+    assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False, timeout=60) == 0
     RE.resume()
     assert LineStatus.RETRIED in check_stack(record)["line_status"]
     safe()

@@ -29,7 +29,7 @@ def values(stxm):
             signal = stxm
             for part in attr.split("."):
                 signal = getattr(signal, part)
-            found[attr] = signal.get(use_monitor=False)
+            found[attr] = signal.get(use_monitor=False, timeout=60)
     assert len(found) == len(SETPOINTS)
     return found
 

@@ -116,8 +116,8 @@ def test_pause_after_any_message(stxm, RE, stack, record, safe, one_by_one, numb
     """From the plan's first checkpoint on."""
     assert run(RE, after(stack(), number, Msg("pause")))
     settled(stxm)
-    assert stxm.shutter.status.get(use_monitor=False) == 0
-    assert stxm.scanner.source.state.get(use_monitor=False) == 0
+    assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False, timeout=60) == 0
     RE.resume()
     check_stack(record)
     assert record[-1][1]["exit_status"] == "success"
@@ -213,7 +213,7 @@ def test_suspender(stxm, RE, stack, record, safe):
 
     def back():
         closed(stxm.shutter)
-        open_while_suspended.append(stxm.shutter.status.get(use_monitor=False))
+        open_while_suspended.append(stxm.shutter.status.get(use_monitor=False, timeout=60))
         suspender(0)
 
     # Told in the engine's own thread: from another, bluesky waits 0.1 s for the engine, no longer.
@@ -299,14 +299,14 @@ SCRIPT = """
         except RunEngineInterrupted:
             state = RE.state
         stxm.scanner.source.abort.set(1).wait(timeout=30)
-        shutter = stxm.shutter.status.get(use_monitor=False)
+        shutter = stxm.shutter.status.get(use_monitor=False, timeout=60)
         RE.resume()
         validate_run(docs)
         lines = [n for name, d in docs if name == "event_page" for n in d["seq_num"]]
         print(json.dumps({
             "state": state, "shutter": shutter, "lines": lines,
             "exit_status": docs[-1][1]["exit_status"],
-            "closed": stxm.shutter.status.get(use_monitor=False), "output": sim.output,
+            "closed": stxm.shutter.status.get(use_monitor=False, timeout=60), "output": sim.output,
         }))
 """
 

@@ -63,7 +63,7 @@ def test_two_regions_and_a_pause_in_the_second(stxm, RE, documents, safe):
     with pytest.raises(RunEngineInterrupted):
         RE(bpp.plan_mutator(plan, pause_in_the_second))
     stxm.scanner.source.abort.set(1).wait(timeout=30)
-    assert stxm.shutter.status.get(use_monitor=False) == 0
+    assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
     RE.resume()
     assert Scan.from_start(documents.start) == scan
     check(documents, scan)

@@ -149,7 +149,9 @@ def beamline(tmp_path_factory):
         )
         file = folder / "beamline.yml"
         file.write_text(text, "utf-8")
-        blade = EpicsSignalRO(f"{running.prefix}Shutter:Status", name="blade")
+        blade = EpicsSignalRO(
+            f"{running.prefix}Shutter:Status", name="blade", timeout=60, connection_timeout=60
+        )
         blade.wait_for_connection(timeout=60)
         yield SimpleNamespace(file=file, prefix=running.prefix, blade=blade)
         blade.destroy()

@@ -144,9 +144,9 @@ def safe(stxm):
     """Scanner at rest, shutter closed and not following; asked anew."""
 
     def check():
-        assert stxm.scanner.source.state.get(use_monitor=False) == 0
-        assert stxm.shutter.status.get(use_monitor=False) == 0
-        assert stxm.shutter.mode.get(use_monitor=False) == 0
+        assert stxm.scanner.source.state.get(use_monitor=False, timeout=60) == 0
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
+        assert stxm.shutter.mode.get(use_monitor=False, timeout=60) == 0
 
     return check
 

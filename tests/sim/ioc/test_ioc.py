@@ -53,7 +53,7 @@ def test_telling_it_to_follow_twice_does_not_close_it(stxm, simulation):
     stxm.scanner.kickoff().wait(timeout=30)
     stxm.scanner.trigger().wait(timeout=30)
     stxm.shutter.set("follow").wait(timeout=30)
-    assert stxm.shutter.status.get(use_monitor=False) == 1
+    assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 1
     stxm.scanner.stop()
     stxm.shutter.set("closed").wait(timeout=30)
 
@@ -66,8 +66,8 @@ def test_halted_right_after_go(stxm):
         scanner.kickoff().wait(timeout=30)
         scanner.stop()
         scanner.source.abort.set(1).wait(timeout=30)
-        assert scanner.source.state.get(use_monitor=False) == 0
-        assert stxm.shutter.status.get(use_monitor=False) == 0
+        assert scanner.source.state.get(use_monitor=False, timeout=60) == 0
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
     assert len(fly(stxm)) == 3  # nothing is flying any more
     stxm.shutter.set("closed").wait(timeout=30)
 
@@ -91,8 +91,8 @@ def test_dead_man_closes_the_shutter(stxm, fault, monkeypatch):
         fault("hang 1")
         with pytest.raises(DeviceError, match="dead man"):
             fly(stxm)
-        assert stxm.shutter.status.get(use_monitor=False) == 0
-        assert stxm.shutter.mode.get(use_monitor=False) == 1
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
+        assert stxm.shutter.mode.get(use_monitor=False, timeout=60) == 1
     finally:
         stxm.shutter.dead_man.put(30.0)
         stxm.scanner.margin.put(2.0)
@@ -117,12 +117,12 @@ def test_a_held_shutter_closes_when_nobody_asks_again(stxm):
         assert closed.wait(timeout=60)
         stxm.shutter.dead_man.put(30.0)
         stxm.shutter.set("hold").wait(timeout=30)  # and opens again
-        assert stxm.shutter.status.get(use_monitor=False) == 1
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 1
     finally:
         stxm.shutter.status.clear_sub(watch)
         stxm.shutter.dead_man.put(30.0)
         stxm.shutter.set("closed").wait(timeout=30)
-    assert stxm.shutter.mode.get(use_monitor=False) == 0
+    assert stxm.shutter.mode.get(use_monitor=False, timeout=60) == 0
 
 
 def test_a_shutter_opened_by_hand_stays_open(stxm):
@@ -132,7 +132,7 @@ def test_a_shutter_opened_by_hand_stays_open(stxm):
         stxm.shutter.set("hold").wait(timeout=30)
         stxm.shutter.set("open").wait(timeout=30)
         assert not threading.Event().wait(2.3)
-        assert stxm.shutter.status.get(use_monitor=False) == 1
+        assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 1
     finally:
         stxm.shutter.dead_man.put(30.0)
         stxm.shutter.set("closed").wait(timeout=30)
@@ -200,7 +200,7 @@ ORPHAN = """
     stxm.scanner.prepare(Raster(-1, 1, 50, -1, 1, 40, 0.05)).wait(timeout=30)
     stxm.scanner.kickoff().wait(timeout=30)
     stxm.scanner.trigger().wait(timeout=30)
-    print(stxm.shutter.status.get(use_monitor=False), flush=True)
+    print(stxm.shutter.status.get(use_monitor=False, timeout=60), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -217,8 +217,8 @@ def test_the_client_is_killed(stxm, simulation):
     idle = stxm.scanner.source.until_idle(20)
     if idle is not None:
         idle.wait(timeout=60)
-    assert stxm.scanner.source.state.get(use_monitor=False) == 0
-    assert stxm.shutter.status.get(use_monitor=False) == 0
+    assert stxm.scanner.source.state.get(use_monitor=False, timeout=60) == 0
+    assert stxm.shutter.status.get(use_monitor=False, timeout=60) == 0
 
 
 def test_names_without_a_prefix():
