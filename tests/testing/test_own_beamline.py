@@ -99,7 +99,7 @@ def test_the_fixtures_in_a_project_of_its_own(tmp_path):
     (tmp_path / "test_ours.py").write_text(TESTS)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=220,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr

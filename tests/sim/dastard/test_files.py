@@ -79,7 +79,7 @@ def test_files_hold_what_the_stream_has(server, client):
     assert labels.times[0] == state["ExperimentStateLabelUnixNano"]
 
     photons = client.photons()
-    written = 0
+    written, first_ns, last_ns = 0, np.inf, 0
     for index in np.unique(photons["chan_index"]):
         off = read_off(pattern % (f"chan{index + 1}", "off"))
         assert off.problem is None and off.channel == index + 1
@@ -92,11 +92,12 @@ def test_files_hold_what_the_stream_has(server, client):
         assert np.array_equal(same["frame"], off.records["frame"])
         assert np.array_equal(same["coefs"].astype("f4"), off.records["coefs"])
         written += len(off.records)
-    assert written > 2000
-    before = photons["t_ns"] < labels.times[0]
-    after = photons["t_ns"] >= labels.times[-1]
-    # blocks that were under way at either end may be in the files or not
-    assert abs(written - (~before & ~after).sum()) < 0.1 * written
+        first_ns = min(first_ns, off.records["t_ns"][0])
+        last_ns = max(last_ns, off.records["t_ns"][-1])
+    assert written > 1000
+    # Blocks that were under way at either end, on a busy machine long ones, may be in the files or
+    # not; between them nothing is missing.
+    assert written == ((photons["t_ns"] >= first_ns) & (photons["t_ns"] <= last_ns)).sum()
 
 
 def test_numbers_written_agree_with_the_files(server, client):
