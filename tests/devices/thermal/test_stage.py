@@ -21,7 +21,7 @@ from redoxscope.devices.roles import HeaterRole, check_role
 from redoxscope.plans import Heater
 from redoxscope.testing import FakeHeater, make_engine
 
-LONG = 60.0
+LONG = 300.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from redoxscope.devices import DeviceError
 from redoxscope.plans import ramp_and_soak
 from redoxscope.testing import FakeHeater, make_engine, paused_after
 
-LONG = 60.0
+LONG = 300.0
 SOAK = 3600.0
 FAILS = (DeviceError, FailedStatus)
 
