@@ -17,7 +17,7 @@ from ..plans.support import Foreseen, move_time, without_verdict
 from ..session.support import end_run
 from ._account import Account, Run, told
 from ._calibration import stand_in
-from ._frames import line_of_error, line_of_script, plan_being_made
+from ._frames import line_of_error, line_of_script, plan_being_made, waiting
 from ._place import put_in_place
 from ._timeline import Timeline
 
@@ -139,7 +139,8 @@ class DryEngine(RunEngine):
         name = _name_of(plan)
         before = len(self._rehearsal.account.runs)
         try:
-            result = super().__call__(plan, subs, **metadata_kw)
+            with waiting():
+                result = super().__call__(plan, subs, **metadata_kw)
         except BaseException as exc:
             if self.left:
                 for run in self._runs.values():

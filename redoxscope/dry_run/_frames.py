@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import sysconfig
-import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
 
 from .. import plans
 
-__all__ = ["is_users", "line_of_error", "line_of_script", "plan_being_made"]
+__all__ = ["is_users", "line_of_error", "line_of_script", "plan_being_made", "waiting"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = tuple(
     str(Path(sysconfig.get_path(key)).resolve()) for key in ("stdlib", "platstdlib", "purelib")
 )
+
+_waiting: list[str | None] = []
 
 
 @cache
@@ -44,19 +46,31 @@ def _last_users(frames: list[tuple[FrameType, int]]) -> str | None:
     return _where(frame.f_code.co_filename, line)
 
 
+def _own_line() -> str | None:
+    return _last_users(list(traceback.walk_stack(inspect.currentframe()))[::-1])
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Remember which line of the user's code waits here for the engine, for the engine's thread.
+
+    That one cannot look it up: the frames of a thread that runs change while they are walked, and
+    the walk may never end.
+    """
+    _waiting.append(_own_line())
+    try:
+        yield
+    finally:
+        _waiting.pop()
+
+
 def line_of_script() -> str | None:
     """The innermost line of the user's code that is being carried out: ``night.py:12``.
 
     In the thread of the RunEngine that is a line of a plan of his, if there is one; else the line
-    of the main thread, that waits for the engine.
+    that waits for the engine.
     """
-    main = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
-    for top in (inspect.currentframe(), main):
-        if top is not None:
-            found = _last_users(list(traceback.walk_stack(top))[::-1])
-            if found is not None:
-                return found
-    return None
+    return _own_line() or (_waiting[-1] if _waiting else None)
 
 
 def line_of_error(error: BaseException) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import signal
 import threading
 import time
@@ -96,6 +97,14 @@ def test_counting_is_live_time_of_the_run(engine, rehearsal):
     engine(plan())
     (run,) = rehearsal.account.runs
     assert (run.plan, run.live_s, run.duration_s, run.ok) == ("counting", 12.0, 12.0, True)
+
+
+def test_the_line_is_the_scripts_where_the_plan_is_a_librarys(engine, rehearsal):
+    """Looked up where it waits: the frames of a thread that runs are not to be walked."""
+    line = inspect.currentframe().f_lineno + 1
+    engine(bpp.run_wrapper(bps.null()))
+    (run,) = rehearsal.account.runs
+    assert run.line == f"test_parts.py:{line}"
 
 
 SCAN = points_scan(energies=[690.0, 700.0], dwell=450.0)
