@@ -666,3 +666,11 @@ def test_every_controller_can_be_made_where_there_is_none():
     with pytest.raises(LimitError, match="did you mean 99.85 degC, which is 373 K"):
         stage.check_value(373)
     stage.destroy()
+
+
+@pytest.mark.parametrize(("scale", "margin"), [(1.0, 50.0), (600.0, 18020.0), (0.5, 50.0)])
+def test_a_stage_whose_time_runs_faster_leaves_a_busy_machine_its_30_s(scale, margin):
+    """50 s of the stage are 0.1 s here at 600 times the speed; at its own nothing changes."""
+    stage = HeatingStage("Nowhere:", name="heater", time_scale=scale, margin=50.0)
+    assert stage.margin_s == margin
+    stage.destroy()
