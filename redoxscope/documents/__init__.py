@@ -4,6 +4,7 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 ``docs/reference/documents.md``; this package holds what code needs.
 """
 
+from ._frame_status import FrameStatus
 from ._json import from_json, json_bytes
 from ._rixs import (
     NOT_CHOSEN,
@@ -94,6 +95,7 @@ __all__ = [
     "XAS_RESERVED",
     "XAS_START",
     "Bins",
+    "FrameStatus",
     "LineStatus",
     "PointStatus",
     "Window",

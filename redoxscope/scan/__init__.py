@@ -4,6 +4,7 @@ Regions, energies and dwells become frames (images), points or exposures in an o
 a `Scan`, start documents carry it, events name their part of it.
 """
 
+from ._block import Block
 from ._energies import Zone, as_zone, energies_of
 from ._exposures import exposures_scan
 from ._json import SCAN_VERSION
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_RETRIES",
     "ROTATION",
     "SCAN_VERSION",
+    "Block",
     "Exposures",
     "Frame",
     "Outer",
