@@ -14,7 +14,7 @@ from .oxidation import (
     oxidation_map,
     oxidation_maps,
 )
-from .remote import DocumentPublisher, HostProcess
+from .remote import ApartHost, DocumentPublisher, HostProcess
 from .rixs import (
     PixelHealth,
     PixelState,
@@ -31,6 +31,7 @@ from .xas import ModeSpectrum, XasOptions, XasSnapshot, draw_xas, xas_from_run
 
 __all__ = [
     "Analysis",
+    "ApartHost",
     "Reader",
     "Result",
     "Update",

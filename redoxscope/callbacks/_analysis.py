@@ -71,6 +71,17 @@ class Reader(ABC, Generic[S]):
             parts. Snapshots are never changed once they were given out. Empty for nothing to show.
         """
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is something left to be done that needs no further document."""
+        return False
+
+    def work(self) -> None:
+        """Do a part of what is left, some tenths of a second of it.
+
+        Called again and again while `busy` and no document waits; snapshots are made in between.
+        """
+
     def told(self, kind: str, content: Any) -> Iterable[float] | None:
         """Take what is no document: a user's wish, photons of the point under way.
 
@@ -162,6 +173,9 @@ class Analysis:
         Shortest time between two snapshots, s.
     rest : float
         The host rests so many times longer than a snapshot took: it shares the interpreter.
+    apart : bool
+        It computes so much that a session runs it in a process of its own, and makes nothing of a
+        run a second time where the first time failed.
 
     Raises
     ------
@@ -182,6 +196,7 @@ class Analysis:
     results: Callable[[Any], Iterable[Result]] = _nothing
     period: float = 0.02
     rest: float = 0.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
@@ -193,6 +208,8 @@ class Analysis:
         for what in ("accepts", "reader", "draw", "thin", "options", "doubts", "results"):
             if not callable(getattr(self, what)):
                 raise ValueError(f"{who}: {what} = {getattr(self, what)!r:.60} cannot be called")
+        if type(self.apart) is not bool:
+            raise ValueError(f"{who}: apart = {self.apart!r:.40} must be True or False")
         kind = self.snapshot
         if not (isinstance(kind, type) and is_dataclass(kind)):
             raise ValueError(f"{who}: snapshot = {kind!r:.60} is no dataclass")

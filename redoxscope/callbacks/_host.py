@@ -274,12 +274,15 @@ class Host:
         number = self._done
         while True:
             changed = [run for run in self._runs.values() if run.changed]
+            busy = [run for run in self._runs.values() if run.busy]
             due = min((run.due for run in changed), default=None)
             try:
                 left = None if due is None else max(due - time.monotonic(), 0.0)
-                put, message = self._queue.get(timeout=left)
+                put, message = self._queue.get(timeout=0.0 if busy else left)
             except Empty:
                 closing = False
+                for run in busy:
+                    run.work()
             else:
                 closing = message is None
                 if message is not None:
@@ -289,7 +292,8 @@ class Host:
             for run in self._runs.values():
                 if run.changed and (closing or now >= run.due):
                     run.publish()
-                run.since = None if not run.changed else run.since or number
+                waits = run.changed or run.busy
+                run.since = run.since or number if waits else None
             with self._idle:
                 waiting = [run.since for run in self._runs.values() if run.since is not None]
                 self._done = min(waiting, default=number + 1) - 1

@@ -114,6 +114,21 @@ class LiveRun:
         if self.reader is not None and self.error is None:
             self._guarded(self._take_told, kind, content, at_once)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the reader has something left to do."""
+        if self.reader is None or self.error is not None or self.ended is not None:
+            return False
+        try:
+            return bool(self.reader.busy)
+        except Exception as error:  # as of all that is the analysis's own
+            self._fail(error)
+            return False
+
+    def work(self) -> None:
+        """Let the reader do a part of what is left."""
+        self._guarded(self._work)
+
     def publish(self) -> None:
         """Make a snapshot of what has come, and show it if it is time."""
         self._guarded(self._publish)
@@ -189,6 +204,11 @@ class LiveRun:
 
     def _came(self, kind: str, times: Iterable[float]) -> None:
         self._stamps[kind].extend(times)
+        self.changed = True
+
+    def _work(self) -> None:
+        assert self.reader is not None
+        self.reader.work()
         self.changed = True
 
     # -- out -----------------------------------------------------------------------------------

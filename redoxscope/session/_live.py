@@ -6,7 +6,7 @@ from typing import Any
 
 from bluesky import RunEngine
 
-from ..callbacks import Host, OxidationMap, RixsMap, analyses
+from ..callbacks import ApartHost, Host, OxidationMap, RixsMap, analyses
 from ._engine import pause_for
 
 __all__ = ["live_maps"]
@@ -29,4 +29,7 @@ def live_maps(engine: RunEngine) -> dict[str, Any]:
     rixs = RixsMap(rate=1.0, on_damage=damaged)
     maps: dict[str, Any] = {"oxidation_map": OxidationMap(rate=1.0), "rixs_map": rixs}
     others = [one for one in analyses() if one.name not in maps]
-    return {**maps, **{one.name: Host([one], rate=1.0) for one in others}}
+    hosts = {
+        one.name: ApartHost(one, rate=1.0) if one.apart else Host([one], rate=1.0) for one in others
+    }
+    return {**maps, **hosts}

@@ -27,7 +27,7 @@ from redoxscope.callbacks.rixs.analysis import ANALYSIS as RIXS
 
 from .conftest import make
 from .mean_spectrum import ANALYSIS as MEAN
-from .mean_spectrum import MeanReader
+from .mean_spectrum import MeanReader, MeanSpectrum
 from .rixs_runs import RixsRun
 from .test_rixs_map import same as same_rixs
 from .test_rixs_map import small
@@ -407,3 +407,96 @@ def test_a_look_from_its_own_thread_does_not_wait_for_itself_when_it_is_closed(s
     release.set()
     closing.join(30)
     assert looks and all(looks) and "is not done after" not in caplog.text
+
+
+class Piecewise(Reader):
+    """Has so many pieces of work for each event; notes in which order things come."""
+
+    seen: list[str] = []
+
+    def __init__(self, start, options):
+        self.left = 0
+
+    def describe(self, descriptor):
+        return True
+
+    def take(self, name, doc):
+        self.seen.append("take")
+        self.left += 3
+        return ()
+
+    @property
+    def busy(self):
+        return self.left > 0
+
+    def work(self):
+        self.left -= 1
+        self.seen.append("work")
+
+    def snapshot(self, *, final=False, **how):
+        done = self.left if not final else 0
+        return {"": MeanSpectrum(np.array([float(done)]), np.zeros(1))}
+
+
+def test_what_is_left_is_done_while_nothing_comes_and_waited_for():
+    record = replace(MEAN, name="pieces", accepts=bool, reader=Piecewise)
+    Piecewise.seen = []
+    with Host([record]) as host:
+        host("start", {"uid": "r"})
+        host("descriptor", {"uid": "d", "run_start": "r", "name": "primary"})
+        for k in range(2):
+            host(*an_event("d", k))
+            assert host.wait(30)
+            assert host.latest["r", "pieces", ""].energies[0] == 0
+        host("stop", {"uid": "s", "run_start": "r"})
+        assert host.wait(30) and host.errors == {}
+    assert Piecewise.seen == ["take", "work", "work", "work"] * 2
+
+
+def test_a_document_comes_before_what_is_left():
+    record = replace(MEAN, name="pieces", accepts=bool, reader=Piecewise)
+    Piecewise.seen = []
+    with Host([record]) as host:
+        host("start", {"uid": "r"})
+        held = threading.Event()
+        hold, Piecewise.told = Piecewise.told, lambda self, *_: held.wait(30) and None
+        try:
+            host.send("hold", None)
+            host("descriptor", {"uid": "d", "run_start": "r", "name": "primary"})
+            for k in range(3):
+                host(*an_event("d", k))
+            held.set()
+            assert host.wait(30)
+        finally:
+            Piecewise.told = hold
+    assert Piecewise.seen == ["take"] * 3 + ["work"] * 9
+
+
+def test_a_piece_of_work_that_fails_ends_that_analysis_only(stack, caplog):
+    class Failing(Piecewise):
+        def work(self):
+            raise RuntimeError("a piece fails")
+
+    class Doubtful(Piecewise):
+        @property
+        def busy(self):
+            raise RuntimeError("who knows")
+
+    bad = replace(MEAN, name="failing", accepts=bool, reader=Failing)
+    odd = replace(MEAN, name="doubtful", accepts=bool, reader=Doubtful)
+    good = replace(MEAN, name="pieces", accepts=bool, reader=Piecewise)
+    with Host([bad, odd, good]) as host:
+        host("start", {"uid": "r"})
+        host("descriptor", {"uid": "d", "run_start": "r", "name": "primary"})
+        host(*an_event("d", 0))
+        assert host.wait(30)
+        found = {name: str(error) for (_, name), error in host.errors.items()}
+        assert found == {"failing": "a piece fails", "doubtful": "who knows"}
+        assert host.latest["r", "pieces", ""].energies[0] == 0
+
+
+def an_event(descriptor, number):
+    return "event", {
+        "uid": f"{descriptor}/{number}", "descriptor": descriptor, "seq_num": number + 1,
+        "time": 0.0, "data": {}, "timestamps": {}, "filled": {},
+    }  # fmt: skip

@@ -19,6 +19,7 @@ from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update
 from .._registry import analysis
+from .._results import Result
 from .._update import update_from_wire
 
 __all__ = ["HostProcess"]
@@ -142,6 +143,36 @@ class HostProcess:
                 lambda: self._answered >= mine or self.error is not None, timeout
             )
             return done and self.error is None
+
+    def results(self, run: str, timeout: float | None = None) -> list[Result]:
+        """All that was found in a run that has ended, as it was when it ended.
+
+        Parameters
+        ----------
+        run : str
+            Uid.
+        timeout : float, optional
+            Longest time (s) to wait for it; by default as long as there is something to do.
+
+        Raises
+        ------
+        LookupError
+            There is nothing of this run: it was not seen, has not ended, nothing was made of it,
+            the process is gone or not done, or others have ended since.
+        """
+        done = self.wait(timeout)
+        found = [update for key, update in self.latest.items() if key[0] == run and update.final]
+        if not found:
+            why = self.error or ("nothing was made of it" if done else "it is not done")
+            raise LookupError(f"there is no final snapshot of run {run[:8]} here: {why}")
+        return [one for each in found for one in analysis(each.analysis).results(each.snapshot)]
+
+    @property
+    def pending(self) -> str:
+        """What is not done yet, in words; empty if nothing."""
+        with self._changed:
+            idle = self._answered >= self._asked and not self._waiting
+            return "" if idle or self.error is not None else "live analyses in their process"
 
     def close(self) -> None:
         """End the process after what it was given."""

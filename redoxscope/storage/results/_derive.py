@@ -7,7 +7,7 @@ from typing import Any
 
 from redoxscope.callbacks import Analysis, Reader, Result, analyses
 
-__all__ = ["derive"]
+__all__ = ["derive", "wanting"]
 
 
 def derive(
@@ -28,7 +28,7 @@ def derive(
     problems : list of str
         Analyses that failed, and why; the others go on.
     """
-    readers: list[tuple[Analysis, Reader[Any], set[str]]] = []
+    readers: list[tuple[Analysis, Reader[Any], _Feed]] = []
     results: list[Result] = []
     problems: list[str] = []
     left_out = set(but)
@@ -48,13 +48,13 @@ def derive(
                     failed(analysis, exc)
                     continue
                 if reader is not None:
-                    readers.append((analysis, reader, set()))
+                    readers.append((analysis, reader, _Feed(reader)))
             if not readers:  # no need to read the rest
                 break
             continue
         for one in list(readers):
             try:
-                _feed(one[1], one[2], name, doc)
+                one[2](name, doc)
             except Exception as exc:  # as above
                 failed(one[0], exc)
                 readers.remove(one)
@@ -67,10 +67,32 @@ def derive(
     return results, problems
 
 
-def _feed(reader: Reader[Any], wanted: set[str], name: str, doc: Mapping[str, Any]) -> None:
-    if name == "descriptor":
-        if reader.describe(doc):
-            wanted.add(doc["uid"])
-    elif name != "stop" and doc.get("descriptor") in wanted:
-        for _ in reader.take(name, doc):
+def wanting(start: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Those of some analyses that want a run, by their names."""
+    chosen = set(names)
+    return [one.name for one in analyses() if one.name in chosen and one.accepts(start)]
+
+
+class _Feed:
+    """Gives a reader the documents that it wants."""
+
+    def __init__(self, reader: Reader[Any]) -> None:
+        self._reader = reader
+        self._wanted: set[str] = set()
+        self._resources: dict[str, Mapping[str, Any]] = {}  # of files, until they are needed
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        if name == "descriptor":
+            if self._reader.describe(doc):
+                self._wanted.add(doc["uid"])
+        elif name == "stream_resource":
+            self._resources[doc["uid"]] = doc
+        elif name != "stop" and doc.get("descriptor") in self._wanted:
+            resource = self._resources.pop(doc.get("stream_resource", ""), None)
+            if resource is not None:
+                self._take("stream_resource", resource)
+            self._take(name, doc)
+
+    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+        for _ in self._reader.take(name, doc):
             pass

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from redoxscope.callbacks import Result
 
 from ..catalog import main_streams, run_documents, stored_run
-from ._derive import derive
+from ._derive import derive, wanting
 from ._read import list_results
 from ._store import store_results
 
@@ -56,11 +56,15 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
 
     def keep(catalog: Any, uid: str) -> None:
         found: list[Result] = []
+        lacking: dict[str, LookupError] = {}
         for host in live:
             try:
                 found += host.results(uid, PATIENCE)
             except LookupError as exc:
                 log.debug("run %s: no live results (%s)", uid, exc)
+                analysis = getattr(host, "analysis", None)
+                if analysis is not None and analysis.apart:
+                    lacking[analysis.name] = exc
         run = stored_run(catalog, uid)
         if run is None:
             raise LookupError(f"run {uid} is not in the catalog")
@@ -69,7 +73,14 @@ def keep_results(*live: Live) -> Callable[[Any, str], None]:
         measured = set(main_streams(run.metadata["start"])) & set(
             run
         )  # none before the first event
-        more, problems = derive(run_documents(run), but=there) if measured else ([], [])
+        # What takes so long that it has a process of its own is not made again in this one.
+        but = there | lacking.keys()
+        more, problems = derive(run_documents(run), but=but) if measured else ([], [])
+        problems += [
+            f"{name} ({lacking[name]}); store_results(cat, {uid[:8]!r}) makes them"
+            for name in wanting(run.metadata["start"], lacking)
+            if measured and name not in there
+        ]
         if problems:
             log.warning("run %s: no results of %s", uid[:8], "; ".join(problems))
         if found or more:
