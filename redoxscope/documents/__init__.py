@@ -6,6 +6,16 @@ Devices and plans write these keys, callbacks and exporters read them. The prose
 
 from ._frame_status import FrameStatus
 from ._json import from_json, json_bytes
+from ._ptycho import (
+    FRAMES_STREAM,
+    PTYCHO,
+    PTYCHO_ARRAYS,
+    PTYCHO_KEYS,
+    PTYCHO_RESERVED,
+    PTYCHO_START,
+    BlockFrames,
+    PtychoInfo,
+)
 from ._rixs import (
     NOT_CHOSEN,
     PHOTON_KEYS,
@@ -60,6 +70,7 @@ from ._xas import (
 __all__ = [
     "CONTRACT_VERSION",
     "EXPERIMENT",
+    "FRAMES_STREAM",
     "HEATING",
     "HEATING_RESERVED",
     "HEATING_START",
@@ -76,6 +87,11 @@ __all__ = [
     "PHOTON_KEYS",
     "PHOTON_STREAM",
     "POINT_KEYS",
+    "PTYCHO",
+    "PTYCHO_ARRAYS",
+    "PTYCHO_KEYS",
+    "PTYCHO_RESERVED",
+    "PTYCHO_START",
     "RIXS_RESERVED",
     "RIXS_START",
     "SOAK_KEYS",
@@ -95,9 +111,11 @@ __all__ = [
     "XAS_RESERVED",
     "XAS_START",
     "Bins",
+    "BlockFrames",
     "FrameStatus",
     "LineStatus",
     "PointStatus",
+    "PtychoInfo",
     "Window",
     "XasInfo",
     "XasMode",

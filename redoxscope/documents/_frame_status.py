@@ -30,3 +30,5 @@ class FrameStatus(IntFlag):
     """The shutter was not as asked."""
     MOVED = 128
     """Energy, zone plate or coarse stage moved meanwhile."""
+    PADDING = 256
+    """No frame was asked for here: the block is shorter than the run's longest."""

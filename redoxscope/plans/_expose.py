@@ -15,7 +15,7 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator, RunEngineControlException
 
 from ..data import get_edge
-from ..documents import CONTRACT_VERSION, STREAM, check_metadata
+from ..documents import CONTRACT_VERSION, FRAMES_STREAM, STREAM, check_metadata
 from ..scan import Exposures, Role, Scan, as_scan
 from ._detectors import FramesDetector
 from ._edge import at_edge
@@ -28,12 +28,9 @@ from ._public import plan
 from ._run import in_run
 from ._safety import SafetyStep, close, halt, made_safe, named
 
-__all__ = ["EXPOSE_RESERVED", "FRAMES_STREAM", "expose", "exposed"]
+__all__ = ["EXPOSE_RESERVED", "expose", "exposed"]
 
 log = logging.getLogger("redoxscope.plans")
-
-FRAMES_STREAM = "frames"
-"""Stream of the frames; its rows are named by the events."""
 
 EXPOSE_RESERVED = (
     "uid", "time", "plan_name", "contract_version", "scan", "edge", "detectors", "motors", "hints",
@@ -141,6 +138,12 @@ def exposed(
     found = as_scan(scan)
     if found.kind != "exposures":
         raise ValueError(f"scan is one of {found.kind}; expose takes exposures")
+    for i, part in enumerate(found.exposures):
+        if len(part.times) > 1:
+            raise ValueError(
+                f"exposures[{i}] has {len(part.times)} times at each place; {plan_name} takes one "
+                "frame there, ptychography takes several"
+            )
     if found.edge is not None:
         get_edge(found.edge)
         if _mono(energy) is None:
@@ -228,14 +231,14 @@ class _Setup:
         self.detector.check_exposures(parts)
         if hasattr(self.shutter, "check_free"):
             self.shutter.check_free()
-            longest = max(part.dwell for part in parts)
+            longest = max(max(part.times) for part in parts)
             self.shutter.check_open_time(longest, f"an exposure of {self.detector.name}")
 
     def wanted(self, part: Exposures, x: float, y: float) -> dict[str, tuple[Any, float]]:
         """What has to be where for an exposure; positions in µm."""
         loops = {f"outer {i}": (axis, part.outer[i]) for i, axis in enumerate(self.loops)}
         return {
-            "dwell": (self.detector.dwell, part.dwell),
+            "dwell": (self.detector.dwell, part.times[0]),
             "energy": (self.energy, part.energy),
             **loops,
             "x": (self.x, x),

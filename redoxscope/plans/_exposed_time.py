@@ -46,8 +46,9 @@ def exposures_time(
                 ] = None
             moves.append(seconds or 0.0)
             standing[device] = value
-        exposure = max(part.dwell, point_time(detector, {detector.dwell: part.dwell}))
+        (dwell,) = part.times
+        exposure = max(dwell, point_time(detector, {detector.dwell: dwell}))
         total += max(moves) + exposure + PER_EXPOSURE
-        live += part.dwell
+        live += dwell
     standing.pop(detector.dwell, None)
     return Foreseen(total, live, tuple(standing.items()), tuple(unknown))

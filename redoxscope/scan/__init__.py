@@ -9,7 +9,8 @@ from ._energies import Zone, as_zone, energies_of
 from ._exposures import exposures_scan
 from ._json import SCAN_VERSION
 from ._make import points_scan, stack_scan
-from ._parts import Exposures, Frame, Outer, Point, Role
+from ._parts import MAX_TIMES, Exposures, Frame, Outer, Point, Role, as_times
+from ._ptychography import TRAJECTORIES, ptychography_scan
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
 from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
@@ -19,9 +20,11 @@ __all__ = [
     "MAX_PARTS",
     "MAX_PIXELS",
     "MAX_RETRIES",
+    "MAX_TIMES",
     "ROTATION",
     "SCAN_VERSION",
     "Block",
+    "TRAJECTORIES",
     "Exposures",
     "Frame",
     "Outer",
@@ -33,10 +36,12 @@ __all__ = [
     "Zone",
     "as_region",
     "as_scan",
+    "as_times",
     "as_zone",
     "energies_of",
     "exposures_scan",
     "points_scan",
+    "ptychography_scan",
     "rotation_angles",
     "rotation_scan",
     "stack_scan",

@@ -18,7 +18,7 @@ MAX_LISTED = 1_000_000
 
 _FRAME = ("energy", "dwell", "region", "role", "outer")
 _POINT = ("energy", "dwell", "role", "repeat", "outer")
-_EXPOSURES = ("energy", "dwell", "positions", "role", "outer")
+_EXPOSURES = ("energy", "dwell", "positions", "role", "outer", "region")
 _TOP = ("version", "kind", "edge", "retries", "regions", "outer", "frames", "points", "exposures",
         "passes")  # fmt: skip
 
@@ -41,14 +41,17 @@ def as_dict(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
             content["passes"] = passes
         content["points"] = _columns(once, [n for n in _POINT if passes == 1 or n != "repeat"])
     else:
-        content["exposures"] = [
-            {
-                **{name: _plain(getattr(part, name)) for name in _EXPOSURES},
-                "positions": [list(place) for place in part.positions],
-            }
-            for part in parts["exposures"]
-        ]
+        if parts["regions"]:
+            content["regions"] = [region.as_dict() for region in parts["regions"]]
+        content["exposures"] = [_exposures(part) for part in parts["exposures"]]
     return content
+
+
+def _exposures(part: Exposures) -> dict[str, Any]:
+    content = {name: _plain(getattr(part, name)) for name in _EXPOSURES}
+    if part.region is None:
+        del content["region"]
+    return {**content, "positions": [list(place) for place in part.positions]}
 
 
 def _plain(value: Any) -> Any:
@@ -124,9 +127,10 @@ def parts_of(content: Any) -> dict[str, Any]:
             for i, one in enumerate(_list("scan outer", content.get("outer", ())))
         ),
     }
-    if kind == "lines":
+    if kind in ("lines", "exposures"):
         regions = _list("scan regions", content.get("regions", ()))
         found["regions"] = tuple(as_region(r, f"scan regions[{i}]") for i, r in enumerate(regions))
+    if kind == "lines":
         found["frames"] = _rows("frames", content.get("frames"), _FRAME, Frame)
     elif kind == "points":
         passes = as_whole("scan passes", content.get("passes", 1), at_least=1)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..inputs import as_name, as_number, as_numbers, as_pair, as_whole, suggestion
+from ..inputs import as_name, as_number, as_numbers, as_pair, as_whole, is_number, suggestion
 
-__all__ = ["Exposures", "Frame", "Outer", "Point", "Role", "as_role"]
+__all__ = ["MAX_TIMES", "Exposures", "Frame", "Outer", "Point", "Role", "as_role", "as_times"]
 
 MAX_POSITIONS = 1_000_000
+
+MAX_TIMES = 4
+"""Most frames of different exposure times at one place."""
 
 
 class Role(StrEnum):
@@ -65,11 +68,35 @@ class Outer:
             raise ValueError(f"outer unit = {self.unit!r} must be text, as 'degC'")
 
 
+def as_times(name: str, value: Any) -> tuple[float, ...]:
+    """Exposure times (s) of the frames at one place, from one number or a list of them.
+
+    Raises
+    ------
+    ValueError
+        A time that is not above 0, no time, more than `MAX_TIMES`, or times that do not rise: the
+        short exposure comes first, so that the long one does not add to what it is corrected by.
+    """
+    if is_number(value):
+        return (as_number(name, value, "s", above=0),)
+    times = as_numbers(name, value, "s", what="times", above=0)
+    if not 1 <= len(times) <= MAX_TIMES:
+        raise ValueError(f"{name} has {len(times)} times; 1 to {MAX_TIMES} can be taken at a place")
+    for before, after in zip(times, times[1:], strict=False):
+        if not after > before:
+            raise ValueError(
+                f"{name} = {times} s must rise, the short exposure first: {after:g} s comes after "
+                f"{before:g} s"
+            )
+    return tuple(times)
+
+
 def _beam(part: Any, name: str) -> None:
     """Check what images, points and exposures have in common."""
     energy = as_number(f"{name} energy", part.energy, "eV", above=0)
     object.__setattr__(part, "energy", energy)
-    object.__setattr__(part, "dwell", as_number(f"{name} dwell", part.dwell, "s", above=0))
+    if not isinstance(part, Exposures):
+        object.__setattr__(part, "dwell", as_number(f"{name} dwell", part.dwell, "s", above=0))
     if type(part.role) is not Role:
         object.__setattr__(part, "role", as_role(part.role))
     if part.outer != ():
@@ -140,22 +167,30 @@ class Exposures:
     ----------
     energy : float
         True photon energy (eV).
-    dwell : float
-        Time of each exposure (s).
+    dwell : float or tuple of float
+        Time of each exposure (s); several where several frames are taken at each place, in that
+        order, the short one first.
     positions : sequence of (x, y)
         Where (µm, sample coordinates), in the order in which they are visited.
     role : Role
     outer : tuple of float
+    region : int, optional
+        Index of the scan's region in which the positions lie, where it has regions.
     """
 
     energy: float
-    dwell: float
+    dwell: float | tuple[float, ...]
     positions: tuple[tuple[float, float], ...]
     role: Role = Role.SAMPLE
     outer: tuple[float, ...] = ()
+    region: int | None = None
 
     def __post_init__(self) -> None:
         _beam(self, "exposures")
+        times = as_times("exposures dwell", self.dwell)
+        object.__setattr__(self, "dwell", times[0] if len(times) == 1 else times)
+        if self.region is not None:
+            object.__setattr__(self, "region", as_whole("exposures region", self.region))
         if isinstance(self.positions, str) or not isinstance(self.positions, Iterable):
             raise ValueError(f"positions = {self.positions!r:.80} must be a list of (x, y) in µm")
         found = []
@@ -169,3 +204,13 @@ class Exposures:
         if not found:
             raise ValueError("positions is empty; at least one (x, y) in µm is needed")
         object.__setattr__(self, "positions", tuple(found))
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Exposure times (s) of the frames at each place, in their order."""
+        return self.dwell if isinstance(self.dwell, tuple) else (self.dwell,)
+
+    @property
+    def frames(self) -> int:
+        """Frames of all places."""
+        return len(self.positions) * len(self.times)

@@ -30,7 +30,7 @@ class Scan:
     Parameters
     ----------
     regions : tuple of Region
-        Of the images. Several need names, which tell their streams apart.
+        Of the images, or of exposures. Several need names, which tell streams of images apart.
     frames : tuple of Frame
         Images.
     points : tuple of Point
@@ -87,6 +87,8 @@ class Scan:
                     f"{len(self.outer)} loops"
                 )
         self._check_frames()
+        self._check_exposures()
+        self._check_regions()
 
     def _named(self, regions: tuple[Any, ...]) -> tuple[Region, ...]:
         found = [as_region(region, f"regions[{i}]") for i, region in enumerate(regions)]
@@ -101,13 +103,12 @@ class Scan:
         return tuple(found)
 
     def _check_frames(self) -> None:
-        used, seen = set(), set()
+        seen = set()
         for i, frame in enumerate(self.frames):
             if frame.region >= len(self.regions):
                 raise ValueError(
                     f"frames[{i}] is of region {frame.region}; there are {len(self.regions)}"
                 )
-            used.add(frame.region)
             key = frame.energy, frame.region, frame.outer
             if frame.role is Role.DOSE_CHECK and key not in seen:
                 raise ValueError(
@@ -123,9 +124,23 @@ class Scan:
                         f"{Role.DOSE_CHECK.value!r}"
                     )
                 seen.add(key)
+
+    def _check_exposures(self) -> None:
+        for i, part in enumerate(self.exposures):
+            if part.region is None:
+                if self.regions and part.role is Role.SAMPLE:
+                    raise ValueError(f"exposures[{i}] says none of the scan's regions")
+            elif part.region >= len(self.regions):
+                raise ValueError(
+                    f"exposures[{i}] is of region {part.region}; there are {len(self.regions)}"
+                )
+
+    def _check_regions(self) -> None:
+        used = {part.region for part in self.frames} | {part.region for part in self.exposures}
+        what = "frame" if self.frames else "exposure" if self.exposures else "point"
         for i, region in enumerate(self.regions):
             if i not in used:
-                raise ValueError(f"region {region.name!r} is in no frame")
+                raise ValueError(f"region {region.name!r} is in no {what}")
 
     def __repr__(self) -> str:
         """In one line, since a scan may have thousands of parts; `to_json` says all."""
@@ -134,7 +149,11 @@ class Scan:
             {"lines": "images", "points": "points", "exposures": "exposures"}[self.kind]
             + f": {len(self.parts)} at {len(self.all_energies)} energies, {low:g} to {high:g} eV"
         ]
-        dwells = [part.dwell for part in self.parts]
+        dwells = (
+            [time for part in self.exposures for time in part.times]
+            if self.exposures
+            else [part.dwell for part in self.frames or self.points]
+        )
         shortest, longest = min(dwells), max(dwells)
         said.append(f"dwell {shortest:g} s" + (f" to {longest:g} s" if longest > shortest else ""))
         if self.regions:
@@ -181,10 +200,10 @@ class Scan:
 
     @property
     def events(self) -> int:
-        """Events of a whole run: lines, points or exposures."""
+        """Events of a whole run: lines, points, or frames of exposures."""
         if self.frames:
             return self.lines
-        return len(self.points) or sum(len(part.positions) for part in self.exposures)
+        return len(self.points) or sum(part.frames for part in self.exposures)
 
     @property
     def live_time(self) -> float:
@@ -194,7 +213,7 @@ class Scan:
             return sum(frame.dwell * pixels[frame.region] for frame in self.frames)
         if self.points:
             return sum(point.dwell for point in self.points)
-        return sum(part.dwell * len(part.positions) for part in self.exposures)
+        return sum(sum(part.times) * len(part.positions) for part in self.exposures)
 
     def stream_of(self, region: int) -> str:
         """Stream of the lines of a region (an index); regions differ in shape."""

@@ -85,9 +85,10 @@ class FakeFrames:
         ValueError
         """
         for part in exposures:
-            if part.dwell > self.longest:
+            asked = max(part.times)
+            if asked > self.longest:
                 raise ValueError(
-                    f"{self.name}_dwell = {part.dwell:g} s is above its longest, {self.longest:g} s"
+                    f"{self.name}_dwell = {asked:g} s is above its longest, {self.longest:g} s"
                 )
 
     def stage(self) -> list[object]:

@@ -114,7 +114,7 @@ def _series(content: Content) -> _Series | None:
         np.asarray(events[md["rotation"]].values, float),
         np.array([IMAGE_KEY[scan.exposures[i].role] for i in part], np.uint8),
         np.asarray(events["time"].values, float),
-        np.array([scan.exposures[i].dwell for i in part]),
+        np.array([scan.exposures[i].times[0] for i in part]),
         np.asarray(events[md["energy"]].values, float),
         np.asarray(events[md["frame"]].values, np.int64),
         None if temperature is None else np.asarray(temperature.values, float),
