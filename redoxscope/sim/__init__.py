@@ -8,6 +8,7 @@ from ._layout import ENERGY_MOTOR, KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, Layou
 from .dastard import SimulatedDastard
 from .ioc import Simulation, check_options, client_environment, isolate_client
 from .physics.heated import HeatedSample
+from .physics.ptycho import CameraModel, PtychoModel, build_ptycho
 from .physics.rixs import RIXS_SAMPLES, RixsModel
 from .physics.stxm import SAMPLES, Beam, BeamlineModel, MeasuredStack, build_model, open_sample
 from .physics.tes import TesArray
@@ -22,15 +23,18 @@ __all__ = [
     "SAMPLES",
     "Beam",
     "BeamlineModel",
+    "CameraModel",
     "HeatedSample",
     "Layout",
     "MeasuredStack",
+    "PtychoModel",
     "RixsModel",
     "SimulatedDastard",
     "Simulation",
     "SimulationError",
     "TesArray",
     "build_model",
+    "build_ptycho",
     "check_options",
     "client_environment",
     "free_port",

@@ -5,8 +5,9 @@ import pytest
 
 from redoxscope.data import phase_absorption
 from redoxscope.sim.physics.stxm._diffusion import profile_table, sphere_profile, sphere_uptake
-from redoxscope.sim.physics.stxm._lmr import _add_sphere, lmr_sample
+from redoxscope.sim.physics.stxm._lmr import _PIXEL, _reduced, lmr_sample
 from redoxscope.sim.physics.stxm._sample import PhaseSample
+from redoxscope.sim.physics.stxm._sphere import add_sphere
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def test_projection_lifts_the_centre():
     # at Dt/a² = 0.02 the local value at the centre is 0, the mean along the chord 0.186
     radius, d = 0.1, 1e-17 * 1e8
     maps = np.zeros((11, 11), np.float32), np.zeros((11, 11), np.float32)
-    _add_sphere(maps, -0.1, np.zeros(3), radius, 1.0, 0.02 * radius**2 / d)
+    of_sphere = _reduced(radius, 1.0, 0.02 * radius**2 / d)
+    add_sphere(maps, -0.1, _PIXEL, np.zeros(3), radius, 0.2, of_sphere)
     thickness, reduced = maps
     assert thickness[5, 5] == pytest.approx(0.2)
     # the table rounds Dt/a² to steps of 12 %

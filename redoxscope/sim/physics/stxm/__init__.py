@@ -4,6 +4,8 @@ from ._beam import Beam
 from ._beamline import GEOMETRY, BeamlineModel
 from ._build import SAMPLES, build_model, open_sample
 from ._measured import MeasuredStack
+from ._primary import Particle, PrimarySample
+from ._sample import PhaseSample
 
 __all__ = [
     "GEOMETRY",
@@ -11,6 +13,9 @@ __all__ = [
     "Beam",
     "BeamlineModel",
     "MeasuredStack",
+    "Particle",
+    "PhaseSample",
+    "PrimarySample",
     "build_model",
     "open_sample",
 ]

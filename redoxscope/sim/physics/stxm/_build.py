@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,35 @@ from ._beam import Beam
 from ._beamline import GEOMETRY, BeamlineModel
 from ._lmr import lmr_sample
 from ._measured import MeasuredStack
+from ._primary import core_shell_sample, diffusion_sample
 from ._sample import PhaseSample
 from ._stage import Stage
 
 __all__ = ["SAMPLES", "build_model", "open_sample"]
 
 #: Simulated samples by name.
-SAMPLES = {"lmr": lmr_sample}
+SAMPLES: dict[str, Callable[..., PhaseSample]] = {
+    "lmr": lmr_sample,
+    "diffusion": diffusion_sample,
+    "core-shell": core_shell_sample,
+}
 
 _SUFFIXES = {".h5", ".hdf5", ".hdf", ".nxs"}
 
 
 def open_sample(
-    sample: str | os.PathLike[str], *, seed: int = 1, field_um: float = 12.0
+    sample: str | os.PathLike[str], *, seed: int = 1, field_um: float | None = None
 ) -> PhaseSample | MeasuredStack:
     """Build a simulated sample, or open a measured stack.
 
     Parameters
     ----------
     sample : str or path
-        ``"lmr"``, or an HDF5 file in the layout of :class:`MeasuredStack`.
+        A name in `SAMPLES`, or an HDF5 file in the layout of :class:`MeasuredStack`.
     seed : int
         Of a simulated sample.
-    field_um : float
-        Side of a simulated sample (µm).
+    field_um : float, optional
+        Side of a simulated sample (µm); by default the sample's own.
 
     Raises
     ------
@@ -44,7 +50,8 @@ def open_sample(
         No such sample, no such file, or a file that is not such a stack.
     """
     if isinstance(sample, str) and sample in SAMPLES:
-        return SAMPLES[sample](seed, field_um=field_um)
+        own = {} if field_um is None else {"field_um": field_um}
+        return SAMPLES[sample](seed, **own)
     path = Path(sample)
     if path.suffix.lower() not in _SUFFIXES and not path.is_file():
         raise ValueError(
@@ -60,7 +67,7 @@ def build_model(
     seed: int = 1,
     a1_error: float = 0.0,
     drift_um_per_h: float = 0.0,
-    field_um: float = 12.0,
+    field_um: float | None = None,
     geometry: ZonePlateGeometry | None = None,
     layout: Layout | None = None,
     **kwargs: Any,
@@ -78,8 +85,8 @@ def build_model(
         Relative error of the A1 that the geometry states: stated over true, less 1.
     drift_um_per_h : float
         Drift of the stage along x (µm/h).
-    field_um : float
-        Side of a simulated sample (µm).
+    field_um : float, optional
+        Side of a simulated sample (µm); by default the sample's own.
     geometry : ZonePlateGeometry, optional
     layout : Layout, optional
         The beamline that is simulated: its zone plate and ring current.

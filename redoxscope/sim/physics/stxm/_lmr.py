@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ._diffusion import profile_table
 from ._sample import PhaseSample
+from ._sphere import Reduced, add_sphere, along_chord
 
 __all__ = ["lmr_sample"]
 
@@ -91,40 +92,10 @@ def _particles(
     return centres[inside], radii[inside]
 
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-
-
-def _add_sphere(
-    maps: tuple[NDArray[np.float32], NDArray[np.float32]],
-    origin: float,
-    centre: NDArray[np.float64],
-    radius: float,
-    surface: float,
-    age_s: float,
-) -> None:
-    """Add a sphere's chord and its reduced part, both within the lamella (µm)."""
-    thickness, reduced = maps
-    ny, nx = thickness.shape
-    reach = radius / _PIXEL
-    cx, cy = (centre[0] - origin) / _PIXEL, (centre[1] - origin) / _PIXEL
-    x0, x1 = max(0, int(np.ceil(cx - reach))), min(nx, int(cx + reach) + 1)
-    y0, y1 = max(0, int(np.ceil(cy - reach))), min(ny, int(cy + reach) + 1)
-    if x0 >= x1 or y0 >= y1:
-        return
-    bx = (np.arange(x0, x1) - cx) * _PIXEL
-    by = (np.arange(y0, y1) - cy) * _PIXEL
-    b2 = by[:, None] ** 2 + bx[None, :] ** 2
-    half = np.sqrt(np.maximum(radius**2 - b2, 0.0))
-    low = np.maximum(-half, -_LAMELLA / 2 - centre[2])
-    high = np.minimum(half, _LAMELLA / 2 - centre[2])
-    length = np.maximum(high - low, 0.0)
-    # what the beam sees is the mean along the chord, not the value at the projected distance
-    z = (high + low)[..., None] / 2 + length[..., None] / 2 * _NODES
-    r = np.sqrt(b2[..., None] + z**2) / radius
+def _reduced(radius: float, surface: float, age_s: float) -> Reduced:
     theta = _D * 1e8 * age_s / radius**2  # cm²/s to µm²/s
-    local = np.interp(r, *profile_table(theta)) @ (_WEIGHTS / 2)
-    thickness[y0:y1, x0:x1] += length
-    reduced[y0:y1, x0:x1] += surface * length * local
+    table = profile_table(theta)
+    return along_chord(lambda r: surface * np.interp(r, *table), radius, 8)
 
 
 def lmr_sample(seed: int = 1, *, field_um: float = 12.0) -> PhaseSample:
@@ -162,7 +133,9 @@ def lmr_sample(seed: int = 1, *, field_um: float = 12.0) -> PhaseSample:
         surface = (1 - shielded) * np.clip(rng.normal(1, 0.15, len(radii)), 0.5, 1.4)
         age = _AGE * rng.lognormal(0, 0.35, len(radii))
         for i in range(len(radii)):
-            _add_sphere((thickness, reduced), origin, centres[i], radii[i], surface[i], age[i])
+            of_sphere = _reduced(radii[i], surface[i], age[i])
+            maps = thickness, reduced
+            add_sphere(maps, origin, _PIXEL, centres[i], radii[i], _LAMELLA, of_sphere)
     # spheres that overlap in projection cannot both be whole: the lamella is no thicker
     squeeze = np.ones_like(thickness)
     full = thickness > 0
