@@ -1,0 +1,328 @@
+"""Object and probe from frames as they come: a ptychographic iterative engine that never waits.
+
+Each update brings one frame's exit wave to the measured amplitudes and moves the object, and from
+time to time the probe, towards what that says: A. Maiden, J. Rodenburg, Ultramicroscopy 109 (2009)
+1256 (ePIE); regularised, A. Maiden, D. Johnson, P. Li, Optica 4 (2017) 736 (rPIE).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...inputs import as_number, as_whole
+from ._arrays import array_module, to_numpy, transforms
+from ._bank import Bank
+from ._canvas import Canvas
+from ._frames import FULL, Frames, as_stack
+from ._geometry import Geometry
+from ._result import PtychoResult
+
+__all__ = ["Engine"]
+
+MARGIN_UM = 0.1
+"""Room around the places asked for: a stage is not exact."""
+
+
+class Engine:
+    """Reconstructs while frames arrive.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    probe : array_like of complex [size, size] or [modes, size, size]
+        Beam to start with (see `initial_probe`); its scale is found from the frames.
+    field : (x0, x1, y0, y1)
+        Range of the places that frames are taken at (µm).
+    expected : int, optional
+        Frames to come. The probe is held until a tenth of them is there (by default 20 frames).
+    read_noise : float
+        Of one pixel of a merged frame (photons, standard deviation).
+    alpha : float
+        Regularisation of the object's update: 1 is ePIE, less moves dim parts of the beam more.
+    probe_step : float
+        Step of the probe's update; 0 holds it for good.
+    subpixel : int
+        Places are kept to this part of a pixel.
+    seed : int
+        Of the order in which frames are used again.
+    xp : str
+        ``numpy``, or ``cupy`` on a GPU.
+
+    Raises
+    ------
+    ValueError
+        A shape or a value does not fit; a field without extent.
+
+    Notes
+    -----
+    Nothing waits: `add` takes what there is, `sweep` makes as many updates as there is time for. A
+    frame is used as soon as it is there, and again in random order with all others.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        probe: ArrayLike,
+        field: tuple[float, float, float, float],
+        *,
+        expected: int | None = None,
+        read_noise: float = 0.0,
+        alpha: float = 0.5,
+        probe_step: float = 1.0,
+        subpixel: int = 2,
+        seed: int = 0,
+        xp: str = "numpy",
+    ) -> None:
+        self.geometry = geometry
+        self._xp = array_module(xp)
+        self._forward, self._inverse = transforms(self._xp)
+        start = np.array(probe, dtype=np.complex64)
+        if start.ndim == 2:
+            start = start[None]
+        size = geometry.size
+        if start.ndim != 3 or start.shape[1:] != (size, size) or not np.isfinite(start).all():
+            raise ValueError(f"probe must be finite, of shape ({size}, {size}) or (modes, ...)")
+        if not np.any(start):
+            raise ValueError("probe has no light anywhere")
+        read = as_number("read_noise", read_noise, "photons", at_least=0.0)
+        self._read = read**2
+        self._alpha = as_number("alpha", alpha, above=0.0, at_most=1.0)
+        self._probe_step = as_number("probe_step", probe_step, at_least=0.0)
+        self._hold = 20
+        if expected is not None:
+            self._hold = max(1, math.ceil(as_whole("expected", expected, at_least=1) / 10))
+        parts = as_whole("subpixel", subpixel, at_least=1, at_most=8)
+        self._canvas = Canvas(geometry, field, MARGIN_UM, parts)
+        self._object = self._xp.ones(self._canvas.shape, dtype=np.complex64)
+        self._bank = Bank(self._xp, self._xp.asarray(start), parts, self._alpha)
+        self._frames = Frames(self._xp, size)
+        self._places: list[tuple[int, int, int]] = []
+        self._fresh: deque[int] = deque()
+        self._again: deque[int] = deque()
+        self._rng = np.random.default_rng(seed)
+        self._misfit: list[float] = []
+        self._scaled = False
+        self.updates = 0
+        self.skipped = 0
+        self._why: dict[str, int] = {}
+        shape = (start.shape[0], size, size)
+        self._wave = self._xp.empty(shape, dtype=np.complex64)
+        self._step = self._xp.empty(shape, dtype=np.complex64)
+        self._root, self._factor = (self._xp.empty((size, size), np.float32) for _ in range(2))
+
+    # -- frames ----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(
+        self,
+        counts: ArrayLike,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        mask: ArrayLike | None = None,
+        variance: ArrayLike | None = None,
+        scale: ArrayLike = 1.0,
+    ) -> int:
+        """Take frames.
+
+        Parameters
+        ----------
+        counts : array_like [n, size, size] or [size, size]
+            Photons, beam in the middle; NaN where a pixel has no value.
+        x, y : array_like [n]
+            Where the beam was on the sample (µm).
+        mask : array_like of bool [n, size, size] or [size, size], optional
+            True where a pixel is good.
+        variance : array_like [n, size, size], optional
+            Of the counts (photons²), as `merge_exposures` gives it; by default that of counting
+            and of `read_noise`.
+        scale : array_like [n]
+            Photons that came in over those of a usual frame: counts are divided by it.
+
+        Returns
+        -------
+        int
+            Frames taken. One is skipped, and counted, where its place is not known or outside
+            of the field, where fewer than half of its pixels are good, or where it has no light.
+
+        Raises
+        ------
+        ValueError
+            A shape does not fit.
+        """
+        stack = as_stack(counts, self.geometry.size)
+        n = len(stack)
+        xs, ys, scales = (np.broadcast_to(np.asarray(v, dtype=float), (n,)) for v in (x, y, scale))
+        good = np.isfinite(stack)
+        if mask is not None:
+            given = np.asarray(mask, dtype=bool)
+            if given.shape[-2:] != stack.shape[1:] or given.ndim > 3:
+                raise ValueError(f"mask of shape {given.shape} is not that of the frames")
+            good &= given
+        spread = None if variance is None else as_stack(variance, self.geometry.size)
+        if spread is not None and len(spread) != n:
+            raise ValueError(f"variance has {len(spread)} frames, the counts have {n}")
+        taken = 0
+        for k in range(n):
+            why = self._refused(xs[k], ys[k], scales[k], stack[k], good[k])
+            if why:
+                self.skipped += 1
+                self._why[why] = self._why.get(why, 0) + 1
+                continue
+            one = np.float32(1 / scales[k])
+            self._frames.append(
+                stack[k] * one, good[k], xs[k], ys[k], self._read,
+                None if spread is None else spread[k] * one**2, float(one),
+            )  # fmt: skip
+            self._places.append(self._canvas.place(xs[k], ys[k]))
+            self._fresh.append(len(self._frames) - 1)
+            taken += 1
+        if taken and not self._scaled:
+            self._scale_probe()
+        return taken
+
+    def _refused(self, x: float, y: float, scale: float, frame: NDArray, good: NDArray) -> str:
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return "no place"
+        if not self._canvas.holds(x, y):
+            return "place outside of the field"
+        if not (math.isfinite(scale) and scale > 0):
+            return "incident photons not known"
+        if 2 * np.count_nonzero(good) < good.size:
+            return "too few good pixels"
+        if not frame[good].sum(dtype=float) > 0:
+            return "no light"
+        return ""
+
+    def _scale_probe(self) -> None:
+        """Give the probe the photons of the brightest of the first frames."""
+        k = int(np.argmax(self._frames.total))
+        wave = self._forward(self._bank.probe.copy())
+        expected = float((self._xp.abs(wave) ** 2 * (self._frames.weight[k] > 0)).sum())
+        if expected > 0:
+            self._bank.replace(self._bank.probe * math.sqrt(self._frames.total[k] / expected))
+        self._scaled = True
+
+    # -- updates ---------------------------------------------------------------------------
+
+    @property
+    def probe_held(self) -> bool:
+        """Whether the probe is as given still."""
+        return self._probe_step == 0 or len(self._frames) < self._hold
+
+    def sweep(self, updates: int | None = None) -> float:
+        """Make updates, by default one for each frame.
+
+        Returns
+        -------
+        float
+            The residual (`PtychoResult.residual`) of these updates; NaN without frames.
+        """
+        if not len(self._frames):
+            return math.nan
+        count = len(self._frames) if updates is None else as_whole("updates", updates)
+        before = len(self._misfit)
+        for _ in range(count):
+            if self._fresh:
+                self._update(self._fresh.popleft())
+                continue
+            if not self._again:
+                self._again.extend(self._rng.permutation(len(self._frames)).tolist())
+            self._update(self._again.popleft())
+        recent = self._misfit[before:] or self._misfit
+        residual = float(np.mean(recent)) if recent else math.nan
+        del self._misfit[: -max(64, len(self._frames) // CHECK)]
+        return residual
+
+    def _update(self, k: int) -> None:
+        xp, bank, size = self._xp, self._bank, self.geometry.size
+        row, column, part = self._places[k]
+        view = self._object[row : row + size, column : column + size]
+        wave = xp.multiply(bank.waves[part], view, out=self._wave)
+        wave = self._forward(wave)
+        root, factor = self._root, self._factor
+        if len(wave) == 1:
+            xp.abs(wave[0], out=root)
+            xp.multiply(root, root, out=root)
+        else:
+            xp.sum(wave.real**2 + wave.imag**2, axis=0, out=root)
+        root += self._frames.read[k]
+        xp.sqrt(root, out=root)
+        xp.divide(self._frames.amplitude[k], root, out=factor)
+        if self.updates % CHECK == 0:
+            self._misfit.append(self._chi_square(root, factor, k))
+        factor -= 1
+        factor *= self._frames.weight[k]
+        wave *= factor
+        wave = self._inverse(wave)
+        if not self.probe_held:
+            bank.collect(part, wave, view, self._step)
+        step = xp.multiply(wave, bank.steps[part], out=self._step)
+        for mode in step:
+            view += mode
+        self.updates += 1
+        if not self.probe_held and bank.due():
+            bank.update(self._probe_step)
+
+    def _chi_square(self, root: Any, factor: Any, k: int) -> float:
+        """Pearson's χ² per good pixel: (I − M)²/(M + read variance), from the two roots."""
+        weight, padding = self._frames.weight[k], self._frames.padding[k]
+        term = root * (factor * factor - 1)
+        total = float((term * term * weight).sum())
+        # the variance that was put in where a detector has none is not there to be found
+        expected = float(((1 - padding / (root * root)) * (weight > 0)).sum())
+        return total / FULL / max(expected, 1.0)
+
+    # -- what there is ---------------------------------------------------------------------
+
+    @property
+    def object(self) -> NDArray[np.complex64]:
+        """The object as it is [ny, nx]."""
+        return to_numpy(self._object)
+
+    @property
+    def probe(self) -> NDArray[np.complex64]:
+        """The probe as it is [modes, size, size]."""
+        return to_numpy(self._bank.probe)
+
+    @property
+    def residual(self) -> float:
+        """χ² per pixel of the last round of frames; NaN before the first update."""
+        recent = self._misfit[-max(1, len(self._frames) // CHECK) :]
+        return float(np.mean(recent)) if recent else math.nan
+
+    @property
+    def mean_frame(self) -> NDArray[np.float64]:
+        """Mean of the frames [size, size], beam in the middle; NaN where no pixel is good."""
+        return self._frames.mean
+
+    def coverage(self) -> NDArray[np.float32]:
+        """Incident photons per pixel of the object [ny, nx]."""
+        light = (np.abs(self.probe) ** 2).sum(axis=0)
+        total = np.zeros(self._canvas.shape, dtype=np.float32)
+        size = self.geometry.size
+        for row, column, _ in self._places:
+            total[row : row + size, column : column + size] += light
+        return total
+
+    def result(self) -> PtychoResult:
+        """A copy of what there is."""
+        notes = tuple(f"{n} frames left out: {why}" for why, n in sorted(self._why.items()))
+        return PtychoResult(
+            object=self.object, probe=self.probe, coverage=self.coverage(),
+            x_um=self._canvas.x_um, y_um=self._canvas.y_um, pixel_um=self._canvas.pixel_um,
+            energy_ev=self.geometry.energy_ev, residual=self.residual, frames=len(self._frames),
+            skipped=self.skipped, updates=self.updates, positions_um=self._frames.positions,
+            notes=notes,
+        )  # fmt: skip
+
+
+CHECK = 8
+"""Every so many updates the residual is looked at."""
