@@ -18,10 +18,7 @@ from ._rga import ResidualGasAnalyser
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
 from ._times import FrameTime
-from .camera import AreaDetectorCamera
 from .fly import FlyCounter, FlyLines, FlyShutter
-from .path import PathScanner
-from .ptycho import PtychoStation
 from .scanner import RasterScanner, StampedLines, flown_by
 from .stxm import STXM, Placement
 from .tes import TES
@@ -39,7 +36,6 @@ from .xas import EnergySweep, QuadEM, XASStation
 __all__ = [
     "STXM",
     "TES",
-    "AreaDetectorCamera",
     "AzimuthalProfile",
     "BeamlineBusyError",
     "BeamlineDevice",
@@ -65,10 +61,8 @@ __all__ = [
     "MotorMonochromator",
     "NoShutter",
     "OrderSortingAperture",
-    "PathScanner",
     "Placement",
     "PressureGauge",
-    "PtychoStation",
     "QuadEM",
     "RasterScanner",
     "ResidualGasAnalyser",

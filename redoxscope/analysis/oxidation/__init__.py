@@ -8,6 +8,7 @@ from ._dose import DoseChange, change_of_od
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._noise import LACK, Noise
+from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._stack import StackFit
 
@@ -29,4 +30,5 @@ __all__ = [
     "default_area",
     "find_blank",
     "log_variance",
+    "map_of_od",
 ]

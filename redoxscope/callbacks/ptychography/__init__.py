@@ -1,0 +1,15 @@
+"""Ptychography: blocks of frames in, images and their map out, while the scan goes on."""
+
+from ._batch import ptychography_from_run
+from ._draw import draw_ptychography
+from ._options import PtychoOptions
+from ._snapshot import Pace, PtychoMap, PtychoSnapshot
+
+__all__ = [
+    "Pace",
+    "PtychoMap",
+    "PtychoOptions",
+    "PtychoSnapshot",
+    "draw_ptychography",
+    "ptychography_from_run",
+]

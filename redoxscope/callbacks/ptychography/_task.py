@@ -1,0 +1,304 @@
+"""The reconstruction of one energy: blocks of frames in, an image out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.ptychography import Engine, Geometry, PtychoResult, initial_probe, merge_exposures
+from ...documents import BlockFrames, FrameStatus, PtychoInfo
+from ...scan import Exposures
+from ._darks import Darks
+from ._frames import FrameFile
+
+__all__ = ["Fed", "Task"]
+
+CHUNK = 32
+"""Most places that are read and merged at once."""
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What a piece of a block brought.
+
+    Attributes
+    ----------
+    places : int
+        That came into the reconstruction, or were left out: places no longer waited for.
+    left_out : int
+        Frames not used.
+    taken : int
+        Frames (merged) that the engine took.
+    stamp : float
+        When the block was taken (s since 1970).
+    """
+
+    places: int
+    left_out: int
+    taken: int
+    stamp: float
+
+
+class Task:
+    """Reconstructs what was taken at one energy of one region.
+
+    Parameters
+    ----------
+    part : Exposures
+        The part of the scan.
+    info : PtychoInfo
+    darks : Darks
+        Of the run; they come before the first frame of the sample.
+    bad : numpy.ndarray of bool [ny, nx], optional
+        Pixels that mean nothing.
+
+    Raises
+    ------
+    ValueError
+        Frames that are not square, a zone plate that does not fit the camera.
+    """
+
+    def __init__(
+        self,
+        part: Exposures,
+        info: PtychoInfo,
+        darks: Darks,
+        bad: NDArray[np.bool_] | None = None,
+    ) -> None:
+        ny, nx = info.shape
+        if ny != nx:
+            raise ValueError(
+                f"frames of {ny} x {nx} pixels cannot be reconstructed: they must be square"
+            )
+        self.part, self.info = part, info
+        self.geometry = Geometry(part.energy, info.distance_um, info.pixel_um, nx)
+        self._darks = darks
+        self._good = None if bad is None else ~bad
+        self._blocks: dict[int, BlockFrames] = {}
+        self._fed: dict[int, BlockFrames] = {}
+        self._waiting: deque[int] = deque()
+        self._stamps: dict[int, float] = {}
+        self._flux: dict[int, float] = {}
+        self._offset = 0
+        self._engine: Engine | None = None
+        self._result: PtychoResult | None = None
+        self._reference_flux = float("nan")
+        self._before_all: int | None = None  # updates made when all frames were there
+        self.finished = False
+        self.shelved = False
+        self.closed = False
+        """No more blocks come."""
+        self.left_out = 0
+        self.places_fed = 0
+
+    # -- blocks --------------------------------------------------------------------------------
+
+    def take(self, block: BlockFrames, stamp: float, flux: float) -> None:
+        """Take a block, which replaces one with the same first place.
+
+        ``stamp``: when it was taken (s since 1970); ``flux``: incident beam in any unit, NaN where
+        it is not known.
+        """
+        if not len(block.place):
+            return
+        first = int(block.place[0])
+        before = self._fed.get(first)
+        self._blocks[first] = block
+        self._stamps[first], self._flux[first] = stamp, flux
+        if before is not None:
+            if _same(before, block):
+                return
+            self.restart()  # an engine cannot forget a frame
+        elif first in self._waiting:
+            if self._waiting[0] == first and self._offset:
+                self.restart()
+        else:
+            self._waiting.append(first)
+        self.finished = False
+
+    def restart(self) -> None:
+        """Begin anew, with all blocks."""
+        self._engine, self._fed, self._offset, self._before_all = None, {}, 0, None
+        self.left_out = self.places_fed = 0
+        self._waiting = deque(sorted(self._blocks))
+        self.finished = self.shelved = False
+
+    def shelve(self) -> None:
+        """Free the memory of the frames; they are read again when there is time."""
+        self._result = self.result
+        self.restart()
+        self.shelved = True
+
+    @property
+    def waiting(self) -> int:
+        """Places that are announced and not in the reconstruction."""
+        total = sum(len(np.unique(self._blocks[first].place)) for first in self._waiting)
+        return total - self._offset
+
+    @property
+    def oldest(self) -> float:
+        """When the first block that waits was taken (s since 1970); NaN where none waits."""
+        return min((self._stamps[first] for first in self._waiting), default=float("nan"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all places of the part are in the reconstruction."""
+        return not self._waiting and self.places_fed >= len(self.part.positions)
+
+    def feed(self, file: FrameFile) -> Fed:
+        """Read, merge and add a piece of the first block that waits.
+
+        Raises
+        ------
+        UnreadableFramesError
+        """
+        first = self._waiting[0]
+        block = self._blocks[first]
+        places = np.unique(block.place)
+        chosen = places[self._offset : self._offset + CHUNK]
+        frames, good, gates, x, y = self._read(file, block, chosen)
+        taken = self._add(frames, good, gates, x, y, self._flux[first])
+        lost = int((~good).sum())
+        self.left_out += lost
+        self.places_fed += len(chosen)
+        self._offset += len(chosen)
+        self.shelved = False
+        if self._offset >= len(places):
+            self._waiting.popleft()
+            self._fed[first], self._offset = block, 0
+        return Fed(len(chosen), lost, taken, self._stamps[first])
+
+    def _read(
+        self, file: FrameFile, block: BlockFrames, places: NDArray[np.int64]
+    ) -> tuple[NDArray, NDArray[np.bool_], NDArray, NDArray, NDArray]:
+        """Frames [n, m, ny, nx] of places, which are good [n, m], gates [n, m], x and y [n]."""
+        n, m = len(places), len(self.part.times)
+        inside = np.flatnonzero(np.isin(block.place, places))
+        at = np.searchsorted(places, block.place[inside]), block.time[inside]
+        rows = np.full((n, m), -1, dtype=np.int64)
+        gates, x, y = (np.full((n, m), np.nan) for _ in range(3))
+        ok = np.zeros((n, m), dtype=bool)
+        rows[at], gates[at] = block.row[inside], block.gate[inside]
+        x[at], y[at] = block.x[inside], block.y[inside]
+        ok[at] = block.status[inside] == FrameStatus.OK
+        ok &= np.isfinite(gates) & (gates > 0) & np.isfinite(x) & np.isfinite(y)
+        wanted = np.where(ok, rows, -1).reshape(-1)
+        frames, there = file.read(wanted)
+        good = ok & there.reshape(n, m)
+        with np.errstate(invalid="ignore"):
+            weight = np.where(good, gates, 0.0)
+            total = weight.sum(axis=1)
+            where = [
+                np.where(total > 0, (weight * np.where(good, p, 0.0)).sum(axis=1) / total, np.nan)
+                for p in (x, y)
+            ]
+        return frames.reshape(n, m, *self.info.shape), good, gates, where[0], where[1]
+
+    def _add(
+        self,
+        frames: NDArray,
+        good: NDArray[np.bool_],
+        gates: NDArray,
+        x: NDArray,
+        y: NDArray,
+        flux: float,
+    ) -> int:
+        some = good.any(axis=1)
+        if not some.any():
+            return 0
+        info, times = self.info, self.part.times
+        merged = merge_exposures(
+            frames[some], gates[some], np.stack([self._darks.mean(t) for t in times]),
+            gain=info.gain, read_noise=info.read_noise, saturation=info.saturation,
+            use=good[some], mask=self._good, total_time=sum(times),
+        )  # fmt: skip
+        scale = 1.0
+        if np.isfinite(flux) and flux > 0:
+            if not np.isfinite(self._reference_flux):
+                self._reference_flux = flux
+            scale = flux / self._reference_flux
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine.add(merged.counts, x[some], y[some], mask=merged.mask, scale=scale)
+
+    def _make_engine(self) -> Engine:
+        info, plate = self.info, self.info.zone_plate
+        probe = initial_probe(
+            self.geometry, outer_zone_nm=plate["outer_zone_nm"],
+            stop_fraction=plate.get("central_stop_um", 0.0) / plate["diameter_um"],
+            defocus_um=info.defocus_um,
+        )  # fmt: skip
+        x, y = np.array(self.part.positions).T
+        field = float(x.min()), float(x.max()), float(y.min()), float(y.max())
+        return Engine(
+            self.geometry, probe, field, expected=len(self.part.positions),
+            read_noise=info.read_noise / info.gain,
+        )  # fmt: skip
+
+    # -- updates -------------------------------------------------------------------------------
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it holds frames."""
+        return self._engine is not None
+
+    @property
+    def frames(self) -> int:
+        """Frames in use."""
+        return 0 if self._engine is None else len(self._engine)
+
+    def left(self, live: int, after: int) -> int:
+        """Updates to be made still.
+
+        ``live`` of each frame while others come, ``after`` of each once all are there: those of
+        the beginning have been made with few neighbours.
+        """
+        if self._engine is None:
+            return 0
+        frames, made = len(self._engine), self._engine.updates
+        if not (self.complete or self.closed):
+            return max(live * frames - made, 0)
+        if self._before_all is None:
+            self._before_all = made
+        return max(after * frames - (made - self._before_all), 0)
+
+    def sweep(self, updates: int, until: Callable[[], bool] = lambda: False) -> int:
+        """Make updates, in small pieces, until the time is over; how many were made."""
+        assert self._engine is not None
+        done = 0
+        while done < updates:
+            piece = min(8, updates - done)
+            self._engine.sweep(piece)
+            done += piece
+            if until():
+                break
+        return done
+
+    def finish(self) -> None:
+        """Keep the image, let go of the frames."""
+        if self._engine is not None:
+            self._result = self._engine.result()
+            self._engine = None
+        self.finished = True
+
+    @property
+    def result(self) -> PtychoResult | None:
+        """The image as it is; None where there is nothing."""
+        if self._engine is None or not self._engine.updates:
+            return self._result
+        return self._engine.result()
+
+
+def _same(one: BlockFrames, other: BlockFrames) -> bool:
+    """Whether two blocks say the same: one that was given out again."""
+    names = ("place", "time", "row", "x", "y", "gate", "status")
+    return all(
+        np.array_equal(
+            getattr(one, name), getattr(other, name), equal_nan=name in ("x", "y", "gate")
+        )
+        for name in names
+    )

@@ -1,0 +1,248 @@
+"""Live reconstruction: blocks of frames in, images out."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from redoxscope.analysis.ptychography import ring_correlation
+from redoxscope.callbacks import Host, analyses, wire
+from redoxscope.callbacks.ptychography import (
+    PtychoOptions,
+    PtychoSnapshot,
+    draw_ptychography,
+    ptychography_from_run,
+)
+from redoxscope.callbacks.ptychography.analysis import ANALYSIS
+from redoxscope.documents import FrameStatus
+
+from .ptycho_runs import DATASET, PtychoRun
+
+LONG = 300.0
+"""Longest time (s) for a reconstruction on a busy machine."""
+QUICK = PtychoOptions(live_updates=2, updates=12, resolution=False)
+
+
+def one_energy(path, **how):
+    return PtychoRun(path / "frames.h5", energies=(641.2,), **{"places_per_block": 12, **how})
+
+
+def misfit(run, image):
+    """Scatter of the optical density about the truth where frames are, and of the truth itself."""
+    truth = -2 * np.log(np.abs(run.transmission(image.energy_ev, image.x_um, image.y_um)))
+    found = -2 * np.log(np.maximum(image.amplitude, 1e-6))
+    covered = image.covered
+    return float(np.std((found - truth)[covered])), float(np.std(truth[covered]))
+
+
+def play(host, documents):
+    for pair in documents:
+        host(*pair)
+
+
+def test_it_is_found_and_runs_in_a_process_of_its_own():
+    assert ANALYSIS in analyses() and ANALYSIS.apart
+
+
+def test_live_ends_as_a_run_that_is_over_and_shows_the_sample(tmp_path):
+    run = one_energy(tmp_path)
+    seen = []
+    with Host([ANALYSIS], options={"ptychography": QUICK}, on_update=seen.append) as host:
+        documents = []
+        for pair in run.documents(live=True):
+            documents.append(pair)
+            host(*pair)
+            if pair[0] == "event":
+                assert host.wait(LONG)  # frames come while it works
+        live = host.latest[run.uid, "ptychography", ""]
+        assert host.errors == {} and live.finished
+    after = ptychography_from_run(documents, QUICK)[""]
+    one, other = live.image, after.image
+    error, contrast = misfit(run, other)
+    assert error < 0.5 * contrast  # the sample is there
+    assert misfit(run, one)[0] < 1.05 * error + 0.002
+    truth = run.transmission(641.2, one.x_um, one.y_um)
+    pitch = [
+        ring_correlation(image.object, truth, image.pixel_um, threshold=0.5, area=image.covered)
+        for image in (one, other)
+    ]
+    assert pitch[0].half_pitch_um == pytest.approx(pitch[1].half_pitch_um, rel=0.05)
+    assert one.frames == other.frames == len(run.scan.exposures[-1].positions)
+    # The first picture came before a third of the frames.
+    first = next(u.snapshot for u in seen if u.snapshot.images)
+    assert first.pace.frames <= first.pace.total / 3 + run.places_per_block
+
+
+def test_how_far_behind_it_is_is_known_and_nothing_waits(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents(live=True))
+    reader = ANALYSIS.reader(documents[0][1], QUICK)
+    for name, doc in documents[1:-1]:
+        if name == "descriptor":
+            assert reader.describe(doc)
+        else:
+            reader.take(name, doc)
+    total = len(run.scan.exposures[-1].positions)
+    assert reader.busy and not reader.snapshot()  # nothing was read yet: it only noted
+    reader.work()
+    [shown] = reader.snapshot().values()
+    assert shown.pace.frames == 12 and shown.pace.behind == total - 12
+    assert 0 < shown.pace.seconds_behind < 1e5
+    while reader.busy:
+        reader.work()
+    pace = reader.snapshot(final=True)[""].pace
+    assert (pace.frames, pace.behind, pace.seconds_behind) == (total, 0, 0.0)
+    assert pace.seconds_behind_last > 0 and pace.ms_per_frame > 0 and pace.ms_per_update > 0
+    # Of a run that is over nobody was behind.
+    assert np.isnan(ptychography_from_run(documents, QUICK)[""].pace.seconds_behind_last)
+
+
+def test_frames_that_are_doubtful_or_not_there_are_left_out_and_said(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    events = [doc for name, doc in documents if name == "event"]
+    data = events[-1]["data"]
+    data["frame_status"][0] = int(FrameStatus.TORN)  # the short exposure of a place
+    data["row"][0] = -1
+    data["frame_status"][2] = data["frame_status"][3] = int(FrameStatus.MISSED)
+    data["row"][2] = data["row"][3] = -1
+    data["row"][5] = 10**6  # announced, and not in the file
+    data["x"][7] = float("nan")
+    found = ptychography_from_run(documents, QUICK)[""]
+    assert found.pace.left_out == 5
+    assert found.image.frames == len(run.scan.exposures[-1].positions) - 1
+    assert "5 frames are left out" in found.message
+    assert np.isfinite(found.image.object).all()
+
+
+def test_a_block_that_comes_again_replaces_what_there_was(tmp_path):
+    run = one_energy(tmp_path)
+    bad = [(k, first, places + (0.2, 0.2)) for k, first, places in run.blocks()]
+    good = list(run.blocks())
+    # A block whose sample was elsewhere, then the same again as it should be, once more as it was
+    # given out by a plan that goes on after a pause.
+    twice = [*good[:-1], (*good[-1][:2], bad[-1][2]), good[-1]]
+    documents = list(run.documents(blocks=twice))
+    again = [pair for pair in documents if pair[0] == "event"][-1]
+    documents.insert(-1, again)
+    found = ptychography_from_run(documents, QUICK)[""]
+    frames = len(run.scan.exposures[-1].positions)
+    assert found.image.frames == frames == found.pace.total
+    assert np.abs(found.image.positions_um).max() < 0.2
+    # The same where the first had been used already.
+    reader = ANALYSIS.reader(documents[0][1], QUICK)
+    for name, doc in documents[1:-1]:
+        if name == "descriptor":
+            assert reader.describe(doc)
+        else:
+            reader.take(name, doc)
+        while reader.busy:
+            reader.work()
+    live = reader.snapshot(final=True)[""]
+    assert live.image.frames == frames == live.pace.frames
+    assert np.abs(live.image.positions_um).max() < 0.2
+
+
+def test_a_file_that_cannot_be_read_yet_is_said_and_read_later(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    away = tmp_path / "away.h5"
+    run.path.rename(away)
+    with Host([ANALYSIS], options={"ptychography": QUICK}) as host:
+        play(host, documents[:-2])
+        assert host.wait(LONG)
+        assert host.errors == {} and host.latest == {}
+        away.rename(run.path)
+        play(host, documents[-2:])
+        found = host.latest[run.uid, "ptychography", ""]
+    assert (
+        found.finished and found.pace.frames == found.pace.total and "cannot" not in found.message
+    )
+
+
+@pytest.mark.parametrize("fault", ["gone", "no HDF5", "other shape"])
+def test_a_file_that_stays_unreadable_leaves_the_run_and_says_why(tmp_path, fault):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    if fault == "gone":
+        run.path.unlink()
+    elif fault == "no HDF5":
+        run.path.write_text("nothing")
+    else:
+        with h5py.File(run.path, "w") as file:
+            file[DATASET] = np.zeros((300, 32, 64), "u2")
+    with Host([ANALYSIS], options={"ptychography": QUICK}) as host:
+        told = []
+        host.tell = told.append
+        play(host, documents)
+        assert host.wait(LONG)
+        found = host.latest[run.uid, "ptychography", ""]
+    assert not host.errors and found.images == () and found.finished
+    assert "Frames cannot be read" in found.message and str(run.path) in found.message
+
+
+def test_of_a_truncated_file_no_frame_is_taken_that_is_not_there(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    content = run.path.read_bytes()
+    run.path.write_bytes(content[: len(content) // 2])
+    found = ptychography_from_run(documents, QUICK)[""]
+    taken = 0 if found.image is None else found.image.frames
+    assert taken < found.pace.total
+    assert "cannot be read" in found.message or "frames are left out" in found.message
+    assert found.image is None or not found.image.skipped
+
+
+def test_the_snapshot_travels_and_is_drawn(tmp_path):
+    run = one_energy(tmp_path)
+    found = ptychography_from_run(run.documents(), QUICK)[""]
+    header, arrays = wire.decode(wire.encode(*ANALYSIS.to_wire(found.thinned(40))))
+    back = ANALYSIS.from_wire(header, arrays)
+    assert isinstance(back, PtychoSnapshot) and max(back.image.object.shape) <= 40
+    figure = Figure(ANALYSIS.size)
+    for snapshot in (back, found, PtychoSnapshot(title="nothing yet")):
+        draw_ptychography(figure, snapshot)
+        figure.savefig(tmp_path / "drawn.png")
+    names = {result.name for result in ANALYSIS.results(found)}
+    assert {"object_0", "probe_0", "coverage_0", "positions_0"} <= names
+
+
+def test_without_darks_the_pedestal_is_taken_off_and_said(tmp_path):
+    run = one_energy(tmp_path)
+    blocks = [block for block in run.blocks() if run.scan.exposures[block[0]].role == "sample"]
+    found = ptychography_from_run(run.documents(blocks=blocks), QUICK)[""]
+    error, contrast = misfit(run, found.image)
+    assert error < 0.6 * contrast
+    assert "no dark frames of 0.01 s, 0.1 s: 200 counts" in found.message
+
+
+def test_masked_pixels_play_no_part_and_a_bad_mask_is_said(tmp_path):
+    mask = np.zeros((64, 64), "u1")
+    mask[20:24, 40:44] = 1
+    np.save(tmp_path / "mask.npy", mask)
+
+    class Hot(PtychoRun):
+        def measure(self, index, places):
+            frames = super().measure(index, places)
+            frames[:, 20:24, 40:44] = self.rng.integers(0, 50_000, (len(frames), 4, 4))
+            return frames
+
+    def made(path):
+        run = Hot(tmp_path / "frames.h5", energies=(641.2,), mask=path)
+        found = ptychography_from_run(run.documents(), QUICK)[""]
+        return misfit(run, found.image)[0], found.message
+
+    with_mask, said = made(str(tmp_path / "mask.npy"))
+    assert "mask" not in said
+    without, said = made(str(tmp_path / "absent.npy"))
+    assert "All pixels are used: the mask" in said and "absent.npy" in said
+    assert with_mask < 0.8 * without
+
+
+def test_what_is_no_ptychography_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no ptychography in these documents"):
+        ptychography_from_run([("start", {"uid": "a", "plan_name": "count"})])
+    with pytest.raises(ValueError, match="live_updates"):
+        PtychoOptions(live_updates=0)
