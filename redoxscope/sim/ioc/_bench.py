@@ -17,13 +17,16 @@ from ..physics.heated import ON_STAGE, HeatedSample
 from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
 from ._clock import Clock
 from ._dastard_link import DastardLink
+from ._diffraction import beam_on_camera
 from ._energy import EnergyAxis
 from ._faults import Faults
 from ._holder import Holder
 from ._motor_axis import RAMP, motor_axis
+from ._path import Path
 from ._plain import plain_pv
 from ._pvs import FIELDS, Counter, Ring, Scanner, ShutterBlade, SimControl
 from ._xas import Electrometer, Sweep, XASBeam
+from .camera import Camera
 from .fly import Fleet
 from .heat import HeatWorld
 
@@ -81,6 +84,8 @@ class Bench:
         Time of the heating stages and of what is around them; by default ``clock``.
     seed : int
         Of their noise.
+    camera : mapping, optional
+        Keywords of `Camera`: its ``options``, ``size`` and ``data``.
 
     Attributes
     ----------
@@ -101,6 +106,7 @@ class Bench:
         shutter: bool = True,
         heat_clock: Clock | None = None,
         seed: int = 1,
+        camera: Mapping[str, Any] | None = None,
     ):
         self._dastard, self._prefix, self._layout = dastard, prefix, layout
         self.model, self.clock, self.faults = model, clock, Faults()
@@ -165,7 +171,22 @@ class Bench:
             prefix=prefix + "Sweep:", beam=beam, mono=self.mono, clock=clock, true=self._true
         )
         self.scanner = Scanner(prefix=prefix + "Scan:", bench=self, clock=clock, faults=self.faults)
-        self.shutter.on_dead_man = self.scanner.dead_man
+        self.camera = Camera(
+            prefix=prefix + "Cam:",
+            clock=clock,
+            beam=lambda: beam_on_camera(self),
+            place=self._place,
+            **{"options": {}, "size": 256, "data": ".", **(camera or {})},
+        )
+        self.path = Path(
+            prefix=prefix + "Path:",
+            bench=self,
+            camera=self.camera,
+            clock=clock,
+            faults=self.faults,
+            seed=seed,
+        )
+        self.shutter.on_dead_man = self._dead_man
         self.heat_clock = heat_clock or clock
         self.heat = HeatWorld(prefix=prefix, clock=self.heat_clock, sample=self.sample, seed=seed)
         self.control = SimControl(
@@ -179,7 +200,8 @@ class Bench:
         """Every PV by name."""
         groups = [*self.motors.values(), self.mono, self.shutter, *self.counters.values()]
         db: dict[str, Any] = {}
-        for group in [*groups, self.ring, self.holder, self.scanner, self.electrometer, self.sweep]:
+        groups += [self.ring, self.holder, self.scanner, self.electrometer, self.sweep]
+        for group in [*groups, self.camera, self.path]:
             db.update(group.pvdb)
         db.update(self.heat.pvdb)
         if self.fleet is not None:
@@ -213,6 +235,7 @@ class Bench:
         if self._layout is not None:
             await self._stand_as(self._layout)
         self._prepare()
+        await self.camera.begin()
         await self.heat.start()
         loop = asyncio.get_running_loop()
         loop.create_task(self._watch_ring())
@@ -243,6 +266,7 @@ class Bench:
                 self.clock.now(), self._energy, beam_on=self.faults.beam_on
             )
             await self.ring.current.write(current)
+            self.camera.tell_beam()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ring_changed.wait(), 1.0)
             self._ring_changed.clear()
@@ -250,8 +274,11 @@ class Bench:
     # -- what the array sees ----------------------------------------------------------------
 
     def request_fault(self, command: str) -> None:
-        """Take a fault; "dastard ...", "fly ..." and "heat ..." are passed on."""
+        """Take a fault; "dastard ...", "fly ...", "heat ..." and "camera ..." are passed on."""
         first, _, rest = command.partition(" ")
+        if first == "camera":
+            self.camera.request(rest)
+            return
         if first == "heat":
             self.heat.request(rest)
             return
@@ -264,6 +291,7 @@ class Bench:
             self._ring_changed.set()  # a client that compares counts with it is not to see the old
             if command.split() == ["clear"]:
                 self.heat.request("clear")
+                self.camera.request("clear")
                 if self.fleet is not None:
                     self.fleet.faults.request("clear")
             self._tell()
@@ -285,6 +313,7 @@ class Bench:
             quiet += TELL_S
 
     def _tell(self) -> None:
+        self.camera.tell_beam()
         if self._dastard is None:
             return
         mono, epu = self.mono.position("mono"), self.mono.position("epu")
@@ -372,7 +401,20 @@ class Bench:
         """Share of the undulator's light at one energy (eV) that passes at another."""
         return float(np.exp(-(((epu - mono) / EPU_WIDTH) ** 2) / 2))
 
-    def _coarse(self) -> tuple[float, float]:
+    async def _dead_man(self) -> None:
+        """Whatever has the stage stops, and with it the shutter closes."""
+        await (self.path if self.path.runs else self.scanner).dead_man()
+
+    def _place(self) -> tuple[float, float]:
+        """Where on the sample the beam is while the stage stands (um)."""
+        x0, y0 = self.coarse()
+        fine = (self.motors[f"Sample:Fine{axis}"].position for axis in "XY")
+        x, y = (np.array([a + b]) for a, b in zip((x0, y0), fine, strict=True))
+        at = self.model.positions(x, y, self.clock.now())
+        return float(at.actual_x[0]), float(at.actual_y[0])
+
+    def coarse(self) -> tuple[float, float]:
+        """Position of the coarse stage (um)."""
         return self.motors["Sample:X"].position, self.motors["Sample:Y"].position
 
     def _count(
@@ -401,7 +443,7 @@ class Bench:
         self, columns: np.ndarray, row: float, dwell: float, begin: float
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Measured x, y (µm) and counts of a line in fine coordinates (µm)."""
-        x0, y0 = self._coarse()
+        x0, y0 = self.coarse()
         return self._count(columns + x0, np.full(columns.size, row + y0), dwell, begin)
 
     def line_along(
@@ -413,7 +455,7 @@ class Bench:
             for name in "xy"
         }
         fine[axis] = points
-        x0, y0 = self._coarse()
+        x0, y0 = self.coarse()
         return self._count(x0 + fine["x"], y0 + fine["y"], dwell, begin, lit)[2]
 
     async def _count_point(self, counter: Counter) -> float:
@@ -427,7 +469,7 @@ class Bench:
             await self.clock.sleep_until(begin + dwell)
             return self.model.monitor(self._seen(self._energy), dwell, begin, self._flux)
         await self.ready()
-        x0, y0 = self._coarse()
+        x0, y0 = self.coarse()
         x = x0 + self.motors["Sample:FineX"].position
         y = y0 + self.motors["Sample:FineY"].position
         begin = self.clock.now()

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...inputs import as_number, as_whole
 from .._layout import Layout
+from ..camera import CameraFaults
 from ..dastard import ServerFaults, SimulatedDastard
 from ..process import Child, SimulationError, answer_repeater_requests, check_free, free_port
 from ._faults import Faults
@@ -191,6 +193,8 @@ def check_options(
             FlyFaults().request(rest)
         elif first == "heat":
             HeatFaults().request(rest)
+        elif first == "camera":
+            CameraFaults().request(rest)
         elif first != "dastard":
             Faults().request(str(command))
         elif not tes:
@@ -268,6 +272,7 @@ class Simulation(Child):
             contract = "fly"
         check_options(speed, seed, options, tes, contract, heat_speed)
         self.dastard: SimulatedDastard | None = None
+        self._frames: TemporaryDirectory[str] | None = None
         self._own_port = port is None
         self.port = _take_port() if port is None else port
         self.prefix = _new_prefix(self.port) if prefix is None else prefix
@@ -293,6 +298,9 @@ class Simulation(Child):
                 self.dastard = SimulatedDastard(**given)
                 arguments["dastard-control"] = self.dastard.control_port
             arguments |= {"prefix": self.prefix, **(options or {})}
+            if "camera-data" not in arguments:
+                self._frames = TemporaryDirectory(prefix="redoxscope-camera-")
+                arguments["camera-data"] = self._frames.name
             super().__init__("redoxscope.sim", "the simulated beamline", arguments)
         except BaseException:
             self._release()
@@ -319,6 +327,8 @@ class Simulation(Child):
     def _release(self) -> None:
         if self.dastard is not None:
             self.dastard.close()
+        if self._frames is not None:
+            self._frames.cleanup()
         if self._own_port:
             _running.discard(self.port)
 

@@ -206,6 +206,11 @@ class Scanner(PVGroup):
         self._task: asyncio.Task[None] | None = None
         self._orders = asyncio.Lock()  # one after the other, as they come
 
+    @property
+    def flies(self) -> bool:
+        """Whether it has the stage."""
+        return self._task is not None and not self._task.done()
+
     @go.putter
     async def go(self, instance: Any, value: int) -> int:
         async with self._orders:
@@ -213,8 +218,10 @@ class Scanner(PVGroup):
         return value
 
     async def _go(self, first: int) -> None:
-        if self._task is not None and not self._task.done():
+        if self.flies:
             await self._error("Go while flying")
+        elif self._bench.path.runs:
+            await self._error("the path runs: it has the stage")
         elif not 0 <= first < self.ny.value:
             await self._error(f"Go = {first} is none of the lines 0 to {self.ny.value - 1}")
         else:

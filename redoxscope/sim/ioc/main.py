@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -43,6 +44,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--dastard-control", type=int, help="port by which a simulated Dastard is told the beam"
     )
+    p.add_argument(
+        "--camera-size",
+        type=int,
+        default=256,
+        choices=(256, 128, 64),
+        help="pixels of the camera's side",
+    )
+    p.add_argument("--camera-data", default=".", help="folder for its files, until told otherwise")
     p.add_argument("--layout", help="JSON: names and state of the beamline that is simulated")
     p.add_argument(
         "--no-shutter", action="store_true", help="nothing takes the beam from the sample"
@@ -81,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         EPICS_CAS_BEACON_ADDR_LIST="",
     )
     from .._layout import Layout
-    from ..physics.stxm import build_model
+    from ..physics.stxm import SAMPLES, build_model
     from ._bench import Bench
     from ._clock import Clock, InstantClock
     from ._dastard_link import DastardLink
@@ -110,6 +119,16 @@ def main(argv: list[str] | None = None) -> int:
             shutter=not args.no_shutter,
             heat_clock=InstantClock() if args.instant else Clock(heat_speed, what="heat speed"),
             seed=args.seed,
+            camera={
+                "size": args.camera_size,
+                "data": args.camera_data,
+                "options": {
+                    # a measured stack has no phase that could be diffracted from
+                    "sample": args.sample if args.sample in SAMPLES else "diffusion",
+                    "seed": args.seed,
+                    "geometry": json.dumps(layout.geometry) if layout and layout.geometry else None,
+                },
+            },
         )
         for fault in args.fault:
             bench.request_fault(fault)
