@@ -18,7 +18,10 @@ from ._rga import ResidualGasAnalyser
 from ._shutter import Shutter, ShutterMode
 from ._stage import SampleStage
 from ._times import FrameTime
+from .camera import AreaDetectorCamera
 from .fly import FlyCounter, FlyLines, FlyShutter
+from .path import PathScanner
+from .ptycho import PtychoStation
 from .scanner import RasterScanner, StampedLines, flown_by
 from .stxm import STXM, Placement
 from .tes import TES
@@ -36,6 +39,7 @@ from .xas import EnergySweep, QuadEM, XASStation
 __all__ = [
     "STXM",
     "TES",
+    "AreaDetectorCamera",
     "AzimuthalProfile",
     "BeamlineBusyError",
     "BeamlineDevice",
@@ -61,8 +65,10 @@ __all__ = [
     "MotorMonochromator",
     "NoShutter",
     "OrderSortingAperture",
+    "PathScanner",
     "Placement",
     "PressureGauge",
+    "PtychoStation",
     "QuadEM",
     "RasterScanner",
     "ResidualGasAnalyser",

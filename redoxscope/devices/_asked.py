@@ -58,7 +58,11 @@ class Asked:
 
     def pin(self, raster: Raster) -> tuple[float, float]:
         """Take where all stands now as where it has to stay; the stage's x and y (µm)."""
-        near = max(min((p for p in _pitch(raster) if p), default=0.0) / 2, ENCODER_NOISE)
+        return self.pin_within(min((p for p in _pitch(raster) if p), default=0.0) / 2)
+
+    def pin_within(self, distance: float) -> tuple[float, float]:
+        """As `pin`; the stage may be off by so much (µm), or by an encoder's noise."""
+        near = max(distance, ENCODER_NOISE)
         self._pinned = {
             motor: (float(motor.position), min(near, _tolerance(motor))) for motor in self._stage
         }

@@ -165,6 +165,16 @@ class FocusedEnergy(Positioner, Device):
     Reads as the true photon energy, key ``energy`` (eV), which is a signal of the monochromator;
     to bluesky it is a part of it, so that a scan of it may read the monochromator, or the whole
     microscope, too.
+
+    Parameters
+    ----------
+    name : str
+    monochromator : Monochromator
+    zone_plate : ZonePlate
+    sample_z : Motor, optional
+        What adds to the distance of the sample.
+    defocus : Signal, optional
+        Distance (µm) of the zone plate from where it focuses on the sample, positive downstream.
     """
 
     def __init__(
@@ -174,10 +184,12 @@ class FocusedEnergy(Positioner, Device):
         monochromator: Monochromator,
         zone_plate: ZonePlate,
         sample_z: Motor | None = None,
+        defocus: Signal | None = None,
         **kwargs: Any,
     ):
         kwargs.setdefault("labels", {"motors"})
         super().__init__("", name=name, parent=monochromator.energy, **kwargs)
+        self._defocus = defocus
         self.monochromator = monochromator
         self.zone_plate = zone_plate
         self._sample_z = sample_z
@@ -238,6 +250,10 @@ class FocusedEnergy(Positioner, Device):
             **self.zone_plate.describe_configuration(),
         }
 
+    @property
+    def _off(self) -> float:
+        return 0.0 if self._defocus is None else float(self._defocus.get())
+
     def _where_sample(self) -> float:
         """Where the sample stands along the beam (µm), asked from the server now."""
         return 0.0 if self._sample_z is None else self._sample_z.here()
@@ -252,16 +268,16 @@ class FocusedEnergy(Positioner, Device):
         self.monochromator.check_value(energy)
         sample = self._where_sample()
         self.zone_plate.check([energy], sample_z_um=sample)
-        return energy, focus_z(self.zone_plate.geometry, energy) + sample
+        return energy, focus_z(self.zone_plate.geometry, energy) + sample + self._off
 
     def focus(self, energy: float) -> float:
-        """Zone plate position (µm) that focuses on the sample where it stands at an energy (eV)."""
-        return focus_z(self.zone_plate.geometry, energy) + self._where_sample()
+        """Where the zone plate goes (µm) at an energy (eV): in focus, or off it as asked."""
+        return focus_z(self.zone_plate.geometry, energy) + self._where_sample() + self._off
 
     def _focus_seen(self, energy: float) -> float:
         """As `focus`, by the last monitor of where the sample stands."""
         sample = 0.0 if self._sample_z is None else float(self._sample_z.position)
-        return focus_z(self.zone_plate.geometry, energy) + sample
+        return focus_z(self.zone_plate.geometry, energy) + sample + self._off
 
     def time_to(self, target: float, start: float | None = None) -> float:
         """Time (s) that monochromator and zone plate declare for a move, in parallel.

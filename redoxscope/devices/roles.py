@@ -11,12 +11,14 @@ from typing import Any, Protocol, get_type_hints
 from ophyd import Component
 
 __all__ = [
+    "CameraRole",
     "CounterRole",
     "DetectorRole",
     "EnergyRole",
     "HeaterRole",
     "HolderRole",
     "OSARole",
+    "PathRole",
     "PointRole",
     "RingRole",
     "ScannerRole",
@@ -276,6 +278,50 @@ class HeaterRole(Protocol):
     def make_safe(self) -> Any: ...
 
     def back_after(self, error: BaseException) -> Any: ...
+
+
+class CameraRole(Protocol):
+    """Area detector that takes frames by the number, and finds them; `AreaDetectorCamera`."""
+
+    shape: Any
+    frames: int
+
+    def check_exposures(self, exposures: Any) -> None: ...
+
+    def stage(self) -> Any: ...
+
+    def unstage(self) -> Any: ...
+
+    def arm(self, n: int, gate: str = "external") -> Any: ...
+
+    def count(self, over: Any = None, patience: float = 5.0) -> Any: ...
+
+    def signals(self) -> Any: ...
+
+    def pause(self) -> None: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
+
+
+class PathRole(Protocol):
+    """Visits places, and gates a camera at each; what `PathScanner` is."""
+
+    flown: Any
+    most_places: int
+
+    def check_free(self) -> None: ...
+
+    def check_path(self, places: int, times: Any) -> None: ...
+
+    def time_to(self, places: int, times: Any, settle: float) -> float: ...
+
+    def load(self, x: Any, y: Any, times: Any, settle: float) -> Any: ...
+
+    def fly(self, frames: int, seconds: float) -> Any: ...
+
+    def signals(self) -> Any: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
 
 
 class DetectorRole(Protocol):

@@ -32,3 +32,5 @@ class FrameStatus(IntFlag):
     """Energy, zone plate or coarse stage moved meanwhile."""
     PADDING = 256
     """No frame was asked for here: the block is shorter than the run's longest."""
+    BEAM = 512
+    """The stored beam was lost, or fell, meanwhile."""

@@ -4,10 +4,12 @@ Nothing here is used at run time.
 """
 
 from ._documents import Documents, make_engine
+from ._fake_camera import FakeCamera, FakePath
 from ._fake_frames import FakeFrames
 from ._fake_heater import FakeHeater
 from ._fake_lines import FakeLines, FakeMicroscope
 from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter
+from ._fake_ptycho import FakePtycho
 from ._fake_spectrometer import FakeMono, FakeSpectrometer
 from ._fake_station import FakeStation
 from ._fly_contract import check_fly_contract
@@ -29,13 +31,16 @@ __all__ = [
     "Documents",
     "FakeAxis",
     "FakeBeamline",
+    "FakeCamera",
     "FakeClock",
     "FakeFrames",
     "FakeHeater",
     "FakeLines",
     "FakeMicroscope",
     "FakeMono",
+    "FakePath",
     "FakePoint",
+    "FakePtycho",
     "FakeSetting",
     "FakeShutter",
     "FakeSoaked",

@@ -176,6 +176,7 @@ class FakeShutter:
     name = "shutter"
     parent = None
     dead_man = FakeSetting("shutter_dead_man", 30.0)
+    blade = FakeSetting("shutter_status")
 
     def __init__(self) -> None:
         self.told: list[str] = []

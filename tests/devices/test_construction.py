@@ -10,7 +10,14 @@ from ophyd import Device
 
 import redoxscope.devices
 from redoxscope.beamline import connect, simulated_beamline, walk_pvs
-from redoxscope.devices import STXM, FocusedEnergy, Monochromator, XASStation, ZonePlate
+from redoxscope.devices import (
+    STXM,
+    FocusedEnergy,
+    Monochromator,
+    PtychoStation,
+    XASStation,
+    ZonePlate,
+)
 from redoxscope.testing import made_stxm, simulated_stxm
 
 CLASSES = [
@@ -29,6 +36,10 @@ def test_made_while_disconnected(simulation, cls):
     began = time.monotonic()
     if cls is STXM:
         with pytest.raises(TypeError, match="missing 7 required"):
+            cls(name="device")
+        return
+    if cls is PtychoStation:
+        with pytest.raises(TypeError, match="missing 6 required"):
             cls(name="device")
         return
     if cls is XASStation:

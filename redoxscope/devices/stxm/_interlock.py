@@ -8,12 +8,10 @@ from functools import partial
 from typing import Any
 
 from ...scan import Raster, Region, Scan
-from .._monochromator import Monochromator
+from .._geometry import Geometry
 from .._numbers import number
-from .._optics import FocusedEnergy, OrderSortingAperture, ZonePlate, check_gap
 from .._positioner import check_limits
 from .._shutter import Shutter
-from .._stage import SampleStage
 from ..scanner import RasterScanner
 
 __all__ = ["Interlock", "Placement"]
@@ -29,7 +27,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Interlock:
+class Interlock(Geometry):
     """Limits and geometry of the parts of a microscope, from what they say now.
 
     The same checks guard each device's own ``set`` and, as `checks`, a whole scan before its
@@ -37,34 +35,8 @@ class Interlock:
     """
 
     name: str
-    monochromator: Monochromator
-    zone_plate: ZonePlate
-    osa: OrderSortingAperture
-    sample_stage: SampleStage
     scanner: RasterScanner
     shutter: Shutter
-    energy: FocusedEnergy
-
-    def check_zone_plate_z(self, z_um: float) -> None:
-        """Refuse a place of the zone plate (µm) at which it meets the aperture."""
-        self.zone_plate.check_set()
-        gap = self.osa.z.here() - z_um
-        check_gap(self.zone_plate.z.name, z_um, "zone plate and order-sorting aperture", gap)
-
-    def check_osa_z(self, z_um: float) -> None:
-        """Refuse a place of the aperture (µm) at which it meets sample or zone plate."""
-        self.zone_plate.check_set()
-        name, sample = self.osa.z.name, self.zone_plate.a0.get() + self.sample_stage.z.here()
-        check_gap(name, z_um, "order-sorting aperture and sample", sample - z_um)
-        gap = z_um - self.zone_plate.z.here()
-        check_gap(name, z_um, "zone plate and order-sorting aperture", gap)
-
-    def check_sample_z(self, z_um: float) -> None:
-        """Refuse a place of the sample (µm) at which it meets the aperture."""
-        self.zone_plate.check_set()
-        # The gap only: with A0 outside its window the sample must still be able to retreat.
-        gap = self.zone_plate.a0.get() + z_um - self.osa.z.here()
-        check_gap(self.sample_stage.z.name, z_um, "order-sorting aperture and sample", gap)
 
     def check_raster(self, raster: Raster) -> None:
         """Refuse a raster that the scanner cannot fly, or that leaves the fine stage."""
@@ -84,24 +56,7 @@ class Interlock:
             raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
         yield self.scanner.check_free
         yield from self._place_checks(scan)
-        energies = scan.all_energies
-        offset = self.monochromator.offset_at(scan.edge)
-        for energy in energies:
-            yield partial(self.monochromator.check_value, energy, offset=offset)
-        sample_z: list[float] = []
-        yield lambda: sample_z.append(self.sample_stage.z.here())
-        for energy in sorted(energies):  # the lowest first: it decides where the aperture may be
-            yield partial(self._check_focus, energy, sample_z)
-        yield lambda: self.check_osa_z(self.osa.z.here())
-        for energy in (min(energies), max(energies)):
-            yield partial(self._check_focused, energy)
-
-    def _check_focus(self, energy: float, sample_z: list[float]) -> None:
-        for z in sample_z:  # none where it did not answer, which was raised before
-            self.zone_plate.check([energy], sample_z_um=z)
-
-    def _check_focused(self, energy: float) -> None:
-        self.check_zone_plate_z(self.energy.focus(energy))
+        yield from self.energy_checks(scan.all_energies, scan.edge)
 
     def _place_checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
         """Checks of each region and dwell, from where the coarse stage will stand then."""

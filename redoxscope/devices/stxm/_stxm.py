@@ -167,21 +167,19 @@ class STXM(Device):
             sample_z=self.sample_stage.z,
         )
         self._interlock = Interlock(
-            self.name,
             self.monochromator,
             self.zone_plate,
             self.osa,
             self.sample_stage,
+            self.energy,
+            self.name,
             self.scanner,
             self.shutter,
-            self.energy,
         )
+        self._interlock.guard()
         for key, counter in zip(counted, self.line_detectors, strict=True):
             counter.record_as(key)
             counter.attach(self.shutter)
-        self.zone_plate.z.guard(self._interlock.check_zone_plate_z)
-        self.osa.z.guard(self._interlock.check_osa_z)
-        self.sample_stage.z.guard(self._interlock.check_sample_z)
         self.scanner.guard(self._interlock.check_raster)
         self.scanner.attach(
             self.line_detectors,

@@ -1,0 +1,357 @@
+"""A controller that goes to places in turn, and gates a camera at each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from ophyd import EpicsSignal, EpicsSignalRO
+from ophyd.status import Status
+
+from .._base import (
+    SETTLE_TIMEOUT,
+    BeamlineDevice,
+    DeviceError,
+    Move,
+    NoAnswerError,
+    ask,
+    fail_when_lost,
+    published,
+    put_now,
+    pv,
+)
+from .._lines import LineArray
+from .._owner import BeamlineBusyError
+from .._waiting import wait_until, write
+from .._watched import Way, watchable
+
+__all__ = ["FlownPath", "PathScanner"]
+
+IDLE, RUNNING, ERROR = 0, 1, 2
+MAX_PLACES, MAX_TIMES = 20_000, 4
+TAKEN = 10.0
+"""Longest time (s) for the controller to take what it is told."""
+BEHIND = 10.0
+"""Longest time (s) in which no further frame is gated."""
+SERIES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class FlownPath:
+    """What was measured on the way; a value for each frame, NaN where there is none.
+
+    Attributes
+    ----------
+    x, y : ndarray of float [n]
+        Where the stage was during each frame (µm, sample coordinates).
+    gate : ndarray of float [n]
+        How long each was exposed (s).
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    gate: NDArray[np.float64]
+
+
+class _Coordinates(EpicsSignal):
+    """Array PV that is written; Channel Access hands out an array of one element as a scalar."""
+
+    def _fix_type(self, value: Any) -> Any:
+        value = super()._fix_type(value)
+        return value if value is None else np.atleast_1d(value)
+
+
+def _told(suffix: str, doc: str, cls: type = EpicsSignal) -> Any:
+    return pv(cls, suffix, kind="omitted", auto_monitor=True, doc=doc)
+
+
+def _says(suffix: str, doc: str, cls: type = EpicsSignalRO, *, monitored: bool = True) -> Any:
+    return pv(cls, suffix, kind="omitted", auto_monitor=monitored, doc=doc)
+
+
+class PathScanner(BeamlineDevice):
+    """Visits places of the fine stage, and gates a camera once or more at each.
+
+    It is given coordinates and exposure times, and moves and gates by itself: a path of hundreds
+    of places needs no message between. Each path has a number, which comes back when it is over;
+    then where the stage was and how long each gate lasted can be read (``docs/reference/pvs.md``).
+    """
+
+    x = _told("X", "fine coordinates, µm", _Coordinates)
+    y = _told("Y", "fine coordinates, µm", _Coordinates)
+    places = _told("N", "how many of them")
+    times = _told("Times", "exposures at each place, s", _Coordinates)
+    exposures = _told("NTimes", "how many of them")
+    settle = _told("Settle", "at rest before the first exposure of a place, s")
+    series = _told("Series", "number of the path")
+    series_taken = _says("Series_RBV", "number of the path that it has")
+    start = pv(EpicsSignal, "Start", kind="omitted", doc="1 begins")
+    abort = pv(EpicsSignal, "Abort", kind="omitted", doc="1 ends it")
+    state = _says("State_RBV", "0 idle, 1 on its way, 2 gave up")
+    message = pv(EpicsSignalRO, "Message", kind="omitted", string=True, doc="why it gave up")
+    index = _says("Index_RBV", "frames gated")
+    ended = _says("Done_RBV", "number of the path that is over")
+    x_measured = _says("XMeasured", "of each frame, µm", LineArray, monitored=False)
+    y_measured = _says("YMeasured", "of each frame, µm", LineArray, monitored=False)
+    gate = _says("Gate", "of each frame, s", LineArray, monitored=False)
+    max_rate = pv(
+        EpicsSignalRO, "MaxRate_RBV", kind="config", auto_monitor=True, doc="frames per second"
+    )
+
+    def __init__(
+        self, prefix: str = "", *, name: str, pvs: Mapping[str, str] | None = None, **kwargs: Any
+    ):
+        super().__init__(prefix, name=name, pvs=pvs, **kwargs)
+        self._orders = threading.RLock()
+        self._flying: tuple[Move, int, int] | None = None
+        self.state.subscribe(self._on_state, run=False)
+        self.ended.subscribe(self._on_ended, run=False)
+        fail_when_lost([self.state, self.ended], self._end)
+
+    most_places = MAX_PLACES
+    flown: FlownPath | None = None
+    """What was measured on the last path; None before, while it lasts, and where it was ended."""
+
+    def signals(self) -> Sequence[Any]:
+        """What it cannot do without."""
+        return [self.state, self.ended, self.start, self.abort, self.x, self.y]
+
+    # -- what it can -----------------------------------------------------------------------
+
+    def check_free(self) -> None:
+        """Refuse to begin while it is on its way for somebody else.
+
+        Raises
+        ------
+        BeamlineBusyError
+        """
+        if int(ask(self.state)) == RUNNING and self._flying is None:
+            raise BeamlineBusyError(
+                f"{self.name} ({self.state.pvname}) is on its way for somebody else; nothing was "
+                f"moved. If nobody measures, {self.name}.stop() ends it"
+            )
+
+    def check_path(self, places: int, times: Sequence[float]) -> None:
+        """Refuse a path that it cannot fly.
+
+        Parameters
+        ----------
+        places : int
+        times : sequence of float
+            Exposures at each (s).
+
+        Raises
+        ------
+        ValueError
+            With value and limit.
+        DeviceError
+            It does not say what it can.
+        """
+        if not 1 <= places <= MAX_PLACES:
+            raise ValueError(f"{self.name}: a path of {places} places; it takes 1 to {MAX_PLACES}")
+        if not 1 <= len(times) <= MAX_TIMES:
+            raise ValueError(
+                f"{self.name}: {len(times)} exposures at a place; it takes 1 to {MAX_TIMES}"
+            )
+        shortest = self.shortest
+        if min(times) < shortest * (1 - 1e-9):
+            raise ValueError(
+                f"{self.name}: an exposure of {min(times):g} s is shorter than {shortest:g} s: it "
+                f"gates {1 / shortest:g} frames/s at most ({self.max_rate.pvname})"
+            )
+
+    @property
+    def shortest(self) -> float:
+        """Shortest time (s) from one gate to the next."""
+        return 1 / published(self.max_rate, "frames/s")
+
+    def time_to(self, places: int, times: Sequence[float], settle: float) -> float:
+        """Time (s) that it declares for a path; nothing moves.
+
+        Raises
+        ------
+        DeviceError
+            It declares none.
+        """
+        shortest = self.shortest
+        return places * (settle + sum(max(one, shortest) for one in times))
+
+    # -- a path ----------------------------------------------------------------------------
+
+    def load(self, x: ArrayLike, y: ArrayLike, times: Sequence[float], settle: float) -> Status:
+        """Take a path; nothing moves.
+
+        Parameters
+        ----------
+        x, y : array_like of float [n]
+            Fine coordinates (µm).
+        times : sequence of float
+            Exposures at each place (s).
+        settle : float
+            Time (s) at rest before the first of a place.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Done when it was read back as written; fails with `DeviceError`.
+
+        Raises
+        ------
+        ValueError
+            As `check_path`.
+        """
+        xs, ys = (np.atleast_1d(np.asarray(values, dtype=float)) for values in (x, y))
+        self.check_path(len(xs), times)
+        arrays = {self.x: xs, self.y: ys, self.times: np.asarray(times, dtype=float)}
+        numbers = {self.places: len(xs), self.exposures: len(times), self.settle: float(settle)}
+        what = f"{self.name} ({self.x.pvname}) taking a path of {len(xs)} places"
+
+        def step(move: Move) -> None:
+            for signal, values in arrays.items():
+                signal.put(values, wait=True, timeout=TAKEN)
+            write(numbers, what, TAKEN)
+            for signal, values in arrays.items():
+                got = np.atleast_1d(ask(signal))[: len(values)]
+                if got.shape != values.shape or not np.allclose(got, values, rtol=0, atol=1e-9):
+                    raise DeviceError(f"{signal.pvname} is not what was written")
+            move.end()
+
+        return self._in_thread(Move(what, 4 * TAKEN), step)
+
+    def fly(self, frames: int, seconds: float) -> Status:
+        """Fly the path that it was given.
+
+        Parameters
+        ----------
+        frames : int
+            Gates on it.
+        seconds : float
+            That it should take, as `time_to` says.
+
+        Returns
+        -------
+        ophyd.status.Status
+            Done when `flown` has what was measured; fails with `DeviceError` where the controller
+            gives up, or gates no further frame for long. One that a pause broke off ends well, and
+            `flown` is None.
+        """
+        what = f"{self.name} ({self.start.pvname}) on its way through {frames} frames"
+        move = Move(what, 10 * seconds + 60 + SETTLE_TIMEOUT)  # it is given up before, see _watch
+        with self._orders:
+            self._flying, self.flown = (move, -1, frames), None
+
+        def begin(move: Move) -> None:
+            series = int(ask(self.series_taken)) % (SERIES - 1) + 1
+            taking = f"{self.name} taking the number of a path"
+            write({self.series: series}, taking, TAKEN)
+            wait_until(self.series_taken, lambda value: int(value) == series, taking, TAKEN)
+            with self._orders:
+                if move.done:
+                    return
+                self._flying = (move, series, frames)
+                put_now(self.start, 1)
+            self._watch(move, frames, seconds)
+
+        self._in_thread(move, begin)
+        return watchable(move, Way(self.name, "frames", 0.0, float(frames), seconds))
+
+    def _in_thread(self, move: Move, work: Callable[[Move], None]) -> Move:
+        """Do what waits for servers; the RunEngine's thread must not."""
+        threading.Thread(
+            target=move.attempt, args=(lambda: work(move),), daemon=True, name=self.name
+        ).start()
+        return move
+
+    def _watch(self, move: Move, frames: int, seconds: float) -> None:
+        """Give up what does not get on, however long the whole would take."""
+        slowest = BEHIND + 5 * seconds / max(frames, 1)
+        over, last, since = threading.Event(), -1, time.monotonic()
+        move.add_callback(lambda _: over.set())
+        while not over.wait(0.5):
+            now = int(ask(self.index))
+            if now != last:
+                last, since = now, time.monotonic()
+            elif int(ask(self.state)) == ERROR:
+                self._gave_up()
+            elif time.monotonic() - since > slowest:
+                self.stop(success=True)
+                raise DeviceError(
+                    f"it does not get on: {now} of {frames} frames gated and no further one for "
+                    f"{slowest:.3g} s ({self.index.pvname})"
+                )
+
+    def _on_ended(self, *, value: Any, **_: Any) -> None:
+        with self._orders:
+            flying = self._flying
+        if flying is not None and int(value) == flying[1]:
+            self._in_thread(flying[0], self._collect)
+
+    def _collect(self, move: Move) -> None:
+        """Take what was measured; it is there before the path is said to be over."""
+        with self._orders:
+            flying = self._flying
+        if flying is None or flying[0] is not move:
+            return
+        arrays = [_whole(ask(s), flying[2]) for s in (self.x_measured, self.y_measured, self.gate)]
+        with self._orders:
+            if self._flying is not flying:
+                return
+            self._flying = None
+            self.flown = FlownPath(*arrays)
+        move.end()
+
+    def _on_state(self, *, value: Any, **_: Any) -> None:
+        with self._orders:
+            flying = self._flying
+        if int(value) == ERROR and flying is not None:
+            self._in_thread(flying[0], lambda _: self._gave_up())
+
+    def _gave_up(self) -> None:
+        try:
+            why = str(ask(self.message))
+        except (TimeoutError, NoAnswerError) as exc:
+            why = f"it does not say why: {exc}"
+        self._end(DeviceError(f"{self.name} ({self.state.pvname}) gave up: {why}"))
+
+    def _end(self, error: Exception | None) -> None:
+        with self._orders:
+            flying, self._flying = self._flying, None
+        if flying is not None:
+            flying[0].end(error)
+
+    # -- its end ---------------------------------------------------------------------------
+
+    def stop(self, *, success: bool = False) -> None:
+        """End the path, whoever's it is; with ``success``, as in a pause, that is no failure."""
+        self._end(None if success else DeviceError(f"{self.name} was stopped"))
+        put_now(self.abort, 1)
+
+    def halt(self) -> Status:
+        """End the path; done when nothing moves."""
+        self.stop(success=True)
+
+        def step(move: Move) -> None:
+            wait_until(self.state, lambda value: int(value) != RUNNING, move.what, TAKEN)
+            move.end()
+
+        return self._in_thread(Move(f"{self.name} ({self.abort.pvname}) halting", 2 * TAKEN), step)
+
+    def pause(self) -> None:
+        """End the path; the plan asks again."""
+        self.stop(success=True)
+
+    def resume(self) -> None:
+        """Nothing: the plan asks again."""
+
+
+def _whole(values: Any, n: int) -> NDArray[np.float64]:
+    """So many values; NaN for those that are not there."""
+    found = np.full(n, np.nan)
+    given = np.atleast_1d(np.asarray(values, dtype=float))[:n]
+    found[: len(given)] = given
+    return found
