@@ -13,6 +13,7 @@ from ophyd.ophydobj import OphydObject
 
 from ..devices import (
     TES,
+    AreaDetectorCamera,
     EnergySweep,
     Eurotherm2216e,
     FlyCounter,
@@ -26,6 +27,7 @@ from ..devices import (
     Motor,
     MotorMonochromator,
     OrderSortingAperture,
+    PathScanner,
     PressureGauge,
     QuadEM,
     RasterScanner,
@@ -40,8 +42,10 @@ from ..devices import (
     flown_by,
     heated_by,
 )
+from ..devices.camera import camera_class
 from ..inputs import suggestion
 from ._options import (
+    AreaDetectorOptions,
     CounterOptions,
     DeviceOptions,
     EnergySweepOptions,
@@ -70,6 +74,18 @@ def _plain(cls: Any, prefix: str, name: str, options: Any) -> Any:
 
 def _motor(cls: Any, prefix: str, name: str, options: Any) -> Any:
     return cls(prefix, name=name, **options.keywords())
+
+
+def _camera(cls: Any, prefix: str, name: str, options: AreaDetectorOptions) -> Any:
+    made = camera_class(options.cam, options.hdf)
+    return made(
+        prefix,
+        name=name,
+        path=options.path,
+        read_path=options.read_path,
+        external=options.external,
+        internal=options.internal,
+    )
 
 
 def _scanner(cls: Any, prefix: str, name: str, options: Any) -> Any:
@@ -152,6 +168,8 @@ OWN: Mapping[str, OwnClass] = {
     "motor": OwnClass(Motor, MotorOptions, _motor),
     "pressure_gauge": OwnClass(PressureGauge),
     "thermometer": OwnClass(Thermometer),
+    "area_detector": OwnClass(AreaDetectorCamera, AreaDetectorOptions, _camera),
+    "path": OwnClass(PathScanner),
     "rga": OwnClass(ResidualGasAnalyser, RGAOptions),
     "tes": OwnClass(TES, TESOptions, _tes),
     "lakeshore336": _heated(Lakeshore336, LakeshoreOptions),

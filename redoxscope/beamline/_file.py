@@ -10,9 +10,10 @@ from pydantic import BaseModel
 
 from ..data import YamlText
 from ..devices import suffixes
+from ..devices.camera import used_pvs
 from ._classes import OWN
 from ._instruments import INSTRUMENTS, bound_devices
-from ._options import CatalogOptions, FlyCounterOptions, HeaterOptions
+from ._options import AreaDetectorOptions, CatalogOptions, FlyCounterOptions, HeaterOptions
 from ._outside import OutsidePV, outside_pvs
 
 __all__ = ["BeamlineFile", "DeviceEntry", "InstrumentEntry"]
@@ -59,6 +60,8 @@ class DeviceEntry:
     @property
     def suffixes(self) -> list[str]:
         """Suffixes of its PVs, of a class of ours that has a PV contract."""
+        if isinstance(self.options, AreaDetectorOptions):
+            return used_pvs()
         if not self.own or not hasattr(self.options, "pvs"):
             return []
         own = OWN[self.word]
@@ -168,6 +171,8 @@ class BeamlineFile:
         entry = self.devices[device]
         named = {**self._of_group(entry), **entry.pvs}
         prefix = self.prefix + entry.prefix
+        if isinstance(entry.options, AreaDetectorOptions):
+            return {suffix: prefix + entry.options.pv(suffix) for suffix in entry.suffixes}
         return {suffix: named.get(suffix, prefix + suffix) for suffix in entry.suffixes}
 
     def pvs_of(self, device: str) -> dict[str, str]:

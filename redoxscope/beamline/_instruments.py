@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..devices import STXM, XASStation
+from ..devices import STXM, PtychoStation, XASStation
+from ..devices.ptycho import FrameNumbers
 from ..devices.roles import (
     CounterRole,
     DetectorRole,
@@ -152,6 +153,48 @@ def _xas(name: str, parts: Mapping[str, Any], options: XASOptions) -> XASStation
     )
 
 
+class PtychoOptions(Strict):
+    """What no PV says of the camera and where it stands."""
+
+    distance: Annotated[float, quantity("µm", above=0)] = Field(
+        description="from the sample to the camera, µm"
+    )
+    pixel: Annotated[float, quantity("µm", above=0)] = Field(description="width of a pixel, µm")
+    saturation: Annotated[float, quantity("counts", above=0)] = Field(
+        description="counts from which a pixel means nothing"
+    )
+    read_noise: Annotated[float, quantity("counts", at_least=0)] = Field(
+        description="of a pixel without light, counts"
+    )
+    gain: Annotated[float, quantity("counts/photon", above=0)] = Field(
+        description="counts of a photon"
+    )
+    defocus: Annotated[float, quantity("µm")] = Field(
+        0.0, description="zone plate less where it focuses, µm; above 0: downstream"
+    )
+    pedestal: Annotated[float, quantity("counts")] = Field(
+        0.0, description="of a pixel without light, counts; where no dark frames say it"
+    )
+    mask: Text | None = Field(None, description="file of bad pixels, .npy or HDF5")
+    flux: Annotated[float, quantity("photons/s", above=0)] | None = Field(
+        None, description="photons/s on the sample, for doses"
+    )
+
+
+def _ptycho(name: str, parts: Mapping[str, Any], options: PtychoOptions) -> PtychoStation:
+    bound = {("monochromator" if role == "energy" else role): part for role, part in parts.items()}
+    i0 = parts.get("i0")
+    if i0 is not None:
+        i0.record_as("i0")
+    numbers = options.model_dump(exclude={"flux", "mask"})
+    return PtychoStation(
+        name=name,
+        **bound,
+        numbers=FrameNumbers(**numbers, mask=options.mask or ""),
+        flux=options.flux or 0.0,
+    )
+
+
 STXM_NAMES = {"energy": "monochromator", **{name: name for name in STXM.ROLES}}
 STXM_NAMES.pop("monochromator")
 
@@ -196,6 +239,18 @@ INSTRUMENTS: Mapping[str, InstrumentKind] = {
         make=_xas,
         options=XASOptions,
         called="xas_station",
+    ),
+    "ptycho": InstrumentKind(
+        roles={
+            role: Role(
+                needs,
+                required=role not in ("shutter", "i0", "ring"),
+                key="i0" if role == "i0" else None,
+            )
+            for role, needs in PtychoStation.ROLES.items()
+        },
+        make=_ptycho,
+        options=PtychoOptions,
     ),
 }
 """Instruments by the name that they have in the file."""

@@ -11,6 +11,7 @@ from ..optics import ZonePlateGeometry
 from ._values import PV, Micrometres, Prefix, Text, Truth, port_below, quantity, text
 
 __all__ = [
+    "AreaDetectorOptions",
     "CatalogOptions",
     "CounterOptions",
     "DeviceOptions",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 Seconds = Annotated[float, quantity("s", at_least=0)]
+Folder = Annotated[str, BeforeValidator(partial(text, empty=True))]
 Dwell = Annotated[float, quantity("s", above=0)]
 
 
@@ -119,6 +121,23 @@ class MonochromatorOptions(DeviceOptions):
     )
     backlash: Annotated[float, quantity("eV")] = Field(0.0, description="eV; 0 = none")
     tolerance: Annotated[float, quantity("eV", above=0)] = Field(0.02, description="eV")
+
+
+class AreaDetectorOptions(Strict):
+    """Camera of EPICS areaDetector: where its driver and its HDF5 plugin are, and its files."""
+
+    prefix: Prefix
+    cam: Prefix = Field("cam1:", description="start of the driver's PVs, after the prefix")
+    hdf: Prefix = Field("HDF1:", description="start of the HDF5 plugin's PVs")
+    path: Folder = Field("", description="folder for files as its computer sees it")
+    read_path: Folder = Field("", description="the same folder as this computer sees it")
+    external: Text = Field("External", description="trigger mode with a gate for each frame")
+    internal: Text = Field("Internal", description="trigger mode without")
+
+    def pv(self, suffix: str) -> str:
+        """What follows the prefix for a suffix of the contract, as ``cam1:Acquire``."""
+        plugin, colon, rest = suffix.partition(":")
+        return {"cam1": self.cam, "HDF1": self.hdf}.get(plugin, plugin + colon) + rest
 
 
 class RGAOptions(DeviceOptions):
@@ -218,7 +237,7 @@ class TESOptions(Strict):
     backend: Literal["dastard", "scan_server"] = "dastard"
     scan_server_port: Annotated[int, port_below(65535)] = 4000
     source: Text | None = Field(None, description="Dastard's source; default: the resonators")
-    path: Annotated[str, BeforeValidator(partial(text, empty=True))] = Field(
+    path: Folder = Field(
         "", description="folder on the server for its files; empty: its own choice"
     )
     time_scale: Annotated[float, quantity("s per s", above=0)] = Field(

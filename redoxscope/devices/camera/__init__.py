@@ -3,6 +3,7 @@
 from ._camera import AreaDetectorCamera, camera_class
 from ._images import FrameRows
 from ._pairing import CountedFrames, paired
+from ._plugins import used_pvs
 from ._rows import DATASET, NUMBERS, FrameFile
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "FrameRows",
     "camera_class",
     "paired",
+    "used_pvs",
 ]

@@ -13,7 +13,7 @@ from ophyd import EpicsSignalRO, EpicsSignalWithRBV
 from ophyd.areadetector.cam import CamBase
 from ophyd.areadetector.plugins import HDF5Plugin
 
-__all__ = ["CameraDriver", "FrameWriter"]
+__all__ = ["CameraDriver", "FrameWriter", "used_pvs"]
 
 
 def _both(suffix: str, doc: str, *, kind: str = "omitted", string: bool = False) -> Any:
@@ -70,3 +70,12 @@ class FrameWriter(HDF5Plugin):
     dropped_arrays = _both("DroppedArrays", "frames that it could not take")
     write_status = _says("WriteStatus", "1: it cannot write")
     write_message = _says("WriteMessage", "why", string=True)
+
+
+def used_pvs() -> list[str]:
+    """What is used of both, by the names that areaDetector gives them: ``cam1:Acquire``."""
+    found = []
+    for plugin, cls in (("cam1:", CameraDriver), ("HDF1:", FrameWriter)):
+        parts = (getattr(cls, name) for name in cls.component_names)
+        found += [plugin + part.suffix for part in parts if part.suffix and not part.lazy]
+    return found

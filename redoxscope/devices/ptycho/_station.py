@@ -25,8 +25,8 @@ from ..roles import (
     OSARole,
     PathRole,
     RingRole,
-    ShutterRole,
     StageRole,
+    TimedShutterRole,
     ZonePlateRole,
     check_role,
 )
@@ -80,7 +80,7 @@ class PtychoStation(TakesBlocks, FrameSettings):
         "sample_stage": StageRole,
         "camera": CameraRole,
         "path": PathRole,
-        "shutter": ShutterRole,
+        "shutter": TimedShutterRole,
         "i0": CounterRole,
         "ring": RingRole,
     }
