@@ -11,6 +11,8 @@ from .._checks import finite
 
 __all__ = ["CameraModel"]
 
+_WELL = 1.02  # what a pixel holds over what is converted: a full one reads the same in each frame
+
 Frames = NDArray[np.uint16]
 
 
@@ -35,8 +37,8 @@ class CameraModel:
     dark_rate : float
         Counts per second without light.
     saturation : float
-        Counts, pedestal included, that a pixel holds. What comes on top flows into its
-        neighbours along the columns (bloom), half up and half down.
+        Counts, pedestal included, at which the converter ends. A pixel holds 2 % more; what comes
+        on top flows into its neighbours along the columns (bloom), half up and half down.
     stop_um, stop_transmission : float
         Diameter of a beam stop before the middle (µm; 0: none), and what it lets through.
 
@@ -111,7 +113,7 @@ class CameraModel:
         return np.rint(counts, out=counts).astype(np.uint16)
 
     def _bloomed(self, charge: NDArray[np.float32]) -> NDArray[np.float32]:
-        full = np.float32(self.saturation - self.pedestal)
+        full = np.float32(_WELL * (self.saturation - self.pedestal))
         over = np.maximum(charge - full, 0)
         if not over.any():
             return charge

@@ -2,7 +2,8 @@
 
 Spheres of 200 to 300 nm, each cut to a section through its middle, most of them free of their
 neighbours, two of them one behind the other. Each is reduced from its own surface: by vacancy
-diffusion, or to a shell of one width with a sharp front.
+diffusion, or to a shell of one width with a sharp front. The knife leaves the section rough, on a
+scale of which only ptychography sees anything.
 Compare Csernica et al., Nature Energy 6, 642 (2021), Fig. 2.
 """
 
@@ -13,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from ._diffusion import sphere_profile
 from ._sample import PhaseSample
@@ -29,6 +31,7 @@ _D = 1e-17  # cm²/s
 _AGE = 100 * 3600.0  # s; sqrt(D t) = 19 nm
 _SHELL = 0.03  # µm
 _SURFACE, _CORE = 0.85, 0.05  # reduced share
+_ROUGH, _GRAIN = 0.08, 0.004  # of the section: relative, and its grain (µm), standard deviations
 _GAP = 0.06  # µm between outlines; a reconstruction tells 10 nm apart
 
 
@@ -138,7 +141,9 @@ def _sample(kind: Kind, seed: int, field_um: float) -> PrimarySample:
         )
         add_sphere(maps, origin, _PIXEL, (x, y, 0.0), radius, _SECTION, particle.reduced())
         particles.append(particle)
-    thickness, reduced = maps
+    grain = gaussian_filter(rng.standard_normal((n, n), dtype=np.float32), _GRAIN / _PIXEL)
+    rough = np.exp(_ROUGH / grain.std() * grain)
+    thickness, reduced = maps[0] * rough, maps[1] * rough
     return PrimarySample(
         name=kind,
         x0_um=origin,
