@@ -12,7 +12,6 @@ from ._ptycho import (
     PTYCHO_ARRAYS,
     PTYCHO_KEYS,
     PTYCHO_RESERVED,
-    PTYCHO_START,
     BlockFrames,
     PtychoInfo,
 )
@@ -91,7 +90,6 @@ __all__ = [
     "PTYCHO_ARRAYS",
     "PTYCHO_KEYS",
     "PTYCHO_RESERVED",
-    "PTYCHO_START",
     "RIXS_RESERVED",
     "RIXS_START",
     "SOAK_KEYS",

@@ -18,7 +18,6 @@ __all__ = [
     "PTYCHO_ARRAYS",
     "PTYCHO_KEYS",
     "PTYCHO_RESERVED",
-    "PTYCHO_START",
     "BlockFrames",
     "PtychoInfo",
 ]
@@ -40,22 +39,20 @@ followed by padding.
 """
 
 PTYCHO_KEYS = {
-    "exposure": None, "first": None, **PTYCHO_ARRAYS, "block_tries": None, "energy": "eV",
-    "zone_plate_z": "um",
+    "exposure": None, "first": None, "places": None, "block_tries": None, **PTYCHO_ARRAYS,
+    "energy": "eV", "zone_plate_z": "um",
 }  # fmt: skip
 """Unit of each data key of a block: ``exposure`` is the index of the part in the exposures of the
-scan that the start document carries, ``first`` of the block's first place in it. A reader
-overwrites by both, since a block comes again after a pause; ``block_tries`` says how often it was
-taken. ``energy`` is the true one that was read back. Beside them ``i0`` and ``ring_current`` where
-the beamline has them, each with its unit in the descriptor."""
+scan that the start document carries, ``first`` of the block's first place in it, ``places`` how
+many it has. A reader overwrites by both indices, since an event comes again after a pause;
+``block_tries`` says how often the block was taken. ``energy`` is the true one that was read back.
+Beside them ``i0`` and ``ring_current`` where the beamline has them, each with its unit in the
+descriptor."""
 
-PTYCHO_START = (
+PTYCHO_RESERVED = (
     "uid", "time", "plan_name", "contract_version", "detectors", "motors", "hints", "num_points",
     "scan", "edge", PTYCHO,
 )  # fmt: skip
-"""Keys of a start document; ``holder`` stands beside them where there is one."""
-
-PTYCHO_RESERVED = (*PTYCHO_START, "holder")
 """Keys of the start document of ptychography that only the plan may write."""
 
 

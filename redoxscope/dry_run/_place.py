@@ -20,7 +20,7 @@ def put_in_place(scan: Any, instruments: Sequence[Any]) -> None:
     ----------
     scan : redoxscope.scan.Scan or Foreseen
     instruments : sequence of device
-        The microscope; or the spectrometer and the monochromator.
+        The microscope, or a station for ptychography; or the spectrometer and the monochromator.
     """
     if isinstance(scan, Foreseen):
         for device, value in scan.leaves:
@@ -31,14 +31,16 @@ def put_in_place(scan: Any, instruments: Sequence[Any]) -> None:
     axis = _energy_axis(instruments)
     if axis is not None:
         moves.append(axis.set(parts[-1].energy))
-    if scan.frames:
-        (stxm,) = instruments
-        last = scan.frames[-1]
-        there = stxm.place(scan.regions[last.region], last.dwell)
-        for motor, target in (
-            (stxm.sample_stage.x, there.coarse_x),
-            (stxm.sample_stage.y, there.coarse_y),
-        ):
+    if not scan.points:
+        (instrument,) = instruments
+        stage = instrument.sample_stage
+        if scan.frames:
+            last = scan.frames[-1]
+            there = instrument.place(scan.regions[last.region], last.dwell)
+            targets = there.coarse_x, there.coarse_y
+        else:
+            targets = instrument.place(scan.exposures[-1])
+        for motor, target in zip((stage.x, stage.y), targets, strict=True):
             if target is not None:
                 moves.append(motor.set(target))
     for move in moves:
@@ -49,6 +51,6 @@ def _energy_axis(instruments: Sequence[Any]) -> Any:
     """What moves the energy: the microscope's, which takes the focus with it, or a device's own."""
     for instrument in instruments:
         axis = getattr(instrument, "energy", None)
-        if hasattr(axis, "set") and hasattr(axis, "focus"):
+        if hasattr(axis, "set") and (hasattr(axis, "focus") or hasattr(axis, "offset_at")):
             return axis
     return next((device for device in instruments if hasattr(device, "offset_at")), None)

@@ -11,11 +11,13 @@ from ._protocols import (
     Heater,
     LineScanner,
     Microscope,
+    PtychographyStation,
     Spectrometer,
 )
 from ._public import Bounds, OneOf, plan
 from .estimates import Estimate, PlanEstimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
+from .ptycho import ptychography
 from .rixs import rixs_map, xes
 from .stxm import energy_stack, execute, image
 from .suspenders import (
@@ -50,6 +52,7 @@ __all__ = [
     "PlanEstimate",
     "PointDetector",
     "PressureSuspender",
+    "PtychographyStation",
     "RegionEstimate",
     "RingSuspender",
     "RixsScan",
@@ -64,6 +67,7 @@ __all__ = [
     "image",
     "measure_during_ramp",
     "plan",
+    "ptychography",
     "ramp_and_soak",
     "resume_experiment",
     "rixs_map",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import EventPageCollectable, Flyable, Movable, Stageable, Triggerable
 
-from ..scan import Raster, Region, Scan
+from ..scan import Block, Exposures, Raster, Region, Scan
 
 __all__ = [
     "AbsorptionStation",
@@ -16,6 +16,7 @@ __all__ = [
     "LineScanner",
     "Microscope",
     "Placement",
+    "PtychographyStation",
     "Spectrometer",
 ]
 
@@ -193,6 +194,49 @@ class AbsorptionStation(Stageable, Protocol):
     def check_scan(self, *, dwell: float) -> None: ...
 
     def point_time(self, dwell: float) -> float: ...
+
+    def stop(self, *, success: bool = False) -> None: ...
+
+    def back_after(self, error: BaseException) -> Any: ...
+
+
+class PtychographyStation(Stageable, Triggerable, Protocol):
+    """What takes blocks of frames along a path: camera, path controller, stages, shutter.
+
+    ``prepare`` is given a `redoxscope.scan.Block`; the status of ``trigger`` is done when its
+    frames were judged, whatever came of them. ``taken`` is what came: ``block``, ``good``,
+    ``reasons`` and the ``status`` of each frame; None from ``prepare`` on, and where a pause broke
+    the block off, which ends its status well. ``block_frames`` is set to the length of the arrays
+    that ``read`` gives; ``parts`` are what else is read into an event. ``block_places``: most
+    places of a block of such exposure times (s); ``block_time``: how long a block takes (s);
+    ``place``: where the coarse stage goes for a part of a scan (x, y in µm, None: it stays);
+    ``info``: the fields of `redoxscope.documents.PtychoInfo`. ``i0`` may be None.
+    """
+
+    name: str
+    energy: Any
+    monochromator: Any
+    sample_stage: Any
+    shutter: Any
+    parts: Sequence[Any]
+    images: Any
+    taken: Any
+    block_frames: Any
+    i0: Any
+
+    def prepare(self, block: Block) -> Any: ...
+
+    def checks(self, scan: Scan) -> Iterable[Callable[[], Any]]: ...
+
+    def block_places(self, times: Sequence[float]) -> int: ...
+
+    def block_time(self, block: Block) -> float: ...
+
+    def place(
+        self, part: Exposures, *, at: tuple[float, float] | None = None
+    ) -> tuple[float | None, float | None]: ...
+
+    def info(self, energies: Sequence[float]) -> Mapping[str, Any]: ...
 
     def stop(self, *, success: bool = False) -> None: ...
 

@@ -157,7 +157,10 @@ def staged(device: Any, plan: MsgGenerator) -> MsgGenerator:
             yield Msg("wait_for", None, [partial(finished, status)])
         return (yield from plan)
 
-    return (yield from bpp.finalize_wrapper(inner(), lambda: bps.unstage_all(device)))
+    def unstage() -> MsgGenerator:  # a generator of our own: a halt leaves it, without a warning
+        yield from bps.unstage_all(device)
+
+    return (yield from bpp.finalize_wrapper(inner(), unstage))
 
 
 async def finished(status: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scan import Frame, Scan
+from ._blocks import blocks_of
 
 __all__ = ["Schedule", "schedule"]
 
@@ -37,6 +38,11 @@ PER_XAS_POINT = 0.05
 """Conditions at both ends, currents, energy, shutter: nearly all of it Channel Access."""
 PER_FLOWN_POINT = 0.001
 """Its event."""
+PTYCHO_BEGIN = 0.3
+"""Staging: the camera's file is opened."""
+PTYCHO_END = 0.1
+PER_BLOCK = 0.05
+"""Documents of a block; what arming the camera takes, the station says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +56,11 @@ class Schedule:
     live : ndarray
         Detectors count.
     flight : ndarray
-        Fly-back between its lines, or what closing a point's window costs.
+        Fly-back between its lines, what closing a point's window costs, or the moves from place to
+        place.
     software : ndarray
     events : ndarray of int
-        Lines of a frame; 1 for a point.
+        Lines of a frame; 1 for a point; places of exposures.
     begin, end : float
         Software before the first and after the last.
     wrong : tuple of Exception
@@ -103,12 +110,7 @@ def schedule(scan: Scan, *instruments: Any) -> Schedule:
         Of lines or of points.
     *instruments : device
         A microscope for lines; a spectrometer or absorption station, and a monochromator, for
-        points.
-
-    Raises
-    ------
-    ValueError
-        Exposures, which no instrument here takes.
+        points; a station for ptychography for exposures.
     """
     if scan.kind == "lines":
         (stxm,) = instruments
@@ -116,7 +118,8 @@ def schedule(scan: Scan, *instruments: Any) -> Schedule:
     if scan.kind == "points":
         tes, mono = instruments
         return _of_points(scan, tes, mono)
-    raise ValueError(f"a scan of {scan.kind} has no known times")
+    (station,) = instruments
+    return _of_exposures(scan, station)
 
 
 def _of_frames(scan: Scan, stxm: Any) -> Schedule:
@@ -163,8 +166,15 @@ def _coarse(
     )
     if place is None:
         return math.nan, at
-    stage, times, there = stxm.sample_stage, [0.0], list(at)
-    for i, (motor, target) in enumerate(((stage.x, place.coarse_x), (stage.y, place.coarse_y))):
+    return _moved(ask, stxm.sample_stage, (place.coarse_x, place.coarse_y), at)
+
+
+def _moved(
+    ask: _Asked, stage: Any, targets: Any, at: tuple[float, float]
+) -> tuple[float, tuple[float, float]]:
+    """Time of a coarse move (s), and where the stage stands then (µm)."""
+    times, there = [0.0], list(at)
+    for i, (motor, target) in enumerate(zip((stage.x, stage.y), targets, strict=True)):
         if target is not None:
             key = "coarse", i, target, at[i]
             times.append(ask(key, partial(_said, motor, "time_to", target, at[i])))
@@ -196,6 +206,35 @@ def _of_points(scan: Scan, tes: Any, mono: Any) -> Schedule:
         within = [k for k in range(n) if k not in starts]
         motion[within], software[within] = 0.0, PER_FLOWN_POINT
     return Schedule(motion, live, waiting, software, events, begin, end, tuple(ask.wrong))
+
+
+def _of_exposures(scan: Scan, station: Any) -> Schedule:
+    ask = _Asked()
+    stage = station.sample_stage
+    at = ask("stage", lambda: (float(stage.x.position), float(stage.y.position)), (0.0, 0.0))
+    n = len(scan.exposures)
+    motion, live, flight, software = (np.zeros(n) for _ in range(4))
+    start: float | None = None
+    for k, part in enumerate(scan.exposures):
+        key = "energy", part.energy, start
+        move = ask(key, partial(_said, station.energy, "time_to", part.energy, start))
+        targets = ask(("place", k), partial(station.place, part, at=at), (None, None))
+        coarse, at = _moved(ask, stage, targets, at)
+        motion[k] = np.maximum(move, coarse)  # NaN where either is
+        live[k] = sum(part.times) * len(part.positions)
+        blocks = list(blocks_of(station, k, part))
+        whole = sum(
+            ask(
+                ("block", len(block.positions), block.times, block.dark),
+                partial(station.block_time, block),
+            )
+            for block in blocks
+        )
+        flight[k], software[k] = whole - live[k], PER_BLOCK * len(blocks)
+        start = part.energy
+    events = np.array([len(part.positions) for part in scan.exposures])
+    begin, end = PTYCHO_BEGIN, PTYCHO_END
+    return Schedule(motion, live, flight, software, events, begin, end, tuple(ask.wrong))
 
 
 def _said(device: Any, what: str, *args: Any) -> Any:

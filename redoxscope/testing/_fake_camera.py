@@ -58,6 +58,7 @@ class FakeCamera:
         self._folder = Path(folder)
         self._file: h5py.File | None = None
         self._counter, self._asked = 0, (0, 0, 0)
+        self._writing = threading.Lock()  # a path that a pause broke off ends before the next
 
     def __repr__(self) -> str:
         return self.name
@@ -99,12 +100,17 @@ class FakeCamera:
 
     def arm(self, n: int, gate: str = "external") -> Status:
         """Wait for gates."""
-        self.armed = True
-        self._asked = (n, self._counter, self.frames)
+        with self._writing:
+            self.armed = True
+            self._asked = (n, self._counter, self.frames)
         return settled()
 
     def gated(self, frames: Sequence[Callable[[], NDArray[Any]]]) -> None:
         """Take frames, with what goes wrong with them; none where it is not armed."""
+        with self._writing:
+            self._take(frames)
+
+    def _take(self, frames: Sequence[Callable[[], NDArray[Any]]]) -> None:
         if not self.armed:
             return
         fault = self.faults.pop(0) if self.faults else None
@@ -112,6 +118,8 @@ class FakeCamera:
             raise ValueError(f"{fault!r} is none of {', '.join(FAULTS)}")
         at = len(frames) // 2
         for k, frame in enumerate(frames):
+            if not self.armed:
+                return
             if k == at and fault == "miss":
                 continue
             self._counter += 1

@@ -20,7 +20,7 @@ from redoxscope.plans._schedule import (
     STACK_BEGIN,
     STACK_END,
 )
-from redoxscope.scan import Exposures, Frame, Region, Role, Scan, points_scan, stack_scan
+from redoxscope.scan import Frame, Region, Role, Scan, points_scan, stack_scan
 from redoxscope.testing import FakeMicroscope, FakeMono, FakeSpectrometer
 
 from .timed import FLYBACK, SETTLE, VELOCITY, timed_microscope, timed_rixs
@@ -296,12 +296,6 @@ def test_the_table_of_one_image_far_out():
 def test_other_instruments(instruments, words):
     with pytest.raises(ValueError, match=words):
         estimate(stack(), *instruments)
-
-
-def test_exposures_have_no_times_yet():
-    scan = Scan(exposures=(Exposures(640.0, 0.1, ((0, 0),)),))
-    with pytest.raises(ValueError, match="exposures cannot be estimated"):
-        estimate(scan, timed_microscope())
 
 
 def test_a_scan_from_json():

@@ -25,7 +25,14 @@ from redoxscope.queue import QueueError, QueueServer
 from redoxscope.queue._names import DARK, narrowed
 from redoxscope.queue._redis import Redis, find_redis
 from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
-from redoxscope.testing import FakeAxis, FakeFrames, FakeStation, PromptHeater, make_engine
+from redoxscope.testing import (
+    FakeAxis,
+    FakeFrames,
+    FakePtycho,
+    FakeStation,
+    PromptHeater,
+    make_engine,
+)
 
 
 def without(monkeypatch, *modules):
@@ -218,6 +225,25 @@ def test_a_rotation_series_is_there_where_a_camera_is(tmp_path):
     axes = [FakeAxis(name) for name in ("rotation", "x", "y", "energy")]
     engine(found(camera, *axes, heater=heater, **kwargs))
     assert len(documents.rows()) == 5 and heater.told == [("set", 100.0), ("safe",)]
+
+
+def test_ptychography_is_there_where_a_station_is(tmp_path):
+    """Regions, times and numbers come as JSON has them; limits and words are told."""
+    station = FakePtycho(tmp_path)
+    assert narrowed(plans.ptychography, {"camera": FakeFrames(tmp_path)}) is None
+    found = narrowed(plans.ptychography, {"ptycho": station, "camera": FakeFrames(tmp_path)})
+    said = found._custom_parameter_annotation_["parameters"]
+    assert said["station"]["devices"] == {"Device_station": ["ptycho"]}
+    assert said["step"]["min"] == 0.0 and said["jitter"]["max"] == 0.5
+    assert "'fermat'" in said["trajectory"]["annotation"]
+    assert said["exposures"]["annotation"] == "typing.Union[float, list[float], None]"
+    kwargs = json.loads(json.dumps({
+        "region": {"center": [0, 0], "size": [0.2, 0.1]}, "energies": [640], "step": 0.1,
+        "exposures": [0.1, 0.2], "dark_frames": 1,
+    }))  # fmt: skip
+    engine, documents = make_engine()
+    engine(found(station, **kwargs))
+    assert len(documents.rows()) == 3 and not station.shutter.beam
 
 
 def test_spectra_are_there_where_a_station_is():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...analysis.dose import absorbed_dose
 from ...data import DENSITY, References, get_edge, phase_absorption
-from ...scan import Frame, Point, Role
+from ...scan import Exposures, Frame, Point, Role
 
 __all__ = ["Absorber", "absorber_of", "exposure"]
 
@@ -86,7 +86,7 @@ def _of_edge(name: str, energies: tuple[float, ...]) -> Array:
 
 
 def exposure(
-    parts: Sequence[Frame | Point],
+    parts: Sequence[Frame | Point | Exposures],
     photons: Array,
     area: float,
     absorber: Absorber | None,
@@ -96,7 +96,7 @@ def exposure(
 
     Parameters
     ----------
-    parts : sequence of Frame or Point
+    parts : sequence of Frame, Point or Exposures
     photons : ndarray [n]
         On the place, in each of them.
     area : float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -11,10 +11,17 @@ from bluesky.utils import MsgGenerator
 
 from ...data import References
 from ...inputs import as_number, as_pair
-from ...scan import Frame, Point, Scan, as_scan
+from ...scan import Exposures, Frame, Scan, as_scan
 from .._inputs import check_device, lacking
+from .._overlap import frame_checks
 from .._point_checks import point_checks
-from .._protocols import AbsorptionStation, EnergyAxis, Microscope, Spectrometer
+from .._protocols import (
+    AbsorptionStation,
+    EnergyAxis,
+    Microscope,
+    PtychographyStation,
+    Spectrometer,
+)
 from .._schedule import Schedule, schedule
 from ._dose import Absorber, absorber_of, exposure
 from ._estimated import Estimate, RegionEstimate
@@ -61,10 +68,11 @@ def estimate(
         carried out: of it the time is said, and what it would be refused for.
     *instruments : device
         The microscope of a scan of images, ``estimate(scan, stxm)``; spectrometer or absorption
-        station, and monochromator, of a scan of points, ``estimate(scan, tes, mono)``.
+        station, and monochromator, of a scan of points, ``estimate(scan, tes, mono)``; the station
+        of a scan for ptychography, ``estimate(scan, ptycho)``.
     flux : float, optional
-        Photons per second on the sample; by default what ``stxm.flux`` says, which a beamline
-        file may set. Without it, there is no dose.
+        Photons per second on the sample; by default what the instrument's ``flux`` says, which a
+        beamline file may set. Without it, there is no dose.
     references : References, optional
         Absorption of what is in the beam; by default that of the scan's edge.
     density : float, optional
@@ -90,16 +98,19 @@ def estimate(
     **Time.** Of images: the energy's move (the longest of monochromator with backlash and
     settling, EPU and zone plate), or the last fly-back where that is longer; then the coarse
     stage; then ``ny`` lines of ``nx * dwell`` and a fly-back between two. Of points: the move,
-    the dwell, and until the photons of the window have come. The software's share are constants
+    the dwell, and until the photons of the window have come. Of blocks of frames: what the station
+    says, with the way from place to place. The software's share are constants
     measured on the simulated beamline (``docs/reference/figures.md``). Time that nobody declares
     is not in it: a sample holder, a heater, lines that are flown again, waiting for beam.
 
     **Dose.** `redoxscope.analysis.dose.absorbed_dose`. On a pixel fall ``flux * dwell`` photons,
     and those of the fly-backs, for the shutter follows the whole image; they are shared evenly. The
     sum is over images of roles *sample* and *dose_check*; a place that lies in two regions gets
-    both. The absorption is the mean over the pure phases, ``dose_sigma_gy`` its standard deviation
-    where any mixture is as likely as any other (range over √12). The flux' own uncertainty
-    is not in it: photons and dose are proportional to it.
+    both. Of overlapping frames it is the mean over their region, for each place of the beam counts
+    as a pixel: it rises with the square of 1 over the step, and with all exposure times. The
+    absorption is the mean over the pure phases, ``dose_sigma_gy`` its standard deviation where any
+    mixture is as likely as any other (range over √12). The flux' own uncertainty is not in it:
+    photons and dose are proportional to it.
     """
     if is_plan(scan):
         options = (flux, references, density, thickness, spot)
@@ -150,6 +161,8 @@ def _estimate(
     ]
     unknown: list[str] = []
     absorber: Absorber | None = None
+    regions: tuple[RegionEstimate, ...] = ()
+    exposed: tuple[float | None, float | None, float | None] = (None, None, None)
     if flux is None:
         unknown.append(
             "photons and dose: the flux is not known; give flux=… (photons/s on the sample)"
@@ -159,18 +172,20 @@ def _estimate(
             absorber = absorber_of(scan.edge, references, density, thickness)
         except ValueError as exc:
             unknown.append(f"dose: {exc}")
-    if scan.kind == "lines":
+    if scan.kind != "points":
         regions = _regions(scan, times, flux, absorber, unknown)
+    if regions:
         most = max(regions, key=lambda region: (region.dose_gy or 0.0, region.photons or 0.0))
         exposed = most.photons, most.dose_gy, most.dose_sigma_gy
-    else:
-        regions = ()
+    elif scan.kind == "points":
         exposed = _spot(scan, flux, absorber, spot, unknown)
+    else:
+        unknown.append("photons and dose: the scan does not say in which regions its places lie")
     photons, dose, sigma = exposed
     closing = float(times.flight.sum())
     software = times.begin + times.end + float(times.software.sum())
     motion = float(times.motion.sum())
-    if scan.kind == "lines":
+    if scan.kind != "points":
         motion += closing
     else:
         software += closing
@@ -193,9 +208,8 @@ def _check_instruments(scan: Scan, instruments: tuple[Any, ...]) -> None:
     wanted: tuple[tuple[str, type, str], ...] = {
         "lines": (("stxm", Microscope, "STXM"),),
         "points": (("tes", Spectrometer, "TES"), ("mono", EnergyAxis, "Monochromator")),
-    }.get(scan.kind, ())
-    if not wanted:
-        raise ValueError(f"a scan of {scan.kind} cannot be estimated yet")
+        "exposures": (("ptycho", PtychographyStation, "PtychoStation"),),
+    }[scan.kind]
     if len(instruments) != len(wanted):
         names = ", ".join(name for name, _, _ in wanted)
         raise ValueError(
@@ -213,6 +227,9 @@ def _refused(scan: Scan, instruments: tuple[Any, ...]) -> Iterator[str]:
     if scan.kind == "lines":
         (stxm,) = instruments
         checks = stxm.checks(scan)
+    elif scan.kind == "exposures":
+        (station,) = instruments
+        checks = frame_checks(station, scan)
     else:
         tes, mono = instruments
         checks = point_checks(tes, mono, scan)
@@ -231,14 +248,15 @@ def _regions(
     unknown: list[str],
 ) -> tuple[RegionEstimate, ...]:
     found = []
+    all_parts: Sequence[Frame | Exposures] = scan.frames or scan.exposures
     for index, region in enumerate(scan.regions):
         nx, ny = region.pixels
-        mine = [k for k, frame in enumerate(scan.frames) if frame.region == index]
+        mine = [k for k, part in enumerate(all_parts) if part.region == index]
         area = region.size[0] * region.size[1] / (nx * ny)
         photons = dose = sigma = None
         if flux is not None:
             open_for = (times.live[mine] + np.nan_to_num(times.flight[mine])) / (nx * ny)
-            parts: list[Frame | Point] = [scan.frames[k] for k in mine]
+            parts = [all_parts[k] for k in mine]
             photons, dose, sigma = exposure(parts, flux * open_for, area, absorber, unknown)
         live = float(times.live[mine].sum())
         found.append(

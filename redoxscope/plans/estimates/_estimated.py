@@ -16,7 +16,7 @@ MOST = 12
 
 @dataclass(frozen=True)
 class RegionEstimate:
-    """What the images of one region are, and what they leave there.
+    """What the images or frames of one region are, and what they leave there.
 
     Attributes
     ----------
@@ -108,8 +108,10 @@ def _shown(found: Estimate) -> str:
         span = f"{len(energies)} energies, {span[:-3]} to {max(energies):g} eV"
     if scan.kind == "lines":
         what = f"{_images(len(scan.frames))} ({scan.lines} lines) at {span}"
-    else:
+    elif scan.kind == "points":
         what = f"{len(scan.points)} points at {span}"
+    else:
+        what = f"{scan.events} frames at {span}"
     lines = [what, f"time      {duration(found.total)}"]
     for name in ("live", "motion", "software"):
         seconds = getattr(found, name)
@@ -118,13 +120,16 @@ def _shown(found: Estimate) -> str:
     for region in found.regions:
         (x0, x1), (y0, y1) = region.extents
         nx, ny = region.pixels
+        each, number, spot = "pixels", _images(region.images), "a pixel"
+        if scan.kind == "exposures":
+            each, number, spot = "places", f"{region.images} times", "a place"
         lines.append(
             f"{region.name:<9} x {_um(x0)} to {_um(x1)} µm, y {_um(y0)} to {_um(y1)} µm, "
-            f"{nx} x {ny} pixels, {_images(region.images)}"
+            f"{nx} x {ny} {each}, {number}"
         )
         if region.photons is not None:
             lines.append(
-                f"  a pixel   {_exposed(region.photons, region.dose_gy, region.dose_sigma_gy)}"
+                f"  {spot}   {_exposed(region.photons, region.dose_gy, region.dose_sigma_gy)}"
             )
     if not found.regions and found.photons is not None:
         lines.append(f"the spot  {_exposed(found.photons, found.dose_gy, found.dose_sigma_gy)}")

@@ -94,6 +94,8 @@ class RunProgress:
                 if name == "event_page":
                     frame, line = frame[-1], line[-1]
                 self._reached(int(frame), int(line))
+            elif "exposure" in data and "places" in data:
+                self._reached(int(data["exposure"]), int(data["first"]) + int(data["places"]) - 1)
             elif "point" in data:
                 point = data["point"]
                 self._reached(int(point[-1] if name == "event_page" else point), 0)
@@ -218,7 +220,7 @@ def with_progress(
     """Run a plan whose statuses tell how far the whole run is.
 
     To be used within the run, around what measures the scan. Events must name their part:
-    ``frame`` and ``line``, or ``point``.
+    ``frame`` and ``line``, ``point``, or ``exposure``, ``first`` and ``places``.
 
     Parameters
     ----------
