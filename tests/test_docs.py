@@ -22,6 +22,7 @@ from redoxscope.cli._shell import banner
 from redoxscope.data import EDGES, rixs_edges
 from redoxscope.documents import RIXS_RESERVED, STACK_RESERVED, LineStatus
 from redoxscope.scan import Outer, Scan, stack_scan
+from redoxscope.sim.camera import CAMERA_FAULTS
 from redoxscope.sim.dastard import SERVER_FAULTS
 from redoxscope.sim.ioc import FAULTS, FLY_FAULTS
 from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
@@ -232,7 +233,7 @@ def test_the_banner_is_the_tutorials():
     file = simulated_beamline("")
     session = SimpleNamespace(
         file=file,
-        devices=dict.fromkeys(["stxm", "xas_station", "tes", "energy", *file.devices]),
+        devices=dict.fromkeys(["stxm", "xas_station", "tes", "ptycho", "energy", *file.devices]),
         maps=dict.fromkeys(["oxidation_map", "rixs_map"]),
         extras={"windows": None},
         RE=SimpleNamespace(md={}),
@@ -249,6 +250,8 @@ def test_every_fault_is_in_the_table():
         assert re.search(rf"^\| `dastard {name}[ `]", text, re.M), name
     for name in FLY_FAULTS:
         assert re.search(rf"^\| `fly {name}[ `]", text, re.M), name
+    for name in CAMERA_FAULTS:
+        assert re.search(rf"^\| `camera {name}[ `]", text, re.M), name
 
 
 def code(page, number=0):

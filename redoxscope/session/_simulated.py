@@ -19,14 +19,17 @@ def simulated_tes(data: str | Path | None) -> dict[str, Any]:
     return {"data": folder}
 
 
-def as_served(config: Any, simulation: Simulation) -> Any:
+def as_served(config: Any, simulation: Simulation, frames: Path) -> Any:
     """The beamline with what only its simulation knows: ports of Dastard, which take what is free,
-    and how fast time passes.
+    how fast time passes, and a folder for the camera's files where the beamline names none.
     """
     if simulation.dastard is not None:
         served = {"port": simulation.dastard.base, "time_scale": simulation.speed}
         for name in config.of_class("tes"):
             config = config.changed(name, **served)
+    for name in config.of_class("area_detector"):
+        if not config.devices[name].options.path:
+            config = config.changed(name, path=str(frames.absolute()))
     return at_heat_speed(config, simulation)
 
 

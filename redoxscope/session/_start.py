@@ -137,9 +137,10 @@ def start_session(
             else:
                 file = file.served_as(simulation.prefix)
             simulation.wait_ready()
-            file = as_served(file, simulation)
-        assert file is not None
         folder = data_folder(data)
+        if simulation is not None:
+            file = as_served(file, simulation, folder / "frames")
+        assert file is not None
         return Session(
             file,
             simulation=simulation,

@@ -33,7 +33,7 @@ from .._watched import Way, watchable
 __all__ = ["FlownPath", "PathScanner"]
 
 IDLE, RUNNING, ERROR = 0, 1, 2
-MAX_PLACES, MAX_TIMES = 20_000, 4
+MAX_PLACES, MAX_TIMES = 10_000, 4
 TAKEN = 10.0
 """Longest time (s) for the controller to take what it is told."""
 BEHIND = 10.0

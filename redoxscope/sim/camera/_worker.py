@@ -40,6 +40,7 @@ class _Acquisition:
     left: int | None
     external: bool
     roi: tuple[slice, slice]
+    handed_on: bool
     gate: _Gate | None = None
     period: float = 0.0
 
@@ -130,13 +131,14 @@ class Worker:
         period: float,
         begin: float,
         at: tuple[float, float],
+        handed_on: bool,
     ) -> None:
         """Take ``images`` frames (None: until disarmed): at gates, or of ``time_s`` every
-        ``period`` (real s), where the stage stands.
+        ``period`` (real s), where the stage stands; ``handed_on``: to the file.
         """
         x0, y0, nx, ny = roi
         area = slice(y0, y0 + ny), slice(x0, x0 + nx)
-        acquisition = _Acquisition(images, external, area, period=period)
+        acquisition = _Acquisition(images, external, area, handed_on, period=period)
         if not external:
             acquisition.gate = _Gate(begin + period, *at, time_s)
         self._prepare(begin)
@@ -251,7 +253,9 @@ class Worker:
         counts["images"] += 1
         if acquisition.left is not None:
             acquisition.left -= 1
-        if self.faults.take("drop"):
+        if not acquisition.handed_on:
+            pass
+        elif self.faults.take("drop"):
             counts["dropped"] += 1
         else:
             self._hand_on(acquisition, gate)

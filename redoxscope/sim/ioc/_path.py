@@ -85,6 +85,11 @@ class Path(PVGroup):
         """Whether it has the stage."""
         return self._task is not None and not self._task.done()
 
+    @series.putter
+    async def series(self, instance: Any, value: Any) -> Any:
+        await self.series_readback.write(value, **FIELDS)
+        return value
+
     @begin.putter
     async def begin(self, instance: Any, value: Any) -> int:
         if not value:
@@ -98,7 +103,6 @@ class Path(PVGroup):
             except ValueError as exc:
                 await self._error(str(exc))
                 return 0
-            await self.series_readback.write(self.series.value, **FIELDS)
             await self.index.write(0, **FIELDS)
             await self.state.write("Running", **FIELDS)
             self._task = asyncio.create_task(self._run(int(self.series.value), *path))

@@ -45,10 +45,12 @@ class Bench:
     def open(self, frames=None, path=None, shape=SHAPE):
         self.do("open", path=path or self.path, shape=shape, frames=frames, swmr=True, flush=1)
 
-    def arm(self, images=None, external=True, roi=(0, 0, 8, 8), time_s=0.01, period=0.1):
+    def arm(
+        self, images=None, external=True, roi=(0, 0, 8, 8), time_s=0.01, period=0.1, handed_on=True
+    ):
         self.do(
             "arm", images=images, external=external, roi=roi, time_s=time_s, period=period,
-            begin=self.now, at=(3.0, 4.0),
+            begin=self.now, at=(3.0, 4.0), handed_on=handed_on,
         )  # fmt: skip
 
     def gates(self, count, series=1, every=0.1):
@@ -160,6 +162,15 @@ def test_what_is_cut_off_does_not_come(bench):
     bench.wait(1.0)
     assert bench.frames()[1].tolist() == [1, 2]
     assert bench.heard("done")
+
+
+def test_frames_that_the_plugin_is_not_given_are_counted_and_not_written(bench):
+    bench.open()
+    bench.arm(images=2, handed_on=False)
+    bench.gates(2)
+    bench.wait(1.0)
+    assert bench.frames()[1].size == 0
+    assert (bench.counts["acquired"], bench.counts["dropped"]) == (2, 0)
 
 
 def test_a_part_of_the_detector(bench):

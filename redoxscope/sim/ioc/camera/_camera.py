@@ -225,6 +225,7 @@ class Camera:
                 period=float(period) / self._speed,
                 begin=time.monotonic(),
                 at=self._place(),
+                handed_on=self._handed_on(),
             )
         except Exception as exc:
             log.exception("the camera cannot acquire")
@@ -233,6 +234,11 @@ class Camera:
             await self.cam.busy.write(0, **FIELDS)
         await asyncio.shield(over)
         return 0
+
+    def _handed_on(self) -> bool:
+        """Whether the plugin gets the frames."""
+        switches = (self.cam.array_callbacks, self.hdf.callbacks)
+        return all(str(one.readback.value) == "Enable" for one in switches)
 
     async def _end_acquisition(self, state: str) -> None:
         over, self._acquired = self._acquired, None
