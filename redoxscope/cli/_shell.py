@@ -60,6 +60,9 @@ EXAMPLES = {
     "xas": """\
   RE(xas(xas_station, edge="Mn L", repeats=4))   TEY and TFY of the sample in the beam
 """,
+    "ptycho": """\
+  RE(ptychography({ptycho}, {{"center": (0, 0), "size": 2}}, exposures=(0.03, 0.3), edge="Mn L3"))
+""",
     "tes": """\
   RE(tes_calibrate({tes}, {energy}))   on the reference sample, once
   RE(rixs_map({tes}, {energy}, edge="O K", passes=5))

@@ -88,6 +88,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "Scan": scan.Scan,
         "Zone": scan.Zone,
         "points_scan": scan.points_scan,
+        "ptychography_scan": scan.ptychography_scan,
         "rotation_scan": scan.rotation_scan,
         "stack_scan": scan.stack_scan,
         "OxidationMap": callbacks.OxidationMap,
