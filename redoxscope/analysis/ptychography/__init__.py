@@ -1,5 +1,6 @@
 """Ptychography: exposures merged, object and probe reconstructed, with resolution and σ."""
 
+from ._align import Shift, shift_between
 from ._engine import Engine
 from ._exposures import Merged, merge_exposures
 from ._gauge import remove_gauge
@@ -14,8 +15,10 @@ __all__ = [
     "Merged",
     "PtychoResult",
     "RingCorrelation",
+    "Shift",
     "initial_probe",
     "merge_exposures",
     "remove_gauge",
     "ring_correlation",
+    "shift_between",
 ]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ._arrays import transforms
-from ._frames import FULL
 
 __all__ = ["EVERY", "Bank"]
 
@@ -59,7 +58,7 @@ class Bank:
             self.waves = self._inverse(spectrum[None] * self._ramps)
         light = (xp.abs(self.waves) ** 2).sum(axis=1, keepdims=True)
         peak = light.max()
-        self.steps = xp.conj(self.waves) / (FULL * ((1 - self._alpha) * light + self._alpha * peak))
+        self.steps = xp.conj(self.waves) / ((1 - self._alpha) * light + self._alpha * peak)
         self._sums[...] = 0
         self._used[:] = 0
 
@@ -86,4 +85,4 @@ class Bank:
                 total += self._inverse(spectrum)
             else:
                 total += self._sums[0]
-        self.replace(self.probe + (step / (FULL * int(self._used.sum()))) * total)
+        self.replace(self.probe + (step / int(self._used.sum())) * total)

@@ -72,7 +72,7 @@ class Engine:
         *,
         expected: int | None = None,
         read_noise: float = 0.0,
-        alpha: float = 0.5,
+        alpha: float = 0.3,
         probe_step: float = 1.0,
         subpixel: int = 2,
         seed: int = 0,
@@ -205,7 +205,7 @@ class Engine:
         """Give the probe the photons of the brightest of the first frames."""
         k = int(np.argmax(self._frames.total))
         wave = self._forward(self._bank.probe.copy())
-        expected = float((self._xp.abs(wave) ** 2 * (self._frames.weight[k] > 0)).sum())
+        expected = float((self._xp.abs(wave) ** 2 * self._frames.mask[k]).sum())
         if expected > 0:
             self._bank.replace(self._bank.probe * math.sqrt(self._frames.total[k] / expected))
         self._scaled = True
@@ -237,7 +237,7 @@ class Engine:
                 self._again.extend(self._rng.permutation(len(self._frames)).tolist())
             self._update(self._again.popleft())
         recent = self._misfit[before:] or self._misfit
-        residual = float(np.mean(recent)) if recent else math.nan
+        residual = float(np.nanmean(recent)) if recent else math.nan
         del self._misfit[: -max(64, len(self._frames) // CHECK)]
         return residual
 
@@ -259,7 +259,7 @@ class Engine:
         if self.updates % CHECK == 0:
             self._misfit.append(self._chi_square(root, factor, k))
         factor -= 1
-        factor *= self._frames.weight[k]
+        factor *= self._frames.mask[k]
         wave *= factor
         wave = self._inverse(wave)
         if not self.probe_held:
@@ -272,13 +272,14 @@ class Engine:
             bank.update(self._probe_step)
 
     def _chi_square(self, root: Any, factor: Any, k: int) -> float:
-        """Pearson's χ² per good pixel: (I − M)²/(M + read variance), from the two roots."""
-        weight, padding = self._frames.weight[k], self._frames.padding[k]
-        term = root * (factor * factor - 1)
-        total = float((term * term * weight).sum())
-        # the variance that was put in where a detector has none is not there to be found
-        expected = float(((1 - padding / (root * root)) * (weight > 0)).sum())
-        return total / FULL / max(expected, 1.0)
+        """Pearson's χ² per pixel where a photon or more is expected: (I − M)²/(M + σ²)."""
+        floor, padding = self._frames.read[k], self._frames.padding[k]
+        light = root * root
+        bright = (light > 1 + floor) & (self._frames.mask[k] > 0)
+        square = (light * (factor * factor - 1)) ** 2 / (light - padding)
+        share = self._frames.share[k] * (1.0 / FULL)
+        n = float(bright.sum())
+        return float((square * share * bright).sum()) / n if n else math.nan
 
     # -- what there is ---------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class Engine:
     def residual(self) -> float:
         """χ² per pixel of the last round of frames; NaN before the first update."""
         recent = self._misfit[-max(1, len(self._frames) // CHECK) :]
-        return float(np.mean(recent)) if recent else math.nan
+        return float(np.nanmean(recent)) if recent else math.nan
 
     @property
     def mean_frame(self) -> NDArray[np.float64]:

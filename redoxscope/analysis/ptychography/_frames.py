@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["FLOOR", "FULL", "Frames", "as_stack"]
 
-FLOOR = 0.1
-"""Smallest variance beyond counting (photons²): a pixel with no photon expected stays finite."""
+FLOOR = 0.5
+"""Smallest variance beyond counting (photons²): the step of a pixel without photons is finite."""
 
 FULL = 255
-"""Weight of a pixel that all exposures have."""
+"""Share of a pixel that all exposures have."""
 
 
 def amplitudes(
@@ -31,7 +31,7 @@ def amplitudes(
 
 
 class Frames:
-    """Amplitudes, weights and places, in the order of arrival.
+    """Amplitudes, masks and places, in the order of arrival.
 
     Parameters
     ----------
@@ -44,12 +44,13 @@ class Frames:
     def __init__(self, xp: Any, size: int) -> None:
         self._xp, self._size = xp, size
         self.amplitude: list[Any] = []
-        self.weight: list[Any] = []
+        self.mask: list[Any] = []
+        self.share: list[Any] = []
         self.read: list[float] = []
         self.padding: list[float] = []
         self.total: list[float] = []
         self._positions: list[tuple[float, float]] = []
-        self._shared: tuple[bytes, Any] = (b"", None)
+        self._same: list[tuple[bytes, Any]] = [(b"", None), (b"", None)]
         self._sum, self._seen = np.zeros((size, size)), np.zeros((size, size), dtype=int)
 
     def __len__(self) -> int:
@@ -92,7 +93,7 @@ class Frames:
             What one photon is in `counts`.
         """
         filled = np.where(good, counts, np.float32(0))
-        weight = np.where(good, np.uint8(FULL), np.uint8(0))
+        share = np.where(good, np.uint8(FULL), np.uint8(0))
         if variance is None:
             floor = max(read, FLOOR)
         else:
@@ -101,19 +102,24 @@ class Frames:
             read = max(float(np.median(beyond[good])), 0.0)
             floor = max(read, FLOOR)
             # pixels of fewer exposures: their counts are fewer, and weigh less
-            share = (counting + floor) / (counting + np.maximum(beyond, floor))
-            weight = np.where(good, np.rint(np.maximum(FULL * share, 1)), 0).astype(np.uint8)
+            part = (counting + floor) / (counting + np.maximum(beyond, floor))
+            share = np.where(good, np.rint(np.maximum(FULL * part, 1)), 0).astype(np.uint8)
         self.amplitude.append(self._xp.asarray(amplitudes(filled, good, floor)))
-        key = weight.tobytes()
-        if self._shared[0] != key:  # most frames have the weights of the one before
-            self._shared = key, self._xp.asarray(np.fft.ifftshift(weight))
-        self.weight.append(self._shared[1])
+        self.mask.append(self._kept(0, good.astype(np.uint8)))
+        self.share.append(self._kept(1, share))
         self.read.append(floor)
         self.padding.append(floor - read)
         self.total.append(float(filled.sum(dtype=float)))
         self._positions.append((x, y))
         self._sum += filled
         self._seen += good
+
+    def _kept(self, which: int, values: NDArray[np.uint8]) -> Any:
+        """In the order of `fft2`; the array of the frame before where it is the same."""
+        key = values.tobytes()
+        if self._same[which][0] != key:
+            self._same[which] = key, self._xp.asarray(np.fft.ifftshift(values))
+        return self._same[which][1]
 
 
 def as_stack(counts: ArrayLike, size: int) -> NDArray[np.float32]:

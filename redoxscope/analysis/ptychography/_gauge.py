@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._align import strongest
 from ._result import PtychoResult
 
 __all__ = ["match", "remove_gauge"]
@@ -66,15 +67,16 @@ def remove_gauge(result: PtychoResult, blank: ArrayLike | None = None) -> Ptycho
 
 
 def match(
-    a: NDArray[np.complexfloating], b: NDArray[np.complexfloating], area: NDArray[np.bool_]
+    a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]
 ) -> NDArray[np.complexfloating]:
-    """Object `a` with the scale, phase and ramp that it has in common with `b` over an area."""
-    ratio = b * np.conj(a)
-    slope_y, slope_x = _slopes(ratio, area)
-    rows, columns = np.arange(a.shape[0]), np.arange(a.shape[1])
-    moved = a * np.exp(1j * (slope_y * rows[:, None] + slope_x * columns[None, :]))
-    over = float(np.sum(np.abs(moved[area]) ** 2))
-    return moved * (np.sum(b[area] * np.conj(moved[area])) / over) if over else moved
+    """Object `a` with the scale, the phase and the ramp of `b`."""
+    ny, nx = a.shape
+    y, x = np.arange(ny) / ny, np.arange(nx) / nx
+    common = b * np.conj(a) * np.hanning(ny)[:, None] * np.hanning(nx)[None, :]
+    u, v = strongest(common, [y, x], min(ny, nx) / 2)
+    moved = a * np.exp(-2j * np.pi * (u * y[:, None] + v * x[None, :]))
+    power = float(np.sum(np.abs(moved) ** 2))
+    return moved * (np.sum(b * np.conj(moved)) / power) if power else moved
 
 
 def _slopes(o: NDArray[np.complexfloating], area: NDArray[np.bool_]) -> tuple[float, float]:

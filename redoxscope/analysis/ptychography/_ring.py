@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...inputs import as_number
+from ._align import shift_between
 from ._gauge import match
 
 __all__ = ["RingCorrelation", "ring_correlation"]
@@ -70,8 +71,8 @@ def ring_correlation(
     Notes
     -----
     M. van Heel, M. Schatz, J. Struct. Biol. 151 (2005) 250, with their half-bit and one-bit curves.
-    Scale, phase and ramp, which a reconstruction leaves open, are matched first; edges are faded
-    out with a cosine over a fifth of the side, so that they are no structure.
+    What a reconstruction leaves open is matched first: scale, phase, its ramp, and a shift up to
+    four pixels. Edges are faded out with a cosine over a fifth of the side: they are no structure.
     """
     one, two = np.asarray(a), np.asarray(b)
     if one.ndim != 2 or one.shape != two.shape:
@@ -90,9 +91,12 @@ def ring_correlation(
     if min(one.shape) < 16:
         raise ValueError(f"the area has {one.shape} pixels, fewer than 16 along an axis")
     if np.iscomplexobj(one) or np.iscomplexobj(two):
-        one = match(one, two, np.ones(one.shape, dtype=bool))
+        one = match(one, two)
     window = _fade(one.shape[0])[:, None] * _fade(one.shape[1])[None, :]
+    moved = shift_between(one, two, largest=4.0)
     f, g = (np.fft.fft2((v - v.mean()) * window) for v in (one, two))
+    fy, fx = (np.fft.fftfreq(n) for n in one.shape)
+    f *= np.exp(-2j * np.pi * (fy[:, None] * moved.dy + fx[None, :] * moved.dx))
     q = np.hypot(
         np.fft.fftfreq(one.shape[0], pixel)[:, None], np.fft.fftfreq(one.shape[1], pixel)[None, :]
     )
