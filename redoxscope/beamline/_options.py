@@ -134,6 +134,10 @@ class AreaDetectorOptions(Strict):
     external: Text = Field("External", description="trigger mode with a gate for each frame")
     internal: Text = Field("Internal", description="trigger mode without")
 
+    time_limit: Annotated[float, quantity("s", above=0)] = Field(
+        30.0, description="s for an order to be taken, and for a file to be there"
+    )
+
     def pv(self, suffix: str) -> str:
         """What follows the prefix for a suffix of the contract, as ``cam1:Acquire``."""
         plugin, colon, rest = suffix.partition(":")

@@ -307,7 +307,7 @@ class PathRole(Protocol):
     """Visits places, and gates a camera at each; what `PathScanner` is."""
 
     flown: Any
-    most_places: int
+    most_frames: int
 
     def check_free(self) -> None: ...
 

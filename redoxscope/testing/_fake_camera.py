@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -32,7 +33,8 @@ class FakeCamera:
 
     Parameters
     ----------
-    folder : path
+    folder : path, optional
+        Where its files go; by default one that lasts as long as it does.
     name : str
     shape : tuple of int
         Rows and columns of a frame.
@@ -49,12 +51,20 @@ class FakeCamera:
 
     parent = None
 
-    def __init__(self, folder: str | Path, name: str = "camera", shape: tuple[int, int] = (16, 16)):
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        name: str = "camera",
+        shape: tuple[int, int] = (16, 16),
+    ) -> None:
         self.name, self.shape = name, shape
         self.images = FrameRows(f"{name}_image")
         self.faults: list[str | None] = []
         self.armed = False
         self.path: Path | None = None
+        if folder is None:
+            self._own = tempfile.TemporaryDirectory(prefix="camera-")
+            folder = self._own.name
         self._folder = Path(folder)
         self._file: h5py.File | None = None
         self._counter, self._asked = 0, (0, 0, 0)
@@ -198,7 +208,7 @@ class FakePath:
     """
 
     parent = None
-    most_places = 20_000
+    most_frames = 10_000
     min_time = 1e-3
 
     def __init__(
@@ -237,8 +247,9 @@ class FakePath:
         ------
         ValueError
         """
-        if not 1 <= places <= self.most_places:
-            raise ValueError(f"{self.name}: a path of {places} places; it takes {self.most_places}")
+        frames = places * len(times)
+        if not 1 <= frames <= self.most_frames:
+            raise ValueError(f"{self.name}: a path of {frames} frames; it takes {self.most_frames}")
         if min(times) < self.min_time:
             raise ValueError(
                 f"{self.name}: an exposure of {min(times):g} s is shorter than {self.min_time:g} s"

@@ -38,8 +38,8 @@ class FakePtycho(TakesBlocks, FrameSettings):
 
     Parameters
     ----------
-    folder : path
-        Where files of frames go.
+    folder : path, optional
+        Where files of frames go; by default one that lasts as long as it does.
     name : str
     picture : callable, optional
         ``picture(energy, x, y, time, beam)`` gives a frame: energy (eV), sample coordinates (µm),
@@ -67,7 +67,7 @@ class FakePtycho(TakesBlocks, FrameSettings):
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | None = None,
         name: str = "ptycho",
         *,
         picture: Picture | None = None,

@@ -22,6 +22,7 @@ from ..dry_run import State, layout_of
 from ..sim import Simulation, isolate_client
 from ._fake_lines import FakeMicroscope
 from ._fake_parts import FakeAxis
+from ._fake_ptycho import FakePtycho
 from ._fake_spectrometer import FakeMono, FakeSpectrometer
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def fake_beamline(file: BeamlineFile) -> FakeBeamline:
     """Fakes under the names of a beamline file, on which its plans run in no time.
 
     An instrument ``stxm`` is a `FakeMicroscope` with the file's counters, one ``tes`` a
-    `FakeSpectrometer`; an energy axis is a `FakeMono`, a sample holder a `FakeAxis`. Any other
-    device with PVs is made by ophyd's ``make_fake_device``, and one without as it is.
+    `FakeSpectrometer`, one ``ptycho`` a `FakePtycho`; an energy axis is a `FakeMono`, a sample
+    holder a `FakeAxis`. Any other device with PVs is made by ophyd's ``make_fake_device``, and one
+    without as it is.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ def fake_beamline(file: BeamlineFile) -> FakeBeamline:
     devices: dict[str, Any] = {}
     instruments: dict[str, Any] = {}
     roles = {name: dict(one.roles) for name, one in file.instruments.items()}
-    stxm, tes = roles.get("stxm"), roles.get("tes")
-    for bound in filter(None, (stxm, tes)):
+    stxm, tes, ptycho = roles.get("stxm"), roles.get("tes"), roles.get("ptycho")
+    for bound in filter(None, (stxm, tes, ptycho)):
         if bound.get("energy") is not None:
             devices.setdefault(bound["energy"], FakeMono(bound["energy"]))
     if stxm is not None:
@@ -98,6 +100,11 @@ def fake_beamline(file: BeamlineFile) -> FakeBeamline:
             detector.shutter = devices.setdefault(tes["shutter"], detector.shutter)
         if tes.get("holder"):
             detector.holder = devices.setdefault(tes["holder"], FakeAxis(tes["holder"]))
+    if ptycho is not None:
+        station = instruments["ptycho"] = FakePtycho(mono=devices[ptycho["energy"]])
+        devices |= {ptycho["camera"]: station.camera, ptycho["path"]: station.path}
+        if ptycho.get("shutter"):
+            station.shutter = devices.setdefault(ptycho["shutter"], station.shutter)
     for name in file.devices:
         if name not in devices:
             devices[name] = _fake(file, name)

@@ -57,6 +57,8 @@ class AreaDetectorCamera(BeamlineDevice):
         The same folder as this computer sees it; empty: the same name.
     external, internal : str
         What its driver calls a trigger mode with a gate for each frame, and one without.
+    time_limit : float
+        Longest time (s) for an order to be taken, and for the file to be there.
     """
 
     cam = Cpt(CameraDriver, "cam1:", kind="omitted", doc="what takes frames")
@@ -68,7 +70,7 @@ class AreaDetectorCamera(BeamlineDevice):
     write_path = Cpt(Setting, value="", check=text, kind="config", doc="folder, as its IOC sees it")
     read_path = Cpt(Setting, value="", check=text, kind="config", doc="the same, as seen from here")
     time_limit = Cpt(
-        Setting, value=10.0, check=positive, unit="s", kind="config",
+        Setting, value=30.0, check=positive, unit="s", kind="config",
         doc="longest time for an order to be taken, and for the file to be there",
     )  # fmt: skip
 
@@ -81,12 +83,14 @@ class AreaDetectorCamera(BeamlineDevice):
         read_path: str = "",
         external: str = "External",
         internal: str = "Internal",
+        time_limit: float = 30.0,
         **kwargs: Any,
     ):
         kwargs.setdefault("labels", {"detectors"})
         super().__init__(prefix, name=name, **kwargs)
         self.write_path.put(path)
         self.read_path.put(read_path)
+        self.time_limit.put(time_limit)
         self._modes = {"external": external, "internal": internal}
         self._orders = threading.RLock()
         self._found: dict[Any, Any] = {}
@@ -94,7 +98,10 @@ class AreaDetectorCamera(BeamlineDevice):
         self._under_way: Move | None = None
         self.images = FrameRows(f"{name}_image")
         self._news = threading.Event()
-        for signal in (self.cam.array_counter, self.hdf1.num_captured, self.hdf1.write_status):
+        hdf = self.hdf1
+        for signal in (
+            self.cam.array_counter, hdf.num_captured, hdf.unique_id, hdf.write_status,
+        ):  # fmt: skip
             signal.subscribe(lambda **_: self._news.set(), run=False)
 
     # -- what it is ------------------------------------------------------------------------
@@ -406,11 +413,12 @@ class AreaDetectorCamera(BeamlineDevice):
         """
         n, last, first = self._armed
         file, counter = self.images.file, self.cam.array_counter
-        so_far, since = (-1, -1), time.monotonic()
+        so_far, since, late = (-1, -1), time.monotonic(), False
         while True:
             self._news.clear()
-            now = self.acquired, file.rows - first
-            if min(now) >= n:
+            rows = file.rows
+            now = self.acquired, rows - first
+            if now[0] >= n and (now[1] >= n or self._no_more(last + n, rows)):
                 break
             if now != so_far:
                 so_far, since = now, time.monotonic()
@@ -418,17 +426,24 @@ class AreaDetectorCamera(BeamlineDevice):
                 raise AbandonedError(self.name)
             self._check_written()
             if time.monotonic() - since > patience:
+                late = True
                 break
             self._news.wait(LOOK_EVERY)
         with self._orders:
             if int(ask(self.cam.acquire)):
                 self._off(self.cam.acquire)
         acquired = int(ask(counter)) - last
-        self._settled(file, first, min(acquired, n), over)
+        if acquired > n and not late:
+            self._settled(file, first, acquired, over)
         return paired(self.name, n, last, acquired, file.numbers(first), first)
 
+    def _no_more(self, number: int, rows: int) -> bool:
+        """Whether the writer got the frame of that number, and the file has all that it wrote."""
+        hdf = self.hdf1
+        return int(hdf.unique_id.get()) >= number and rows >= int(hdf.num_captured.get())
+
     def _settled(self, file: FrameFile, first: int, wanted: int, over: Callable[[], bool]) -> None:
-        """Wait for rows of frames that were counted only when it was disarmed."""
+        """Wait for rows of frames too many, so that the next block begins after them."""
         end = time.monotonic() + PATIENCE
         while file.rows - first < wanted and time.monotonic() < end and not over():
             self._news.wait(LOOK_EVERY)

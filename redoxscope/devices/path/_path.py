@@ -33,7 +33,7 @@ from .._watched import Way, watchable
 __all__ = ["FlownPath", "PathScanner"]
 
 IDLE, RUNNING, ERROR = 0, 1, 2
-MAX_PLACES, MAX_TIMES = 10_000, 4
+MAX_FRAMES, MAX_TIMES = 10_000, 4
 TAKEN = 10.0
 """Longest time (s) for the controller to take what it is told."""
 BEHIND = 10.0
@@ -113,7 +113,8 @@ class PathScanner(BeamlineDevice):
         self.ended.subscribe(self._on_ended, run=False)
         fail_when_lost([self.state, self.ended], self._end)
 
-    most_places = MAX_PLACES
+    most_frames = MAX_FRAMES
+    """Of a path: places times exposures at each."""
     flown: FlownPath | None = None
     """What was measured on the last path; None before, while it lasts, and where it was ended."""
 
@@ -152,8 +153,11 @@ class PathScanner(BeamlineDevice):
         DeviceError
             It does not say what it can.
         """
-        if not 1 <= places <= MAX_PLACES:
-            raise ValueError(f"{self.name}: a path of {places} places; it takes 1 to {MAX_PLACES}")
+        frames = places * len(times)
+        if not 1 <= frames <= self.most_frames:
+            raise ValueError(
+                f"{self.name}: a path of {frames} frames; it takes 1 to {self.most_frames}"
+            )
         if not 1 <= len(times) <= MAX_TIMES:
             raise ValueError(
                 f"{self.name}: {len(times)} exposures at a place; it takes 1 to {MAX_TIMES}"
@@ -246,10 +250,9 @@ class PathScanner(BeamlineDevice):
             self._flying, self.flown = (move, -1, frames), None
 
         def begin(move: Move) -> None:
-            series = int(ask(self.series_taken)) % (SERIES - 1) + 1
-            taking = f"{self.name} taking the number of a path"
-            write({self.series: series}, taking, TAKEN)
-            wait_until(self.series_taken, lambda value: int(value) == series, taking, TAKEN)
+            last = max(int(ask(self.series)), int(ask(self.ended)))
+            series = last % (SERIES - 1) + 1
+            write({self.series: series}, f"{self.name} taking the number of a path", TAKEN)
             with self._orders:
                 if move.done:
                     return
@@ -279,11 +282,13 @@ class PathScanner(BeamlineDevice):
             elif int(ask(self.state)) == ERROR:
                 self._gave_up()
             elif time.monotonic() - since > slowest:
-                self.stop(success=True)
-                raise DeviceError(
-                    f"it does not get on: {now} of {frames} frames gated and no further one for "
-                    f"{slowest:.3g} s ({self.index.pvname})"
+                self._end(
+                    DeviceError(
+                        f"{self.name}: it does not get on: {now} of {frames} frames gated and no "
+                        f"further one for {slowest:.3g} s ({self.index.pvname})"
+                    )
                 )
+                put_now(self.abort, 1)
 
     def _on_ended(self, *, value: Any, **_: Any) -> None:
         with self._orders:

@@ -93,7 +93,7 @@ class TakesBlocks(Device):
         longest = LONGEST_BLOCK
         if dead_man is not None and self.shutter.blade is not None:
             longest = min(longest, float(dead_man.get()) / 2)
-        return max(1, min(self.path.most_places, math.floor(longest / one)))
+        return max(1, min(self.path.most_frames // len(times), math.floor(longest / one)))
 
     def block_time(self, block: Block) -> float:
         """Time (s) that a block should take, with what comes before and after it."""
@@ -173,7 +173,7 @@ class TakesBlocks(Device):
                 self._block = block
 
         what = f"{self.name}: preparing a block of {block.frames} frames"
-        self._under_way = self._in_thread(what, LATE, step)
+        self._under_way = self._in_thread(what, 10 * LATE, step)  # each part has limits of its own
         return self._under_way
 
     def trigger(self) -> Status:
