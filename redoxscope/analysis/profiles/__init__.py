@@ -1,5 +1,9 @@
 """How far a change has gone into particles: profiles from the edge, diffusion or core and shell."""
 
+from ._fit import Limits, fit_profiles
+from ._models import chord, core_shell, diffusion
+from ._outlines import outline, outlines
+from ._profile import profile
 from ._types import (
     CORE_SHELL,
     DIFFUSION,
@@ -18,8 +22,16 @@ __all__ = [
     "Fit",
     "Fits",
     "LeftOut",
+    "Limits",
     "Outline",
     "Outlines",
     "ParticleFits",
     "Profile",
+    "chord",
+    "core_shell",
+    "diffusion",
+    "fit_profiles",
+    "outline",
+    "outlines",
+    "profile",
 ]

@@ -38,13 +38,17 @@ class Outline:
     mask : numpy.ndarray of bool [ny, nx]
         Its pixels, in the whole map.
     distance : numpy.ndarray [ny, nx]
-        Distance of each pixel's centre from the particle's edge (um); NaN outside.
+        Distance of each pixel's centre from the particle's edge (um), negative outside; -inf
+        far from it.
     pixel : float
         Side of a pixel (um).
     radius : float
         Radius of the circle of the same area (um).
     inscribed : float
         Largest distance from the edge (um); smaller than ``radius`` where it is no circle.
+    level : float
+        Part of the particle's thickness at which the edge was drawn; NaN where the mask was
+        given, and its edge is taken as it is.
     """
 
     label: int
@@ -53,6 +57,10 @@ class Outline:
     pixel: float
     radius: float
     inscribed: float
+    level: float = math.nan
+
+    def __repr__(self) -> str:
+        return f"<Outline {self.label}: radius {1e3 * self.radius:.3g} nm>"
 
     @property
     def center(self) -> tuple[float, float]:
@@ -93,6 +101,9 @@ class Outlines:
     left_out: tuple[LeftOut, ...]
     threshold: float
 
+    def __repr__(self) -> str:
+        return f"<Outlines: {len(self.found)} particles, {len(self.left_out)} left out>"
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -106,7 +117,7 @@ class Profile:
     distance : numpy.ndarray [k]
         Weighted mean distance of a bin's pixels (um).
     mean : numpy.ndarray [k]
-        Mean of the fraction with weights 1/σ².
+        Mean of the fraction with weights that are 1/σ² but for noise.
     sigma : numpy.ndarray [k]
         Weighted standard error of that, neighbouring pixels' correlation included.
     n : numpy.ndarray of int [k]
@@ -114,7 +125,7 @@ class Profile:
     covariance : numpy.ndarray [k, k]
         Of ``mean``.
     weights : numpy.ndarray [ny, nx]
-        1/σ² of each pixel used, in the whole map; 0 for others.
+        Weights of the pixels used, in the whole map; 0 for others.
     thickness : numpy.ndarray [ny, nx] or None
         Thickness map in any unit, that says how a pixel counts where the microscope blurs.
     correlation : float
@@ -131,6 +142,13 @@ class Profile:
     weights: Array
     thickness: Array | None
     correlation: float
+
+    def __repr__(self) -> str:
+        return (
+            f"<Profile of particle {self.outline.label}: {len(self.mean)} bins, "
+            f"{self.mean[0]:.3f} ± {self.sigma[0]:.3f} at the edge, "
+            f"{self.mean[-1]:.3f} ± {self.sigma[-1]:.3f} inside>"
+        )
 
 
 @dataclass(frozen=True)
@@ -209,6 +227,9 @@ class ParticleFits:
     refused: str = ""
     doubts: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<ParticleFits of particle {self.profile.outline.label}: {_in_words(self)}>"
+
     @property
     def delta_aic(self) -> float:
         """AIC of core-shell less that of diffusion: positive where diffusion is preferred."""
@@ -251,6 +272,9 @@ class Fits:
     sigma_ln: float
     refused: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Fits of {len(self.particles)} particles: {_in_words(self)}>"
+
     @property
     def delta_aic(self) -> float:
         """Sum over the particles of AIC(core-shell) less AIC(diffusion)."""
@@ -286,6 +310,14 @@ def _preferred(delta: float) -> str:
     if not math.isfinite(delta):
         return ""
     return DIFFUSION if delta > 0 else CORE_SHELL
+
+
+def _in_words(fits: ParticleFits | Fits) -> str:
+    model = f"{fits.preferred or 'no model'} preferred (ΔAIC {fits.delta_aic:+.1f})"
+    if fits.refused:
+        return f"{model}, no D: {fits.refused}"
+    low, high = fits.interval
+    return f"{model}, D = {1e4 * fits.d:.2g} cm²/s ({1e4 * low:.2g} to {1e4 * high:.2g})"
 
 
 def _interval(d: float, sigma_ln: float) -> tuple[float, float]:
