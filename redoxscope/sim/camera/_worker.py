@@ -141,10 +141,10 @@ class Worker:
         acquisition = _Acquisition(images, external, area, handed_on, period=period)
         if not external:
             acquisition.gate = _Gate(begin + period, *at, time_s)
-        self._prepare(begin)
         self._acquisition = acquisition
         self._counts["images"] = 0
         self._say("armed")
+        self._prepare(begin)
 
     def _do_disarm(self) -> None:
         if self._acquisition is not None:

@@ -165,9 +165,9 @@ class Camera:
         elif last in ("FilePath", "CreateDirectory"):
             await self._look_for_folder()
         counter = {
-            self.cam.array_counter.setpoint.name: ("acquired", self.cam.array_counter),
-            self.hdf.array_counter.setpoint.name: ("arrays", self.hdf.array_counter),
-            self.hdf.dropped.setpoint.name: ("dropped", self.hdf.dropped),
+            self.cam.array_counter.setpoint.pvname: ("acquired", self.cam.array_counter),
+            self.hdf.array_counter.setpoint.pvname: ("arrays", self.hdf.array_counter),
+            self.hdf.dropped.setpoint.pvname: ("dropped", self.hdf.dropped),
         }.get(name)
         if counter is not None:
             self._link.send("count", **{counter[0]: int(counter[1].readback.value)})

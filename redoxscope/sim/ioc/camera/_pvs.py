@@ -48,7 +48,7 @@ def _setting(check: Callable[[Any, Any], Any] | None = None) -> Any:
             raise SkipWrite
         taken = value if check is None else check(group, value)
         await pv.readback.write(taken, **FIELDS)
-        await group.camera.changed(instance.name)
+        await group.camera.changed(instance.pvname)
         return taken
 
     return put
