@@ -1,4 +1,4 @@
-# make demo | demo-rixs | demo-heat | test | check | faults | bench: each installs what it needs into .venv first.
+# make demo | demo-rixs | demo-heat | demo-ptycho | test | check | faults | bench: each installs what it needs into .venv first.
 PYTHON ?= python3
 # Tests wait for simulated beamlines most of their time; a file's tests share one and stay together.
 WORKERS ?= 2
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # A real EPICS IOC for tests; apart from the packages, for ophyd would take its libca from there.
 EPICS := $(VENV)/epics
 
-.PHONY: demo demo-rixs demo-heat test check faults bench constraints clean
+.PHONY: demo demo-rixs demo-heat demo-ptycho test check faults bench constraints clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
@@ -24,6 +24,9 @@ demo-rixs: $(STAMP)
 
 demo-heat: $(STAMP)
 	$(BIN)/redoxscope demo heat --out demo-heat
+
+demo-ptycho: $(STAMP)
+	$(BIN)/redoxscope demo ptycho --out demo-ptycho
 
 $(EPICS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target $(EPICS) epicscorelibs setuptools-dso
@@ -50,4 +53,4 @@ constraints: $(STAMP) $(EPICS)
 	($(BIN)/python -m pip freeze --exclude-editable; $(BIN)/python -m pip freeze --path $(EPICS)) | sort -fu > constraints.txt
 
 clean:
-	rm -rf $(VENV) demo demo-rixs demo-heat rixs build *.egg-info
+	rm -rf $(VENV) demo demo-rixs demo-heat demo-ptycho rixs build *.egg-info

@@ -200,6 +200,12 @@ class BeamlineFile:
         entry = self.devices[device].changed(**options)
         return replace(self, devices={**self.devices, device: entry})
 
+    def with_instrument(self, instrument: str, **options: Any) -> BeamlineFile:
+        """The same beamline with other options of an instrument; they are taken as they are."""
+        entry = self.instruments[instrument]
+        changed = replace(entry, options=entry.options.model_copy(update=options))
+        return replace(self, instruments={**self.instruments, instrument: changed})
+
     def without(self, instrument: str) -> BeamlineFile:
         """The same beamline without an instrument, and without what only it has."""
         gone = self.instruments.get(instrument)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ._common import Faults, Sample, Seed, Speed, TESFaults, echo, progress_bar
+from ._demo_ptycho import PtychoProgress, report_ptycho
 
 __all__ = ["demo_app"]
 
@@ -274,6 +275,48 @@ class _HeatTold:
         if not self._progress.console.is_terminal and quarter != self._quarter:
             self._quarter = quarter
             echo(f"  {text} (of the heating stage's time)")
+
+
+@demo_app.command("ptycho")
+def demo_ptycho(
+    energies: Annotated[int, typer.Option(help="How many across Mn L3, 3 to 12.")] = 8,
+    sample: Annotated[str, typer.Option(help="diffusion or core-shell.")] = "diffusion",
+    size: Annotated[float, typer.Option(help="Width and height of the region (µm).")] = 0.9,
+    speed: Speed = 20.0,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-ptycho"),
+    window: Annotated[bool, typer.Option(help="Show the images in a window.")] = True,
+    fault: Faults = None,
+) -> None:
+    """Map single particles by STXM and by ptychography, and fit how they lost oxygen."""
+    from ..demo import PtychoTold, run_ptycho
+
+    with ExitStack() as shown:
+        progress = progress_bar("parts")
+        task = progress.add_task("connecting", total=None)
+        told = PtychoProgress(progress, task)
+
+        def on_begin() -> None:
+            echo("Starting the simulated beamline and its camera …")
+            shown.enter_context(progress)
+
+        def on_start(session: Any) -> None:
+            echo(f"Connected to {session.file.name} ({session.simulation.prefix}*).")
+            told.live = session.maps["ptychography"]
+
+        result = run_ptycho(
+            energies=energies,
+            sample=sample,
+            size=size,
+            speed=speed,
+            seed=seed,
+            out=out,
+            window=window,
+            told=PtychoTold(on_begin, on_start, told.run, told.event, told.rest),
+            simulation_options={"fault": list(fault)} if fault else None,
+        )
+    report_ptycho(result.summary)
+    _echo_where(result, out)
 
 
 def _report_heat(summary: Any) -> None:

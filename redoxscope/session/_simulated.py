@@ -7,7 +7,7 @@ from typing import Any
 
 from ..sim import Simulation, SimulationError
 
-__all__ = ["as_served", "at_heat_speed", "cause_of", "simulated_tes"]
+__all__ = ["as_served", "at_binning", "at_heat_speed", "cause_of", "simulated_tes"]
 
 
 def simulated_tes(data: str | Path | None) -> dict[str, Any]:
@@ -21,7 +21,8 @@ def simulated_tes(data: str | Path | None) -> dict[str, Any]:
 
 def as_served(config: Any, simulation: Simulation, frames: Path) -> Any:
     """The beamline with what only its simulation knows: ports of Dastard, which take what is free,
-    how fast time passes, and a folder for the camera's files where the beamline names none.
+    how fast time passes, how its camera is read, and a folder for that one's files where the
+    beamline names none.
     """
     if simulation.dastard is not None:
         served = {"port": simulation.dastard.base, "time_scale": simulation.speed}
@@ -30,7 +31,16 @@ def as_served(config: Any, simulation: Simulation, frames: Path) -> Any:
     for name in config.of_class("area_detector"):
         if not config.devices[name].options.path:
             config = config.changed(name, path=str(frames.absolute()))
-    return at_heat_speed(config, simulation)
+    return at_binning(at_heat_speed(config, simulation), simulation)
+
+
+def at_binning(config: Any, simulation: Simulation) -> Any:
+    """The beamline with pixels of the camera that are as large as the simulation bins them."""
+    for name, instrument in config.instruments.items():
+        if "camera" in instrument.roles:
+            pixel = instrument.options.pixel * simulation.camera_binning
+            config = config.with_instrument(name, pixel=pixel)
+    return config
 
 
 def at_heat_speed(config: Any, simulation: Simulation) -> Any:

@@ -3,7 +3,7 @@
 from ._engine import end_run
 from ._metadata import OF_THE_SESSION
 from ._names import SHORT, ready_catalog
-from ._simulated import at_heat_speed, cause_of
+from ._simulated import at_binning, at_heat_speed, cause_of
 from ._spectrometer import CalibrationStore, WindowStore
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SHORT",
     "CalibrationStore",
     "WindowStore",
+    "at_binning",
     "at_heat_speed",
     "cause_of",
     "end_run",

@@ -13,6 +13,7 @@ from ...inputs import as_number, as_whole
 from .._layout import Layout
 from ..camera import CameraFaults
 from ..dastard import ServerFaults, SimulatedDastard
+from ..physics.ptycho import CameraModel
 from ..process import Child, SimulationError, answer_repeater_requests, check_free, free_port
 from ._faults import Faults
 from ._fly_faults import FlyFaults
@@ -298,6 +299,8 @@ class Simulation(Child):
                 self.dastard = SimulatedDastard(**given)
                 arguments["dastard-control"] = self.dastard.control_port
             arguments |= {"prefix": self.prefix, **(options or {})}
+            whole = CameraModel.shape[0]
+            self.camera_binning = whole // int(str(arguments.get("camera-size", whole)))
             if "camera-data" not in arguments:
                 self._frames = TemporaryDirectory(prefix="redoxscope-camera-")
                 arguments["camera-data"] = self._frames.name

@@ -1,0 +1,28 @@
+"""A session on a simulated camera that is read binned."""
+
+from __future__ import annotations
+
+from redoxscope.beamline import simulated_beamline
+from redoxscope.session.support import at_binning
+from redoxscope.sim import build_ptycho
+
+
+class Simulated:
+    camera_binning = 2
+
+
+def test_the_station_knows_how_large_pixels_are():
+    file = simulated_beamline("SIM:")
+    told = at_binning(file, Simulated())
+    assert told.instruments["ptycho"].options.pixel == 240.0
+    assert told.instruments["stxm"] == file.instruments["stxm"]
+    assert file.instruments["ptycho"].options.pixel == 120.0  # a copy was changed
+
+
+def test_the_file_describes_the_simulated_camera():
+    options = simulated_beamline("SIM:").instruments["ptycho"].options
+    camera = build_ptycho().camera
+    said = options.pixel, options.distance, options.gain, options.read_noise, options.saturation
+    assert said == (
+        camera.pixel_um, camera.distance_um, camera.gain, camera.read_noise, camera.saturation,
+    )  # fmt: skip
