@@ -261,6 +261,7 @@ class AreaDetectorCamera(BeamlineDevice):
             f"{self.name} taking how frames are written",
             limit,
         )
+        hdf.file_path.put(folders.there, wait=False)  # also where it is that: so the folder is made
         named = {
             hdf.file_path: folders.there,
             hdf.file_template: TEMPLATE,
@@ -272,9 +273,7 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"{self.name} ({hdf.file_path_exists.pvname}): the folder {folders.there!r} is not "
                 "there, and could not be made, on the camera's computer"
             )
-        put_now(hdf.capture, 1)
-        wait_until(hdf.capture, bool, f"{self.name} opening a file", limit, lambda: move.done)
-        self._check_written()
+        self._begin_file(move, limit)
         path = folders.seen_from_here(str(ask(hdf.full_file_name)))
         file = self._read(path, limit, lambda: move.done)
         if file.shape != self.shape:
@@ -284,6 +283,24 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"{self.shape[0]} x {self.shape[1]}"
             )
         self.images.begin(file)
+
+    def _begin_file(self, move: Move, limit: float) -> None:
+        hdf, failed = self.hdf1, threading.Event()
+
+        def look(*, value: Any, **_: Any) -> None:
+            if int(value):
+                failed.set()
+
+        hdf.write_status.subscribe(look, run=False)
+        try:
+            put_now(hdf.capture, 1)
+            what = f"{self.name} opening a file"
+            wait_until(hdf.capture, bool, what, limit, lambda: move.done or failed.is_set())
+        except (AbandonedError, DeviceError):
+            self._check_written()  # it says why
+            raise
+        finally:
+            hdf.write_status.clear_sub(look)
 
     def _read(self, path: Path, limit: float, over: Callable[[], bool]) -> FrameFile:
         """Open the file here; a file server may show it a moment later."""

@@ -24,7 +24,17 @@ def _says(suffix: str, doc: str, *, kind: str = "omitted", string: bool = False)
     return Cpt(EpicsSignalRO, suffix, kind=kind, doc=doc, auto_monitor=True, string=string)
 
 
-class CameraDriver(CamBase):
+class _Unstaged:
+    """The camera stages both: ophyd's own way writes other settings, and asks for further PVs."""
+
+    def stage(self) -> list[object]:
+        return [self]
+
+    def unstage(self) -> list[object]:
+        return [self]
+
+
+class CameraDriver(_Unstaged, CamBase):
     """What takes the frames: plugin ``cam1:``."""
 
     acquire = _both("Acquire", "1 while it takes frames, or waits for the gate")
@@ -44,7 +54,7 @@ class CameraDriver(CamBase):
     port_name = _says("PortName_RBV", "asyn port", string=True)
 
 
-class FrameWriter(HDF5Plugin):
+class FrameWriter(_Unstaged, HDF5Plugin):
     """What writes them: plugin ``HDF1:``."""
 
     enable = _both("EnableCallbacks", "1: it gets the frames")

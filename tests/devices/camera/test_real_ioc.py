@@ -1,0 +1,134 @@
+"""Camera and path on records of a real EPICS IOC: nothing depends on caproto's behaviour."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from bluesky import plans as bp
+
+from redoxscope.devices import DeviceError
+from redoxscope.documents import FrameStatus
+
+LONG = 60.0
+
+
+def settings(camera):
+    cam, hdf = camera.cam, camera.hdf1
+    signals = (cam.image_mode, cam.trigger_mode, cam.num_images, hdf.enable, hdf.swmr_mode,
+               hdf.file_write_mode, hdf.num_capture, hdf.num_frames_flush)  # fmt: skip
+    return {signal.name: signal.get(use_monitor=False) for signal in signals}
+
+
+def test_frames_are_armed_counted_and_found_and_all_is_given_back(camera, driver):
+    before = settings(camera)
+    camera.stage().wait(LONG)
+    staged = settings(camera)
+    assert staged["camera_cam_trigger_mode"] == "Ext. Gate" and staged["camera_hdf1_swmr_mode"] == 1
+    assert camera.frames == 0 and camera.images.describe_collect()["camera_image"]["shape"] == [
+        4,
+        6,
+    ]
+    camera.arm(3).wait(LONG)
+    assert int(camera.cam.num_images.get(use_monitor=False)) == 4  # one to spare
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 1
+    driver.frames(3)
+    counted = camera.count()
+    assert counted.row.tolist() == [0, 1, 2] and counted.reasons == ()
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 0
+    camera.arm(3).wait(LONG)
+    driver.frames(3, lost=[1])
+    counted = camera.count()
+    assert counted.row.tolist() == [3, -1, 4]
+    assert counted.status.tolist() == [0, FrameStatus.UNWRITTEN, 0]
+    camera.arm(2).wait(LONG)
+    driver.frames(3)
+    assert camera.count().status.tolist() == [FrameStatus.EXTRA] * 2
+    camera.arm(1).wait(LONG)
+    driver.frames(1)
+    assert camera.count().row.tolist() == [8]
+    file = camera.images.file.path
+    camera.unstage().wait(LONG)
+    assert settings(camera) == before
+    with h5py.File(file, "r") as there:
+        assert there["/entry/data/data"].shape == (9, 4, 6)
+
+
+def test_one_frame_at_a_time_in_bluesky(camera):
+    documents = []
+    engine = RunEngine(call_returns_result=False)
+    engine.subscribe(lambda name, doc: documents.append((name, doc)))
+    engine(bp.count([camera], 2))
+    assert [doc["data"] for name, doc in documents if name == "event"] == [
+        {"camera_frame": 0}, {"camera_frame": 1},
+    ]  # fmt: skip
+    assert documents[-1][1]["exit_status"] == "success"
+
+
+def test_what_makes_no_frames_is_refused_before_a_file_is_opened(camera, driver):
+    try:
+        driver.put("Cam:HDF1:PluginType_RBV", "NDFileTIFF ver1.0")
+        with pytest.raises(DeviceError, match="'NDFileTIFF ver1.0'; a plugin NDFileHDF5 is needed"):
+            camera.stage().wait(LONG)
+    finally:
+        driver.put("Cam:HDF1:PluginType_RBV", "NDFileHDF5 ver1.10.1")
+    camera.unstage().wait(LONG)
+    try:
+        driver.put("Cam:HDF1:ArraySize0_RBV", 0)
+        with pytest.raises(DeviceError, match=r"has seen frames of 4 x 0 .* camera's are 4 x 6"):
+            camera.stage().wait(LONG)
+    finally:
+        driver.put("Cam:HDF1:ArraySize0_RBV", 6)
+
+
+def test_a_writer_that_cannot_write_is_heard(camera, driver):
+    camera.stage().wait(LONG)
+    camera.arm(3).wait(LONG)
+    driver.frames(1)
+    try:
+        driver.put("Cam:HDF1:WriteMessage", "No space left on device")
+        driver.put("Cam:HDF1:WriteStatus", 1)
+        with pytest.raises(DeviceError, match="cannot write its file: No space left on device"):
+            camera.count()
+    finally:
+        driver.put("Cam:HDF1:WriteStatus", 0)
+
+
+def test_a_file_that_cannot_be_opened_says_why_at_once(camera, driver):
+    driver.refuses = True
+    try:
+        with pytest.raises(DeviceError, match="cannot write its file: there is no such folder"):
+            camera.stage().wait(LONG / 2)  # not when the time limit of an order is over
+    finally:
+        driver.refuses = False
+        camera.unstage().wait(LONG)
+        driver.put("Cam:HDF1:WriteStatus", 0)
+        driver.put("Cam:HDF1:Capture", 0)
+    camera.stage().wait(LONG)
+    assert camera.frames == 0
+
+
+def test_a_path_is_taken_flown_and_measured(path, driver):
+    n = 4000
+    x = np.linspace(-1, 1, n)
+    path.load(x, -x, (0.01, 0.1), 0.005).wait(LONG)
+    assert int(path.places.get(use_monitor=False)) == n
+    path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)  # one value comes as a scalar
+    status = path.fly(1, 0.02)
+    assert driver.starts.acquire(timeout=LONG)
+    driver.path_over([0.51], [0.26], [0.0201])
+    status.wait(LONG)
+    assert path.flown.x.tolist() == [0.51] and path.flown.gate.tolist() == [0.0201]
+    status = path.fly(1, 0.02)
+    assert driver.starts.acquire(timeout=LONG)
+    driver.put("Path:Message", "following error")
+    driver.put("Path:State_RBV", 2)
+    with pytest.raises(DeviceError, match="gave up: following error"):
+        status.wait(LONG)
+    driver.put("Path:State_RBV", 0)
+    status = path.fly(1, 0.02)
+    assert driver.starts.acquire(timeout=LONG)
+    path.pause()
+    status.wait(LONG)
+    assert path.flown is None
