@@ -1,5 +1,6 @@
 """Ptychography: exposures merged, object and probe reconstructed, with resolution and σ."""
 
+from ._again import halves, refined
 from ._align import Shift, shift_between
 from ._engine import Engine
 from ._exposures import Merged, merge_exposures
@@ -8,6 +9,7 @@ from ._geometry import Geometry
 from ._probe import initial_probe
 from ._result import PtychoResult
 from ._ring import RingCorrelation, ring_correlation
+from ._sigma import fisher_sigma, optical_density, with_sigma
 
 __all__ = [
     "Engine",
@@ -16,9 +18,14 @@ __all__ = [
     "PtychoResult",
     "RingCorrelation",
     "Shift",
+    "fisher_sigma",
+    "halves",
     "initial_probe",
     "merge_exposures",
+    "optical_density",
+    "refined",
     "remove_gauge",
     "ring_correlation",
     "shift_between",
+    "with_sigma",
 ]

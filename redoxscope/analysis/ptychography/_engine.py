@@ -20,6 +20,8 @@ from ._bank import Bank
 from ._canvas import Canvas
 from ._frames import FULL, Frames, as_stack
 from ._geometry import Geometry
+from ._modes import orthogonal
+from ._places import Gradient
 from ._result import PtychoResult
 
 __all__ = ["Engine"]
@@ -78,7 +80,11 @@ class Engine:
         seed: int = 0,
         xp: str = "numpy",
     ) -> None:
-        self.geometry = geometry
+        self.geometry, self.field, self.first_probe = geometry, field, np.array(probe)
+        self.options = {
+            "read_noise": read_noise, "alpha": alpha, "probe_step": probe_step,
+            "subpixel": subpixel, "seed": seed, "xp": xp,
+        }  # fmt: skip
         self._xp = array_module(xp)
         self._forward, self._inverse = transforms(self._xp)
         start = np.array(probe, dtype=np.complex64)
@@ -100,16 +106,16 @@ class Engine:
         self._canvas = Canvas(geometry, field, MARGIN_UM, parts)
         self._object = self._xp.ones(self._canvas.shape, dtype=np.complex64)
         self._bank = Bank(self._xp, self._xp.asarray(start), parts, self._alpha)
-        self._frames = Frames(self._xp, size)
+        self.frames = Frames(self._xp, size)
         self._places: list[tuple[int, int, int]] = []
         self._fresh: deque[int] = deque()
         self._again: deque[int] = deque()
         self._rng = np.random.default_rng(seed)
+        self._gradient: Gradient | None = None
         self._misfit: list[float] = []
         self._scaled = False
         self.updates = 0
-        self.skipped = 0
-        self._why: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
         shape = (start.shape[0], size, size)
         self._wave = self._xp.empty(shape, dtype=np.complex64)
         self._step = self._xp.empty(shape, dtype=np.complex64)
@@ -118,7 +124,7 @@ class Engine:
     # -- frames ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self.frames)
 
     def add(
         self,
@@ -173,16 +179,15 @@ class Engine:
         for k in range(n):
             why = self._refused(xs[k], ys[k], scales[k], stack[k], good[k])
             if why:
-                self.skipped += 1
-                self._why[why] = self._why.get(why, 0) + 1
+                self.refused[why] = self.refused.get(why, 0) + 1
                 continue
             one = np.float32(1 / scales[k])
-            self._frames.append(
+            self.frames.append(
                 stack[k] * one, good[k], xs[k], ys[k], self._read,
                 None if spread is None else spread[k] * one**2, float(one),
             )  # fmt: skip
             self._places.append(self._canvas.place(xs[k], ys[k]))
-            self._fresh.append(len(self._frames) - 1)
+            self._fresh.append(len(self.frames) - 1)
             taken += 1
         if taken and not self._scaled:
             self._scale_probe()
@@ -203,11 +208,11 @@ class Engine:
 
     def _scale_probe(self) -> None:
         """Give the probe the photons of the brightest of the first frames."""
-        k = int(np.argmax(self._frames.total))
+        k = int(np.argmax(self.frames.total))
         wave = self._forward(self._bank.probe.copy())
-        expected = float((self._xp.abs(wave) ** 2 * self._frames.mask[k]).sum())
+        expected = float((self._xp.abs(wave) ** 2 * self.frames.mask[k]).sum())
         if expected > 0:
-            self._bank.replace(self._bank.probe * math.sqrt(self._frames.total[k] / expected))
+            self._bank.replace(self._bank.probe * math.sqrt(self.frames.total[k] / expected))
         self._scaled = True
 
     # -- updates ---------------------------------------------------------------------------
@@ -215,7 +220,7 @@ class Engine:
     @property
     def probe_held(self) -> bool:
         """Whether the probe is as given still."""
-        return self._probe_step == 0 or len(self._frames) < self._hold
+        return self._probe_step == 0 or len(self.frames) < self._hold
 
     def sweep(self, updates: int | None = None) -> float:
         """Make updates, by default one for each frame.
@@ -225,20 +230,20 @@ class Engine:
         float
             The residual (`PtychoResult.residual`) of these updates; NaN without frames.
         """
-        if not len(self._frames):
+        if not len(self.frames):
             return math.nan
-        count = len(self._frames) if updates is None else as_whole("updates", updates)
+        count = len(self.frames) if updates is None else as_whole("updates", updates)
         before = len(self._misfit)
         for _ in range(count):
             if self._fresh:
                 self._update(self._fresh.popleft())
                 continue
             if not self._again:
-                self._again.extend(self._rng.permutation(len(self._frames)).tolist())
+                self._again.extend(self._rng.permutation(len(self.frames)).tolist())
             self._update(self._again.popleft())
         recent = self._misfit[before:] or self._misfit
         residual = float(np.nanmean(recent)) if recent else math.nan
-        del self._misfit[: -max(64, len(self._frames) // CHECK)]
+        del self._misfit[: -max(64, len(self.frames) // CHECK)]
         return residual
 
     def _update(self, k: int) -> None:
@@ -253,17 +258,19 @@ class Engine:
             xp.multiply(root, root, out=root)
         else:
             xp.sum(wave.real**2 + wave.imag**2, axis=0, out=root)
-        root += self._frames.read[k]
+        root += self.frames.read[k]
         xp.sqrt(root, out=root)
-        xp.divide(self._frames.amplitude[k], root, out=factor)
+        xp.divide(self.frames.amplitude[k], root, out=factor)
         if self.updates % CHECK == 0:
             self._misfit.append(self._chi_square(root, factor, k))
         factor -= 1
-        factor *= self._frames.mask[k]
+        factor *= self.frames.mask[k]
         wave *= factor
         wave = self._inverse(wave)
         if not self.probe_held:
             bank.collect(part, wave, view, self._step)
+        if self._gradient is not None:
+            self._improve_place(k, wave, view, self._gradient)
         step = xp.multiply(wave, bank.steps[part], out=self._step)
         for mode in step:
             view += mode
@@ -273,13 +280,54 @@ class Engine:
 
     def _chi_square(self, root: Any, factor: Any, k: int) -> float:
         """Pearson's χ² per pixel where a photon or more is expected: (I − M)²/(M + σ²)."""
-        floor, padding = self._frames.read[k], self._frames.padding[k]
+        floor, padding = self.frames.read[k], self.frames.padding[k]
         light = root * root
-        bright = (light > 1 + floor) & (self._frames.mask[k] > 0)
+        bright = (light > 1 + floor) & (self.frames.mask[k] > 0)
         square = (light * (factor * factor - 1)) ** 2 / (light - padding)
-        share = self._frames.share[k] * (1.0 / FULL)
+        share = self.frames.share[k] * (1.0 / FULL)
         n = float(bright.sum())
         return float((square * share * bright).sum()) / n if n else math.nan
+
+    def _improve_place(self, k: int, change: Any, view: Any, gradient: Gradient) -> None:
+        dy, dx = gradient.shift(self._bank.probe, change, view)
+        x, y = self.frames.place(k)
+        x, y = gradient.limited(k, x + dx * self._canvas.pixel_um, y + dy * self._canvas.pixel_um)
+        if self._canvas.holds(x, y):
+            self.frames.move(k, x, y)
+            self._places[k] = self._canvas.place(x, y)
+
+    def resume(
+        self,
+        frames: Frames,
+        *,
+        object: Any = None,
+        largest_um: float | None = None,
+        updates: int = 0,
+    ) -> None:
+        """Take frames of another engine over, all at once.
+
+        Parameters
+        ----------
+        frames : Frames
+            Of an engine of the same geometry.
+        object : array of complex64 [ny, nx], optional
+            To go on from, on the same field; the probe then keeps its scale.
+        largest_um : float, optional
+            The places are improved as well, up to so far from where they are (µm).
+        updates : int
+            Made so far.
+        """
+        self.frames, self.updates = frames, updates
+        self._places = [self._canvas.place(x, y) for x, y in frames.positions.tolist()]
+        self._fresh.clear()
+        self._again.extend(self._rng.permutation(len(frames)).tolist())
+        if object is not None:
+            self._object[...] = object
+            self._scaled = True
+        elif len(frames):
+            self._scale_probe()
+        if largest_um is not None:
+            self._gradient = Gradient(self._xp, frames, largest_um)
 
     # -- what there is ---------------------------------------------------------------------
 
@@ -290,19 +338,19 @@ class Engine:
 
     @property
     def probe(self) -> NDArray[np.complex64]:
-        """The probe as it is [modes, size, size]."""
-        return to_numpy(self._bank.probe)
+        """The probe as it is [modes, size, size]: modes at right angles, the strongest first."""
+        return orthogonal(to_numpy(self._bank.probe))
 
     @property
     def residual(self) -> float:
         """χ² per pixel of the last round of frames; NaN before the first update."""
-        recent = self._misfit[-max(1, len(self._frames) // CHECK) :]
+        recent = self._misfit[-max(1, len(self.frames) // CHECK) :]
         return float(np.nanmean(recent)) if recent else math.nan
 
     @property
     def mean_frame(self) -> NDArray[np.float64]:
         """Mean of the frames [size, size], beam in the middle; NaN where no pixel is good."""
-        return self._frames.mean
+        return self.frames.mean
 
     def coverage(self) -> NDArray[np.float32]:
         """Incident photons per pixel of the object [ny, nx]."""
@@ -315,13 +363,13 @@ class Engine:
 
     def result(self) -> PtychoResult:
         """A copy of what there is."""
-        notes = tuple(f"{n} frames left out: {why}" for why, n in sorted(self._why.items()))
+        notes = tuple(f"{n} frames left out: {why}" for why, n in sorted(self.refused.items()))
         return PtychoResult(
             object=self.object, probe=self.probe, coverage=self.coverage(),
             x_um=self._canvas.x_um, y_um=self._canvas.y_um, pixel_um=self._canvas.pixel_um,
-            energy_ev=self.geometry.energy_ev, residual=self.residual, frames=len(self._frames),
-            skipped=self.skipped, updates=self.updates, positions_um=self._frames.positions,
-            notes=notes,
+            energy_ev=self.geometry.energy_ev, residual=self.residual, frames=len(self.frames),
+            skipped=sum(self.refused.values()), updates=self.updates,
+            positions_um=self.frames.positions, notes=notes,
         )  # fmt: skip
 
 

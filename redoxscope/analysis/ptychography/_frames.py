@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,22 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.amplitude)
+
+    def part(self, which: Sequence[int]) -> Frames:
+        """Some of them; the arrays are shared, the places are not."""
+        other = copy(self)
+        for name in ("amplitude", "mask", "share", "read", "padding", "total", "_positions"):
+            values = getattr(self, name)
+            setattr(other, name, [values[k] for k in which])
+        return other
+
+    def place(self, k: int) -> tuple[float, float]:
+        """(x, y) of a frame (µm)."""
+        return self._positions[k]
+
+    def move(self, k: int, x: float, y: float) -> None:
+        """Give a frame another place (µm)."""
+        self._positions[k] = (x, y)
 
     @property
     def positions(self) -> NDArray[np.float64]:

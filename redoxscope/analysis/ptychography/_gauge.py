@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._align import strongest
 from ._result import PtychoResult
 
-__all__ = ["match", "remove_gauge"]
+__all__ = ["remove_gauge"]
 
 
 def remove_gauge(result: PtychoResult, blank: ArrayLike | None = None) -> PtychoResult:
@@ -64,19 +63,6 @@ def remove_gauge(result: PtychoResult, blank: ArrayLike | None = None) -> Ptycho
         probe=(result.probe * back * scale).astype(np.complex64),
         coverage=(result.coverage * np.float32(scale**2)).astype(np.float32),
     )
-
-
-def match(
-    a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]
-) -> NDArray[np.complexfloating]:
-    """Object `a` with the scale, the phase and the ramp of `b`."""
-    ny, nx = a.shape
-    y, x = np.arange(ny) / ny, np.arange(nx) / nx
-    common = b * np.conj(a) * np.hanning(ny)[:, None] * np.hanning(nx)[None, :]
-    u, v = strongest(common, [y, x], min(ny, nx) / 2)
-    moved = a * np.exp(-2j * np.pi * (u * y[:, None] + v * x[None, :]))
-    power = float(np.sum(np.abs(moved) ** 2))
-    return moved * (np.sum(b * np.conj(moved)) / power) if power else moved
 
 
 def _slopes(o: NDArray[np.complexfloating], area: NDArray[np.bool_]) -> tuple[float, float]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ._ring import RingCorrelation
+
 __all__ = ["PtychoResult"]
 
 
@@ -36,7 +38,10 @@ class PtychoResult:
     positions_um : numpy.ndarray of float64 [frames, 2]
         (x, y) of the frames in use, as they are after a refinement.
     sigma : numpy.ndarray of float32 [ny, nx], optional
-        Standard deviation of the optical density.
+        Standard deviation of the optical density, as two halves of the frames give it (see
+        `with_sigma`).
+    ring : RingCorrelation, optional
+        Of the two halves.
     notes : tuple of str
         What the user should know of it.
     """
@@ -54,6 +59,7 @@ class PtychoResult:
     updates: int
     positions_um: NDArray[np.float64]
     sigma: NDArray[np.float32] | None = None
+    ring: RingCorrelation | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property

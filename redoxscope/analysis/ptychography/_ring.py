@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...inputs import as_number
-from ._align import shift_between
-from ._gauge import match
+from ._align import match, shift_between
 
 __all__ = ["RingCorrelation", "ring_correlation"]
 

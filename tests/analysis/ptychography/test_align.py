@@ -31,10 +31,10 @@ def test_the_shift_that_brings_one_onto_the_other(image, dy, dx):
 def test_sigma_is_the_scatter(image):
     """Of many noisy pairs: the error found over the σ said is near one, on average."""
     rng = np.random.default_rng(4)
-    clean = np.abs(image)
+    clean = np.abs(image)[32:96, 32:96]
     pulls = []
-    for _ in range(40):
-        a, b = (clean + rng.normal(0, 0.5, clean.shape) for _ in range(2))
+    for _ in range(25):
+        a, b = (clean + rng.normal(0, 0.3, clean.shape) for _ in range(2))
         found = shift_between(a, b)
         pulls += [found.dy / found.sigma_y, found.dx / found.sigma_x]
     assert 0.5 < np.sqrt(np.median(np.square(pulls)) / 0.455) < 1.5
