@@ -141,10 +141,10 @@ class Worker:
         acquisition = _Acquisition(images, external, area, handed_on, period=period)
         if not external:
             acquisition.gate = _Gate(begin + period, *at, time_s)
-        self._acquisition = acquisition
-        self._counts["images"] = 0
-        self._say("armed")
-        self._prepare(begin)
+        if self._prepare(begin):
+            self._acquisition = acquisition
+            self._counts["images"] = 0
+            self._say("armed")
 
     def _do_disarm(self) -> None:
         if self._acquisition is not None:
@@ -155,16 +155,25 @@ class Worker:
         end: list[float],
     ) -> None:  # fmt: skip
         """Gates of a path: where, how long (s), and when each is over (real s from the begin)."""
-        self._prepare(begin)
         for i, over in enumerate(end):
             self._gates.append(_Gate(begin + over, x[i], y[i], gate[i], series, i + 1))
         self._counts |= {"series": series, "index": 0}
 
-    def _prepare(self, when: float) -> None:
-        """Compute what takes long before the first frame is due."""
-        if not self._instant:
-            beam = self._beam.at(when)
-            self._source.prepare(beam.energy, beam.defocus)
+    def _prepare(self, when: float) -> bool:
+        """Compute what takes long before the first frame is due; False where there is none."""
+        beam = self._beam.at(when)
+        try:
+            if not self._instant:
+                self._source.prepare(beam.energy, beam.defocus)
+        except ValueError as exc:
+            self._give_up(exc)
+            return False
+        return True
+
+    def _give_up(self, why: ValueError) -> None:
+        """The model does not know such a beam: a frame of zeros would be a measurement."""
+        self._acquisition = None
+        self._say("failed", text=str(why))
 
     def _do_cut(self, when: float) -> None:
         """A path has been ended: gates that were not over by then do not come."""
@@ -247,6 +256,16 @@ class Worker:
         """Make a frame; the acquisition is over after the last one."""
         if "stall" in self.faults:
             return
+        frame = None
+        if not self._instant and acquisition.handed_on:
+            beam = self._beam.at(gate.end)
+            try:
+                frame = self._source.frame(
+                    beam.energy, gate.x, gate.y, gate.time_s, beam.flux, self._rng, beam.defocus
+                )[acquisition.roi]
+            except ValueError as exc:
+                self._give_up(exc)
+                return
         self._dirty = True
         counts = self._counts
         counts["acquired"] += 1
@@ -258,7 +277,7 @@ class Worker:
         elif self.faults.take("drop"):
             counts["dropped"] += 1
         else:
-            self._hand_on(acquisition, gate)
+            self._hand_on(frame, gate)
         if acquisition.left == 0:
             self._end_acquisition()
 
@@ -266,14 +285,8 @@ class Worker:
         self._acquisition = None
         self._say("done")
 
-    def _hand_on(self, acquisition: _Acquisition, gate: _Gate) -> None:
+    def _hand_on(self, frame: NDArray[np.uint16] | None, gate: _Gate) -> None:
         """Give a frame to the file."""
-        frame = None
-        if not self._instant:
-            beam = self._beam.at(gate.end)
-            frame = self._source.frame(
-                beam.energy, gate.x, gate.y, gate.time_s, beam.flux, self._rng, beam.defocus
-            )[acquisition.roi]
         self._counts["arrays"] += 1
         number = self._counts["acquired"]
         self._counts["unique_id"] = number

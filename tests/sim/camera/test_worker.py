@@ -20,9 +20,13 @@ class Marks:
         self.prepared = []
 
     def prepare(self, energy, defocus, /):
+        if energy > 2000:
+            raise ValueError(f"energy = {energy:g} eV is not known")
         self.prepared.append((energy, defocus))
 
     def frame(self, energy, x, y, time_s, flux, rng, defocus, /):
+        if energy > 1000:
+            raise ValueError(f"energy = {energy:g} eV is not known")
         found = np.full(SHAPE, 7, np.uint16)
         found[0, :6] = energy, x, y, 1000 * time_s, flux, defocus
         return found
@@ -171,6 +175,24 @@ def test_frames_that_the_plugin_is_not_given_are_counted_and_not_written(bench):
     bench.wait(1.0)
     assert bench.frames()[1].size == 0
     assert (bench.counts["acquired"], bench.counts["dropped"]) == (2, 0)
+
+
+@pytest.mark.parametrize(("energy", "armed"), [(3000.0, 0), (1500.0, 1)])
+def test_a_beam_that_the_model_does_not_know_ends_the_acquisition(bench, energy, armed):
+    """No zeros, and the process lives on."""
+    bench.open()
+    bench.do("beam", since=99.5, energy=energy, flux=5.0, defocus=0.0)
+    bench.arm(images=2)
+    bench.gates(2)
+    bench.wait(1.0)
+    assert len(bench.heard("armed")) == armed
+    assert f"{energy:g} eV" in bench.heard("failed")[-1]["text"]
+    assert bench.frames()[1].size == 0
+    bench.do("beam", since=bench.now, energy=640.0, flux=5.0, defocus=0.0)
+    bench.arm(images=2)
+    bench.gates(2, series=2)
+    bench.wait(1.0)
+    assert bench.frames()[1].tolist() == [1, 2]
 
 
 def test_a_part_of_the_detector(bench):

@@ -387,6 +387,11 @@ class Camera:
         await self.cam.state.write("Waiting" if external else "Acquire", **FIELDS)
         await self.cam.acquire.readback.write(1, **FIELDS)
 
+    async def _on_failed(self, said: dict[str, Any]) -> None:
+        log.error("the camera gives up: %s", said["text"])
+        await self.cam.message.write(said["text"][:255], **FIELDS)
+        await self._end_acquisition("Error")
+
     async def _on_done(self, said: dict[str, Any]) -> None:
         await self._end_acquisition("Idle")
 
