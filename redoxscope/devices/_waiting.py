@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 from ._base import DeviceError, NoAnswerError, ask
+from ._watch import together
 
 __all__ = ["AbandonedError", "wait_until", "write"]
 
@@ -102,7 +103,7 @@ def write(wanted: Mapping[Any, Any], what: str, seconds: float) -> dict[Any, Any
     TimeoutError, NoAnswerError
         One does not answer.
     """
-    before = {signal: ask(signal) for signal in wanted}
+    before = dict(zip(wanted, together(partial(ask, one) for one in wanted), strict=True))
     changed = [signal for signal, value in before.items() if value != wanted[signal]]
     for signal in changed:
         if not signal.connected:

@@ -38,6 +38,8 @@ TAKEN = 10.0
 """Longest time (s) for the controller to take what it is told."""
 BEHIND = 10.0
 """Longest time (s) in which no further frame is gated."""
+ENDING = 120.0
+"""Longest time (s) from the last gate until it says that it is over: it may wait for its camera."""
 SERIES = 2**31 - 1
 
 
@@ -281,11 +283,11 @@ class PathScanner(BeamlineDevice):
                 last, since = now, time.monotonic()
             elif int(ask(self.state)) == ERROR:
                 self._gave_up()
-            elif time.monotonic() - since > slowest:
+            elif time.monotonic() - since > (slowest if now < frames else ENDING):
                 self._end(
                     DeviceError(
-                        f"{self.name}: it does not get on: {now} of {frames} frames gated and no "
-                        f"further one for {slowest:.3g} s ({self.index.pvname})"
+                        f"{self.name}: it does not get on: {now} of {frames} frames gated, and "
+                        f"nothing for {time.monotonic() - since:.0f} s ({self.index.pvname})"
                     )
                 )
                 put_now(self.abort, 1)
