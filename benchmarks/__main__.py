@@ -46,6 +46,7 @@ def main() -> None:
             bench_fly,
             bench_heat,
             bench_prompt,
+            bench_ptycho,
             bench_queue,
             bench_ramp,
             bench_rixs,
@@ -69,6 +70,7 @@ def main() -> None:
             bench_analysis,
             bench_rixs,
             bench_tes,
+            bench_ptycho,
             bench_queue,
             bench_xas,
         ):

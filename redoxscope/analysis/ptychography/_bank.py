@@ -10,14 +10,14 @@ from ._arrays import transforms
 
 __all__ = ["EVERY", "Bank"]
 
-EVERY = 16
+EVERY = 32
 """Updates of the object between two of the probe."""
 
 
 class Bank:
     """Copies of the probe at each part of a pixel, renewed when it changes.
 
-    Moving a probe costs two transforms, as much as an update; kept for sixteen updates it costs
+    Moving a probe costs two transforms, as much as an update; kept for 32 updates it costs
     next to nothing.
 
     Parameters
@@ -45,6 +45,7 @@ class Bank:
         self._ramps = xp.asarray(both.reshape(-1, 1, size, size).astype(np.complex64))
         self._sums = xp.zeros((parts**2, *probe.shape), dtype=np.complex64)
         self._used = np.zeros(parts**2, dtype=int)
+        self._conjugate = xp.empty((size, size), dtype=np.complex64)
         self.replace(probe)
 
     def replace(self, probe: Any) -> None:
@@ -65,9 +66,9 @@ class Bank:
     def collect(self, part: int, change: Any, view: Any, work: Any) -> None:
         """Note what a frame says of the probe: the change of its exit wave, and the object."""
         xp = self._xp
-        xp.conj(view, out=work[0])
+        conjugate = xp.conj(view, out=self._conjugate)
         for mode in range(len(change)):
-            self._sums[part, mode] += change[mode] * work[0]
+            self._sums[part, mode] += xp.multiply(change[mode], conjugate, out=work[mode])
         self._used[part] += 1
 
     def due(self) -> bool:
