@@ -40,7 +40,8 @@ class Geometry:
     -----
     A frame is the squared modulus of the Fourier transform of the exit wave, so the pixel of the
     reconstruction is ``λ z / (size · pixel)``: it grows with the wavelength. The detector is taken
-    as flat in the spatial frequency: at an angle of 0.1 rad the error is a two-hundredth of it.
+    as flat in the spatial frequency: off by θ²/2 at an angle θ, two percent at the edge of a frame
+    for 5 nm and 640 eV.
     """
 
     energy_ev: float
