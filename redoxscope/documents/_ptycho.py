@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -84,6 +84,11 @@ class BlockFrames:
     y: NDArray[np.float64]
     gate: NDArray[np.float64]
     status: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Self:
+        """Those of some frames (a mask [n])."""
+        arrays = ("place", "time", "row", "x", "y", "gate", "status")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in arrays})
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], times: int) -> Self:

@@ -15,7 +15,7 @@ __all__ = ["SHORT", "Named", "devices_of", "known_by_name", "namespace", "ready_
 
 log = logging.getLogger("redoxscope.session")
 
-SHORT = {"oxidation_map": "omap", "rixs_map": "rmap"}
+SHORT = {"oxidation_map": "omap", "rixs_map": "rmap", "ptychography": "pmap"}
 """What the shell calls maps that are typed often."""
 
 
@@ -97,6 +97,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "oxidation_maps": callbacks.oxidation_maps,
         "RixsMap": callbacks.RixsMap,
         "rixs_from_run": callbacks.rixs_from_run,
+        "ptychography_from_run": callbacks.ptychography_from_run,
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,
     }

@@ -88,13 +88,13 @@ class PtychoRun:
         r = np.hypot(x[None, :] - 0.02, y[:, None] + 0.01)
         inside = np.clip((0.11 - r) / 0.01, 0, 1)
         depth = np.clip((0.11 - r) / 0.08, 0, 1)
-        return 0.06 * inside, self.shell + (self.core - self.shell) * depth
+        return 0.12 * inside, self.shell + (self.core - self.shell) * depth
 
     def transmission(self, energy, x, y):
         thickness, fraction = self.truth(x, y)
         one, two = self.references.design(np.array([energy, *ENERGIES]))[0, :2]
         od = thickness * (fraction * one + (1 - fraction) * two)
-        return np.exp(-od / 2 - 1.2j * thickness * 10)
+        return np.exp(-od / 2 - 6j * thickness)
 
     @cached_property
     def rng(self):

@@ -10,6 +10,7 @@ from ._probe import initial_probe
 from ._result import PtychoResult
 from ._ring import RingCorrelation, ring_correlation
 from ._sigma import fisher_sigma, optical_density, with_sigma
+from ._spectro import Spectro, empty_area, on_one_grid
 
 __all__ = [
     "Engine",
@@ -17,11 +18,14 @@ __all__ = [
     "Merged",
     "PtychoResult",
     "RingCorrelation",
+    "Spectro",
     "Shift",
+    "empty_area",
     "fisher_sigma",
     "halves",
     "initial_probe",
     "merge_exposures",
+    "on_one_grid",
     "optical_density",
     "refined",
     "remove_gauge",

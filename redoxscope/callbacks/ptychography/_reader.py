@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ...analysis.ptychography import ring_correlation
 from ...documents import FRAMES_STREAM, PTYCHO, STREAM, BlockFrames, PtychoInfo
 from ...inputs import is_number
 from ...scan import Role, Scan
@@ -313,8 +314,33 @@ class PtychoReader(Reader[PtychoSnapshot]):
                     part.seconds_swept += time.monotonic() - begun
                 task.finish()
             part.update_map()
+            self._resolve(part)
         if self._file is not None:
             self._file.close()
+
+    def _resolve(self, part: PartOfRun) -> None:
+        """Reconstruct the brightest energy from halves of its places, and compare these."""
+        task = part.brightest
+        if not self.options.resolution or task is None or self._file is None or self._unreadable:
+            return
+        images = []
+        for half in task.halves():
+            while half.waiting:
+                half.feed(self._file)
+            if half.in_memory:
+                half.sweep(self._left(half))
+            images.append(half.result)
+        one, other = images
+        if one is None or other is None:
+            return
+        area = one.covered & other.covered
+        try:
+            part.resolution = ring_correlation(
+                one.object, other.object, one.pixel_um, area=area, threshold="half-bit"
+            )
+            part.resolution_ev = task.part.energy
+        except ValueError as exc:  # too small an area
+            self._doubts.append(Doubt("resolution", math.nan, f"No resolution: {exc}."))
 
 
 def _number(value: Any) -> float:

@@ -142,8 +142,10 @@ class PartOfRun:
             why = self._wrong or self._why or "no energy has an image"
             found.append(Doubt("map", len(images), f"No map: {why}."))
         elif final and self._map is not None and self._map.result is None:
-            found.append(Doubt("references", len(images), f"Images only, no map: {self._why}."))
+            why = self._why or "too few energies to tell the species apart"
+            found.append(Doubt("references", len(images), f"Images only, no map: {why}."))
         notes = sorted({note for image in images for note in image.notes})
+        notes += self._map.notes if self._map is not None else ()
         found += [Doubt("notes", len(notes), f"{note}.") for note in notes if final]
         return found
 

@@ -65,6 +65,8 @@ class PtychoMap:
         By how much each was moved along y and x (µm), and how well that is known.
     zero_sigma : numpy.ndarray [nE]
         Standard deviation of the zero of the optical density, which all pixels share.
+    excess : numpy.ndarray [nE]
+        Scatter of the empty area over that of the photons alone; `od_sigma` has it.
     x, y : numpy.ndarray [nx], [ny]
         Positions of the pixels (µm, sample coordinates).
     result : OxidationResult or None
@@ -73,6 +75,8 @@ class PtychoMap:
         Species of the map, which is the fraction of the first.
     unit, source : str
         Of the references: their unit, and where they come from.
+    notes : tuple of str
+        What the user should know of it.
     """
 
     energies: Array
@@ -82,12 +86,14 @@ class PtychoMap:
     shift: Array
     shift_sigma: Array
     zero_sigma: Array
+    excess: Array
     x: Array
     y: Array
     result: OxidationResult | None = None
     names: tuple[str, ...] = ()
     unit: str = ""
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def pixel_um(self) -> float:

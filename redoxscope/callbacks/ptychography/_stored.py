@@ -77,6 +77,7 @@ def results_of(snapshot: PtychoSnapshot) -> Iterator[Result]:
     yield on_grid("shift", found.shift, ("energy", "axis"), "µm")
     yield on_grid("shift_sigma", found.shift_sigma, ("energy", "axis"), "µm", "shift")
     yield on_grid("zero_sigma", found.zero_sigma, ("energy",))
+    yield on_grid("excess", found.excess, ("energy",))
     r = found.result
     if r is None:
         return

@@ -77,6 +77,7 @@ class Task:
         self.part, self.info = part, info
         self.geometry = Geometry(part.energy, info.distance_um, info.pixel_um, nx)
         self._darks = darks
+        self._probe: NDArray[np.complex64] | None = None
         self._good = None if bad is None else ~bad
         self._blocks: dict[int, BlockFrames] = {}
         self._fed: dict[int, BlockFrames] = {}
@@ -126,6 +127,22 @@ class Task:
         self.left_out = self.places_fed = 0
         self._waiting = deque(sorted(self._blocks))
         self.finished = self.shelved = False
+
+    def halves(self) -> tuple[Task, Task]:
+        """The same from every other place, with the probe that it has: two independent images."""
+        found = []
+        for parity in (0, 1):
+            half = Task(
+                self.part, self.info, self._darks, None if self._good is None else ~self._good
+            )
+            half._probe = None if self.result is None else self.result.probe
+            for first, block in self._blocks.items():
+                chosen = block.place % 2 == parity
+                if chosen.any():
+                    half.take(block.of(chosen), self._stamps[first], self._flux[first])
+            half.closed = True
+            found.append(half)
+        return found[0], found[1]
 
     def shelve(self) -> None:
         """Free the memory of the frames; they are read again when there is time."""
@@ -227,11 +244,13 @@ class Task:
 
     def _make_engine(self) -> Engine:
         info, plate = self.info, self.info.zone_plate
-        probe = initial_probe(
-            self.geometry, outer_zone_nm=plate["outer_zone_nm"],
-            stop_fraction=plate.get("central_stop_um", 0.0) / plate["diameter_um"],
-            defocus_um=info.defocus_um,
-        )  # fmt: skip
+        probe = self._probe
+        if probe is None:
+            probe = initial_probe(
+                self.geometry, outer_zone_nm=plate["outer_zone_nm"],
+                stop_fraction=plate.get("central_stop_um", 0.0) / plate["diameter_um"],
+                defocus_um=info.defocus_um,
+            )  # fmt: skip
         x, y = np.array(self.part.positions).T
         field = float(x.min()), float(x.max()), float(y.min()), float(y.max())
         return Engine(
