@@ -15,6 +15,7 @@ from .oxidation import (
     oxidation_maps,
 )
 from .ptychography import (
+    CosmicPublisher,
     Pace,
     PtychoMap,
     PtychoOptions,
@@ -46,6 +47,7 @@ __all__ = [
     "analyses",
     "analysis",
     "register",
+    "CosmicPublisher",
     "DocumentPublisher",
     "Doubt",
     "Frame",

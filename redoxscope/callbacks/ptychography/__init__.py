@@ -1,11 +1,13 @@
 """Ptychography: blocks of frames in, images and their map out, while the scan goes on."""
 
 from ._batch import ptychography_from_run
+from ._cosmic import CosmicPublisher
 from ._draw import draw_ptychography
 from ._options import PtychoOptions
 from ._snapshot import Pace, PtychoMap, PtychoSnapshot
 
 __all__ = [
+    "CosmicPublisher",
     "Pace",
     "PtychoMap",
     "PtychoOptions",
