@@ -16,11 +16,14 @@ from .oxidation import (
 )
 from .ptychography import (
     CosmicPublisher,
+    MapProfiles,
     Pace,
     PtychoMap,
     PtychoOptions,
     PtychoSnapshot,
+    draw_profiles,
     draw_ptychography,
+    profiles_of,
     ptychography_from_run,
 )
 from .remote import ApartHost, DocumentPublisher, HostProcess
@@ -53,6 +56,7 @@ __all__ = [
     "Frame",
     "Host",
     "HostProcess",
+    "MapProfiles",
     "MapView",
     "ModeSpectrum",
     "OxidationMap",
@@ -68,6 +72,7 @@ __all__ = [
     "XasOptions",
     "XasSnapshot",
     "draw_oxidation",
+    "draw_profiles",
     "draw_ptychography",
     "draw_rixs",
     "draw_xas",
@@ -75,6 +80,7 @@ __all__ = [
     "oxidation_map",
     "oxidation_maps",
     "photons_of_run",
+    "profiles_of",
     "ptychography_from_run",
     "rixs_from_photons",
     "rixs_from_run",

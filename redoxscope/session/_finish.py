@@ -88,8 +88,12 @@ def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: 
     """
     limit = SIGNAL_WAIT if by_signal else CLOSE_WAIT
     end = time.monotonic() + limit
+    maps = tuple(maps)
     try:
-        finish(maps, limit)
+        finish(maps, limit / 2)  # the other half is the catalog's, which waits for their results
     except KeyboardInterrupt:
         log.warning("Ctrl-C: the maps are not waited for")
+    for part in maps:
+        if part.pending and hasattr(part, "give_up"):
+            part.give_up()
     stored.close(max(AT_LEAST, end - time.monotonic()))

@@ -30,7 +30,14 @@ from .catalog import (
 )
 from .export import export_run
 from .log import CorruptLog, DocumentLog, DocumentLogError, linked_runs, read_log
-from .results import StoredResults, keep_results, list_results, read_results, store_results
+from .results import (
+    StoredResults,
+    keep_results,
+    list_results,
+    profiles,
+    read_results,
+    store_results,
+)
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -58,6 +65,7 @@ __all__ = [
     "list_results",
     "open_catalog",
     "opening_lines",
+    "profiles",
     "read_log",
     "read_results",
     "recover",

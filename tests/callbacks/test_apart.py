@@ -50,6 +50,16 @@ def test_a_run_that_goes_on_has_no_results_yet():
         assert host.results("open", LONG)
 
 
+def test_who_waits_for_what_is_given_up_is_told():
+    with ApartHost(ANALYSIS, timeout=LONG) as host:
+        run = RixsRun("O K", uid="long")
+        for pair in (run.start(), run.descriptor(), run.event(0)):
+            host(*pair)
+        host.give_up()
+        with pytest.raises(LookupError, match="no final snapshot of run long here: .*status -9"):
+            host.results("long", LONG)
+
+
 def test_one_that_cannot_say_whether_it_wants_a_run_is_told(caplog):
     host = ApartHost(ANALYSIS)
     host("start", None)

@@ -75,3 +75,19 @@ def test_ctrl_c_leaves_the_maps_and_closes_the_catalog(caplog: pytest.LogCapture
     stored = Part("catalog")
     finish_at_the_end((Interrupted("map"),), stored, by_signal=False)
     assert stored.closed and "Ctrl-C" in caplog.text
+
+
+def test_what_is_not_done_is_given_up_before_the_catalog_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Far(Part):
+        given_up = False
+
+        def give_up(self) -> None:
+            assert not stored.closed
+            self.given_up = True
+
+    monkeypatch.setattr(_finish, "CLOSE_WAIT", 0.0)
+    stored, late, done = Part("catalog"), Far("reconstruction", None), Far("map", 1)
+    finish_at_the_end((late, done), stored, by_signal=False)
+    assert stored.closed and late.given_up

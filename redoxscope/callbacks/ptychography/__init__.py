@@ -4,14 +4,18 @@ from ._batch import ptychography_from_run
 from ._cosmic import CosmicPublisher
 from ._draw import draw_ptychography
 from ._options import PtychoOptions
+from ._profiles import MapProfiles, draw_profiles, profiles_of
 from ._snapshot import Pace, PtychoMap, PtychoSnapshot
 
 __all__ = [
     "CosmicPublisher",
+    "MapProfiles",
     "Pace",
     "PtychoMap",
     "PtychoOptions",
     "PtychoSnapshot",
+    "draw_profiles",
     "draw_ptychography",
+    "profiles_of",
     "ptychography_from_run",
 ]

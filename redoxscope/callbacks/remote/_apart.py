@@ -155,6 +155,13 @@ class ApartHost:
             raise LookupError(f"there is no {self.analysis.title} of run {run[:8]} here")
         return self._process.results(run, timeout)
 
+    def give_up(self) -> None:
+        """End what is being computed: who waits for results of it waits no longer."""
+        process = self._process
+        if process is not None:
+            logger.warning("%s is not done and is given up", self.analysis.title)
+            process.kill()
+
     def close(self) -> None:
         """End the process after what it was given."""
         process, self._process = self._process, None

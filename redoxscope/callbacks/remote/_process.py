@@ -174,6 +174,10 @@ class HostProcess:
             idle = self._answered >= self._asked and not self._waiting
             return "" if idle or self.error is not None else "live analyses in their process"
 
+    def kill(self) -> None:
+        """End the process at once; what it was at is lost."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process after what it was given."""
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._datasets import plain
 from ._derive import derive
 from ._keep import keep_results
+from ._profiles import profiles
 from ._read import StoredResults, list_results, read_results
 from ._store import SPEC, store_results
 
@@ -15,6 +16,7 @@ __all__ = [
     "keep_results",
     "list_results",
     "plain",
+    "profiles",
     "read_results",
     "store_results",
 ]
