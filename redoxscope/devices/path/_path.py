@@ -334,9 +334,15 @@ class PathScanner(BeamlineDevice):
     # -- its end ---------------------------------------------------------------------------
 
     def stop(self, *, success: bool = False) -> None:
-        """End the path, whoever's it is; with ``success``, as in a pause, that is no failure."""
+        """End the path, whoever's it is; with ``success``, as in a pause, that is no failure.
+
+        One that rests is left alone: its abort would close the shutter for a scanner, too.
+        """
+        with self._orders:
+            flying = self._flying is not None
         self._end(None if success else DeviceError(f"{self.name} was stopped"))
-        put_now(self.abort, 1)
+        if flying or not self.state.connected or int(self.state.get()) == RUNNING:
+            put_now(self.abort, 1)
 
     def halt(self) -> Status:
         """End the path; done when nothing moves."""

@@ -132,3 +132,7 @@ def test_a_path_is_taken_flown_and_measured(path, driver):
     path.pause()
     status.wait(LONG)
     assert path.flown is None
+    assert int(path.abort.get(use_monitor=False)) == 1
+    path.abort.put(0, wait=True)
+    path.stop()  # it rests: an abort would close the shutter for a scanner, too
+    assert int(path.abort.get(use_monitor=False)) == 0  # what was written is read after it
