@@ -7,12 +7,14 @@ from ._exposures import Merged, merge_exposures
 from ._gauge import remove_gauge
 from ._geometry import Geometry
 from ._probe import initial_probe
+from ._readout import GAIN_BITS_FULL, gain_bits, overscan
 from ._result import PtychoResult
 from ._ring import RingCorrelation, ring_correlation
 from ._sigma import fisher_sigma, optical_density, with_sigma
 from ._spectro import Spectro, empty_area, on_one_grid
 
 __all__ = [
+    "GAIN_BITS_FULL",
     "Engine",
     "Geometry",
     "Merged",
@@ -22,11 +24,13 @@ __all__ = [
     "Shift",
     "empty_area",
     "fisher_sigma",
+    "gain_bits",
     "halves",
     "initial_probe",
     "merge_exposures",
     "on_one_grid",
     "optical_density",
+    "overscan",
     "refined",
     "remove_gauge",
     "ring_correlation",

@@ -322,7 +322,7 @@ class Engine:
         self._fresh.clear()
         self._again.extend(self._rng.permutation(len(frames)).tolist())
         if object is not None:
-            self._object[...] = object
+            self._object[...] = self._xp.asarray(object)
             self._scaled = True
         elif len(frames):
             self._scale_probe()
