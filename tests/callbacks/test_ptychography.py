@@ -25,7 +25,7 @@ from .ptycho_runs import DATASET, PtychoRun
 
 LONG = 300.0
 """Longest time (s) for a reconstruction on a busy machine."""
-QUICK = PtychoOptions(live_updates=2, updates=12, resolution=False)
+QUICK = PtychoOptions(live_updates=2, updates=12, modes=1, resolution=False)
 
 
 def one_energy(path, **how):
@@ -248,6 +248,20 @@ def test_energies_become_a_map_whose_sigma_is_what_it_is_off_by(tmp_path):
     assert max(thin.map.result.fraction.shape) <= 30 and len(thin.images) == 1
     back = ANALYSIS.from_wire(*wire.decode(wire.encode(*ANALYSIS.to_wire(thin))))
     draw_ptychography(figure, back)
+
+
+def test_modes_and_places_come_when_all_frames_are_there(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    plain = ptychography_from_run(documents, QUICK)[""].image
+    with Host([ANALYSIS], options={"ptychography": replace(QUICK, modes=2)}) as host:
+        play(host, documents)
+        assert host.wait(LONG) and not host.errors
+        finer = host.latest[run.uid, "ptychography", ""].image
+    assert len(plain.probe) == 1 and len(finer.probe) == 2
+    assert finer.updates > plain.updates and finer.frames == plain.frames
+    error, contrast = misfit(run, finer)
+    assert error < 0.5 * contrast
 
 
 def test_two_halves_of_the_frames_say_how_fine_it_is(tmp_path):

@@ -22,7 +22,8 @@ class PtychoOptions:
     updates : int
         Updates of each frame after which an energy is done.
     modes : int
-        Modes of the probe; those beyond the first come after the scan.
+        Modes of the beam. With more than one, an energy whose updates are made goes on for half as
+        many more with that many modes, and with places that may move by 10 nm.
     resolution : bool
         Whether the energy with most light is reconstructed from halves of its frames, too.
     references : References, optional

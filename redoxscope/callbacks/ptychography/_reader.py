@@ -224,8 +224,11 @@ class PtychoReader(Reader[PtychoSnapshot]):
         part.seconds_swept += time.monotonic() - begun
         part.changed = True
         if task.complete and not self._left(task):
-            task.finish()
-            part.update_map()
+            if self.options.modes > 1 and not task.refined:
+                task.refine(self.options.modes)
+            else:
+                task.finish()
+                part.update_map()
 
     def _read_darks(self) -> None:
         if self._file is None:
@@ -311,6 +314,9 @@ class PtychoReader(Reader[PtychoSnapshot]):
                 if task.in_memory:
                     begun = time.monotonic()
                     part.updates += task.sweep(self._left(task))
+                    if self.options.modes > 1 and not task.refined:
+                        task.refine(self.options.modes)
+                        part.updates += task.sweep(self._left(task))
                     part.seconds_swept += time.monotonic() - begun
                 task.finish()
             part.update_map()

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.ptychography import Engine, Geometry, PtychoResult, initial_probe, merge_exposures
+from ...analysis.ptychography import (
+    Engine,
+    Geometry,
+    PtychoResult,
+    initial_probe,
+    merge_exposures,
+    refined,
+)
 from ...documents import BlockFrames, FrameStatus, PtychoInfo
 from ...scan import Exposures
 from ._darks import Darks
@@ -91,6 +98,7 @@ class Task:
         self._before_all: int | None = None  # updates made when all frames were there
         self.finished = False
         self.shelved = False
+        self.refined = False
         self.closed = False
         """No more blocks come."""
         self.left_out = 0
@@ -126,7 +134,7 @@ class Task:
         self._engine, self._fed, self._offset, self._before_all = None, {}, 0, None
         self.left_out = self.places_fed = 0
         self._waiting = deque(sorted(self._blocks))
-        self.finished = self.shelved = False
+        self.finished = self.shelved = self.refined = False
 
     def halves(self) -> tuple[Task, Task]:
         """The same from every other place, with the probe that it has: two independent images."""
@@ -283,7 +291,14 @@ class Task:
             return max(live * frames - made, 0)
         if self._before_all is None:
             self._before_all = made
-        return max(after * frames - (made - self._before_all), 0)
+        each = after // 2 if self.refined else after
+        return max(each * frames - (made - self._before_all), 0)
+
+    def refine(self, modes: int) -> None:
+        """Go on with several modes of the beam and places that may move a little."""
+        assert self._engine is not None
+        self._engine = refined(self._engine, modes=modes)
+        self._before_all, self.refined = self._engine.updates, True
 
     def sweep(self, updates: int, until: Callable[[], bool] = lambda: False) -> int:
         """Make updates, in small pieces, until the time is over; how many were made."""
