@@ -56,8 +56,9 @@ def exposures_scan(
         raise ValueError("energies is empty; at least one energy in eV is needed")
     dwell = as_number("dwell", dwell, "s", above=0)
     places = _places(positions)
-    parts = tuple(Exposures(energy, dwell, places) for energy in listed)
-    return Scan(exposures=parts, edge=edge, retries=retries)
+    parts = [Exposures(listed[0], dwell, places)]
+    parts += [Exposures(energy, dwell, parts[0].positions) for energy in listed[1:]]
+    return Scan(exposures=tuple(parts), edge=edge, retries=retries)
 
 
 def _places(positions: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,35 @@ def as_dict(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     else:
         if parts["regions"]:
             content["regions"] = [region.as_dict() for region in parts["regions"]]
-        content["exposures"] = [_exposures(part) for part in parts["exposures"]]
+        content["exposures"] = _exposures(parts["exposures"])
     return content
 
 
-def _exposures(part: Exposures) -> dict[str, Any]:
-    content = {name: _plain(getattr(part, name)) for name in _EXPOSURES}
-    if part.region is None:
-        del content["region"]
-    return {**content, "positions": [list(place) for place in part.positions]}
+def _exposures(parts: Sequence[Exposures]) -> list[dict[str, Any]]:
+    """Places that an earlier part has are written once: its index stands for them."""
+    found, first = [], dict[tuple[tuple[float, float], ...], int]()
+    for i, part in enumerate(parts):
+        content = {name: _plain(getattr(part, name)) for name in _EXPOSURES}
+        if part.region is None:
+            del content["region"]
+        at = first.setdefault(part.positions, i)
+        content["positions"] = at if at < i else [list(place) for place in part.positions]
+        found.append(content)
+    return found
+
+
+def _read_exposures(listed: Sequence[Any]) -> Iterator[Exposures]:
+    parts: list[Exposures] = []
+    for i, one in enumerate(listed):
+        given = _fields(f"scan exposures[{i}]", one, _EXPOSURES, 3)
+        if is_number(given["positions"]):
+            name = f"scan exposures[{i}].positions"
+            earlier = as_whole(name, given["positions"], meaning="index of an earlier part")
+            if earlier >= i:
+                raise ValueError(f"{name} = {earlier} is the index of no earlier part")
+            given["positions"] = parts[earlier].positions
+        parts.append(Exposures(**given))
+        yield parts[-1]
 
 
 def _plain(value: Any) -> Any:
@@ -144,10 +164,7 @@ def parts_of(content: Any) -> dict[str, Any]:
         found["points"] = points
     elif kind == "exposures":
         listed = _list("scan exposures", content.get("exposures"))
-        found["exposures"] = tuple(
-            Exposures(**_fields(f"scan exposures[{i}]", one, _EXPOSURES, 3))
-            for i, one in enumerate(listed)
-        )
+        found["exposures"] = tuple(_read_exposures(listed))
     else:
         raise ValueError(f"scan kind = {kind!r} must be 'lines', 'points' or 'exposures'")
     return found

@@ -159,6 +159,12 @@ class Point:
         object.__setattr__(self, "repeat", as_whole("point repeat", self.repeat))
 
 
+class Places(tuple[tuple[float, float], ...]):
+    """Places (µm) that were looked at: the parts of a scan share those of thousands of frames."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Exposures:
     """Frames of an area detector at many places, at one energy.
@@ -191,6 +197,8 @@ class Exposures:
         object.__setattr__(self, "dwell", times[0] if len(times) == 1 else times)
         if self.region is not None:
             object.__setattr__(self, "region", as_whole("exposures region", self.region))
+        if isinstance(self.positions, Places):
+            return
         if isinstance(self.positions, str) or not isinstance(self.positions, Iterable):
             raise ValueError(f"positions = {self.positions!r:.80} must be a list of (x, y) in µm")
         found = []
@@ -203,7 +211,7 @@ class Exposures:
             )
         if not found:
             raise ValueError("positions is empty; at least one (x, y) in µm is needed")
-        object.__setattr__(self, "positions", tuple(found))
+        object.__setattr__(self, "positions", Places(found))
 
     @property
     def times(self) -> tuple[float, ...]:

@@ -111,7 +111,8 @@ def ptychography_scan(
                 apart = np.array(sized.size) / np.array(sized.pixels)
                 xy += rng.uniform(-off, off, xy.shape) * apart
         placed.append(sized)
-        places.append(tuple((round(float(x), 6), round(float(y), 6)) for x, y in xy))
+        written = [(round(float(x), 6), round(float(y), 6)) for x, y in xy]
+        places.append(Exposures(listed[0], times, tuple(written)).positions)
     here = (found[0].center,)
     parts = [Exposures(listed[0], time, here * n_dark, Role.DARK) for time in times if n_dark]
     dwell = times[0] if len(times) == 1 else times

@@ -37,6 +37,18 @@ def test_dark_frames_of_each_time_then_the_same_places_at_each_energy():
     assert Scan.from_json(scan.to_json()) == scan
 
 
+def test_places_are_written_once():
+    scan = made(energies=[640, 641, 642])
+    written = scan.as_dict()["exposures"]
+    assert [part["positions"] for part in written[3:]] == [2, 2] and written[1]["positions"] == 0
+    again = Scan.from_json(scan.to_json())
+    assert again == scan and again.exposures[4].positions is again.exposures[2].positions
+    for wrong, words in ((2, "index of no earlier part"), (-1, "whole number"), (0.5, "whole")):
+        written[2]["positions"] = wrong
+        with pytest.raises(ValueError, match=words):
+            Scan.from_dict({**scan.as_dict(), "exposures": written})
+
+
 def test_several_regions_at_each_energy_and_no_darks():
     far = {**HERE, "center": (9, 9), "name": "B"}
     scan = made(regions=[{**HERE, "name": "A"}, far], dark_frames=0)
