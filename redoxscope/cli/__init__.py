@@ -15,6 +15,7 @@ from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._gitt import gitt
+from ._ptycho import ptycho_app
 from ._queue import queue
 from ._runs import export, runs
 from ._shell import shell
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(demo_app, name="demo")
 app.add_typer(tes_app, name="tes")
 app.add_typer(xas_app, name="xas")
+app.add_typer(ptycho_app, name="ptycho")
 
 
 def _version(wanted: bool) -> None:

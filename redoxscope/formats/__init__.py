@@ -1,5 +1,7 @@
 """Files and messages: of a microcalorimeter array, tables, JSON. Read and written, no bluesky."""
 
+from ._cosmic import read_cosmic
+from ._cxi import read_cxi, write_cxi
 from ._dastard import (
     FILTERED,
     RECORD_HEADER,
@@ -15,6 +17,7 @@ from ._dastard import (
 )
 from ._errors import FormatError, IncompleteHeader
 from ._folder import writable_folder
+from ._frame_scan import FrameScan
 from ._ljh import LjhFile, LjhWriter, ljh_dtype, read_ljh
 from ._off import OffFile, OffTail, channel_of_name, off_dtype, read_off
 from ._off_writer import OffWriter
@@ -36,6 +39,10 @@ from ._uri import file_uri, path_of_uri, plain_path
 from ._whole import replaced, write_json
 
 __all__ = [
+    "FrameScan",
+    "read_cosmic",
+    "read_cxi",
+    "write_cxi",
     "file_uri",
     "path_of_uri",
     "plain_path",

@@ -1,6 +1,6 @@
 """Ptychography: blocks of frames in, images and their map out, while the scan goes on."""
 
-from ._batch import ptychography_from_run
+from ._batch import merged_frames, ptychography_from_run
 from ._cosmic import CosmicPublisher
 from ._draw import draw_ptychography
 from ._options import PtychoOptions
@@ -16,6 +16,7 @@ __all__ = [
     "PtychoSnapshot",
     "draw_profiles",
     "draw_ptychography",
+    "merged_frames",
     "profiles_of",
     "ptychography_from_run",
 ]

@@ -7,11 +7,12 @@ from typing import Any
 
 from ...documents import FRAMES_STREAM, PTYCHO_KEYS, STREAM
 from .._documents import Doc, documents_of, start_of, stream_rows
+from ._frames import UnreadableFramesError
 from ._options import PtychoOptions
-from ._reader import PtychoReader, is_ptychography
+from ._reader import MergedFrames, PtychoReader, is_ptychography
 from ._snapshot import PtychoSnapshot
 
-__all__ = ["ptychography_from_run"]
+__all__ = ["merged_frames", "ptychography_from_run"]
 
 
 def ptychography_from_run(
@@ -35,6 +36,29 @@ def ptychography_from_run(
     ValueError
         There is no ptychography in it, or its frames are in no local HDF5 file.
     """
+    return _read(source, options).snapshot(final=True)
+
+
+def merged_frames(source: Any) -> Iterator[MergedFrames]:
+    """Merge the frames of a run, and do not reconstruct them.
+
+    Parameters
+    ----------
+    source
+        As for `ptychography_from_run`.
+
+    Raises
+    ------
+    ValueError
+        There is no ptychography in it, or its frames are in no local HDF5 file that can be read.
+    """
+    try:
+        yield from _read(source, PtychoOptions()).merged()
+    except UnreadableFramesError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _read(source: Any, options: PtychoOptions | None) -> PtychoReader:
     documents = _of_catalog(source) if hasattr(source, "metadata") else documents_of(source)
     reader: PtychoReader | None = None
     run, wanted, resources = "", set(), {}
@@ -54,7 +78,7 @@ def ptychography_from_run(
             reader.take(name, doc)
     if reader is None:
         raise ValueError("no ptychography in these documents (key 'ptychography' of a start)")
-    return reader.snapshot(final=True)
+    return reader
 
 
 def _of_catalog(run: Any) -> Iterator[tuple[str, Doc]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...analysis.ptychography import ring_correlation
@@ -20,9 +21,9 @@ from ._frames import FrameFile, UnreadableFramesError
 from ._options import PtychoOptions, references_for
 from ._region import PartOfRun
 from ._snapshot import PtychoSnapshot
-from ._task import Task
+from ._task import Piece, Task
 
-__all__ = ["PtychoReader", "is_ptychography"]
+__all__ = ["MergedFrames", "PtychoReader", "is_ptychography"]
 
 SLICE = 0.25
 """Longest piece of work (s) between two looks for documents."""
@@ -35,6 +36,15 @@ BYTES_PER_PIXEL = 2
 def is_ptychography(start: Doc) -> bool:
     """Whether a start document announces frames to be reconstructed."""
     return isinstance(start.get(PTYCHO), Mapping) and isinstance(start.get("scan"), Mapping)
+
+
+@dataclass(frozen=True)
+class MergedFrames:
+    """Frames of one energy of one region: ``task`` knows its geometry; ``pieces`` is read once."""
+
+    region: str
+    task: Task
+    pieces: Iterator[Piece]
 
 
 class PtychoReader(Reader[PtychoSnapshot]):
@@ -282,6 +292,23 @@ class PtychoReader(Reader[PtychoSnapshot]):
                 found[name] = part.snapshot(now, words, self._said(), ended)
                 part.changed = False
         return found
+
+    def merged(self) -> Iterator[MergedFrames]:
+        """What was taken at each energy of each region, merged and not reconstructed.
+
+        Raises
+        ------
+        UnreadableFramesError
+            The file of the frames is not there, or damaged.
+        ValueError
+            No file of frames was announced.
+        """
+        if self._file is None:
+            raise ValueError("its frames are in no file that was announced")
+        self._read_darks()
+        for name, part in self._parts.items():
+            for task in part.tasks.values():
+                yield MergedFrames(name, task, task.pieces(self._file))
 
     def _problem(self) -> str:
         return f"Frames cannot be read now: {self._unreadable}." if self._unreadable else ""

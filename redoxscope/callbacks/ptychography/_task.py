@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from ...scan import Exposures
 from ._darks import Darks
 from ._frames import FrameFile
 
-__all__ = ["Fed", "Task"]
+__all__ = ["Fed", "Piece", "Task"]
 
 CHUNK = 32
 """Most places that are read and merged at once."""
@@ -48,6 +48,29 @@ class Fed:
     left_out: int
     taken: int
     stamp: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Merged frames of some places.
+
+    Attributes
+    ----------
+    counts : numpy.ndarray [n, ny, nx]
+        Photons; NaN where a pixel has no value.
+    mask : numpy.ndarray of bool [n, ny, nx]
+        True where it has.
+    x, y : numpy.ndarray [n]
+        Where the beam was on the sample (µm).
+    scale : float
+        Incident beam over that of the first frames.
+    """
+
+    counts: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    scale: float
 
 
 class Task:
@@ -186,7 +209,14 @@ class Task:
         places = np.unique(block.place)
         chosen = places[self._offset : self._offset + CHUNK]
         frames, good, gates, x, y = self._read(file, block, chosen)
-        taken = self._add(frames, good, gates, x, y, self._flux[first])
+        piece = self._merge(frames, good, gates, x, y, self._flux[first])
+        taken = 0
+        if piece is not None:
+            if self._engine is None:
+                self._engine = self._make_engine()
+            taken = self._engine.add(
+                piece.counts, piece.x, piece.y, mask=piece.mask, scale=piece.scale
+            )
         lost = int((~good).sum())
         self.left_out += lost
         self.places_fed += len(chosen)
@@ -223,7 +253,7 @@ class Task:
             ]
         return frames.reshape(n, m, *self.info.shape), good, gates, where[0], where[1]
 
-    def _add(
+    def _merge(
         self,
         frames: NDArray,
         good: NDArray[np.bool_],
@@ -231,10 +261,10 @@ class Task:
         x: NDArray,
         y: NDArray,
         flux: float,
-    ) -> int:
+    ) -> Piece | None:
         some = good.any(axis=1)
         if not some.any():
-            return 0
+            return None
         info, times = self.info, self.part.times
         merged = merge_exposures(
             frames[some], gates[some], np.stack([self._darks.mean(t) for t in times]),
@@ -246,19 +276,36 @@ class Task:
             if not np.isfinite(self._reference_flux):
                 self._reference_flux = flux
             scale = flux / self._reference_flux
-        if self._engine is None:
-            self._engine = self._make_engine()
-        return self._engine.add(merged.counts, x[some], y[some], mask=merged.mask, scale=scale)
+        return Piece(merged.counts, merged.mask, x[some], y[some], scale)
+
+    def pieces(self, file: FrameFile) -> Iterator[Piece]:
+        """All frames merged and not reconstructed, in the order of their places.
+
+        Raises
+        ------
+        UnreadableFramesError
+        """
+        for first in sorted(self._blocks):
+            block = self._blocks[first]
+            places = np.unique(block.place)
+            for at in range(0, len(places), CHUNK):
+                read = self._read(file, block, places[at : at + CHUNK])
+                piece = self._merge(*read, self._flux[first])
+                if piece is not None:
+                    yield piece
+
+    def first_probe(self) -> NDArray[np.complex64]:
+        """The beam on the sample as zone plate and defocus have it."""
+        plate = self.info.zone_plate
+        return initial_probe(
+            self.geometry, outer_zone_nm=plate["outer_zone_nm"],
+            stop_fraction=plate.get("central_stop_um", 0.0) / plate["diameter_um"],
+            defocus_um=self.info.defocus_um,
+        )  # fmt: skip
 
     def _make_engine(self) -> Engine:
-        info, plate = self.info, self.info.zone_plate
-        probe = self._probe
-        if probe is None:
-            probe = initial_probe(
-                self.geometry, outer_zone_nm=plate["outer_zone_nm"],
-                stop_fraction=plate.get("central_stop_um", 0.0) / plate["diameter_um"],
-                defocus_um=info.defocus_um,
-            )  # fmt: skip
+        info = self.info
+        probe = self.first_probe() if self._probe is None else self._probe
         x, y = np.array(self.part.positions).T
         field = float(x.min()), float(x.max()), float(y.min()), float(y.max())
         return Engine(

@@ -12,6 +12,7 @@ from redoxscope.inputs import suggestion
 
 from ._content import Content, content_of
 from ._csv import write_csv
+from ._cxi import write_cxi_files
 from ._hdf5 import write_hdf5
 from ._rotation import write_dxchange, write_nxtomo
 from ._tiff import write_tiff
@@ -25,12 +26,19 @@ FORMATS: dict[str, Callable[[Content, Path], Plan]] = {
     "csv": write_csv,
     "nxtomo": write_nxtomo,
     "dxchange": write_dxchange,
+    "cxi": write_cxi_files,
 }
 """What makes files of each form: their paths, and what writes them."""
 
 _NO_RESULTS = "no results are stored with it (store_results(catalog, uid) makes them)"
 _NO_SERIES = "it is no rotation series (rotation_series takes one)"
-_WHY_NOT = {"tiff": _NO_RESULTS, "csv": _NO_RESULTS, "nxtomo": _NO_SERIES, "dxchange": _NO_SERIES}
+_WHY_NOT = {
+    "tiff": _NO_RESULTS,
+    "csv": _NO_RESULTS,
+    "nxtomo": _NO_SERIES,
+    "dxchange": _NO_SERIES,
+    "cxi": "it is no ptychography",
+}
 _BARE = ("tiff", "csv")
 """Forms that have no room for metadata."""
 
@@ -48,11 +56,12 @@ def export_run(
     ----------
     run : BlueskyRun
         For instance ``catalog[-1]``.
-    form : {"hdf5", "tiff", "csv", "nxtomo", "dxchange"}
+    form : {"hdf5", "tiff", "csv", "nxtomo", "dxchange", "cxi"}
         ``hdf5``: one file with the stack as arrays [energy, y, x], the columns of its streams and
         all results. ``tiff``: the stack and each map of the newest results, for ImageJ: in µm, the
         energies as labels. ``csv``: each spectrum and yield of the newest results, a column with a
-        unit each. ``nxtomo``, ``dxchange``: a rotation series, for tomography programs.
+        unit each. ``nxtomo``, ``dxchange``: a rotation series, for tomography programs. ``cxi``:
+        ptychography, merged frames of each energy, for ptypy, cdtools and ptychodus.
     folder : str or Path
         Where they go; made if missing. Names begin with scan number and uid. For ``tiff`` and
         ``csv``, which have no room for it, parameters, references and doubts go into a JSON file.

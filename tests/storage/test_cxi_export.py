@@ -1,0 +1,84 @@
+"""Ptychography of the catalog in CXI files: merged, in photons, the right way round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from redoxscope.formats import read_cxi
+from redoxscope.ptycho_files import reconstruct
+from redoxscope.storage.export._content import Content
+from redoxscope.storage.export._cxi import write_cxi_files
+
+from ..callbacks.ptycho_runs import PtychoRun
+
+ENERGIES = (639.0, 642.6)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    return PtychoRun(folder / "frames.h5", energies=ENERGIES, uid="2f9d1c0a-cxi-export")
+
+
+@pytest.fixture(scope="module")
+def content(run):
+    """As of the catalog, but the documents are given out by the run itself."""
+    documents = list(run.documents())
+    return Content(run.uid, run.uid[:8], documents[0][1], documents[-1][1], documents, (), {})
+
+
+@pytest.fixture(scope="module")
+def files(content, tmp_path_factory):
+    plan = write_cxi_files(content, tmp_path_factory.mktemp("out"))
+    for path, write in plan.items():
+        write(path)
+    return list(plan)
+
+
+def test_a_file_for_each_energy(files, run):
+    assert [path.name for path in files] == ["2f9d1c0a_639.00eV.cxi", "2f9d1c0a_642.60eV.cxi"]
+    part = run.scan.exposures[-1]
+    scan = read_cxi(files[1])
+    assert scan.energy_ev == pytest.approx(642.6)
+    assert len(scan.x_um) == len(part.positions)
+    np.testing.assert_allclose(np.column_stack([scan.x_um, scan.y_um]), part.positions, atol=1e-9)
+    with h5py.File(files[1]) as file:
+        assert file["entry_1"].attrs["uid"] == run.uid
+
+
+def test_frames_are_photons_of_both_exposures(files, run):
+    """Without background; the sum of a frame is what went through, in the total time."""
+    scan = read_cxi(files[0])
+    sums = scan.read(0, len(scan.x_um))[:, 0].sum(axis=(1, 2))
+    assert sums.max() == pytest.approx(run.photons * sum(run.times) / max(run.times), rel=0.03)
+    assert scan.mask.mean() > 0.95
+
+
+def test_the_sample_is_where_it_was(files, run):
+    """The particle lies to one side of the middle: it would not match itself mirrored."""
+    result = reconstruct(read_cxi(files[1]))
+    x, y = result.x_um, result.y_um
+    near = np.ix_(np.abs(y) < 0.15, np.abs(x) < 0.15)
+    thick = -2 * np.log(np.abs(result.object[near]))
+    thick = np.clip(thick - np.median(thick[:2]), 0, None)
+    yy, xx = np.meshgrid(y[np.abs(y) < 0.15], x[np.abs(x) < 0.15], indexing="ij")
+    strong = thick > 0.5 * np.quantile(thick, 0.95)
+    assert (xx[strong].mean(), yy[strong].mean()) == pytest.approx((0.02, -0.01), abs=0.006)
+
+
+def test_another_run_has_nothing_for_cxi(content, tmp_path):
+    start = {name: value for name, value in content.start.items() if name != "ptychography"}
+    assert write_cxi_files(replace(content, start=start), tmp_path) == {}
+
+
+def test_a_run_without_whole_frames_is_refused(content, tmp_path):
+    """It ended before its first block: no file without frames."""
+    kept = [(name, doc) for name, doc in content.run if name != "event"]
+    plan = write_cxi_files(replace(content, run=kept), tmp_path)
+    for path, write in plan.items():
+        with pytest.raises(ValueError, match=r"no whole frame at 63|no whole frame at 64|no file"):
+            write(path)
