@@ -52,13 +52,14 @@ def test_it_is_found_and_runs_in_a_process_of_its_own():
 def test_live_ends_as_a_run_that_is_over_and_shows_the_sample(tmp_path):
     run = one_energy(tmp_path)
     seen = []
-    with Host([ANALYSIS], options={"ptychography": QUICK}, on_update=seen.append) as host:
+    with Host([ANALYSIS], options={"ptychography": QUICK}) as host:
         documents = []
         for pair in run.documents(live=True):
             documents.append(pair)
             host(*pair)
             if pair[0] == "event":
                 assert host.wait(LONG)  # frames come while it works
+                seen += host.latest.values()
         live = host.latest[run.uid, "ptychography", ""]
         assert host.errors == {} and live.finished
     after = ptychography_from_run(documents, QUICK)[""]
@@ -74,8 +75,8 @@ def test_live_ends_as_a_run_that_is_over_and_shows_the_sample(tmp_path):
     assert pitch[0].half_pitch_um == pytest.approx(pitch[1].half_pitch_um, rel=0.05)
     assert one.frames == other.frames == len(run.scan.exposures[-1].positions)
     # The first picture came before a third of the frames.
-    first = next(u.snapshot for u in seen if u.snapshot.images)
-    assert first.pace.frames <= first.pace.total / 3 + run.places_per_block
+    first = next(snapshot for snapshot in seen if snapshot.images)
+    assert 0 < first.pace.frames <= first.pace.total / 3
 
 
 def test_how_far_behind_it_is_is_known_and_nothing_waits(tmp_path):
@@ -224,8 +225,9 @@ def test_without_darks_the_pedestal_is_taken_off_and_said(tmp_path):
 def test_energies_become_a_map_whose_sigma_is_what_it_is_off_by(tmp_path):
     run = PtychoRun(tmp_path / "frames.h5", photons=2e6, step=0.045)
     with Host([ANALYSIS], options={"ptychography": QUICK}) as host:
-        play(host, run.documents(live=True))
-        assert host.wait(LONG)
+        for pair in run.documents(live=True):
+            host(*pair)
+            assert host.wait(LONG)  # what is done in which order does not depend on the machine
         found = host.latest[run.uid, "ptychography", ""]
         stored = {result.name: result for result in host.results(run.uid)}
     assert found.done == len(run.energies) == len(found.images) and not host.errors
