@@ -23,6 +23,7 @@ from ._ptycho_found import (
     first_recognisable,
     likeness,
     map_against,
+    profile_against,
     true_object,
 )
 from ._stack import DemoResult
@@ -343,6 +344,7 @@ def _find(session: Any, watched: _Watched, sample: str, seed: int) -> _Found:
     """Take what was found, store the profiles with the run, and lay all of it beside the truth."""
     from ..analysis.ptychography import ring_correlation
     from ..sim import build_ptycho
+    from ..storage import profiles, store_results
 
     uid = watched.uid(PTYCHO)
     assert uid is not None
@@ -374,6 +376,17 @@ def _find(session: Any, watched: _Watched, sample: str, seed: int) -> _Found:
         found.no_profiles = "there is no map"
         return found
     found.ptycho = map_against(table.x, table.y, table.result, model, align=True)
+    try:
+        made = profiles(
+            session.cat[uid], time=AGE_S, section=particle.section, analysis="ptychography"
+        )
+        store_results(session.cat, uid, made.results)
+    except ValueError as exc:  # a map without a whole particle, say: the rest is worth showing
+        found.no_profiles = str(exc)
+        return found
+    found.fits = made.fits
+    true = found.ptycho.true_share
+    found.profiles = [profile_against(one, true) for one in made.fits.particles]
     return found
 
 
