@@ -26,7 +26,7 @@ def draw_ptycho(figure: Any, found: Any) -> None:
     found
         ``image`` and ``early`` (PtychoResult or None: of the energy that is best resolved, as it
         ended; of the first, when it could be recognised), ``stxm`` and ``ptycho`` (MapAgainst or
-        None), ``profiles`` (of ProfileAgainst), ``snapshot`` and ``fits``.
+        None), ``profiles`` (of ProfileAgainst), ``snapshot``, ``fits`` and ``true_d`` (cm²/s).
     """
     image, early, profiles = found.image, found.early, found.profiles
     stxm, ptycho, rings = found.stxm, found.ptycho, found.snapshot.resolution
@@ -40,10 +40,12 @@ def draw_ptycho(figure: Any, found: Any) -> None:
     _share(axes[1][0], stxm, "STXM")
     _share(axes[1][1], ptycho, "ptychography")
     _truth(axes[1][2], ptycho or stxm)
+    for ax in axes[1][:3]:
+        _same_field(ax, ptycho)
     _sigma(axes[1][3], ptycho)
     for k in range(_SHOWN):
         _profile(figure.add_subplot(grid[2, k]), profiles[k] if k < len(profiles) else None)
-    _fits(figure.add_subplot(grid[2, 3]), profiles)
+    _fits(figure.add_subplot(grid[2, 3]), profiles, found.true_d)
 
 
 def _title(fits: Any) -> str:
@@ -157,6 +159,12 @@ def _truth(ax: Any, found: MapAgainst | None) -> None:
            vmin=0.0, vmax=1.0)  # fmt: skip
 
 
+def _same_field(ax: Any, found: MapAgainst | None) -> None:
+    if found is not None and ax.images:
+        ax.set_xlim(found.x[0], found.x[-1])
+        ax.set_ylim(found.y[0], found.y[-1])
+
+
 def _sigma(ax: Any, found: MapAgainst | None) -> None:
     if found is None or not np.isfinite(found.sigma).any():
         _empty(ax, "σ of Mn3+ by ptychography")
@@ -189,18 +197,21 @@ def _profile(ax: Any, one: ProfileAgainst | None) -> None:
     ax.legend(fontsize=7)
 
 
-def _fits(ax: Any, profiles: Sequence[ProfileAgainst]) -> None:
+def _fits(ax: Any, profiles: Sequence[ProfileAgainst], true: float) -> None:
     known = [one for one in profiles if np.isfinite(one.found.d)]
     if not known:
         _empty(ax, "D of each particle")
         return
     for k, one in enumerate(known):
-        d, (low, high) = 1e4 * one.found.d, (1e4 * v for v in one.found.interval)
+        d, (low, high) = 1e21 * one.found.d, (1e21 * v for v in one.found.interval)
         ax.errorbar([d], [k], xerr=[[d - low], [high - d]], fmt="o", ms=4, color=_DIFFUSION)
-    ax.set_xscale("log")
+    if np.isfinite(true):
+        ax.axvline(1e17 * true, color=_TRUE, ls=":", label="simulated")
+        ax.legend(fontsize=7)
     ax.set_yticks(range(len(known)))
     ax.set_yticklabels([f"{2e3 * one.found.profile.outline.radius:.0f} nm" for one in known])
-    ax.set_xlabel("D (cm²/s), 68 % interval", fontsize=8)
+    ax.set_ylim(-0.5, len(known) - 0.5)
+    ax.set_xlabel("D (1e-17 cm²/s), 68 % interval", fontsize=8)
     ax.set_ylabel("diameter of the particle", fontsize=8)
     ax.set_title("D of each particle", fontsize=9, loc="left")
     ax.tick_params(labelsize=7)
