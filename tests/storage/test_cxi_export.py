@@ -8,10 +8,15 @@ import h5py
 import numpy as np
 import pytest
 
+from redoxscope.documents import PtychoInfo
 from redoxscope.formats import read_cxi
+from redoxscope.plans import ptychography
 from redoxscope.ptycho_files import reconstruct
+from redoxscope.scan import Scan
+from redoxscope.storage import CatalogWriter, DocumentLog, export_run
 from redoxscope.storage.export._content import Content
 from redoxscope.storage.export._cxi import write_cxi_files
+from redoxscope.testing import FakePtycho, make_engine
 
 from ..callbacks.ptycho_runs import PtychoRun
 
@@ -82,3 +87,35 @@ def test_a_run_without_whole_frames_is_refused(content, tmp_path):
     for path, write in plan.items():
         with pytest.raises(ValueError, match=r"no whole frame at 63|no whole frame at 64|no file"):
             write(path)
+
+
+def test_a_run_of_the_plan_out_of_the_catalog(embedded, home, tmp_path):
+    """The whole way: plan, camera's file, log, catalog, CXI."""
+
+    def picture(energy, x, y, time, beam):
+        return np.full((16, 16), 200 + 1000 * time * (1 + x) * beam)
+
+    folder = home / "data" / "ptycho"
+    folder.mkdir(parents=True, exist_ok=True)
+    station = FakePtycho(folder, picture=picture)
+    engine, documents = make_engine()
+    log = DocumentLog(tmp_path / "log")
+    writer = CatalogWriter(embedded, log)
+    engine.subscribe(log)
+    engine.subscribe(writer)
+    engine(
+        ptychography(
+            station, {"center": (0, 0), "size": 0.2}, energies=[640], step=0.1,
+            exposures=(0.1, 0.4), dark_frames=2,
+        )
+    )  # fmt: skip
+    uid = documents.start["uid"]
+    (path,) = export_run(writer.catalog[uid], "cxi", tmp_path / "out")
+    assert path.suffix == ".cxi" and "_640.00eV" in path.name
+    scan, info = read_cxi(path), PtychoInfo.from_start(documents.start)
+    assert scan.illumination is None  # frames of 16 pixels do not hold the light of this zone plate
+    places = Scan.from_start(documents.start).exposures[-1].positions
+    np.testing.assert_allclose(np.column_stack([scan.x_um, scan.y_um]), places, atol=1e-6)
+    assert (scan.distance_um, scan.pixel_um) == pytest.approx((info.distance_um, info.pixel_um))
+    photons = scan.read(0, len(places))[:, 0].mean(axis=(1, 2))
+    np.testing.assert_allclose(photons, 500 * (1 + scan.x_um) / info.gain, rtol=0.02)

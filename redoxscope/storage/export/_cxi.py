@@ -52,6 +52,15 @@ def _write(content: Content, part: Any, path: Path) -> None:
         for piece in found.pieces:
             yield (piece.counts / np.float32(piece.scale), piece.x, piece.y)
 
+    said = {
+        "uid": content.uid,
+        "sample": str(content.start.get("sample") or ""),
+        "region": found.region,
+    }
+    try:
+        probe = task.first_probe()
+    except ValueError as exc:  # the frames are worth keeping all the same
+        probe, said["no_illumination"] = None, str(exc)
     written = write_cxi(
         path,
         energy_ev=part.energy,
@@ -59,12 +68,8 @@ def _write(content: Content, part: Any, path: Path) -> None:
         pixel_um=task.info.pixel_um,
         shape=task.info.shape,
         frames=frames(),
-        illumination=task.first_probe(),
-        attributes={
-            "uid": content.uid,
-            "sample": str(content.start.get("sample") or ""),
-            "region": found.region,
-        },
+        illumination=probe,
+        attributes=said,
     )
     if not written:
         raise ValueError(f"run {content.uid[:8]} has no whole frame at {part.energy:g} eV")
