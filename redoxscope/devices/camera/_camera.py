@@ -449,6 +449,7 @@ class AreaDetectorCamera(BeamlineDevice):
         with self._orders:
             if int(ask(self.cam.acquire)):
                 self._off(self.cam.acquire)
+        self._check_written()
         acquired = int(ask(counter)) - last
         if acquired > n and not late:
             self._settled(file, first, acquired, over)

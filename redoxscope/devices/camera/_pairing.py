@@ -86,7 +86,8 @@ def paired(
     # A row that lost its number stands where its frame would: after the one before it.
     before = first_row + torn - 1
     for at in missing:
-        above = row[at - 1] if at else first_row + int(np.argmax(ours)) - 1
+        begin = int(np.argmax(ours)) if ours.size else 0
+        above = row[at - 1] if at else first_row + begin - 1
         broken = torn.size and (above in before or torn.size == missing.size)
         status[at] = FrameStatus.TORN if broken else FrameStatus.UNWRITTEN
     reasons = []

@@ -23,6 +23,7 @@ UNWRITTEN, TORN = FrameStatus.UNWRITTEN, FrameStatus.TORN
         pytest.param([12, 13], 3, [-1, 5, 6], [UNWRITTEN, OK, OK], "frames 0", id="begin"),
         pytest.param([11, 0, 13], 3, [5, -1, 7], [OK, TORN, OK], "only part", id="torn"),
         pytest.param([0, 12, 13], 3, [-1, 6, 7], [TORN, OK, OK], "only part", id="first-torn"),
+        pytest.param([], 3, [-1] * 3, [UNWRITTEN] * 3, "no row in the file", id="none-written"),
         pytest.param([11, 0], 3, [5, -1, -1], [OK, TORN, UNWRITTEN], "only part", id="both"),
         pytest.param([11, 12], 2, [-1] * 3, [MISSED] * 3, "took 2 frames where 3", id="missed"),
         pytest.param([], 0, [-1] * 3, [MISSED] * 3, "took no frames where 3", id="none"),
