@@ -210,7 +210,7 @@ class PtychographyStation(Stageable, Triggerable, Protocol):
     that ``read`` gives; ``parts`` are what else is read into an event. ``block_places``: most
     places of a block of such exposure times (s); ``block_time``: how long a block takes (s);
     ``place``: where the coarse stage goes for a part of a scan (x, y in µm, None: it stays);
-    ``info``: the fields of `redoxscope.documents.PtychoInfo`. ``i0`` may be None.
+    ``info``: the fields of `redoxscope.documents.PtychoInfo`.
     """
 
     name: str
@@ -222,7 +222,6 @@ class PtychographyStation(Stageable, Triggerable, Protocol):
     images: Any
     taken: Any
     block_frames: Any
-    i0: Any
 
     def prepare(self, block: Block) -> Any: ...
 

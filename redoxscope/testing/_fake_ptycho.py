@@ -155,6 +155,7 @@ class FakePtycho(TakesBlocks, FrameSettings):
     def unstage(self) -> Status:
         """Close it."""
         self.pause()
+        self._give_back()
         super().unstage()
         status: Status = self.camera.unstage()
         return status

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
 
 from redoxscope.devices import DeviceError
 from redoxscope.documents import BlockFrames, FrameStatus, PtychoInfo
@@ -22,7 +23,6 @@ from redoxscope.scan import Exposures, Outer, Role, Scan, exposures_scan, ptycho
 from redoxscope.testing import (
     FakePoint,
     FakePtycho,
-    FakeSetting,
     make_engine,
     paused_after,
     run_resuming,
@@ -237,7 +237,7 @@ def test_a_station_that_says_nothing_of_a_block_is_no_success(bench):
 
 def test_the_beam_monitor_gets_back_its_dwell(bench):
     monitor = FakePoint("i0")
-    monitor.dwell = FakeSetting("i0_dwell", 0.3)
+    monitor.dwell = Signal(name="i0_dwell", value=0.3)
     monitor.back_after = lambda error: None
     bench.station.i0 = monitor
     bench.run()

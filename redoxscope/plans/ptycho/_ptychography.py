@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Annotated, Any
 
-from bluesky import Msg
-from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
@@ -164,7 +161,6 @@ def _measure(station: PtychographyStation, scan: Scan, md: Mapping[str, Any]) ->
     for check in frame_checks(station, scan):
         check()
     info = PtychoInfo(**station.info(scan.all_energies))
-    back = yield from _settings_back(station)
     steps: list[SafetyStep] = [halt(station), close(station.shutter)]
 
     def safe() -> MsgGenerator[None]:
@@ -173,21 +169,7 @@ def _measure(station: PtychographyStation, scan: Scan, md: Mapping[str, Any]) ->
     run = in_run(safe, _start(station, scan, info), md, PTYCHO_RESERVED)
     owned = [station.shutter] if hasattr(station.shutter, "stage") else []
     whole = bpp.stage_wrapper(staged(station, run), owned)
-    return (yield from made_safe(at_edge(station.monochromator, scan.edge, whole), back))
-
-
-def _settings_back(station: PtychographyStation) -> MsgGenerator[list[SafetyStep]]:
-    """What gives the beam monitor, which is everybody's, the dwell that it had."""
-    if station.i0 is None:
-        return []
-    dwell = station.i0.dwell
-    reading = yield Msg("read", dwell)
-    if not reading:  # nobody carries the messages out
-        return []
-    value = reading[dwell.name]["value"]
-    return [
-        (f"set {dwell.name} back to {value:g} s", partial(bps.abs_set, dwell, value, wait=True))
-    ]
+    return (yield from at_edge(station.monochromator, scan.edge, whole))
 
 
 def _frames(station: PtychographyStation, scan: Scan) -> MsgGenerator[None]:
