@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def array_module(name: str) -> Any:
     if name != "cupy":
         raise ValueError(f"array module = {name!r} must be 'numpy' or 'cupy'")
     try:
-        import cupy
-
+        # its package is another for each version of CUDA, so no extra of ours can name it
+        cupy = import_module("cupy")
         cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # no package, no driver, no card: CuPy has an error for each
         raise ValueError(f"array module 'cupy' cannot be used here: {error}") from error
