@@ -83,14 +83,12 @@ def empty_area(result: PtychoResult) -> NDArray[np.bool_]:
     ValueError
         Fewer than 64 pixels are empty.
     """
-    from skimage.filters import threshold_otsu
-
     covered = result.covered
     level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0), 2.0)
     inside = ndimage.binary_erosion(covered, iterations=FAR)
     blank = np.zeros_like(covered)
     if inside.any() and np.ptp(level[inside]) > 0:
-        bright = level > threshold_otsu(level[inside])
+        bright = level > _two_classes(level[inside])
         blank = ndimage.binary_erosion(bright, iterations=FAR) & inside
     if np.count_nonzero(blank) < LEAST_EMPTY:
         raise ValueError(
@@ -98,6 +96,17 @@ def empty_area(result: PtychoResult) -> NDArray[np.bool_]:
             "optical density has no zero: take some of the empty surroundings with the sample"
         )
     return blank
+
+
+def _two_classes(values: NDArray[np.floating]) -> float:
+    """The value that divides a histogram into the two classes furthest apart."""
+    count, edges = np.histogram(values, bins=256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(count)[:-1]
+    above = values.size - below
+    sums = np.cumsum(count * middle)
+    apart = sums[:-1] / below - (sums[-1] - sums[:-1]) / above  # no bin at the ends is empty
+    return float(edges[1 + int(np.argmax(below * above * apart**2))])
 
 
 def on_one_grid(results: Sequence[PtychoResult]) -> Spectro:

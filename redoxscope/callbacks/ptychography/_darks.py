@@ -55,6 +55,11 @@ class Darks:
             return np.full(self._shape, self._pedestal)
         return np.sum([total for total, _ in found], axis=0) / sum(n for _, n in found)
 
+    def variance(self, time: float, read_noise: float) -> float:
+        """Variance of the dark frame of an exposure time (counts²), from a pixel's read noise."""
+        frames = sum(n for (_, _, t), (_, n) in self._sums.items() if t == time)
+        return read_noise**2 / frames if frames else 0.0
+
 
 def load_mask(path: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Pixels that mean nothing, from a ``.npy`` or HDF5 file.

@@ -58,8 +58,10 @@ class Piece:
     ----------
     counts : numpy.ndarray [n, ny, nx]
         Photons; NaN where a pixel has no value.
+    variance : numpy.ndarray [n, ny, nx]
+        Of the photons.
     mask : numpy.ndarray of bool [n, ny, nx]
-        True where it has.
+        True where a pixel has a value.
     x, y : numpy.ndarray [n]
         Where the beam was on the sample (µm).
     scale : float
@@ -67,6 +69,7 @@ class Piece:
     """
 
     counts: NDArray[np.float32]
+    variance: NDArray[np.float32]
     mask: NDArray[np.bool_]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -215,7 +218,12 @@ class Task:
             if self._engine is None:
                 self._engine = self._make_engine()
             taken = self._engine.add(
-                piece.counts, piece.x, piece.y, mask=piece.mask, scale=piece.scale
+                piece.counts,
+                piece.x,
+                piece.y,
+                mask=piece.mask,
+                variance=piece.variance,
+                scale=piece.scale,
             )
         lost = int((~good).sum())
         self.left_out += lost
@@ -269,6 +277,8 @@ class Task:
         merged = merge_exposures(
             frames[some], gates[some], np.stack([self._darks.mean(t) for t in times]),
             gain=info.gain, read_noise=info.read_noise, saturation=info.saturation,
+            dark_variance=np.reshape([self._darks.variance(t, info.read_noise) for t in times],
+                                     (-1, 1, 1)),
             use=good[some], mask=self._good, total_time=sum(times),
         )  # fmt: skip
         scale = 1.0
@@ -276,7 +286,7 @@ class Task:
             if not np.isfinite(self._reference_flux):
                 self._reference_flux = flux
             scale = flux / self._reference_flux
-        return Piece(merged.counts, merged.mask, x[some], y[some], scale)
+        return Piece(merged.counts, merged.variance, merged.mask, x[some], y[some], scale)
 
     def pieces(self, file: FrameFile) -> Iterator[Piece]:
         """All frames merged and not reconstructed, in the order of their places.
