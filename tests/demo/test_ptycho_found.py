@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from redoxscope.demo._ptycho_draw import draw_ptycho
 from redoxscope.demo._ptycho_found import (
     Preview,
     first_recognisable,
@@ -115,3 +117,71 @@ def test_a_profile_beside_the_truth(model):
     told = found.summary()
     assert told["d_cm2_s"] is None and told["refused"] == "too coarse"
     assert told["bins"] == len(edges) - 1
+
+
+def everything(model):
+    """What the picture is made of, each part as the demonstration has it."""
+    x, y = grid(60)
+    truth = true_object(SimpleNamespace(x_um=x, y_um=y, energy_ev=ENERGY), model)
+    image = SimpleNamespace(
+        x_um=x, y_um=y, energy_ev=ENERGY, covered=np.ones((60, 60), bool), object=truth,
+        frames=40, pixel_um=0.005,
+    )  # fmt: skip
+    distance = np.linspace(0.005, 0.1, 8)
+    profile = SimpleNamespace(
+        distance=distance, mean=np.linspace(0.8, 0.1, 8), sigma=np.full(8, 0.02),
+        outline=SimpleNamespace(radius=0.14),
+    )  # fmt: skip
+    fit = SimpleNamespace(model="diffusion", aic=12.0, curve=profile.mean)
+    one = SimpleNamespace(
+        profile=profile, diffusion=fit, core_shell=None, d=1e-21, interval=(0.9e-21, 1.2e-21)
+    )
+    at = np.linspace(5.0, 100.0, 20)
+    return SimpleNamespace(
+        image=image,
+        early=image,
+        stxm=map_against(*grid(8, 0.04), a_map(model, *grid(8, 0.04)), model, align=False),
+        ptycho=map_against(x, y, a_map(model, x, y), model, align=True),
+        profiles=[SimpleNamespace(found=one, true_mean=profile.mean)],
+        fits=SimpleNamespace(
+            refused="", interval=(0.9e-21, 1.2e-21), preferred="diffusion", delta_aic=8.0, d=1e-21
+        ),
+        snapshot=SimpleNamespace(
+            resolution=SimpleNamespace(
+                frequency=at,
+                value=np.exp(-at / 50),
+                threshold=np.full(20, 0.3),
+                half_pitch_um=0.008,
+            )  # fmt: skip
+        ),
+        true_d=1e-17,
+    )
+
+
+def nothing():
+    return SimpleNamespace(
+        image=None, early=None, stxm=None, ptycho=None, profiles=[], fits=None,
+        snapshot=SimpleNamespace(resolution=None), true_d=np.nan,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["everything", "nothing"])
+def test_the_picture(model, what):
+    figure = Figure(figsize=(17, 13))
+    draw_ptycho(figure, everything(model) if what == "everything" else nothing())
+    figure.canvas.draw()
+    lacking = [text.get_text() for ax in figure.axes for text in ax.texts].count("not measured")
+    assert lacking == (2 if what == "everything" else 12)  # two profiles of three, or all
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    if what == "everything":
+        assert "68 % within 9e-18 to 1.2e-17" in figure.get_suptitle()
+        assert sum("Mn3+ by" in title for title in titles) == 3
+        fields = {
+            tuple(ax.get_xlim()) for ax in figure.axes
+            if ax.get_title(loc="left").startswith("Mn3+ ") and ax.images
+        }  # fmt: skip
+        assert len(fields) == 1  # all show the same field
+        assert any("half-pitch 8.0 nm" in title for title in titles)
+    for ax in figure.axes:
+        if ax.images or ax.lines:
+            assert ax.get_xlabel() or ax.get_ylabel()
