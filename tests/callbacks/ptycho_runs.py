@@ -41,6 +41,7 @@ class PtychoRun:
     time: float = 1.8e9
     mask: str | None = None
     info: dict = field(default_factory=dict)
+    bright: float = 1.0
 
     def __post_init__(self):
         self.references = load_references("Mn L3")
@@ -111,12 +112,16 @@ class PtychoRun:
         offsets = (np.arange(n) - n // 2) * step
         wave = probe * self.transmission(energy, x + offsets, y + offsets)
         far = np.abs(np.fft.fftshift(np.fft.fft2(wave, norm="ortho"))) ** 2
-        return self._counted(share * far)
+        return self._counted(self.bright * share * far)
 
     def _counted(self, photons):
         raw = GAIN * self.rng.poisson(photons) + PEDESTAL
         raw = raw + READ * self.rng.standard_normal(raw.shape)
         return np.clip(np.rint(raw), 0, SATURATION).astype(np.uint16)
+
+    def light(self, number):
+        """Incident beam of a block over that of the first."""
+        return 1.0
 
     # -- documents
 
@@ -162,7 +167,8 @@ class PtychoRun:
             "y": padded(np.repeat(places[:, 1], len(times)), float("nan")),
             "gate": padded(np.tile(times, len(places)), float("nan")),
             "frame_status": padded(status, int(FrameStatus.PADDING)),
-            "energy": self.scan.exposures[index].energy, "zone_plate_z": -5000.0, "i0": 1e6,
+            "energy": self.scan.exposures[index].energy, "zone_plate_z": -5000.0,
+            "i0": 1e6 * self.light(number) * len(places) * sum(times),  # counts of the block
         }  # fmt: skip
         when = self.time + number if stamp is None else stamp
         return "event", {
@@ -214,6 +220,7 @@ class PtychoRun:
             )  # fmt: skip
             file.swmr_mode = True
             for number, (index, first, places) in enumerate(blocks or self.blocks()):
+                self.bright = self.light(number)
                 frames = self.measure(index, places)
                 data.resize(rows + len(frames), axis=0)
                 data[rows:] = frames

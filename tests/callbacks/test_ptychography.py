@@ -252,6 +252,19 @@ def test_energies_become_a_map_whose_sigma_is_what_it_is_off_by(tmp_path):
     draw_ptychography(figure, back)
 
 
+def test_the_beam_may_vary_from_block_to_block_and_blocks_in_length(tmp_path):
+    class Unsteady(PtychoRun):
+        def light(self, number):
+            return (1.0, 0.6, 1.5)[number % 3]
+
+    steady = one_energy(tmp_path)
+    want = ptychography_from_run(steady.documents(), QUICK)[""].image
+    run = Unsteady(tmp_path / "other.h5", energies=(641.2,), places_per_block=16)  # then 4
+    found = ptychography_from_run(run.documents(), QUICK)[""].image
+    assert found.residual < 2 * want.residual
+    assert misfit(run, found)[0] < 1.5 * misfit(steady, want)[0]
+
+
 def test_modes_and_places_come_when_all_frames_are_there(tmp_path):
     run = one_energy(tmp_path)
     documents = list(run.documents())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_ptychography"]
 
+SHARE = 0.002
+"""Share of the pixels that must be in the mask before a map is drawn."""
 MOST_SAID = 4
 """Most doubts that stand below a picture; its message has all."""
 
@@ -35,7 +37,7 @@ def draw_ptychography(figure: Figure, snapshot: PtychoSnapshot) -> None:
     figure.clear()
     figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.06, hspace=0.05, wspace=0.03)
     found = snapshot.map
-    if found is not None and found.result is not None and found.result.n_mask:
+    if found is not None and _has_map(found):
         rows = figure.add_gridspec(2, 1, height_ratios=[1.25, 1.0])
         _map(rows[0], found)
         _image(rows[1], snapshot, letters="def")
@@ -50,6 +52,12 @@ def draw_ptychography(figure: Figure, snapshot: PtychoSnapshot) -> None:
         figure.supxlabel(
             printable("\n".join(lines)), fontsize=7.5, color=WARNING, x=0.01, ha="left"
         )
+
+
+def _has_map(found: PtychoMap) -> bool:
+    """Whether more than a few odd pixels are in its mask."""
+    r = found.result
+    return r is not None and r.n_mask >= max(16, SHARE * r.mask.size)
 
 
 def _map(place: Any, found: PtychoMap) -> None:

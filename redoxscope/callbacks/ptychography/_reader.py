@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...analysis.ptychography import ring_correlation
 from ...documents import FRAMES_STREAM, PTYCHO, STREAM, BlockFrames, PtychoInfo
 from ...inputs import is_number
@@ -25,6 +27,10 @@ from ._task import Piece, Task
 
 __all__ = ["MergedFrames", "PtychoReader", "is_ptychography"]
 
+FLUX = ("i0", "ring_current")
+"""What says how much light there was, the better one first."""
+COUNTS = ("", "counts")
+"""Units of what was counted during a block."""
 SLICE = 0.25
 """Longest piece of work (s) between two looks for documents."""
 MOST_OPEN = 3
@@ -88,6 +94,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
         self._of = {k: part for part in self._parts.values() for k in part.tasks}
         self._file: FrameFile | None = None
         self._unreadable = ""
+        self._units: dict[str, str] = {}
         self._live = False
         self._newest = next(iter(self._parts), "")
         self._final: tuple[bool, str] = False, ""
@@ -129,6 +136,9 @@ class PtychoReader(Reader[PtychoSnapshot]):
 
     def describe(self, descriptor: Doc) -> bool:
         """Take a descriptor; whether what is of its stream is wanted."""
+        if descriptor.get("name") == STREAM:
+            keys = descriptor.get("data_keys") or {}
+            self._units = {key: str(keys[key].get("units") or "") for key in FLUX if key in keys}
         return descriptor.get("name") in (STREAM, FRAMES_STREAM)
 
     def take(self, name: str, doc: Doc) -> list[float]:
@@ -166,13 +176,23 @@ class PtychoReader(Reader[PtychoSnapshot]):
             if len(block.place):
                 self._dark_blocks[index, int(block.place[0])] = block
             return
-        flux = next(
-            (_number(data.get(key)) for key in ("i0", "ring_current") if key in data), math.nan
-        )
+        flux = self._flux(data, block)
         owner = self._of[index]
         owner.tasks[index].take(block, stamp, flux)
         owner.changed = True
         self._newest = owner.name
+
+    def _flux(self, data: Doc, block: BlockFrames) -> float:
+        """Incident beam of a block, in any unit; NaN where nothing says it.
+
+        Counts are those of the whole block, and go with how long it was exposed.
+        """
+        key = next((key for key in FLUX if key in data), "")
+        value = _number(data.get(key))
+        if key == "i0" and self._units.get(key, "") in COUNTS:
+            exposed = float(np.nansum(block.gate))
+            value = value / exposed if exposed > 0 else math.nan
+        return value
 
     # -- work ----------------------------------------------------------------------------------
 
