@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,9 @@ class AreaDetectorCamera(BeamlineDevice):
         self._orders = threading.RLock()
         self._found: dict[Any, Any] = {}
         self._armed = (0, 0, 0)
-        self._under_way: Move | None = None
+        self._last = threading.Lock()  # never held while anything is waited for
+        self._arming: Move | None = None
+        self._taking: Move | None = None
         self.images = FrameRows(f"{name}_image")
         self._news = threading.Event()
         hdf = self.hdf1
@@ -211,16 +214,14 @@ class AreaDetectorCamera(BeamlineDevice):
         self.pause()
         super().unstage()
 
-        def close(_: Move) -> None:
-            logged(log, self.name, self._close)
-
         what = f"{self.name} ({self.hdf1.capture.pvname}) closing its file"
-        return self._in_thread(what, 6 * self.time_limit.get(), close)
+        return self._in_thread(what, 20 * self.time_limit.get(), lambda _: self._close())
 
     def _in_thread(self, what: str, limit: float, work: Callable[[Move], None]) -> Move:
         """Do what waits for servers; the RunEngine's thread must not."""
-        move = Move(what, limit)
+        return self._begun(Move(what, limit), work)
 
+    def _begun(self, move: Move, work: Callable[[Move], None]) -> Move:
         def step() -> None:
             try:
                 work(move)
@@ -314,20 +315,16 @@ class AreaDetectorCamera(BeamlineDevice):
             pause.wait(LOOK_EVERY)
 
     def _close(self) -> None:
-        cam, hdf, limit = self.cam, self.hdf1, self.time_limit.get()
-        try:
-            for signal in (cam.acquire, hdf.capture):
-                if int(ask(signal)):
-                    self._off(signal)
-            self._judge_file()
-            found, self._found = self._found, {}
-            write(found, f"{self.name} given back as it was", limit)
-        finally:
-            try:
-                self.images.file.close()
-            except DeviceError:
-                pass  # none was opened
-            self.images.begin(None)
+        found, self._found = self._found, {}
+        steps: list[Callable[[], Any]] = [
+            partial(self._off, self.cam.acquire),
+            partial(self._off, self.hdf1.capture),
+            self._judge_file,
+            partial(write, found, f"{self.name} given back as it was", self.time_limit.get()),
+            self.images.end,
+        ]
+        for step in steps:  # one that fails keeps none from what comes after it
+            logged(log, self.name, step)
 
     def _judge_file(self) -> None:
         """Say where the file has fewer frames than its writer counted."""
@@ -344,6 +341,8 @@ class AreaDetectorCamera(BeamlineDevice):
             )  # fmt: skip
 
     def _off(self, signal: Any) -> None:
+        if not int(ask(signal)):
+            return
         put_now(signal, 0)
         wait_until(signal, lambda value: not value, f"{self.name} ending", self.time_limit.get())
 
@@ -395,9 +394,10 @@ class AreaDetectorCamera(BeamlineDevice):
                     self._found.setdefault(signal, value)
                 last = int(ask(cam.array_counter))
                 self._armed = (n, last, file.rows)
-                if move.done:
-                    return
-                put_now(cam.acquire, 1)
+                with self._last:
+                    if self._arming is not move:  # it was stopped
+                        raise AbandonedError(what)
+                    put_now(cam.acquire, 1)
             wait_until(
                 cam.acquire,
                 lambda value: bool(value) or int(ask(cam.array_counter)) > last,
@@ -406,8 +406,8 @@ class AreaDetectorCamera(BeamlineDevice):
                 lambda: move.done,
             )
 
-        self._under_way = self._in_thread(what, 4 * self.time_limit.get(), order)
-        return self._under_way
+        self._arming = armed = Move(what, 4 * self.time_limit.get())
+        return self._begun(armed, order)
 
     def count(
         self, over: Callable[[], bool] = lambda: False, patience: float = PATIENCE
@@ -487,21 +487,25 @@ class AreaDetectorCamera(BeamlineDevice):
         what = f"{self.name} ({self.cam.acquire.pvname}) taking a frame of {seconds:g} s"
 
         def take(move: Move) -> None:
-            armed = self.arm(1, "internal", time_s=seconds)
-            armed.wait()
-            counted = self.count(lambda: move.done, seconds + PATIENCE)
+            self.arm(1, "internal", time_s=seconds).wait()
+            if self._taking is not move:
+                self.stop(success=True)
+                return
+            counted = self.count(lambda: self._taking is not move, seconds + PATIENCE)
             if counted.reasons:
                 raise DeviceError("; ".join(counted.reasons))
 
-        move = self._in_thread(what, seconds + 8 * self.time_limit.get(), take)
-        self._under_way = move
+        self._taking = move = Move(what, seconds + 8 * self.time_limit.get())
+        self._begun(move, take)
         return watchable(move, Way(self.name, "s", 0.0, seconds, seconds))
 
     def stop(self, *, success: bool = False) -> None:
         """Disarm it without waiting; with ``success``, as in a pause, that is no failure."""
-        move, self._under_way = self._under_way, None
-        busy = move is not None and not move.done
-        if move is not None:
+        with self._last:
+            moves = [move for move in (self._arming, self._taking) if move is not None]
+            self._arming = self._taking = None
+        busy = any(not move.done for move in moves)
+        for move in moves:
             move.end(None if success else DeviceError(f"{self.name} was stopped"))
         if busy or (self.cam.acquire.connected and int(self.cam.acquire.get())):
             put_now(self.cam.acquire, 0)

@@ -37,6 +37,12 @@ class FrameRows:
         self._file = file
         self._resource, self._announced = "", 0
 
+    def end(self) -> None:
+        """Let the file go."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
     @property
     def file(self) -> FrameFile:
         """The file of this run.

@@ -256,7 +256,7 @@ class PathScanner(BeamlineDevice):
             series = last % (SERIES - 1) + 1
             write({self.series: series}, f"{self.name} taking the number of a path", TAKEN)
             with self._orders:
-                if move.done:
+                if self._flying is None or self._flying[0] is not move:  # it was stopped
                     return
                 self._flying = (move, series, frames)
                 put_now(self.start, 1)

@@ -16,7 +16,7 @@ from ophyd.status import Status
 from ...documents import PTYCHO_ARRAYS
 from ...inputs import as_whole
 from ...scan import Block
-from .._base import DeviceError, Move, ask, logged, put_now
+from .._base import DeviceError, Move, logged
 from .._numbers import positive, zero_or_more
 from .._positioner import check_limits
 from .._setting import Setting
@@ -75,7 +75,7 @@ class TakesBlocks(Device):
     _block: Block | None = None
     _under_way: Move | None = None
     _at = 0.0
-    _i0_dwell: float | None = None
+    _ends = 0  # how often it was stopped: what was begun before is not wanted any more
 
     @property
     def images(self) -> Any:
@@ -162,6 +162,8 @@ class TakesBlocks(Device):
         self.taken = self._block = None
         self.check_block(block)
 
+        mine = self._ends
+
         def step(move: Move) -> None:
             self.path.check_free()
             origin = self.conditions.hold(block)
@@ -170,8 +172,10 @@ class TakesBlocks(Device):
             armed = self.camera.arm(block.frames)
             for status in (loaded, armed):
                 status.wait()
-            if not move.done:
-                self._block = block
+            if self._ends != mine:  # stopped, maybe before the camera was armed
+                self.camera.pause()
+                return
+            self._block = block
 
         what = f"{self.name}: preparing a block of {block.frames} frames"
         self._under_way = self._in_thread(what, 10 * LATE, step)  # each part has limits of its own
@@ -195,23 +199,26 @@ class TakesBlocks(Device):
         block, self._block = self._block, None
         if block is None:
             raise DeviceError(f"{self.name}: no block was prepared")
-        seconds = self._path_time(block)
+        seconds, mine = self._path_time(block), self._ends
 
         def step(move: Move) -> None:
             try:
                 monitor = self._monitored(seconds)
-                self.path.fly(block.frames, seconds).wait()
+                flying = self.path.fly(block.frames, seconds)
+                if self._ends != mine:  # stopped, maybe before it flew
+                    self.path.stop(success=True)
+                flying.wait()
                 flown = self.path.flown
-                if move.done or flown is None:
+                if self._ends != mine or flown is None:
                     return
-                counted = self.camera.count(lambda: move.done, NOTICE)
+                counted = self.camera.count(lambda: self._ends != mine, NOTICE)
                 if monitor is not None:
                     monitor.wait()
             except BaseException:
                 self.camera.pause()  # it must not wait for gates that will not come
                 raise
             doubts = self.conditions.judged()
-            if move.done:
+            if self._ends != mine:
                 return
             self._at = time.time()
             self.taken = judged(block, counted, flown, doubts, self.position_limit.get())
@@ -224,21 +231,12 @@ class TakesBlocks(Device):
         return watchable(move, Way(self.name, "s", 0.0, seconds, seconds))
 
     def _monitored(self, seconds: float) -> Status | None:
-        """Have the beam monitor count for as long as the block should take (s)."""
+        """Have the beam monitor count for as long as a block should take (s)."""
         if self.i0 is None:
             return None
-        if self._i0_dwell is None:
-            self._i0_dwell = float(ask(self.i0.dwell))
         self.i0.dwell.set(seconds).wait()
         status: Status = self.i0.trigger()
         return status
-
-    def _give_back(self) -> None:
-        """Let the monitor count points for as long as before."""
-        dwell, self._i0_dwell = self._i0_dwell, None
-        if dwell is not None:
-            self.i0.pause()
-            put_now(self.i0.dwell, dwell)
 
     def _in_thread(self, what: str, limit: float, work: Callable[[Move], None]) -> Move:
         """Do what waits for servers; the RunEngine's thread must not."""
@@ -256,6 +254,7 @@ class TakesBlocks(Device):
 
     def stop(self, *, success: bool = False) -> None:
         """End path and exposures; with ``success``, as in a pause, that is no failure."""
+        self._ends += 1
         move, self._under_way = self._under_way, None
         self._block = None
         if move is not None and not move.done:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -13,7 +12,7 @@ from ophyd.status import Status
 
 from ...scan import Exposures, Role, Scan
 from .._asked import Asked
-from .._base import OUTAGE, answering, ask, logged
+from .._base import OUTAGE, answering, ask
 from .._geometry import Geometry
 from .._no_shutter import NoShutter
 from .._numbers import positive
@@ -37,8 +36,6 @@ from ._detector import FrameNumbers, FrameSettings
 from ._reach import placed, placed_part
 
 __all__ = ["PtychoStation"]
-
-log = logging.getLogger("redoxscope.devices")
 
 
 class PtychoStation(TakesBlocks, FrameSettings):
@@ -239,9 +236,10 @@ class PtychoStation(TakesBlocks, FrameSettings):
         return status
 
     def unstage(self) -> Status:
-        """End what is under way, have the camera close its file, and the monitor's dwell back."""
+        """End what is under way, and have the camera close its file."""
         self.pause()
-        logged(log, self.name, self._give_back)
+        if self.i0 is not None:
+            self.i0.pause()
         self.conditions.release()
         super().unstage()
         status: Status = self.camera.unstage()
