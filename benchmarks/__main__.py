@@ -41,6 +41,7 @@ def main() -> None:
         os.environ["TILED_PROFILES"] = f"{folder}/profiles"
         from . import (
             bench_analysis,
+            bench_camera,
             bench_dry_run,
             bench_estimate,
             bench_fly,
@@ -71,6 +72,7 @@ def main() -> None:
             bench_rixs,
             bench_tes,
             bench_ptycho,
+            bench_camera,
             bench_queue,
             bench_xas,
         ):

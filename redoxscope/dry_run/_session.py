@@ -193,4 +193,6 @@ def on_the_simulation(config: BeamlineFile, simulation: Simulation) -> BeamlineF
         }
         for name in config.of_class("tes"):
             config = config.changed(name, **there)
+    for name in config.of_class("area_detector"):  # the folder is one of the real camera's computer
+        config = config.changed(name, path="", read_path="")
     return replace(config, simulated=True, catalog=CatalogOptions())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from redoxscope.beamline import simulated_beamline
+from redoxscope.dry_run.support import on_the_simulation
 from redoxscope.session.support import at_binning
 from redoxscope.sim import build_ptycho
 
@@ -26,3 +29,10 @@ def test_the_file_describes_the_simulated_camera():
     assert said == (
         camera.pixel_um, camera.distance_um, camera.gain, camera.read_noise, camera.saturation,
     )  # fmt: skip
+
+
+def test_a_rehearsal_writes_no_frames_where_the_real_camera_would():
+    simulated = SimpleNamespace(dastard=None, speed=1.0, heat_speed=1.0, camera_binning=1)
+    file = simulated_beamline("SIM:").changed("camera", path="/gpfs/tonight", read_path="/mnt/x")
+    options = on_the_simulation(file, simulated).devices["camera"].options
+    assert (options.path, options.read_path) == ("", "")
