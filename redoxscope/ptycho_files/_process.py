@@ -154,12 +154,13 @@ def reconstruct(scan: FrameScan, options: Options | None = None) -> PtychoResult
     )  # fmt: skip
     engine: Engine | None = None
     for places, frames in scan.blocks():
-        counts, mask = _merged(scan, frames, options)
+        counts, mask, variance = _merged(scan, frames, options)
         if engine is None:
             probe = _probe(scan, geometry, options, cut, counts[cut].mean(axis=0))
             noise = 0.0 if scan.clean else options.read_noise / options.gain
             engine = Engine(geometry, probe, field, expected=len(x), read_noise=noise)
-        engine.add(counts[cut], x[places], y[places], mask=mask[cut])
+        of_counts = None if variance is None else variance[cut]
+        engine.add(counts[cut], x[places], y[places], mask=mask[cut], variance=of_counts)
     assert engine is not None
     if not len(engine):
         raise ValueError(f"{scan.path}: none of its {len(x)} frames can be used: no light in them")
@@ -176,17 +177,18 @@ def _read(path: Path) -> FrameScan:
 
 def _merged(
     scan: FrameScan, frames: NDArray[np.float32], options: Options
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32] | None]:
+    """Photons, where they mean something, and their variance; None for that of counting."""
     if scan.clean:
         counts = frames[:, 0]
-        return counts, np.isfinite(counts) & scan.mask
+        return counts, np.isfinite(counts) & scan.mask, None
     assert scan.darks is not None
     merged = merge_exposures(
         frames, np.array(scan.times), scan.darks, gain=options.gain,
         read_noise=options.read_noise, saturation=options.saturation, mask=scan.mask,
         total_time=sum(scan.times),
     )  # fmt: skip
-    return merged.counts, merged.mask
+    return merged.counts, merged.mask, merged.variance
 
 
 def _probe(
@@ -226,7 +228,7 @@ def _write(path: Path, scan: FrameScan, result: PtychoResult) -> None:
 def _draw(path: Path, scan: FrameScan, result: PtychoResult) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.6))
+    figure = Figure(figsize=(11, 5.2))
     draw_ptychography(
         figure,
         PtychoSnapshot(
