@@ -36,7 +36,7 @@ ENERGIES = (641.8, 643.2, 636.0, 652.0, 640.4, 644.0, 642.4, 646.0, 641.0, 648.0
 """Energies (eV) across Mn L3, those first that tell most: a stack takes the first few."""
 
 STEP_UM, EXPOSURES_S = 0.04, (0.03, 0.3)
-"""The step of the paper, and times: the long one fills the ring of the zone plate to its limit."""
+"""The step of the paper, and times: the long one saturates the ring of the zone plate."""
 
 CAMERA = 128
 """Pixels of its side."""
