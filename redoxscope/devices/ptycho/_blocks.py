@@ -16,7 +16,7 @@ from ophyd.status import Status
 from ...documents import PTYCHO_ARRAYS
 from ...inputs import as_whole
 from ...scan import Block
-from .._base import DeviceError, Move, logged
+from .._base import DeviceError, Move, ask, logged, put_now
 from .._numbers import positive, zero_or_more
 from .._positioner import check_limits
 from .._setting import Setting
@@ -75,6 +75,7 @@ class TakesBlocks(Device):
     _block: Block | None = None
     _under_way: Move | None = None
     _at = 0.0
+    _i0_dwell: float | None = None
     _ends = 0  # how often it was stopped: what was begun before is not wanted any more
 
     @property
@@ -234,9 +235,18 @@ class TakesBlocks(Device):
         """Have the beam monitor count for as long as a block should take (s)."""
         if self.i0 is None:
             return None
+        if self._i0_dwell is None:
+            self._i0_dwell = float(ask(self.i0.dwell))
         self.i0.dwell.set(seconds).wait()
         status: Status = self.i0.trigger()
         return status
+
+    def _give_back(self) -> None:
+        """Let the monitor count points for as long as before."""
+        dwell, self._i0_dwell = self._i0_dwell, None
+        if dwell is not None:
+            self.i0.pause()
+            put_now(self.i0.dwell, dwell)
 
     def _in_thread(self, what: str, limit: float, work: Callable[[Move], None]) -> Move:
         """Do what waits for servers; the RunEngine's thread must not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from ophyd.status import Status
 
 from ...scan import Exposures, Role, Scan
 from .._asked import Asked
-from .._base import OUTAGE, answering, ask
+from .._base import OUTAGE, answering, ask, logged
 from .._geometry import Geometry
 from .._no_shutter import NoShutter
 from .._numbers import positive
@@ -36,6 +37,8 @@ from ._detector import FrameNumbers, FrameSettings
 from ._reach import placed, placed_part
 
 __all__ = ["PtychoStation"]
+
+log = logging.getLogger("redoxscope.devices")
 
 
 class PtychoStation(TakesBlocks, FrameSettings):
@@ -236,10 +239,9 @@ class PtychoStation(TakesBlocks, FrameSettings):
         return status
 
     def unstage(self) -> Status:
-        """End what is under way, and have the camera close its file."""
+        """End what is under way, have the camera close its file, and the monitor's dwell back."""
         self.pause()
-        if self.i0 is not None:
-            self.i0.pause()
+        logged(log, self.name, self._give_back)
         self.conditions.release()
         super().unstage()
         status: Status = self.camera.unstage()

@@ -9,6 +9,7 @@ from bluesky import RunEngine
 from bluesky import plans as bp
 
 from redoxscope.devices import DeviceError
+from redoxscope.devices.camera import _camera
 from redoxscope.documents import FrameStatus
 
 LONG = 60.0
@@ -136,3 +137,40 @@ def test_a_path_is_taken_flown_and_measured(path, driver):
     path.abort.put(0, wait=True)
     path.stop()  # it rests: an abort would close the shutter for a scanner, too
     assert int(path.abort.get(use_monitor=False)) == 0  # what was written is read after it
+
+
+def test_a_stop_comes_before_the_order_and_nothing_is_armed(camera, monkeypatch):
+    """As the order is given, the plan has been stopped: it waits for what is written before."""
+    camera.stage().wait(LONG)
+    real = _camera.write
+
+    def stopped_before(wanted, what, seconds):
+        found = real(wanted, what, seconds)
+        camera.stop(success=True)
+        return found
+
+    monkeypatch.setattr(_camera, "write", stopped_before)
+    camera.arm(2).wait(LONG)
+    monkeypatch.undo()
+    camera.disarm().wait(LONG)  # after the thread of the order has gone on
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 0
+    camera.arm(2).wait(LONG)
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 1
+
+
+def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, caplog):
+    camera.stage().wait(LONG)
+    off = camera._off
+
+    def fails(signal):
+        if signal is camera.cam.acquire:
+            raise DeviceError("it does not rest")
+        off(signal)
+
+    monkeypatch.setattr(camera, "_off", fails)
+    camera.unstage().wait(LONG)
+    assert "it does not rest" in caplog.text
+    assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
+    assert int(camera.hdf1.swmr_mode.get(use_monitor=False)) == 0
+    with pytest.raises(DeviceError, match="no file is open"):
+        camera.images.get_index()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import h5py
 import numpy as np
 import pytest
@@ -195,3 +197,41 @@ def test_the_file_is_closed_and_readable_when_a_block_was_broken_off(tmp_path):
         assert file["/entry/data/data"].shape == (8, 16, 16)
     with pytest.raises(DeviceError, match="no file is open"):
         station.camera.images.get_index()
+
+
+def test_a_block_that_is_stopped_while_it_is_prepared_leaves_nothing_armed(station, monkeypatch):
+    """The stop comes when the path has its places and the camera is about to be armed."""
+    arm = station.camera.arm
+
+    def stopped_before(n, gate="external"):
+        station.stop(success=True)
+        return arm(n, gate)
+
+    monkeypatch.setattr(station.camera, "arm", stopped_before)
+    armed = threading.Event()
+    paused = station.camera.pause
+    monkeypatch.setattr(station.camera, "pause", lambda: (paused(), armed.set()))
+    station.prepare(block()).wait(LONG)
+    assert armed.wait(LONG) and not station.camera.armed
+    with pytest.raises(DeviceError, match="no block was prepared"):
+        station.trigger()
+
+
+def test_a_path_that_begins_after_the_stop_is_ended(tmp_path, monkeypatch):
+    station = FakePtycho(tmp_path, prompt=False)
+    station.block_frames.put(8)
+    station.stage().wait(LONG)
+    station.prepare(block()).wait(LONG)
+    fly, ended = station.path.fly, threading.Event()
+    stop = station.path.stop
+
+    def stopped_before(frames, seconds):
+        station.stop(success=True)
+        monkeypatch.setattr(station.path, "stop", lambda **how: (stop(**how), ended.set()))
+        return fly(frames, seconds)
+
+    monkeypatch.setattr(station.path, "fly", stopped_before)
+    station.trigger().wait(LONG)
+    assert ended.wait(LONG) and not station.path.flying.is_set()
+    assert station.taken is None and station.path.flown_paths == 0
+    station.unstage().wait(LONG)
