@@ -242,7 +242,7 @@ class Engine:
                 self._again.extend(self._rng.permutation(len(self.frames)).tolist())
             self._update(self._again.popleft())
         recent = self._misfit[before:] or self._misfit
-        residual = float(np.nanmean(recent)) if recent else math.nan
+        residual = float(np.mean(recent)) if recent else math.nan
         del self._misfit[: -max(64, len(self.frames) // CHECK)]
         return residual
 
@@ -262,7 +262,7 @@ class Engine:
         xp.sqrt(root, out=root)
         xp.divide(self.frames.amplitude[k], root, out=factor)
         if self.updates % CHECK == 0:
-            self._misfit.append(self._chi_square(root, factor, k))
+            self._note_misfit(root, factor, k)
         factor -= 1
         factor *= self.frames.mask[k]
         wave *= factor
@@ -278,7 +278,7 @@ class Engine:
         if not self.probe_held and bank.due():
             bank.update(self._probe_step)
 
-    def _chi_square(self, root: Any, factor: Any, k: int) -> float:
+    def _note_misfit(self, root: Any, factor: Any, k: int) -> None:
         """Pearson's χ² per pixel where a photon or more is expected: (I − M)²/(M + σ²)."""
         floor, padding = self.frames.read[k], self.frames.padding[k]
         light = root * root
@@ -286,7 +286,8 @@ class Engine:
         square = (light * (factor * factor - 1)) ** 2 / (light - padding)
         share = self.frames.share[k] * (1.0 / FULL)
         n = float(bright.sum())
-        return float((square * share * bright).sum()) / n if n else math.nan
+        if n:
+            self._misfit.append(float((square * share * bright).sum()) / n)
 
     def _improve_place(self, k: int, change: Any, view: Any, gradient: Gradient) -> None:
         dy, dx = gradient.shift(self._bank.probe, change, view)
@@ -345,7 +346,7 @@ class Engine:
     def residual(self) -> float:
         """χ² per pixel of the last round of frames; NaN before the first update."""
         recent = self._misfit[-max(1, len(self.frames) // CHECK) :]
-        return float(np.nanmean(recent)) if recent else math.nan
+        return float(np.mean(recent)) if recent else math.nan
 
     @property
     def mean_frame(self) -> NDArray[np.float64]:

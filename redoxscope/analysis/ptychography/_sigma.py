@@ -54,7 +54,7 @@ def with_sigma(result: PtychoResult, one: PtychoResult, two: PtychoResult) -> Pt
     Raises
     ------
     ValueError
-        The results lie on different grids.
+        The results lie on different grids, or both halves cover fewer than 16 pixels along an axis.
     """
     if not one.object.shape == two.object.shape == result.object.shape:
         raise ValueError(
@@ -64,7 +64,7 @@ def with_sigma(result: PtychoResult, one: PtychoResult, two: PtychoResult) -> Pt
     area = result.covered & one.covered & two.covered
     rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
     if min(rows.size, columns.size) < 16:
-        return result
+        raise ValueError("the two halves cover fewer than 16 pixels along an axis in common")
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     a, b, inside = one.object[box], two.object[box], area[box]
     a, b = (np.where(inside, v, 1) for v in (a, b))

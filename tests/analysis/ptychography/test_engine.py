@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from redoxscope.analysis.ptychography import Engine, initial_probe, remove_gauge, ring_correlation
+from redoxscope.analysis.ptychography import (
+    Engine,
+    halves,
+    initial_probe,
+    remove_gauge,
+    ring_correlation,
+)
 
 from .toy import geometry, toy, truth_on
 
@@ -202,6 +208,20 @@ def test_frames_of_another_shape_are_named():
         engine.add(np.ones((2, 16, 16)), 0, 0, mask=np.ones((8, 8), bool))
     assert np.isnan(engine.sweep(3)) and np.isnan(engine.result().residual)
     assert not engine.result().covered.any()
+
+
+def test_hardly_any_light_is_no_residual():
+    """A photon here and there: nothing to judge by, and nothing that warns or breaks."""
+    frame = np.zeros((16, 16))
+    frame[3, 3] = 1
+    point = np.zeros((16, 16))
+    point[8, 8] = 1  # its light goes everywhere
+    engine = Engine(geometry(16), point, (0.0, 0.1, 0.0, 0.1))
+    assert engine.add(frame, 0.0, 0.0) == 1
+    assert np.isnan(engine.sweep(9)) and np.isnan(engine.residual)
+    assert np.isfinite(engine.object).all()
+    one, two = halves(engine)
+    assert (len(one), len(two)) == (1, 0) and np.isnan(two.sweep())
 
 
 def test_a_field_has_room_for_all_its_frames():

@@ -154,6 +154,8 @@ def test_bad_input_is_named(engine, result):
     with pytest.raises(ValueError, match="is not that of the object"):
         optical_density(result, np.zeros((3, 3), bool))
     other = replace(result, object=result.object[1:], coverage=result.coverage[1:])
+    with pytest.raises(ValueError, match="cover fewer than 16 pixels"):
+        with_sigma(result, result, replace(result, coverage=np.zeros_like(result.coverage)))
     with pytest.raises(ValueError, match="are not on one grid"):
         with_sigma(result, result, other)
 
