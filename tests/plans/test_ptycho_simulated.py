@@ -148,7 +148,7 @@ def test_every_frame_has_its_place_and_time(run):
     assert tuple(info["shape"]) == (64, 64) and info["pixel_um"] == 480.0
 
 
-@pytest.mark.parametrize("fault", ["drop 2", "miss", "extra", "torn", "unwritten"])
+@pytest.mark.parametrize("fault", ["drop 2", "miss", "extra", "torn"])
 def test_a_block_with_a_bad_frame_is_taken_again(run, fault, caplog):
     run.after_events(DARK, lambda: run.fault(f"camera {fault}"))  # before the first of the sample
     with caplog.at_level(logging.WARNING, "redoxscope"):
