@@ -265,6 +265,26 @@ def test_the_beam_may_vary_from_block_to_block_and_blocks_in_length(tmp_path):
     assert misfit(run, found)[0] < 1.5 * misfit(steady, want)[0]
 
 
+def test_more_energies_than_fit_into_memory_are_done_one_after_the_other(tmp_path):
+    energies = tuple(638.0 + k for k in range(5))
+    run = PtychoRun(tmp_path / "frames.h5", energies=energies, step=0.1, places_per_block=50)
+    documents = list(run.documents())
+    quick = replace(QUICK, updates=2)
+    found = ptychography_from_run(documents, quick)[""]
+    assert found.done == len(found.images) == 5 and found.pace.frames == found.pace.total
+    reader = ANALYSIS.reader(documents[0][1], quick)  # the same live, all announced at once
+    for name, doc in documents[1:-1]:
+        if name == "descriptor":
+            assert reader.describe(doc)
+        else:
+            reader.take(name, doc)
+    for _ in range(1000):
+        if reader.busy:
+            reader.work()
+    assert not reader.busy
+    assert reader.snapshot(final=True)[""].done == 5
+
+
 def test_modes_and_places_come_when_all_frames_are_there(tmp_path):
     run = one_energy(tmp_path)
     documents = list(run.documents())

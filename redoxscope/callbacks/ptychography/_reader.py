@@ -205,11 +205,12 @@ class PtychoReader(Reader[PtychoSnapshot]):
 
     def _next_fed(self) -> tuple[PartOfRun, Task] | None:
         """What waits: the newest frames in their order, then those of energies put aside."""
+        room = len(self._held()) < MOST_OPEN  # else one would make room for the other for ever
         waiting = [
             (task.shelved, k, part, task)
             for part in self._parts.values()
             for k, task in part.tasks.items()
-            if task.waiting
+            if task.waiting and (room or not task.shelved)
         ]
         if not waiting:
             return None
@@ -285,10 +286,12 @@ class PtychoReader(Reader[PtychoSnapshot]):
 
     def _make_room(self) -> None:
         """Put the oldest energy aside, where many are open: its frames are read again later."""
-        held = [t for part in self._parts.values() for t in part.tasks.values() if t.in_memory]
-        if len(held) < MOST_OPEN:
-            return
-        held[0].shelve()
+        held = self._held()
+        if len(held) >= MOST_OPEN:
+            held[0].shelve()
+
+    def _held(self) -> list[Task]:
+        return [t for part in self._parts.values() for t in part.tasks.values() if t.in_memory]
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -351,12 +354,12 @@ class PtychoReader(Reader[PtychoSnapshot]):
         """Work off what is left, with no regard for time."""
         self._unreadable = ""
         try:
-            while self._file is not None and self._next_fed() is not None:
-                self._step(math.inf)
+            self._read_darks()
         except UnreadableFramesError as exc:
             self._unreadable = str(exc)
         for part in self._parts.values():
-            for task in part.tasks.values():
+            for task in part.tasks.values():  # one to its end after the other: bounded memory
+                self._feed_all(part, task)
                 task.closed = True
                 if task.in_memory:
                     begun = time.monotonic()
@@ -370,6 +373,13 @@ class PtychoReader(Reader[PtychoSnapshot]):
             self._resolve(part)
         if self._file is not None:
             self._file.close()
+
+    def _feed_all(self, part: PartOfRun, task: Task) -> None:
+        try:
+            while self._file is not None and not self._unreadable and task.waiting:
+                self._feed(part, task)
+        except UnreadableFramesError as exc:
+            self._unreadable = str(exc)
 
     def _resolve(self, part: PartOfRun) -> None:
         """Reconstruct the brightest energy from halves of its places, and compare these."""
