@@ -66,16 +66,16 @@ def epics_ioc(loaded: Callable[[str], Sequence[tuple[str, Path]]]) -> Iterator[s
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    assert running.wait(60) and ioc.poll() is None, "".join(said)
+    assert running.wait(120) and ioc.poll() is None, "".join(said)
     try:
         yield prefix
     finally:
         assert ioc.stdin is not None
         ioc.stdin.close()
         try:
-            ioc.wait(20)
+            ioc.wait(60)
         except subprocess.TimeoutExpired:
             ioc.kill()
-            ioc.wait(20)
-        listener.join(20)
+            ioc.wait(60)
+        listener.join(60)
         _process._running.discard(port)
