@@ -146,9 +146,10 @@ def _shared(file: BeamlineFile) -> Problems:
 SHELL = frozenset(
     {
         "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "bp", "bpp", "bps",
-        "cat", "energy", "load_references", "omap", "oxidation_map", "oxidation_maps",
-        "points_scan", "references_from_csv", "rixs_from_run", "rixs_map", "rmap",
-        "rotation_scan", "s", "sd", "stack_scan", "windows",
+        "cat", "energy", "load_references", "omap", "oxidation_map", "oxidation_maps", "pmap",
+        "points_scan", "profiles", "ptychography_from_run", "ptychography_scan",
+        "references_from_csv", "rixs_from_run", "rixs_map", "rmap", "rotation_scan", "s", "sd",
+        "stack_scan", "windows",
     }
 )  # fmt: skip
 """Names that a session's shell has, besides those of plans."""
