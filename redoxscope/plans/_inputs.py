@@ -98,4 +98,9 @@ def lacking(device: Any, protocol: type) -> list[str]:
         *getattr(protocol, "__annotations__", {}),
         *(key for key, value in vars(protocol).items() if key[0] != "_" and callable(value)),
     ]
-    return [key for key in needed if isinstance(device, type) or not hasattr(device, key)]
+    return [key for key in needed if isinstance(device, type) or not _has(device, key)]
+
+
+def _has(device: Any, key: str) -> bool:
+    """Whether something has a member, without asking a property, which may fail just now."""
+    return hasattr(type(device), key) or hasattr(device, key)

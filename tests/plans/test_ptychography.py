@@ -12,11 +12,17 @@ import pytest
 from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
 
-from redoxscope.devices import DeviceError
+from redoxscope.devices import AreaDetectorCamera, DeviceError
 from redoxscope.documents import BlockFrames, FrameStatus, PtychoInfo
 from redoxscope.dry_run._engine import DryEngine, Rehearsal
 from redoxscope.formats import path_of_uri
-from redoxscope.plans import PtychographyStation, RunProgress, estimate, ptychography
+from redoxscope.plans import (
+    FramesDetector,
+    PtychographyStation,
+    RunProgress,
+    estimate,
+    ptychography,
+)
 from redoxscope.plans._schedule import schedule
 from redoxscope.plans.support import lacking
 from redoxscope.scan import Exposures, Outer, Role, Scan, exposures_scan, ptychography_scan
@@ -117,6 +123,24 @@ def bench(tmp_path):
 
 def test_the_fake_is_what_it_stands_for(bench):
     assert lacking(bench.station, PtychographyStation) == []
+
+
+def test_a_camera_that_is_not_staged_can_all_that_plans_ask_of_one():
+    """A queue server asks what it can do before any run; no property is read for it."""
+    camera = AreaDetectorCamera("nobody:", name="camera")
+    assert lacking(camera, FramesDetector) == []
+    assert camera.frames == 0
+    camera.destroy()
+
+    class Failing:
+        name, dwell, images = "failing", None, None
+        read = describe = check_exposures = stop = pause = resume = None
+
+        @property
+        def frames(self):
+            raise RuntimeError("not now")
+
+    assert lacking(Failing(), FramesDetector) == []
 
 
 def test_a_run_is_blocks_that_name_their_frames(bench):

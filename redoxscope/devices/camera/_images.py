@@ -69,8 +69,8 @@ class FrameRows:
         return {self.name: key}
 
     def get_index(self) -> int:
-        """Rows that are in the file."""
-        return self.file.rows
+        """Rows that are in the file; 0 where none is open."""
+        return 0 if self._file is None else self._file.rows
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """Documents for the rows that came since the last call, which are on disk then."""
