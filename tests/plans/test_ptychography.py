@@ -189,6 +189,15 @@ def test_regions_far_apart_move_the_coarse_stage(bench):
     assert bench.station.sample_stage.y.targets == []
 
 
+def test_dark_frames_of_a_region_out_of_the_fine_stages_reach_are_taken_there(bench):
+    bench.run(region={"center": (200.0, 0.2), "size": (0.2, 0.1)})
+    assert [block.dark for block in bench.asked] == [True, True, False, False]
+    assert all(row["block_tries"] == 1 for row in bench.blocks().values())
+    assert bench.station.sample_stage.x.targets == [200.0]
+    assert bench.documents.stop["exit_status"] == "success"
+    bench.safe()
+
+
 # -- bad blocks -------------------------------------------------------------------------------
 
 

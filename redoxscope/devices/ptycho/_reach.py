@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...scan import Exposures, Role
+from ...scan import Exposures
 from .._positioner import check_limits
 
 __all__ = ["placed", "placed_part"]
@@ -47,9 +47,7 @@ def placed(
 def placed_part(
     stage: Any, part: Exposures, at: tuple[float, float] | None
 ) -> tuple[float | None, float | None]:
-    """As `PtychoStation.place`; frames in the dark are taken anywhere."""
-    if part.role is Role.DARK:
-        return None, None
+    """As `PtychoStation.place`; for frames in the dark too: the path goes to their places."""
     here = list(at or (float(stage.x.position), float(stage.y.position)))
     x, y = (placed(stage, part.positions, axis, here[axis], here) for axis in (0, 1))
     return x, y

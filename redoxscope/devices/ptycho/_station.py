@@ -183,8 +183,6 @@ class PtychoStation(TakesBlocks, FrameSettings):
         at = float(self.sample_stage.x.position), float(self.sample_stage.y.position)
         seen: dict[Any, tuple[float, float]] = {}
         for part in scan.exposures:
-            if part.role is Role.DARK:
-                continue
             step = part.positions, at
             if step not in seen:
                 there = list(at)

@@ -163,7 +163,10 @@ def test_where_the_coarse_stage_goes(beamline):
     assert station.place(far, at=(0.0, 0.0)) == (pytest.approx(401.0), None)
     assert station.place(near, at=(401.0, 0.0))[0] == pytest.approx(0.05)
     dark = Exposures(640.0, 0.1, ((1e6, 0.0),), Role.DARK)
-    assert station.place(dark) == (None, None)
+    with pytest.raises(ValueError, match="sample_stage_x = .* is outside its soft limits"):
+        station.place(dark)  # the path goes to the places of dark frames, too
+    dark = Exposures(640.0, 0.1, ((400.0, 0.0),) * 3, Role.DARK)
+    assert station.place(dark, at=(0.0, 0.0)) == (pytest.approx(400.0), None)
 
 
 def test_a_station_without_a_shutter_has_no_dark_frames(beamline):
