@@ -188,6 +188,11 @@ class FakeShutter:
     def check_free(self) -> None:
         """Nobody else is there."""
 
+    @property
+    def follows(self) -> bool:
+        """Whether it was last told to follow; nobody takes it."""
+        return bool(self.told) and self.told[-1] == "follow"
+
     def check_open_time(self, seconds: float, what: str) -> None:
         """Refuse what takes longer than the dead man allows.
 

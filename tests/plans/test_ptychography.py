@@ -29,6 +29,7 @@ from redoxscope.scan import Exposures, Outer, Role, Scan, exposures_scan, ptycho
 from redoxscope.testing import (
     FakePoint,
     FakePtycho,
+    FakeShutter,
     make_engine,
     paused_after,
     run_resuming,
@@ -232,6 +233,22 @@ def test_what_did_not_hold_is_flagged_too(bench):
         BlockFrames.from_data(bench.blocks()[2, 0], 2).status.tolist()
         == [int(FrameStatus.SHUTTER)] * 8
     )
+
+
+def test_a_shutter_that_was_taken_between_two_energies_is_not_opened_again(bench):
+    class Taken(FakeShutter):
+        @property
+        def follows(self):
+            if bench.station.energy.position == 650:
+                raise DeviceError("shutter was taken out of following")
+            return True
+
+    bench.station.shutter = Taken()
+    with pytest.raises(DeviceError, match="taken out of following"):
+        bench.run()
+    assert bench.station.shutter.told.count("follow") == 1
+    assert len(bench.asked) == 5 and bench.documents.stop["exit_status"] == "fail"
+    bench.safe()
 
 
 def test_three_useless_blocks_in_a_row_end_the_run(bench):

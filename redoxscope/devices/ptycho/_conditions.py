@@ -88,6 +88,8 @@ class BlockConditions:
         ------
         NoAnswerError
             What cannot be asked: an outage is nobody's meddling.
+        DeviceError
+            Somebody else took the shutter out of following.
         """
         seen = self._watch.ask(self._expected)
         if silent := self._watch.silent:
@@ -98,6 +100,8 @@ class BlockConditions:
             if words:
                 found.setdefault(flag, []).append(words)
         self._watch.rest()
+        if not self._dark:
+            _ = self._shutter.follows  # it raises where somebody took it: no retake opens it again
         return found
 
     def _of_all_that_came(self, flag: FrameStatus, held: Held) -> str:

@@ -75,6 +75,7 @@ class _Run:
         self.pauses, self.tries = Pauses(), _Tries()
         self.read = [self.tries, station, *station.parts]
         self._reached: tuple[Any, ...] | None = None
+        self._followed: int | None = None  # pauses that there were when the shutter was let follow
         self._useless = self._blocks = self._flagged = self._again = 0
 
     def block(self, block: Block) -> MsgGenerator:
@@ -125,7 +126,7 @@ class _Run:
                 status = yield Msg("trigger", station, group="block")
                 yield Msg("wait", None, group="block")
             except Exception:
-                self._reached = None
+                self._reached = self._followed = None
                 raise
             if status is None:  # nobody carries the messages out
                 return
@@ -154,11 +155,13 @@ class _Run:
             if target is not None:
                 yield Msg("set", motor, target, group="arrived")
         yield Msg("wait", None, group="arrived")
+        if not block.dark and self._followed == seen:
+            _ = station.shutter.follows  # it raises where somebody took it since the last block
         mode = "closed" if block.dark else "follow"
         yield Msg("set", station.shutter, mode, group="shutter")
         yield Msg("wait", None, group="shutter")
         if self.pauses.count == seen:
-            self._reached = wanted
+            self._reached, self._followed = wanted, None if block.dark else seen
 
     def _kept(self, block: Block, taken: Any) -> None:
         """Count what is flagged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from redoxscope.devices import DeviceError
 from redoxscope.devices.camera import CountedFrames
 from redoxscope.devices.path import FlownPath
 from redoxscope.devices.ptycho import judged
+from redoxscope.devices.ptycho._conditions import BlockConditions
 from redoxscope.documents import PTYCHO_ARRAYS, BlockFrames, FrameStatus, PtychoInfo
 from redoxscope.scan import Block
 from redoxscope.testing import FakePtycho
@@ -235,3 +237,24 @@ def test_a_path_that_begins_after_the_stop_is_ended(tmp_path, monkeypatch):
     assert ended.wait(LONG) and not station.path.flying.is_set()
     assert station.taken is None and station.path.flown_paths == 0
     station.unstage().wait(LONG)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_shutter_that_somebody_took_meanwhile_ends_the_run(dark):
+    """A flag alone would have the block taken again, with the shutter opened for it."""
+
+    class Taken:
+        name, blade, told_to_follow = "shutter", None, False
+
+        @property
+        def follows(self):
+            raise DeviceError("shutter was taken out of following")
+
+    asked = SimpleNamespace(pin_within=lambda near: (0.0, 0.0), held=lambda: [])
+    conditions = BlockConditions(asked, Taken(), None)
+    conditions.hold(block(dark=dark))
+    if dark:  # it was told to close
+        assert conditions.judged() == {}
+    else:
+        with pytest.raises(DeviceError, match="taken out of following"):
+            conditions.judged()
