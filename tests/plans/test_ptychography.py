@@ -251,6 +251,17 @@ def test_a_shutter_that_was_taken_between_two_energies_is_not_opened_again(bench
     bench.safe()
 
 
+@pytest.mark.parametrize("flag", [FrameStatus.MOVED, FrameStatus.BEAM])
+def test_an_energy_that_somebody_else_moved_is_asked_for_again(bench, flag):
+    bench.station.conditions.doubts = [{}, {}, {flag: ["it is 641 eV"]}]
+    bench.run()
+    bench.check()
+    again = [640.0] if flag is FrameStatus.MOVED else []
+    assert bench.station.energy.targets == [640.0, 640.0, 640.0, *again, 650.0]
+    assert bench.station.sample_stage.x.targets == []
+    assert bench.station.shutter.told.count("follow") == 2
+
+
 def test_three_useless_blocks_in_a_row_end_the_run(bench):
     bench.station.camera.faults = [None, None] + ["miss"] * 6
     with pytest.raises(RuntimeError, match="no frame of 3 blocks in a row can be used, up to "):

@@ -12,7 +12,7 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
-from ...documents import FRAMES_STREAM, STREAM
+from ...documents import FRAMES_STREAM, STREAM, FrameStatus
 from ...scan import Block, Scan
 from .._blocks import blocks_of_scan, longest_block
 from .._events import readings
@@ -75,6 +75,7 @@ class _Run:
         self.pauses, self.tries = Pauses(), _Tries()
         self.read = [self.tries, station, *station.parts]
         self._reached: tuple[Any, ...] | None = None
+        self._moved = False  # by somebody else: energy and focus are asked for again
         self._followed: int | None = None  # pauses that there were when the shutter was let follow
         self._useless = self._blocks = self._flagged = self._again = 0
 
@@ -89,6 +90,7 @@ class _Run:
                 break
             if left:
                 self._again += 1
+            self._moved = bool(np.any(np.asarray(taken.status) & int(FrameStatus.MOVED)))
             log.warning(
                 "the block of exposures[%d] from place %d %s: %s", block.exposure, block.first,
                 "is taken again" if left else "is kept, flagged", "; ".join(taken.reasons),
@@ -142,11 +144,16 @@ class _Run:
     def _arrive(self, block: Block, seen: int) -> MsgGenerator:
         """Energy, coarse stage and shutter as the block needs them; again after a pause.
 
-        The path is that of a place as long as the coarse stage stands where it stood.
+        Where somebody else moved something, energy and focus are asked for again, and the stage
+        stays: who moved it may have had a reason.
         """
         station, part = self.station, self.scan.exposures[block.exposure]
         wanted = (block.exposure, seen)
         if self._reached == wanted:
+            if self._moved:
+                yield Msg("set", station.energy, part.energy, group="arrived")
+                yield Msg("wait", None, group="arrived")
+                self._moved = False
             return
         stage = station.sample_stage
         coarse = zip((stage.x, stage.y), station.place(part), strict=True)
@@ -162,6 +169,7 @@ class _Run:
         yield Msg("wait", None, group="shutter")
         if self.pauses.count == seen:
             self._reached, self._followed = wanted, None if block.dark else seen
+            self._moved = False
 
     def _kept(self, block: Block, taken: Any) -> None:
         """Count what is flagged.
