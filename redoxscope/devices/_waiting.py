@@ -12,7 +12,7 @@ from typing import Any
 from ._base import DeviceError, NoAnswerError, ask
 from ._watch import together
 
-__all__ = ["AbandonedError", "wait_until", "write"]
+__all__ = ["AbandonedError", "differing", "wait_until", "write"]
 
 LOOK_EVERY = 0.1
 """Time (s) between two looks at whether it is still wanted."""
@@ -80,7 +80,24 @@ def wait_until(
         signal.clear_sub(look)
 
 
-def write(wanted: Mapping[Any, Any], what: str, seconds: float) -> dict[Any, Any]:
+def differing(wanted: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What the signals say now that are not as wanted, all asked at once.
+
+    Raises
+    ------
+    TimeoutError
+        One does not answer.
+    """
+    before = dict(zip(wanted, together(partial(ask, one) for one in wanted), strict=True))
+    return {signal: value for signal, value in before.items() if value != wanted[signal]}
+
+
+def write(
+    wanted: Mapping[Any, Any],
+    what: str,
+    seconds: float,
+    over: Callable[[], bool] = lambda: False,
+) -> dict[Any, Any]:
     """Write what differs, and wait until all of it is read back. Not for the RunEngine's thread.
 
     Parameters
@@ -90,6 +107,8 @@ def write(wanted: Mapping[Any, Any], what: str, seconds: float) -> dict[Any, Any
         Naming the device, for messages.
     seconds : float
         Longest time (s) for each.
+    over : callable
+        Whether nobody wants it any more.
 
     Returns
     -------
@@ -98,17 +117,21 @@ def write(wanted: Mapping[Any, Any], what: str, seconds: float) -> dict[Any, Any
 
     Raises
     ------
+    AbandonedError
+        Nobody wants it; nothing is written then, or not all.
     DeviceError
         One is not taken.
     TimeoutError, NoAnswerError
         One does not answer.
     """
-    before = dict(zip(wanted, together(partial(ask, one) for one in wanted), strict=True))
-    changed = [signal for signal, value in before.items() if value != wanted[signal]]
-    for signal in changed:
+    before = differing(wanted)
+    if over():
+        raise AbandonedError(what)
+    for signal in before:
         if not signal.connected:
             raise NoAnswerError(f"{what}: PV {signal.pvname} is disconnected")
         signal.put(wanted[signal], wait=False)
-    for signal in changed:
-        wait_until(signal, partial(eq, wanted[signal]), f"{what} ({wanted[signal]!r})", seconds)
-    return {signal: before[signal] for signal in changed}
+    for signal, value in wanted.items():
+        if signal in before:
+            wait_until(signal, partial(eq, value), f"{what} ({value!r})", seconds, over)
+    return before

@@ -7,11 +7,12 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ophyd import Component as Cpt
 from ophyd.status import Status
 
@@ -19,7 +20,7 @@ from ...scan import Exposures
 from .._base import BeamlineDevice, DeviceError, Move, answering, ask, logged, put_now
 from .._numbers import positive
 from .._setting import Setting
-from .._waiting import AbandonedError, wait_until, write
+from .._waiting import AbandonedError, differing, wait_until, write
 from .._watched import Way, watchable
 from ._folders import Folders, text
 from ._images import FrameRows
@@ -37,6 +38,8 @@ PATIENCE = 5.0
 LOOK_EVERY = 0.02
 """Time (s) between two looks at the file."""
 TEMPLATE = "%s%s_%6.6d.h5"
+MADE = 5
+"""Most folders, one in the other, that the plugin makes."""
 
 
 class AreaDetectorCamera(BeamlineDevice):
@@ -96,14 +99,17 @@ class AreaDetectorCamera(BeamlineDevice):
         self._orders = threading.RLock()
         self._found: dict[Any, Any] = {}
         self._armed = (0, 0, 0)
+        self._handled = 0
+        self._files = threading.Lock()  # one opens its file, or closes it
         self._last = threading.Lock()  # never held while anything is waited for
+        self._opening: Move | None = None
         self._arming: Move | None = None
         self._taking: Move | None = None
         self.images = FrameRows(f"{name}_image")
         self._news = threading.Event()
         hdf = self.hdf1
         for signal in (
-            self.cam.array_counter, hdf.num_captured, hdf.unique_id, hdf.write_status,
+            self.cam.array_counter, hdf.num_captured, hdf.dropped_arrays, hdf.write_status,
         ):  # fmt: skip
             signal.subscribe(lambda **_: self._news.set(), run=False)
 
@@ -173,11 +179,15 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"camera's are {self.shape[0]} x {self.shape[1]}: take one frame by hand, with the "
                 "plugin enabled, so that it knows them"
             )
-        folder = self._folders().here
-        if not folder.is_dir():
-            return  # made by the plugin; whether it can be read from here is seen then
+        here = self._folders().here
+        # Folders that the plugin makes are on the disk of the one in which it makes them.
+        known = (one for one in (here, *here.parents[:MADE]) if one.is_absolute() and one.is_dir())
+        folder = next(known, None)
+        if folder is None:
+            return  # whether it can be read from here is seen when the file is there
         rows, columns = self.shape
-        needed, free = frames * rows * columns * 2, shutil.disk_usage(folder).free
+        size = pixel_bytes(str(cam.data_type.get()))
+        needed, free = frames * rows * columns * size, shutil.disk_usage(folder).free
         if needed > free:
             raise ValueError(
                 f"{self.name}: {frames} frames are {needed / 1e9:.3g} GB, more than the "
@@ -200,7 +210,8 @@ class AreaDetectorCamera(BeamlineDevice):
         """
         super().stage()
         what = f"{self.name} ({self.hdf1.capture.pvname}) opening a file"
-        return self._in_thread(what, 4 * self.time_limit.get(), self._open)
+        self._opening = opening = Move(what, 4 * self.time_limit.get())
+        return self._begun(opening, self._open)
 
     def unstage(self) -> Status:
         """Disarm it, close the file, and write back what `stage` found.
@@ -213,6 +224,9 @@ class AreaDetectorCamera(BeamlineDevice):
         """
         self.pause()
         super().unstage()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.end()  # what is not wanted any more is no failure of its own
 
         what = f"{self.name} ({self.hdf1.capture.pvname}) closing its file"
         return self._in_thread(what, 20 * self.time_limit.get(), lambda _: self._close())
@@ -233,7 +247,12 @@ class AreaDetectorCamera(BeamlineDevice):
         return move
 
     def _open(self, move: Move) -> None:
+        with self._files:
+            self._open_file(move)
+
+    def _open_file(self, move: Move) -> None:
         cam, hdf, limit = self.cam, self.hdf1, self.time_limit.get()
+        self._check_wanted(move)
         for signal in (cam.acquire, hdf.capture):
             if int(ask(signal)):
                 log.warning(
@@ -242,9 +261,9 @@ class AreaDetectorCamera(BeamlineDevice):
                 self._off(signal)
         self.check_ready(0)
         folders = self._folders()
-        self._found = write(
+        self._write(
             {
-                hdf.create_directory: -5,
+                hdf.create_directory: -MADE,
                 cam.image_mode: MULTIPLE,
                 cam.num_exposures: 1,
                 cam.num_images: int(ask(cam.num_images)),
@@ -260,7 +279,7 @@ class AreaDetectorCamera(BeamlineDevice):
                 hdf.num_frames_flush: 1,
             },
             f"{self.name} taking how frames are written",
-            limit,
+            lambda: move.done,
         )
         hdf.file_path.put(folders.there, wait=False)  # also where it is that: so the folder is made
         named = {
@@ -268,7 +287,8 @@ class AreaDetectorCamera(BeamlineDevice):
             hdf.file_template: TEMPLATE,
             hdf.file_name: f"{self.name}-{uuid.uuid4().hex[:12]}",
         }
-        write(named, f"{self.name} taking the name of its file", limit)
+        what = f"{self.name} taking the name of its file"
+        write(named, what, limit, lambda: move.done)
         if not int(ask(hdf.file_path_exists)):
             raise DeviceError(
                 f"{self.name} ({hdf.file_path_exists.pvname}): the folder {folders.there!r} is not "
@@ -277,6 +297,9 @@ class AreaDetectorCamera(BeamlineDevice):
         self._begin_file(move, limit)
         path = folders.seen_from_here(str(ask(hdf.full_file_name)))
         file = self._read(path, limit, lambda: move.done)
+        if move.done:
+            file.close()
+        self._check_wanted(move)
         if file.shape != self.shape:
             file.close()
             raise DeviceError(
@@ -284,6 +307,16 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"{self.shape[0]} x {self.shape[1]}"
             )
         self.images.begin(file)
+
+    def _write(self, wanted: Mapping[Any, Any], what: str, over: Callable[[], bool]) -> None:
+        """Write settings; what they were is remembered first, for one may not be taken."""
+        for signal, value in differing(wanted).items():
+            self._found.setdefault(signal, value)
+        write(wanted, what, self.time_limit.get(), over)
+
+    def _check_wanted(self, move: Move) -> None:
+        if move.done:
+            raise AbandonedError(move.what)
 
     def _begin_file(self, move: Move, limit: float) -> None:
         hdf, failed = self.hdf1, threading.Event()
@@ -294,10 +327,12 @@ class AreaDetectorCamera(BeamlineDevice):
 
         hdf.write_status.subscribe(look, run=False)
         try:
+            self._check_wanted(move)
             put_now(hdf.capture, 1)
             what = f"{self.name} opening a file"
             wait_until(hdf.capture, bool, what, limit, lambda: move.done or failed.is_set())
-        except (AbandonedError, DeviceError):
+        except Exception:
+            logged(log, self.name, lambda: put_now(hdf.capture, 0))  # it may open it yet
             self._check_written()  # it says why
             raise
         finally:
@@ -315,6 +350,10 @@ class AreaDetectorCamera(BeamlineDevice):
             pause.wait(LOOK_EVERY)
 
     def _close(self) -> None:
+        with self._files, self._orders:  # after what still opens it, or arms
+            self._close_file()
+
+    def _close_file(self) -> None:
         found, self._found = self._found, {}
         steps: list[Callable[[], Any]] = [
             partial(self._off, self.cam.acquire),
@@ -385,15 +424,17 @@ class AreaDetectorCamera(BeamlineDevice):
         def order(move: Move) -> None:
             limit, spare = self.time_limit.get(), 1 if gate == "external" else 0
             with self._orders:
+                if self._arming is not move:  # it was stopped: nothing is written any more
+                    raise AbandonedError(what)
                 if int(ask(cam.acquire)):
                     self._off(cam.acquire)
                 wanted = {cam.num_images: n + spare, cam.trigger_mode: mode}
                 if gate == "internal":
                     wanted[cam.acquire_time] = exposure
-                for signal, value in write(wanted, what, limit).items():
-                    self._found.setdefault(signal, value)
+                self._write(wanted, what, lambda: move.done)
                 last = int(ask(cam.array_counter))
                 self._armed = (n, last, file.rows)
+                self._handled = sum(int(ask(signal)) for signal in self._counters)
                 with self._last:
                     if self._arming is not move:  # it was stopped
                         raise AbandonedError(what)
@@ -414,6 +455,9 @@ class AreaDetectorCamera(BeamlineDevice):
     ) -> CountedFrames:
         """Wait for the frames it was armed for, and pair them. Not for the RunEngine's thread.
 
+        A frame is missed when the writer has written or dropped all others, not before: one that
+        it still holds is late.
+
         Parameters
         ----------
         over : callable
@@ -430,12 +474,14 @@ class AreaDetectorCamera(BeamlineDevice):
         """
         n, last, first = self._armed
         file, counter = self.images.file, self.cam.array_counter
-        so_far, since, late = (-1, -1), time.monotonic(), False
+        so_far, since, late = (-1, -1, -1), time.monotonic(), False
         while True:
             self._news.clear()
             rows = file.rows
-            now = self.acquired, rows - first
-            if now[0] >= n and (now[1] >= n or self._no_more(last + n, rows)):
+            handled = sum(int(signal.get()) for signal in self._counters) - self._handled
+            now = self.acquired, rows - first, handled
+            none_in_flight = handled >= n and rows >= int(self.hdf1.num_captured.get())
+            if now[0] >= n and (now[1] >= n or none_in_flight):
                 break
             if now != so_far:
                 so_far, since = now, time.monotonic()
@@ -455,10 +501,10 @@ class AreaDetectorCamera(BeamlineDevice):
             self._settled(file, first, acquired, over)
         return paired(self.name, n, last, acquired, file.numbers(first), first)
 
-    def _no_more(self, number: int, rows: int) -> bool:
-        """Whether the writer got the frame of that number, and the file has all that it wrote."""
-        hdf = self.hdf1
-        return int(hdf.unique_id.get()) >= number and rows >= int(hdf.num_captured.get())
+    @property
+    def _counters(self) -> tuple[Any, Any]:
+        """What counts the frames that the writer is done with: written, or dropped."""
+        return self.hdf1.num_captured, self.hdf1.dropped_arrays
 
     def _settled(self, file: FrameFile, first: int, wanted: int, over: Callable[[], bool]) -> None:
         """Wait for rows of frames too many, so that the next block begins after them."""
@@ -541,6 +587,14 @@ class AreaDetectorCamera(BeamlineDevice):
     def describe_configuration(self) -> dict[str, Any]:
         """Data keys of the same."""
         return {key: value for one in self._configured() for key, value in one.describe().items()}
+
+
+def pixel_bytes(kind: str) -> int:
+    """Bytes of a pixel of a type as areaDetector names it, `UInt16`; 2 where it is none of them."""
+    try:
+        return np.dtype(kind.lower()).itemsize
+    except TypeError:
+        return 2
 
 
 def camera_class(cam: str = "cam1:", hdf: str = "HDF1:") -> type[AreaDetectorCamera]:

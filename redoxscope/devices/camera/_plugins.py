@@ -73,7 +73,6 @@ class FrameWriter(_Unstaged, HDF5Plugin):
     num_capture = _both("NumCapture", "frames of a file, 0: until it is closed")
     capture = _both("Capture", "1 while the file is open")
     num_captured = _says("NumCaptured_RBV", "frames written")
-    unique_id = _says("UniqueId_RBV", "number of the last frame that it got")
     full_file_name = _says("FullFileName_RBV", "the file", kind="config", string=True)
     swmr_mode = _both("SWMRMode", "1: it can be read while it grows")
     lazy_open = _both("LazyOpen", "0: the file is made at once")

@@ -22,7 +22,7 @@ DB = Path(__file__).parent / "ioc" / "camera.db"
 
 WRITTEN = (
     "Cam:cam1:Acquire", "Cam:cam1:ArrayCounter_RBV", "Cam:HDF1:NumCaptured_RBV",
-    "Cam:HDF1:UniqueId_RBV", "Cam:HDF1:Capture_RBV", "Cam:HDF1:WriteStatus", "Path:State_RBV",
+    "Cam:HDF1:DroppedArrays", "Cam:HDF1:Capture_RBV", "Cam:HDF1:WriteStatus", "Path:State_RBV",
     "Path:Series_RBV", "Path:Index_RBV", "Path:Done_RBV", "Path:XMeasured", "Path:YMeasured",
     "Path:Gate", "Cam:HDF1:PluginType_RBV", "Cam:HDF1:ArraySize0_RBV",
 )  # fmt: skip
@@ -45,6 +45,7 @@ class Driver:
         self.starts = threading.Semaphore(0)
         self.error = None
         self.refuses = False
+        self._late = 0
         self._orders = queue.Queue()
         for name in WATCHED:
             self.pv[name].subscribe(self._told(name), run=False)
@@ -96,23 +97,36 @@ class Driver:
         elif name == "Path:Start" and value:
             self.starts.release()
 
-    def frames(self, n, lost=()):
-        """Take frames; those of these indices are counted, and not written."""
+    def frames(self, n, lost=(), late=False):
+        """Take frames: those of indices ``lost`` are dropped, one ``late`` waits for `written`."""
         counter = int(self.pv["Cam:cam1:ArrayCounter_RBV"].get(use_monitor=False))
         captured = int(self.pv["Cam:HDF1:NumCaptured_RBV"].get(use_monitor=False))
+        dropped = int(self.pv["Cam:HDF1:DroppedArrays"].get(use_monitor=False))
         for k in range(n):
             counter += 1
             if k in lost:
-                continue
-            captured += 1
-            for where, value in ((DATASET, counter), (NUMBERS, counter)):
-                data = self.file[where]
-                data.resize(data.shape[0] + 1, axis=0)
-                data[-1] = value
-                data.flush()
+                dropped += 1
+            elif late and k == n - 1:
+                self._late = counter
+            else:
+                captured += 1
+                self._row(counter)
         self.put("Cam:HDF1:NumCaptured_RBV", captured)
-        self.put("Cam:HDF1:UniqueId_RBV", counter)
+        self.put("Cam:HDF1:DroppedArrays", dropped)
         self.put("Cam:cam1:ArrayCounter_RBV", counter)
+
+    def written(self):
+        """Write the frame that is late."""
+        self._row(self._late)
+        captured = int(self.pv["Cam:HDF1:NumCaptured_RBV"].get(use_monitor=False))
+        self.put("Cam:HDF1:NumCaptured_RBV", captured + 1)
+
+    def _row(self, counter):
+        for where, value in ((DATASET, counter), (NUMBERS, counter)):
+            data = self.file[where]
+            data.resize(data.shape[0] + 1, axis=0)
+            data[-1] = value
+            data.flush()
 
     def path_over(self, x, y, gate):
         """Say that a path is over, with what was measured."""

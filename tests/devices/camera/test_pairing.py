@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from redoxscope.devices.camera import paired
+from redoxscope.devices.camera._camera import pixel_bytes
 from redoxscope.documents import FrameStatus
 
 OK, MISSED, EXTRA = FrameStatus.OK, FrameStatus.MISSED, FrameStatus.EXTRA
@@ -38,3 +39,10 @@ def test_each_frame_has_its_row_or_its_reason(ids, acquired, row, status, words)
     assert found.status.tolist() == [int(one) for one in status]
     assert words in "; ".join(found.reasons)
     assert bool(found.reasons) == any(status)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("Int8", 1), ("UInt16", 2), ("UInt32", 4), ("Float64", 8), ("Unknown", 2)]
+)
+def test_how_much_a_pixel_takes_on_disk(kind, size):
+    assert pixel_bytes(kind) == size

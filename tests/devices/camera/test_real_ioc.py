@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import queue
+
 import h5py
 import numpy as np
 import pytest
@@ -54,6 +57,23 @@ def test_frames_are_armed_counted_and_found_and_all_is_given_back(camera, driver
     assert settings(camera) == before
     with h5py.File(file, "r") as there:
         assert there["/entry/data/data"].shape == (9, 4, 6)
+
+
+def test_a_frame_that_is_written_late_is_waited_for(camera, driver, monkeypatch):
+    """Its writer has it already; it would be flagged, and the sample exposed again."""
+    camera.stage().wait(LONG)
+    camera.arm(3).wait(LONG)
+    driver.frames(3, late=True)
+    looks, check = itertools.count(), camera._check_written
+
+    def look():
+        if next(looks) == 3:
+            driver.written()
+        check()
+
+    monkeypatch.setattr(camera, "_check_written", look)
+    counted = camera.count(patience=LONG)
+    assert counted.row.tolist() == [0, 1, 2] and counted.reasons == ()
 
 
 def test_one_frame_at_a_time_in_bluesky(camera):
@@ -144,8 +164,8 @@ def test_a_stop_comes_before_the_order_and_nothing_is_armed(camera, monkeypatch)
     camera.stage().wait(LONG)
     real = _camera.write
 
-    def stopped_before(wanted, what, seconds):
-        found = real(wanted, what, seconds)
+    def stopped_before(wanted, what, seconds, over):
+        found = real(wanted, what, seconds, over)
         camera.stop(success=True)
         return found
 
@@ -174,3 +194,36 @@ def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, cap
     assert int(camera.hdf1.swmr_mode.get(use_monitor=False)) == 0
     with pytest.raises(DeviceError, match="no file is open"):
         camera.images.get_index()
+
+
+def test_what_ends_the_plan_while_the_file_is_opened_closes_it(camera, monkeypatch):
+    """The end comes as the plugin is about to be told to open its file."""
+    before, closing, begin = settings(camera), queue.Queue(), camera._begin_file
+
+    def ended_before(move, limit):
+        closing.put(camera.unstage())
+        begin(move, limit)
+
+    monkeypatch.setattr(camera, "_begin_file", ended_before)
+    camera.stage().wait(LONG)
+    closing.get(timeout=LONG).wait(LONG)
+    assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
+    assert settings(camera) == before
+    with pytest.raises(DeviceError, match="no file is open"):
+        camera.images.get_index()
+
+
+def test_what_was_written_is_given_back_where_not_all_was_taken(camera, monkeypatch):
+    before, real = settings(camera), _camera.write
+
+    def refused(*args):
+        real(*args)
+        raise DeviceError("SWMRMode is not taken")
+
+    monkeypatch.setattr(_camera, "write", refused)
+    with pytest.raises(DeviceError, match="SWMRMode is not taken"):
+        camera.stage().wait(LONG)
+    monkeypatch.undo()
+    assert settings(camera) != before
+    camera.unstage().wait(LONG)
+    assert settings(camera) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections import namedtuple
@@ -154,6 +155,19 @@ def test_a_disk_that_is_too_small_is_refused(beamline, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 100_000))
     with pytest.raises(ValueError, match=r"camera: 21 frames are 0.00275 GB, more than the 0.0001"):
         station.check_scan(scan())
+
+
+def test_a_folder_that_is_yet_to_be_made_is_on_the_disk_of_its_parent(
+    beamline, monkeypatch, tmp_path
+):
+    station, usage = beamline.instruments["ptycho"], namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 100_000))
+    station.camera.write_path.put(str(tmp_path / "day" / "one"))
+    try:
+        with pytest.raises(ValueError, match=rf"are free in {re.escape(str(tmp_path))}$"):
+            station.check_scan(scan())
+    finally:
+        station.camera.write_path.put("")
 
 
 def test_where_the_coarse_stage_goes(beamline):
