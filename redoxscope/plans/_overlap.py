@@ -22,13 +22,24 @@ ENOUGH = 0.5
 Ultramicroscopy 108, 481 (2008), found to be best."""
 
 
-def _step(part: Exposures) -> float:
-    """Distance (µm) from a place to its nearest neighbour, the median; 0 for one place."""
+def _step(scan: Scan, part: Exposures) -> float:
+    """Distance (µm) of neighbours; 0 for one place.
+
+    That of the grid by which a region was filled, where there is one: of jittered places most have
+    some neighbour that is nearer. Else that to the nearest neighbour, the median.
+    """
     places = np.asarray(part.positions)
     if len(places) < 2:
         return 0.0
     distance = np.asarray(cKDTree(places).query(places, k=[2])[0])
-    return float(np.median(distance))
+    step = float(np.median(distance))
+    if part.region is not None:
+        region = scan.regions[part.region]
+        nx, ny = region.pixels
+        if nx * ny / 2 <= len(places) <= 2 * nx * ny:  # else its pixels are not of these places
+            sides = zip(region.size, region.pixels, strict=True)
+            step = max([step, *(side / n for side, n in sides if n > 1)])
+    return step
 
 
 def frame_checks(station: Any, scan: Scan) -> Iterator[Callable[[], Any]]:
@@ -54,13 +65,13 @@ def _check_overlap(scan: Scan, station: Any) -> None:
     ValueError
         Neighbouring places are further apart than the probe is wide.
     """
-    info = PtychoInfo(**station.info(scan.all_energies))
+    info = PtychoInfo(**station.info([max(scan.all_energies)]))  # off focus it is smallest there
     seen: set[tuple[tuple[float, float], ...]] = set()
     for i, part in enumerate(scan.exposures):
         if part.role is Role.DARK or part.positions in seen:
             continue
         seen.add(part.positions)
-        step = _step(part)
+        step = _step(scan, part)
         if step > info.probe_um:
             raise ValueError(
                 f"step = {step:.3g} µm between places of exposures[{i}] is above "

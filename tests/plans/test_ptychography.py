@@ -25,7 +25,15 @@ from redoxscope.plans import (
 )
 from redoxscope.plans._schedule import schedule
 from redoxscope.plans.support import lacking
-from redoxscope.scan import Exposures, Outer, Role, Scan, exposures_scan, ptychography_scan
+from redoxscope.scan import (
+    TRAJECTORIES,
+    Exposures,
+    Outer,
+    Role,
+    Scan,
+    exposures_scan,
+    ptychography_scan,
+)
 from redoxscope.testing import (
     FakePoint,
     FakePtycho,
@@ -428,7 +436,7 @@ def test_an_estimate_tells_what_the_plan_would_refuse(bench):
     assert not found.ok and "energy = 6400 is outside" in found.refused[0]
     assert "photons and dose: the flux is not known" in found.unknown[0]
     wide = ptychography_scan({"center": (0, 0), "size": 1}, **{**ASKED, "step": 0.5})
-    assert "above 0.282 µm" in estimate(wide, bench.station).refused[0]
+    assert "above 0.279 µm" in estimate(wide, bench.station).refused[0]
 
 
 def test_exposures_without_regions_have_no_dose(bench):
@@ -520,7 +528,7 @@ def test_other_scans_are_refused(bench, scan, words):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"step": 0.5}, "step = 0.5 µm between places of exposures.2. is above 0.282 µm, the diam"),
+        ({"step": 0.5}, "step = 0.5 µm between places of exposures.2. is above 0.279 µm, the diam"),
         ({"energies": [6400]}, "energy = 6400 is outside 400 to 1100 eV"),
         ({"exposures": (1e-4, 1)}, "an exposure of 0.0001 s is shorter than 0.001 s"),
         ({"region": {"center": (6000, 0), "size": 1}}, "sample_x"),
@@ -532,6 +540,15 @@ def test_refused_before_anything_moves(bench, changes, words):
         bench.run(**given)
     assert bench.asked == [] and bench.documents.all == []
     assert bench.station.energy.targets == [] and bench.station.shutter.told == []
+
+
+@pytest.mark.parametrize("trajectory", TRAJECTORIES)
+def test_a_step_above_the_probe_is_refused_however_places_are_spread(bench, trajectory):
+    """Off the grid most places have a neighbour that is nearer than the step."""
+    region = {"center": (0, 0), "size": 2}
+    with pytest.raises(ValueError, match=r"step = 0\.3.* µm between places .* is above 0.279 µm"):
+        bench.run(region=region, step=1 / 3, trajectory=trajectory)
+    assert bench.documents.all == []
 
 
 def test_a_small_overlap_is_doubted(bench, caplog):
