@@ -74,4 +74,6 @@ class Geometry:
             self.zone_plate.check([energy], sample_z_um=z)
 
     def _check_focused(self, energy: float) -> None:
-        self.check_zone_plate_z(self.energy.focus(energy))
+        focus = self.energy.focus(energy)
+        self.check_zone_plate_z(focus)
+        self.zone_plate.z.check_value(focus)  # its limits, also off focus

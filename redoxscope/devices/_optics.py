@@ -223,9 +223,10 @@ class FocusedEnergy(Positioner, Device):
         z_low, z_high = common_limits(plate.z.limits)
         a0, a1 = geometry.a0_um, geometry.a1
         clear = a0 * geometry.diameter_um / (geometry.osa_diameter_um * a1)
-        lowest = max((a0 - z_high) / a1, (a0 + sample_z - z_high) / a1, clear,
+        focused = [a0, a0 + sample_z, a0 + sample_z + self._off]  # all three are checked
+        lowest = max((max(focused) - z_high) / a1, clear,
                      (a0 + max(sample_z, 0.0) + MIN_GAP_UM) / a1)  # fmt: skip
-        highest = min((a0 - z_low) / a1, (a0 + sample_z - z_low) / a1)
+        highest = (min(focused) - z_low) / a1
         return common_limits(mono, (lowest, highest))
 
     @property

@@ -10,6 +10,7 @@ from collections import namedtuple
 import h5py
 import numpy as np
 import pytest
+from ophyd.utils import LimitError
 
 from redoxscope.beamline import connect, make_beamline, simulated_beamline
 from redoxscope.devices import DeviceError
@@ -147,6 +148,19 @@ def test_a_scan_that_cannot_be_is_refused_before_anything_moves(beamline, what, 
     station.check_scan(scan())
     with pytest.raises(ValueError, match=words):  # limits and interlock are
         station.check_scan(scan(**what))
+
+
+def test_a_defocus_beyond_the_zone_plates_travel_is_refused(beamline):
+    station = beamline.instruments["ptycho"]
+    before = station.defocus.get()
+    low = station.zone_plate.z.limits[0]
+    station.defocus.put(low - 10 - station.energy.focus(640.0) + before)
+    try:
+        with pytest.raises(LimitError, match="zone_plate_z = .* is outside its soft limits"):
+            station.check_scan(scan())
+        assert station.energy.limits[1] < 640
+    finally:
+        station.defocus.put(before)
 
 
 def test_a_disk_that_is_too_small_is_refused(beamline, monkeypatch):
