@@ -193,6 +193,10 @@ def on_the_simulation(config: BeamlineFile, simulation: Simulation) -> BeamlineF
         }
         for name in config.of_class("tes"):
             config = config.changed(name, **there)
-    for name in config.of_class("area_detector"):  # the folder is one of the real camera's computer
-        config = config.changed(name, path="", read_path="")
+    # Folder, words and bad pixels are those of the real camera; the simulated one has its own.
+    camera = {"path": "", "read_path": "", "external": "External", "internal": "Internal"}
+    for name in config.of_class("area_detector"):
+        config = config.changed(name, **camera)
+    if "ptycho" in config.instruments:
+        config = config.with_instrument("ptycho", mask=None)
     return replace(config, simulated=True, catalog=CatalogOptions())

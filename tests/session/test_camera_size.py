@@ -31,8 +31,17 @@ def test_the_file_describes_the_simulated_camera():
     )  # fmt: skip
 
 
-def test_a_rehearsal_writes_no_frames_where_the_real_camera_would():
+def test_a_rehearsal_has_nothing_of_the_real_camera():
     simulated = SimpleNamespace(dastard=None, speed=1.0, heat_speed=1.0, camera_binning=1)
-    file = simulated_beamline("SIM:").changed("camera", path="/gpfs/tonight", read_path="/mnt/x")
-    options = on_the_simulation(file, simulated).devices["camera"].options
+    file = simulated_beamline("SIM:").with_instrument("ptycho", mask="/gpfs/bad.npy")
+    file = file.changed(
+        "camera", path="/gpfs/tonight", read_path="/mnt/x", external="Ext. Gate", internal="Own"
+    )
+    told = on_the_simulation(file, simulated)
+    options = told.devices["camera"].options
     assert (options.path, options.read_path) == ("", "")
+    assert (options.external, options.internal) == ("External", "Internal")
+    assert told.instruments["ptycho"].options.mask is None
+    assert on_the_simulation(file.without("ptycho"), simulated).instruments.keys() == {
+        name for name in file.instruments if name != "ptycho"
+    }
