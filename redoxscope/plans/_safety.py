@@ -21,6 +21,7 @@ __all__ = [
     "finished",
     "halt",
     "made_safe",
+    "named",
     "shielded",
     "staged",
 ]

@@ -297,6 +297,26 @@ def test_an_error_of_the_station_ends_the_run_safely_and_keeps_what_came(bench):
     bench.safe()
 
 
+def test_what_ended_the_run_is_told_though_its_frames_cannot_be_announced(bench):
+    station, fly = bench.station, bench.station.path.fly
+
+    def unreadable(*args, **options):
+        raise DeviceError("the file cannot be read")
+
+    def fails(frames, seconds):
+        if len(station.taken_blocks) == 3:
+            station.path.error = DeviceError("the path gave up")
+            station.images.collect_asset_docs = unreadable
+        return fly(frames, seconds)
+
+    station.path.fly = fails
+    with pytest.raises(DeviceError, match="the path gave up") as failed:
+        bench.run()
+    assert any("the file cannot be read" in note for note in failed.value.__notes__)
+    assert bench.documents.stop["exit_status"] == "fail"
+    bench.safe()
+
+
 def test_a_station_that_says_nothing_of_a_block_is_no_success(bench):
     bench.station.path.finish = lambda: bench.station.path.stop()
     with pytest.raises(RuntimeError, match="ptycho says nothing of the frames of exposures.0. fr"):

@@ -11,6 +11,7 @@ import numpy as np
 from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.utils import RunEngineControlException
 
 from ...documents import FRAMES_STREAM, STREAM, FrameStatus
 from ...scan import Block, Scan
@@ -19,7 +20,7 @@ from .._events import readings
 from .._outage import outlasting
 from .._pauses import Pauses
 from .._protocols import PtychographyStation
-from .._safety import MsgGenerator
+from .._safety import MsgGenerator, named
 
 __all__ = ["frames"]
 
@@ -43,8 +44,14 @@ def frames(station: PtychographyStation, scan: Scan) -> MsgGenerator:
             yield from run.block(block)
     except GeneratorExit:
         raise
-    except BaseException:
-        yield from run.collected()
+    except BaseException as exc:
+        try:
+            yield from run.collected()
+        except RunEngineControlException:
+            raise
+        except Exception as error:  # it must not hide what ended the plan
+            log.error("%s: frames that came are not announced: %s", station.images.name, error)
+            named(exc).add_note(f"frames that came are not announced: {error}")
         raise
     run.tell()
 
