@@ -175,7 +175,7 @@ def check_mask(name: str, path: Path, shape: tuple[int, int]) -> None:
                 if len(data) != 1:
                     raise ValueError(f"it has {len(data)} data sets at its top, and one is needed")
                 found = data[0].shape
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, EOFError) as exc:  # the last is of an empty file
         raise ValueError(f"{name} = {str(path)!r} cannot be read: {exc}") from exc
     if tuple(found) != tuple(shape):
         raise ValueError(

@@ -173,6 +173,10 @@ def test_the_start_document_says_what_frames_are(station, tmp_path):
     station.mask.put(str(tmp_path / "none.h5"))
     with pytest.raises(ValueError, match="none.h5' cannot be read"):
         station.info([640.0])
+    (tmp_path / "empty.npy").touch()
+    station.mask.put(str(tmp_path / "empty.npy"))
+    with pytest.raises(ValueError, match="empty.npy' cannot be read"):
+        station.info([640.0])
 
 
 def test_frames_are_announced_with_shape_type_and_chunks(station):
