@@ -10,13 +10,14 @@ from ._exposures import exposures_scan
 from ._json import SCAN_VERSION
 from ._make import points_scan, stack_scan
 from ._parts import MAX_TIMES, Exposures, Frame, Outer, Point, Role, as_times
-from ._ptychography import TRAJECTORIES, ptychography_scan
+from ._ptychography import MAX_DARK_FRAMES, TRAJECTORIES, ptychography_scan
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
 from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
 from ._sweeps import sweeps_of
 
 __all__ = [
+    "MAX_DARK_FRAMES",
     "MAX_PARTS",
     "MAX_PIXELS",
     "MAX_RETRIES",

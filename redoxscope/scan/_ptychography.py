@@ -13,11 +13,14 @@ from ._parts import MAX_POSITIONS, Exposures, Role, as_times
 from ._regions import Region, as_region
 from ._scan import Scan
 
-__all__ = ["TRAJECTORIES", "ptychography_scan"]
+__all__ = ["MAX_DARK_FRAMES", "TRAJECTORIES", "ptychography_scan"]
 
 TRAJECTORIES = ("jittered-grid", "fermat", "grid")
 """How places are spread over a region. An even grid repeats itself in the reconstruction as a
 pattern of its own period; the others do not."""
+
+MAX_DARK_FRAMES = 10_000
+"""Most frames of each exposure time behind the closed shutter."""
 
 GOLDEN = math.pi * (3 - math.sqrt(5))
 """Angle between neighbours of a Fermat spiral (rad)."""
@@ -57,7 +60,7 @@ def ptychography_scan(
     seed : int
         Of the jitter. The places are written out in the scan, and are the same at each energy.
     dark_frames : int
-        Frames of each exposure time behind the closed shutter, first of all.
+        Frames of each exposure time behind the closed shutter, first of all; 10 000 at most.
     edge : str, optional
         Absorption edge whose energy offset applies.
     retries : int
@@ -99,7 +102,7 @@ def ptychography_scan(
         )
     off = as_number("jitter", jitter, at_least=0, at_most=0.5)
     rng = np.random.default_rng(as_whole("seed", seed))
-    n_dark = as_whole("dark_frames", dark_frames)
+    n_dark = as_whole("dark_frames", dark_frames, at_most=MAX_DARK_FRAMES)
     placed, places = [], []
     for region in found:
         sized = _sized(region, width)
@@ -173,7 +176,13 @@ def _spiral(region: Region) -> np.ndarray:
     """
     (width, height), (nx, ny) = region.size, region.pixels
     c = math.sqrt(width * height / (nx * ny * math.pi))
-    k = np.arange(math.ceil((width**2 + height**2) / (4 * c**2)) + 1)
+    count = math.ceil((width**2 + height**2) / (4 * c**2)) + 1
+    if count > 4 * MAX_POSITIONS:
+        raise ValueError(
+            f"trajectory = 'fermat': a spiral around a region of {width:g} x {height:g} µm has "
+            f"{count} places, most of them outside; a grid suits a region that is so narrow"
+        )
+    k = np.arange(count)
     radius, angle = c * np.sqrt(k + 0.5), k * GOLDEN
     xy = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     inside = (np.abs(xy) <= np.array([width, height]) / 2).all(axis=1)

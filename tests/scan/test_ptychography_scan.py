@@ -112,6 +112,15 @@ def test_numbers_of_every_kind():
         ({"trajectory": "spiral"}, "trajectory = 'spiral' is none of jittered-grid"),
         ({"jitter": 0.7}, "jitter = 0.7 must be at least 0 and at most 0.5"),
         ({"seed": -1}, "seed = -1"),
+        ({"dark_frames": 10**9}, "dark_frames = .* >= 0 and <= 10000"),
+        (
+            {
+                "regions": {"center": (0, 0), "size": (1000, 0.04)},
+                "step": 0.04,
+                "trajectory": "fermat",
+            },
+            "trajectory = .fermat.: a spiral around a region of 1000 x 0.04 µm",
+        ),
         ({"energies": []}, "energies is empty"),
         ({"energies": [640, 640]}, r"energies\[1\] = 640 eV is there twice"),
         ({"regions": []}, "regions is empty"),

@@ -17,7 +17,15 @@ from ...documents import (
     PtychoInfo,
     check_metadata,
 )
-from ...scan import MAX_RETRIES, TRAJECTORIES, Region, Scan, as_scan, ptychography_scan
+from ...scan import (
+    MAX_DARK_FRAMES,
+    MAX_RETRIES,
+    TRAJECTORIES,
+    Region,
+    Scan,
+    as_scan,
+    ptychography_scan,
+)
 from .._blocks import blocks_of_scan
 from .._edge import at_edge
 from .._foretold import foretold
@@ -48,7 +56,7 @@ def ptychography(
     trajectory: Annotated[str | None, OneOf(TRAJECTORIES)] = None,
     jitter: Annotated[float | None, Bounds(at_least=0, at_most=0.5)] = None,
     seed: Annotated[int | None, Bounds(at_least=0)] = None,
-    dark_frames: Annotated[int | None, Bounds(at_least=0)] = None,
+    dark_frames: Annotated[int | None, Bounds(at_least=0, at_most=MAX_DARK_FRAMES)] = None,
     retries: Annotated[int | None, Bounds(at_least=0, at_most=MAX_RETRIES)] = None,
     scan: Scan | Mapping[str, Any] | str | None = None,
     md: Mapping[str, Any] | None = None,
