@@ -7,7 +7,7 @@ from typing import Any
 
 from ..scan import Block, Exposures, Role, Scan
 
-__all__ = ["blocks_of", "blocks_of_scan", "longest_block"]
+__all__ = ["block_lengths", "blocks_of", "blocks_of_scan", "count_blocks", "longest_block"]
 
 LONGEST = 2.0
 """Exposures (s) of a block at most: what a pause or a frame that is missing costs, and how long the
@@ -31,6 +31,17 @@ def blocks_of_scan(station: Any, scan: Scan) -> Iterator[Block]:
     """Those of all its parts."""
     for number, part in enumerate(scan.exposures):
         yield from blocks_of(station, number, part)
+
+
+def block_lengths(station: Any, part: Exposures) -> list[int]:
+    """Places of each block of a part of a scan; none is made, which takes long for many."""
+    size, n = _places(station, part), len(part.positions)
+    return [min(size, n - first) for first in range(0, n, size)]
+
+
+def count_blocks(station: Any, scan: Scan) -> int:
+    """Blocks of all its parts."""
+    return sum(len(block_lengths(station, part)) for part in scan.exposures)
 
 
 def longest_block(station: Any, scan: Scan) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scan import Frame, Scan
-from ._blocks import blocks_of
+from ..scan import Block, Exposures, Frame, Role, Scan
+from ._blocks import block_lengths
 
 __all__ = ["Schedule", "schedule"]
 
@@ -222,19 +222,22 @@ def _of_exposures(scan: Scan, station: Any) -> Schedule:
         coarse, at = _moved(ask, stage, targets, at)
         motion[k] = np.maximum(move, coarse)  # NaN where either is
         live[k] = sum(part.times) * len(part.positions)
-        blocks = list(blocks_of(station, k, part))
+        lengths, dark = block_lengths(station, part), part.role is Role.DARK
         whole = sum(
-            ask(
-                ("block", len(block.positions), block.times, block.dark),
-                partial(station.block_time, block),
-            )
-            for block in blocks
+            ask(("block", length, part.times, dark), partial(_block_time, station, part, length))
+            for length in lengths
         )
-        flight[k], software[k] = whole - live[k], PER_BLOCK * len(blocks)
+        flight[k], software[k] = whole - live[k], PER_BLOCK * len(lengths)
         start = part.energy
     events = np.array([len(part.positions) for part in scan.exposures])
     begin, end = PTYCHO_BEGIN, PTYCHO_END
     return Schedule(motion, live, flight, software, events, begin, end, tuple(ask.wrong))
+
+
+def _block_time(station: Any, part: Exposures, length: int) -> float:
+    """Time (s) of a block of so many places of a part."""
+    places, dark = part.positions[:length], part.role is Role.DARK
+    return float(station.block_time(Block(0, 0, places, part.times, dark)))
 
 
 def _said(device: Any, what: str, *args: Any) -> Any:

@@ -20,6 +20,7 @@ from redoxscope.plans import (
     FramesDetector,
     PtychographyStation,
     RunProgress,
+    _blocks,
     estimate,
     ptychography,
 )
@@ -448,6 +449,14 @@ def test_an_estimate_tells_time_and_dose(bench):
     finer = ptychography_scan(REGION, **{**ASKED, "step": 0.05}, edge="Mn L3")
     more = estimate(finer, bench.station, flux=1e7)
     assert more.dose_gy / found.dose_gy == pytest.approx(4, rel=0.1)
+
+
+def test_blocks_are_counted_without_being_made(bench, monkeypatch):
+    """A long scan has thousands, of which each place is looked at; the engine would wait for it."""
+    made = len(list(_blocks.blocks_of_scan(bench.station, SCAN)))
+    monkeypatch.setattr(_blocks, "Block", None)
+    assert _blocks.count_blocks(bench.station, SCAN) == made == 8
+    assert schedule(SCAN, bench.station).live.sum() > 0
 
 
 def test_an_estimate_tells_what_the_plan_would_refuse(bench):

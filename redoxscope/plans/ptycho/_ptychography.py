@@ -26,7 +26,7 @@ from ...scan import (
     as_scan,
     ptychography_scan,
 )
-from .._blocks import blocks_of_scan
+from .._blocks import count_blocks
 from .._edge import at_edge
 from .._foretold import foretold
 from .._inputs import check_device
@@ -193,7 +193,7 @@ def _start(station: PtychographyStation, scan: Scan, info: PtychoInfo) -> dict[s
         "edge": scan.edge,
         "detectors": [info.image],
         "motors": ["energy", "y", "x"],
-        "num_points": sum(1 for _ in blocks_of_scan(station, scan)),
+        "num_points": count_blocks(station, scan),
         "hints": {"dimensions": [[["energy"], STREAM]]},
         PTYCHO: info.as_dict(),
     }
