@@ -21,7 +21,7 @@ def placed(
     """Where the coarse stage goes along x (0) or y (1), None to stay; ``there`` is told.
 
     The fine stage alone goes where its range suffices; else the coarse stage takes the middle of
-    the places to that of the range.
+    the places to that of the range, which has to be larger by what the coarse stage may be off.
 
     Raises
     ------
@@ -34,11 +34,12 @@ def placed(
     first, last = min(values), max(values)
     low, high = fine.limits
     check_limits(fine.name, low, (low, high), "µm")  # that there are any
-    target = None
+    target, off = None, 0.0
     if not (low <= first - here and last - here <= high):
         target = here = (first + last) / 2 - (low + high) / 2
         motor.check_value(here)
-    for edge in (first - here, last - here):
+        off = getattr(motor, "tolerance", None) or 0.0  # the path begins where it really stands
+    for edge in (first - here - off, last - here + off):
         check_limits(fine.name, edge, (low, high), "µm")
     there[axis] = here
     return target

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from ophyd.utils import LimitError
 
 from redoxscope.devices import DeviceError
 from redoxscope.devices.camera import CountedFrames
@@ -15,7 +16,7 @@ from redoxscope.devices.path import FlownPath
 from redoxscope.devices.ptycho import judged
 from redoxscope.devices.ptycho._conditions import BlockConditions
 from redoxscope.documents import PTYCHO_ARRAYS, BlockFrames, FrameStatus, PtychoInfo
-from redoxscope.scan import Block
+from redoxscope.scan import Block, Exposures
 from redoxscope.testing import FakePtycho
 
 LONG = 30.0
@@ -262,3 +263,14 @@ def test_a_shutter_that_somebody_took_meanwhile_ends_the_run(dark):
     else:
         with pytest.raises(DeviceError, match="taken out of following"):
             conditions.judged()
+
+
+def test_the_fine_stage_has_room_for_what_the_coarse_one_is_off(station):
+    """It reaches 50 µm to either side, from where the coarse one really stands."""
+    station.sample_stage.x.tolerance = 0.5
+    narrow = Exposures(640.0, 0.1, ((100.0, 0.0), (199.0, 0.0)))
+    assert station.place(narrow) == (149.5, None)
+    wide = Exposures(640.0, 0.1, ((100.0, 0.0), (200.0, 0.0)))
+    with pytest.raises(LimitError, match="fine_x = -50.5 µm is outside its soft limits"):
+        station.place(wide)
+    assert station.place(wide, at=(150.0, 0.0)) == (None, None)
