@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from .._base import (
     NoAnswerError,
     ask,
     fail_when_lost,
+    logged,
     published,
     put_now,
     pv,
@@ -31,6 +33,8 @@ from .._waiting import wait_until, write
 from .._watched import Way, watchable
 
 __all__ = ["FlownPath", "PathScanner"]
+
+log = logging.getLogger("redoxscope.devices")
 
 IDLE, RUNNING, ERROR = 0, 1, 2
 MAX_FRAMES, MAX_TIMES = 10_000, 4
@@ -111,6 +115,7 @@ class PathScanner(BeamlineDevice):
         super().__init__(prefix, name=name, pvs=pvs, **kwargs)
         self._orders = threading.RLock()
         self._flying: tuple[Move, int, int] | None = None
+        self._left = 0  # number of the last path that was not seen to its end; 0: none
         self.state.subscribe(self._on_state, run=False)
         self.ended.subscribe(self._on_ended, run=False)
         fail_when_lost([self.state, self.ended], self._end)
@@ -133,11 +138,24 @@ class PathScanner(BeamlineDevice):
         ------
         BeamlineBusyError
         """
-        if int(ask(self.state)) == RUNNING and self._flying is None:
+        if int(ask(self.state)) == RUNNING and self._flying is None and not self._is_left():
             raise BeamlineBusyError(
                 f"{self.name} ({self.state.pvname}) is on its way for somebody else; nothing was "
                 f"moved. If nobody measures, {self.name}.stop() ends it"
             )
+
+    def _is_left(self) -> bool:
+        """Whether the path that it has is one of this client, which lost sight of it."""
+        return self._left > 0 and int(ask(self.series)) == self._left
+
+    def _end_left(self) -> None:
+        """End a path that this client lost sight of, as in an outage; it may be on its way yet."""
+        if int(ask(self.state)) == RUNNING and self._flying is None and self._is_left():
+            log.warning("%s: its last path is still on its way, and is ended", self.name)
+            put_now(self.abort, 1)
+            what = f"{self.name} ({self.abort.pvname}) ending its last path"
+            wait_until(self.state, lambda value: int(value) != RUNNING, what, TAKEN)
+        self._left = 0
 
     def check_path(self, places: int, times: Sequence[float]) -> None:
         """Refuse a path that it cannot fly.
@@ -190,7 +208,9 @@ class PathScanner(BeamlineDevice):
     # -- a path ----------------------------------------------------------------------------
 
     def load(self, x: ArrayLike, y: ArrayLike, times: Sequence[float], settle: float) -> Status:
-        """Take a path; nothing moves.
+        """Take a path; nothing moves. One that was lost sight of is ended before.
+
+        Not for the RunEngine's thread.
 
         Parameters
         ----------
@@ -213,6 +233,7 @@ class PathScanner(BeamlineDevice):
         """
         xs, ys = (np.atleast_1d(np.asarray(values, dtype=float)) for values in (x, y))
         self.check_path(len(xs), times)
+        self._end_left()
         arrays = {self.x: xs, self.y: ys, self.times: np.asarray(times, dtype=float)}
         numbers = {self.places: len(xs), self.exposures: len(times), self.settle: float(settle)}
         what = f"{self.name} ({self.x.pvname}) taking a path of {len(xs)} places"
@@ -262,7 +283,7 @@ class PathScanner(BeamlineDevice):
                 put_now(self.start, 1)
             self._watch(move, frames, seconds)
 
-        self._in_thread(move, begin)
+        self._in_flight(move, begin)
         return watchable(move, Way(self.name, "frames", 0.0, float(frames), seconds))
 
     def _in_thread(self, move: Move, work: Callable[[Move], None]) -> Move:
@@ -271,6 +292,24 @@ class PathScanner(BeamlineDevice):
             target=move.attempt, args=(lambda: work(move),), daemon=True, name=self.name
         ).start()
         return move
+
+    def _in_flight(self, move: Move, work: Callable[[Move], None]) -> Move:
+        """As `_in_thread`; where it fails the path is ended, for nobody looks after it any more."""
+
+        def step(move: Move) -> None:
+            try:
+                work(move)
+            except Exception:
+                with self._orders:
+                    flying = self._flying
+                    if flying is None or flying[0] is not move:
+                        raise
+                    self._flying, self._left = None, max(flying[1], 0)
+                if flying[1] > 0:  # it was begun
+                    logged(log, self.name, lambda: put_now(self.abort, 1))
+                raise
+
+        return self._in_thread(move, step)
 
     def _watch(self, move: Move, frames: int, seconds: float) -> None:
         """Give up what does not get on, however long the whole would take."""
@@ -296,7 +335,7 @@ class PathScanner(BeamlineDevice):
         with self._orders:
             flying = self._flying
         if flying is not None and int(value) == flying[1]:
-            self._in_thread(flying[0], self._collect)
+            self._in_flight(flying[0], self._collect)
 
     def _collect(self, move: Move) -> None:
         """Take what was measured; it is there before the path is said to be over."""
@@ -328,6 +367,8 @@ class PathScanner(BeamlineDevice):
     def _end(self, error: Exception | None) -> None:
         with self._orders:
             flying, self._flying = self._flying, None
+            if flying is not None:
+                self._left = max(flying[1], 0)
         if flying is not None:
             flying[0].end(error)
 

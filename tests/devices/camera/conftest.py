@@ -28,7 +28,7 @@ WRITTEN = (
 )  # fmt: skip
 TEXTS = ("Cam:HDF1:FullFileName_RBV", "Cam:HDF1:WriteMessage", "Path:Message")
 READ_TEXTS = ("Cam:HDF1:FilePath", "Cam:HDF1:FileName")
-WATCHED = ("Cam:HDF1:Capture", "Cam:cam1:Acquire", "Path:Start")
+WATCHED = ("Cam:HDF1:Capture", "Cam:cam1:Acquire", "Path:Start", "Path:Abort")
 
 
 class Driver:
@@ -96,6 +96,8 @@ class Driver:
                 self.put("Cam:cam1:Acquire", 0)
         elif name == "Path:Start" and value:
             self.starts.release()
+        elif name == "Path:Abort" and value:
+            self.put("Path:State_RBV", 0)
 
     def frames(self, n, lost=(), late=False):
         """Take frames: those of indices ``lost`` are dropped, one ``late`` waits for `written`."""

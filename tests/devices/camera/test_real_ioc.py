@@ -11,8 +11,10 @@ import pytest
 from bluesky import RunEngine
 from bluesky import plans as bp
 
-from redoxscope.devices import DeviceError
+from redoxscope.devices import BeamlineBusyError, DeviceError
+from redoxscope.devices._base import NoAnswerError
 from redoxscope.devices.camera import _camera
+from redoxscope.devices.path import _path
 from redoxscope.documents import FrameStatus
 
 LONG = 60.0
@@ -157,6 +159,45 @@ def test_a_path_is_taken_flown_and_measured(path, driver):
     path.abort.put(0, wait=True)
     path.stop()  # it rests: an abort would close the shutter for a scanner, too
     assert int(path.abort.get(use_monitor=False)) == 0  # what was written is read after it
+
+
+def test_a_path_that_was_lost_sight_of_is_ended_before_the_next(path, driver):
+    """It is no path of somebody else; and the camera must not be armed while it gates."""
+    path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)
+    status = path.fly(1, 0.02)
+    assert driver.starts.acquire(timeout=LONG)
+    driver.put("Path:State_RBV", 1)
+    path._end(NoAnswerError("Path:State_RBV disconnected"))
+    with pytest.raises(NoAnswerError, match="disconnected"):
+        status.wait(LONG)
+    path.check_free()
+    path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)
+    assert int(path.state.get(use_monitor=False)) == 0
+    driver.put("Path:State_RBV", 1)
+    try:
+        with pytest.raises(BeamlineBusyError, match="on its way for somebody else"):
+            path.check_free()
+    finally:
+        driver.put("Path:State_RBV", 0)
+
+
+def test_a_path_of_which_a_question_fails_is_ended(path, driver, monkeypatch):
+    path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)
+    path.abort.put(0, wait=True)
+    asked = _path.ask
+
+    def unanswered(signal):
+        if signal is path.index:
+            raise TimeoutError("no answer")
+        return asked(signal)
+
+    monkeypatch.setattr(_path, "ask", unanswered)
+    status = path.fly(1, 0.02)
+    with pytest.raises(NoAnswerError, match="no answer"):
+        status.wait(LONG)
+    monkeypatch.undo()
+    assert int(path.abort.get(use_monitor=False)) == 1 and path._flying is None
+    path.check_free()
 
 
 def test_a_stop_comes_before_the_order_and_nothing_is_armed(camera, monkeypatch):
