@@ -71,7 +71,7 @@ def load_mask(path: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """
     try:
         values = _array_of(Path(path))
-    except (OSError, ValueError, KeyError) as exc:
+    except (OSError, ValueError, KeyError, EOFError) as exc:
         raise ValueError(f"the mask {path} cannot be read: {exc}") from exc
     if values.shape != shape or not np.isin(values, (0, 1)).all():
         raise ValueError(

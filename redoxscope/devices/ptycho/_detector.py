@@ -160,7 +160,7 @@ class FrameSettings(Device):
 
 
 def check_mask(name: str, path: Path, shape: tuple[int, int]) -> None:
-    """Refuse a file of bad pixels that cannot be read, or is of another region of the camera.
+    """Refuse a file of bad pixels that cannot be read, is of another region, or leaves none.
 
     Raises
     ------
@@ -168,17 +168,22 @@ def check_mask(name: str, path: Path, shape: tuple[int, int]) -> None:
     """
     try:
         if path.suffix == ".npy":
-            found = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            found = np.load(path, allow_pickle=False)
         else:
             with h5py.File(path, "r") as file:
                 data = [part for part in file.values() if isinstance(part, h5py.Dataset)]
                 if len(data) != 1:
                     raise ValueError(f"it has {len(data)} data sets at its top, and one is needed")
-                found = data[0].shape
+                found = data[0][()]
     except (OSError, ValueError, EOFError) as exc:  # the last is of an empty file
         raise ValueError(f"{name} = {str(path)!r} cannot be read: {exc}") from exc
-    if tuple(found) != tuple(shape):
+    if tuple(found.shape) != tuple(shape):
+        size = " x ".join(map(str, found.shape))
         raise ValueError(
-            f"{name} = {str(path)!r} has {' x '.join(map(str, found))} pixels, and frames have "
+            f"{name} = {str(path)!r} has {size} pixels, and frames have "
             f"{shape[0]} x {shape[1]}: it is of another region of the camera"
         )
+    if not np.isin(found, (0, 1)).all():
+        raise ValueError(f"{name} = {str(path)!r} must hold 0 (good) and 1 (bad) only")
+    if found.all():
+        raise ValueError(f"{name} = {str(path)!r} says that all pixels are bad (1); good is 0")

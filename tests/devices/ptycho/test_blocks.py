@@ -174,6 +174,14 @@ def test_the_start_document_says_what_frames_are(station, tmp_path):
     station.mask.put(str(tmp_path / "none.h5"))
     with pytest.raises(ValueError, match="none.h5' cannot be read"):
         station.info([640.0])
+    for name, value, words in (
+        ("half.npy", 0.5, "0 .good. and 1 .bad. only"),
+        ("all.npy", 1, "all pix"),
+    ):
+        np.save(tmp_path / name, np.full((4, 6), value))
+        station.mask.put(str(tmp_path / name))
+        with pytest.raises(ValueError, match=f"{name}' .*{words}"):
+            station.info([640.0])
     (tmp_path / "empty.npy").touch()
     station.mask.put(str(tmp_path / "empty.npy"))
     with pytest.raises(ValueError, match="empty.npy' cannot be read"):
