@@ -148,14 +148,24 @@ class PathScanner(BeamlineDevice):
         """Whether the path that it has is one of this client, which lost sight of it."""
         return self._left > 0 and int(ask(self.series)) == self._left
 
-    def _end_left(self) -> None:
-        """End a path that this client lost sight of, as in an outage; it may be on its way yet."""
-        if int(ask(self.state)) == RUNNING and self._flying is None and self._is_left():
-            log.warning("%s: its last path is still on its way, and is ended", self.name)
-            put_now(self.abort, 1)
-            what = f"{self.name} ({self.abort.pvname}) ending its last path"
-            wait_until(self.state, lambda value: int(value) != RUNNING, what, TAKEN)
-        self._left = 0
+    def end_left(self) -> Status:
+        """End a path of this client that an outage hid; done when it rests, or where there is none.
+
+        Not while the shutter follows for the next one: the controller has it follow no more.
+        """
+        what = f"{self.name} ({self.abort.pvname}) ending its last path"
+
+        def step(move: Move) -> None:
+            if int(ask(self.state)) == RUNNING and self._flying is None and self._is_left():
+                log.warning("%s: its last path is still on its way, and is ended", self.name)
+                self.abort.put(1, wait=True, timeout=TAKEN)
+                self._rest(what)
+            move.end()
+
+        return self._in_thread(Move(what, 3 * TAKEN), step)
+
+    def _rest(self, what: str) -> None:
+        wait_until(self.state, lambda value: int(value) != RUNNING, what, TAKEN)
 
     def check_path(self, places: int, times: Sequence[float]) -> None:
         """Refuse a path that it cannot fly.
@@ -208,9 +218,7 @@ class PathScanner(BeamlineDevice):
     # -- a path ----------------------------------------------------------------------------
 
     def load(self, x: ArrayLike, y: ArrayLike, times: Sequence[float], settle: float) -> Status:
-        """Take a path; nothing moves. One that was lost sight of is ended before.
-
-        Not for the RunEngine's thread.
+        """Take a path; nothing moves.
 
         Parameters
         ----------
@@ -233,12 +241,13 @@ class PathScanner(BeamlineDevice):
         """
         xs, ys = (np.atleast_1d(np.asarray(values, dtype=float)) for values in (x, y))
         self.check_path(len(xs), times)
-        self._end_left()
         arrays = {self.x: xs, self.y: ys, self.times: np.asarray(times, dtype=float)}
         numbers = {self.places: len(xs), self.exposures: len(times), self.settle: float(settle)}
         what = f"{self.name} ({self.x.pvname}) taking a path of {len(xs)} places"
 
         def step(move: Move) -> None:
+            if self._is_left():  # it was told to end, and may be on its way yet
+                self._rest(what)
             for signal, values in arrays.items():
                 signal.put(values, wait=True, timeout=TAKEN)
             write(numbers, what, TAKEN)
@@ -271,6 +280,7 @@ class PathScanner(BeamlineDevice):
         move = Move(what, 10 * seconds + 60 + SETTLE_TIMEOUT)  # it is given up before, see _watch
         with self._orders:
             self._flying, self.flown = (move, -1, frames), None
+            self._left = 0
 
         def begin(move: Move) -> None:
             last = max(int(ask(self.series)), int(ask(self.ended)))
@@ -390,7 +400,7 @@ class PathScanner(BeamlineDevice):
         self.stop(success=True)
 
         def step(move: Move) -> None:
-            wait_until(self.state, lambda value: int(value) != RUNNING, move.what, TAKEN)
+            self._rest(move.what)
             move.end()
 
         return self._in_thread(Move(f"{self.name} ({self.abort.pvname}) halting", 2 * TAKEN), step)

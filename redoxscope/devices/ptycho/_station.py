@@ -13,7 +13,7 @@ from ophyd.status import Status
 
 from ...scan import Exposures, Role, Scan
 from .._asked import Asked
-from .._base import OUTAGE, answering, ask, logged
+from .._base import OUTAGE, answering, ask, logged, then
 from .._geometry import Geometry
 from .._no_shutter import NoShutter
 from .._numbers import positive
@@ -246,13 +246,17 @@ class PtychoStation(TakesBlocks, FrameSettings):
         return status
 
     def back_after(self, error: BaseException) -> Status | None:
-        """What to wait for where a block failed for lack of an answer; else None."""
+        """What to wait for where a block failed for lack of an answer; else None.
+
+        A path that went on meanwhile is ended, before the shutter follows for the next.
+        """
         stage = self.sample_stage
         motors = (self.zone_plate.z, self.osa.z, stage.z, stage.x, stage.y)
         signals = [*self.camera.signals(), *self.path.signals(), *self.monochromator.pair]
         signals += [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
         signals += [] if self.shutter.blade is None else [self.shutter.blade, self.shutter.mode]
-        return answering(self.name, signals, error, self.outage.get())
+        back = answering(self.name, signals, error, self.outage.get())
+        return None if back is None else then(back, self.path.end_left)
 
     def destroy(self) -> None:
         """Nothing must hold any more; its parts are destroyed by whom they belong to."""

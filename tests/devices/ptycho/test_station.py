@@ -14,6 +14,7 @@ from ophyd.utils import LimitError
 
 from redoxscope.beamline import connect, make_beamline, simulated_beamline
 from redoxscope.devices import DeviceError
+from redoxscope.devices._base import NoAnswerError
 from redoxscope.documents import FrameStatus
 from redoxscope.scan import Block, Exposures, Role, Scan
 
@@ -195,6 +196,20 @@ def test_where_the_coarse_stage_goes(beamline):
         station.place(dark)  # the path goes to the places of dark frames, too
     dark = Exposures(640.0, 0.1, ((400.0, 0.0),) * 3, Role.DARK)
     assert station.place(dark, at=(0.0, 0.0)) == (pytest.approx(400.0), None)
+
+
+def test_a_path_that_an_outage_hid_is_ended_when_all_answer_again(beamline, monkeypatch):
+    station, ended = beamline.instruments["ptycho"], []
+    end_left = station.path.end_left
+
+    def noted():
+        ended.append(True)
+        return end_left()
+
+    monkeypatch.setattr(station.path, "end_left", noted)
+    station.back_after(NoAnswerError("path: no answer")).wait(LONG)
+    assert ended == [True]
+    assert station.back_after(ValueError("no outage")) is None
 
 
 def test_a_station_without_a_shutter_has_no_dark_frames(beamline):
