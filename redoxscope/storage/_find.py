@@ -13,6 +13,8 @@ import numpy as np
 from redoxscope.inputs import as_name, as_whole, printable
 from redoxscope.scan import Scan
 
+from .catalog import main_streams
+
 __all__ = ["RunTable", "find", "runs_table"]
 
 DATE_FORMS = "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m", "%Y"
@@ -246,12 +248,8 @@ def _what(run: Any) -> str:
 
 def _done(run: Any) -> str:
     stop, total = run.metadata.get("stop") or {}, _start(run).get("num_points")
-    try:
-        names = Scan.from_start(_start(run))
-        streams = [names.stream_of(i) for i in range(len(names.regions))] or ["primary"]
-    except ValueError:
-        streams = ["primary"]
-    done = sum((stop.get("num_events") or {}).get(name, 0) for name in streams)
+    counts = stop.get("num_events") or {}
+    done = sum(counts.get(name, 0) for name in main_streams(_start(run)))
     if not stop:
         return f"?/{total}" if total else ""
     return f"{done}/{total}" if total else f"{done}"

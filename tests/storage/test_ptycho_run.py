@@ -10,7 +10,7 @@ import pytest
 
 from redoxscope.callbacks import PtychoOptions, ptychography_from_run
 from redoxscope.plans import ptychography
-from redoxscope.storage import read_results, store_results
+from redoxscope.storage import _find, read_results, run_documents, store_results
 from redoxscope.testing import FakePtycho, make_engine
 
 from .test_results import put
@@ -56,3 +56,18 @@ def test_the_catalog_gives_the_same_reconstruction_and_keeps_it(
     np.testing.assert_array_equal(stored["object_1"].values, want.images[1].object)
     assert stored.attrs["energies_eV"] == [640.0, 650.0]
     assert stored["x_0"].attrs["units"] == "µm"
+
+
+def test_blocks_of_several_regions_are_all_in_one_stream(tmp_path: Path, embedded: Any) -> None:
+    station = FakePtycho(tmp_path, picture=picture, shape=(64, 64))
+    engine, documents = make_engine()
+    regions = [
+        {"name": "left", "center": (0.0, 0.0), "size": 0.1},
+        {"name": "right", "center": (0.5, 0.0), "size": 0.1},
+    ]
+    engine(ptychography(station, regions, energies=[640.0], step=0.05, exposures=0.1))
+    run = put(tmp_path / "log", embedded, list(documents))
+    blocks = run.metadata["stop"]["num_events"]["primary"]
+    pages = [doc for name, doc in run_documents(run) if name == "event_page"]
+    assert sum(len(page["seq_num"]) for page in pages) == blocks > 2
+    assert _find._done(run).partition("/")[0] == str(blocks)

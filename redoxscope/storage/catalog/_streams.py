@@ -14,10 +14,14 @@ __all__ = ["main_streams"]
 def main_streams(start: Mapping[str, Any] | None) -> list[str]:
     """Names of the streams of a run's lines or points: of several regions each has its own.
 
+    Blocks of frames are all in ``primary``, whichever region they are of.
+
     A start document that cannot be read leaves ``primary``.
     """
     try:
         scan = Scan.from_start(start or {})
     except ValueError:  # none of ours, or of another version
+        return [STREAM]
+    if scan.kind == "exposures":
         return [STREAM]
     return [scan.stream_of(i) for i in range(len(scan.regions))] or [STREAM]
