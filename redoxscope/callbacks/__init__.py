@@ -4,7 +4,7 @@ from ._analysis import Analysis, Reader, Update
 from ._doubt import Doubt
 from ._host import Host
 from ._registry import analyses, analysis, register
-from ._results import Result
+from ._results import NotDoneError, Result
 from .oxidation import (
     Frame,
     OxidationMap,
@@ -59,6 +59,7 @@ __all__ = [
     "MapProfiles",
     "MapView",
     "ModeSpectrum",
+    "NotDoneError",
     "OxidationMap",
     "OxidationSnapshot",
     "Pace",

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Result"]
+__all__ = ["NotDoneError", "Result"]
+
+
+class NotDoneError(LookupError):
+    """Results are not there yet: what makes them is at work still."""
 
 
 @dataclass(frozen=True, eq=False)

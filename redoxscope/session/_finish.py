@@ -55,15 +55,17 @@ def finish(parts: Iterable[Finishing], timeout: float | None = None) -> bool:
 
     for part in parts:
         at_first = left()
-        if part.wait(SAID_AFTER if at_first is None else min(SAID_AFTER, at_first)):
+        done = part.wait(SAID_AFTER if at_first is None else min(SAID_AFTER, at_first))
+        if done or not part.pending:  # one that has failed has nothing to be waited for
             continue
         rest = left()
         if rest != 0.0:
             limit = "" if rest is None else f", at most {rest:.0f} s"
             log.warning("waiting for %s%s (Ctrl-C: it goes on without you)", part.pending, limit)
-        if not part.wait(rest):
+        if not part.wait(rest) and part.pending:
             what = ", ".join(filter(None, (each.pending for each in parts)))
-            log.warning("not done after %g s: %s; it goes on", timeout, what)
+            after = "" if timeout is None else f" after {timeout:g} s"
+            log.warning("not done%s: %s; it goes on", after, what)
             return False
     return True
 
@@ -75,7 +77,9 @@ class Storing(Finishing, Protocol):
         """Wait for what is being stored, at most so long (s), and say what is left."""
 
 
-def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: bool) -> None:
+def finish_at_the_end(
+    maps: Iterable[Finishing], stored: Storing, *late: Finishing, by_signal: bool
+) -> None:
     """Wait, when a session ends, for maps and then for the catalog; Ctrl-C ends the waiting.
 
     Parameters
@@ -83,6 +87,8 @@ def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: 
     maps : iterable of Finishing
     stored : Storing
         It waits for the maps' results, too.
+    *late : Finishing
+        What stores results after their run.
     by_signal : bool
         A signal ends the session.
     """
@@ -97,3 +103,7 @@ def finish_at_the_end(maps: Iterable[Finishing], stored: Storing, *, by_signal: 
         if part.pending and hasattr(part, "give_up"):
             part.give_up()
     stored.close(max(AT_LEAST, end - time.monotonic()))
+    try:
+        finish(late, max(AT_LEAST, end - time.monotonic()))
+    except KeyboardInterrupt:
+        log.warning("Ctrl-C: results that come late are not waited for")

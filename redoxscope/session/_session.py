@@ -13,7 +13,7 @@ from bluesky import RunEngine
 
 from ..beamline import CONNECT_TIMEOUT, BeamlineFile, make_beamline
 from ..sim import Simulation
-from ..storage import DocumentLog
+from ..storage import DocumentLog, keep_results
 from . import _signals
 from ._ending import Ending
 from ._finish import finish, finish_at_the_end
@@ -96,8 +96,9 @@ class Session(Named, Ending):
             self.extras = spectrometers.extras
             photons = data / "photons" if spectrometers else None
             maps = self.maps.values()
+            self._kept = keep_results(*maps)
             self.stored = catalog_writer(
-                file.catalog.profile, catalog_directory, self.log, photons, maps
+                file.catalog.profile, catalog_directory, self.log, photons, [self._kept]
             )
             # In this order: what must not be lost, then what is shown, then what is stored.
             for part in (self.log, *maps, self.stored):
@@ -137,11 +138,11 @@ class Session(Named, Ending):
         bool
             False when it is not done in that time; it goes on.
         """
-        return finish((*self.maps.values(), self.stored), timeout)
+        return finish((*self.maps.values(), self.stored, self._kept), timeout)
 
     def _finish_at_the_end(self) -> None:
         by_signal = self.ended_by is not None
-        finish_at_the_end(self.maps.values(), self.stored, by_signal=by_signal)
+        finish_at_the_end(self.maps.values(), self.stored, self._kept, by_signal=by_signal)
 
 
 def _hang_up(beamline: Any) -> None:

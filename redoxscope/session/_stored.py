@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from ..storage import (
     DocumentLog,
     catalog_doubts,
     facility_profile,
-    keep_results,
 )
 
 __all__ = ["catalog_writer"]
@@ -26,7 +25,7 @@ def catalog_writer(
     directory: Path | None,
     documents: DocumentLog,
     photons: Path | None,
-    maps: Iterable[Any] = (),
+    then: Sequence[Callable[[Any, str], object]] = (),
 ) -> CatalogWriter:
     """The callback that stores runs; a facility's catalog is tried first.
 
@@ -42,10 +41,10 @@ def catalog_writer(
         The session's log.
     photons : Path or None
         Folder of photon lists, where the session has a spectrometer.
-    maps : iterable of Host
-        Live maps; what they find is stored beside the runs.
+    then : sequence of callable
+        What is done with each run that is stored; see `CatalogWriter`.
     """
-    writer = CatalogWriter(profile, documents, directory=directory, then=[keep_results(*maps)])
+    writer = CatalogWriter(profile, documents, directory=directory, then=then)
     if profile == DEFAULT_PROFILE and facility_profile(profile) is None:
         return writer  # embedded: nothing that its first use would not make
     doubts = catalog_doubts(writer.open, photons)

@@ -91,3 +91,26 @@ def test_what_is_not_done_is_given_up_before_the_catalog_waits_for_it(
     stored, late, done = Part("catalog"), Far("reconstruction", None), Far("map", 1)
     finish_at_the_end((late, done), stored, by_signal=False)
     assert stored.closed and late.given_up
+
+
+def test_what_has_failed_is_not_waited_for_and_what_comes_behind_it_is() -> None:
+    """A process that was killed: it is never done, and nothing of it is pending."""
+
+    class Gone(Part):
+        @property
+        def pending(self) -> str:
+            return ""
+
+    slow = Part("catalog", 2)
+    assert finish((Gone("reconstruction", None), slow)) and slow.left == 0
+
+
+def test_results_that_come_late_are_waited_for_when_the_catalog_is_done() -> None:
+    class Late(Part):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert stored.closed
+            return super().wait(timeout)
+
+    stored, late = Part("catalog"), Late("results")
+    finish_at_the_end((), stored, late, by_signal=False)
+    assert late.left == 0

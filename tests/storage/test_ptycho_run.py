@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from redoxscope.callbacks import PtychoOptions, ptychography_from_run
+from redoxscope.callbacks.ptychography.analysis import ANALYSIS
 from redoxscope.plans import ptychography
 from redoxscope.storage import _find, read_results, run_documents, store_results
+from redoxscope.storage.results import _derive
 from redoxscope.testing import FakePtycho, make_engine
 
 from .test_results import put
@@ -41,7 +44,7 @@ def documents(tmp_path: Path) -> list:
 
 
 def test_the_catalog_gives_the_same_reconstruction_and_keeps_it(
-    documents: list, tmp_path: Path, embedded: Any
+    documents: list, tmp_path: Path, embedded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     want = ptychography_from_run(documents, OPTIONS)[""]
     assert want.pace.frames == want.pace.total == 32 and not want.pace.left_out
@@ -56,6 +59,12 @@ def test_the_catalog_gives_the_same_reconstruction_and_keeps_it(
     np.testing.assert_array_equal(stored["object_1"].values, want.images[1].object)
     assert stored.attrs["energies_eV"] == [640.0, 650.0]
     assert stored["x_0"].attrs["units"] == "µm"
+    # Made of the run by name only: its frames are found.
+    quick = replace(ANALYSIS, options=lambda: OPTIONS)
+    monkeypatch.setattr(_derive, "analyses", lambda: [quick])
+    assert store_results(embedded, uid) == ["ptychography_v2"]
+    again = read_results(embedded[uid], "ptychography")
+    np.testing.assert_array_equal(again["object_1"].values, want.images[1].object)
 
 
 def test_blocks_of_several_regions_are_all_in_one_stream(tmp_path: Path, embedded: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from redoxscope import __version__
-from redoxscope.callbacks import Result
+from redoxscope.callbacks import NotDoneError, Result
 from redoxscope.storage import (
     CatalogWriter,
     DocumentLog,
@@ -243,8 +245,8 @@ class Live:
     def __init__(self, *results: Result):
         self._results = list(results)
 
-    def results(self, uid: str, timeout: float) -> list[Result]:
-        assert 0 < timeout < 300  # `cat[-1]` waits for it
+    def results(self, uid: str, timeout: float | None) -> list[Result]:
+        assert timeout is not None and 0 < timeout < 300  # `cat[-1]` waits for it
         if not self._results:
             raise LookupError(f"run {uid} was not seen")
         return self._results
@@ -304,8 +306,9 @@ class Reading:
 class Made:
     """Stands for an analysis."""
 
-    def __init__(self, name: str, fails: str = ""):
+    def __init__(self, name: str, fails: str = "", apart: bool = False):
         self.name, self.title, self.fails = name, f"the {name}", fails
+        self.apart = apart
         self.options = dict
 
     def accepts(self, start: Any) -> bool:
@@ -382,3 +385,58 @@ def test_a_position_that_was_not_measured_is_the_same_for_all() -> None:
     other = Result("found", "mean", y, unit="", **{**of, "coords": {"y": y + 1}})
     with pytest.raises(ValueError, match="has other values along 'y'"):
         datasets([*results, other])
+
+
+class Slow:
+    """A host that is not done while the catalog's thread has patience."""
+
+    analysis = SimpleNamespace(name="found", apart=True)
+
+    def __init__(self, *results: Result):
+        self.go, self._results = threading.Event(), list(results)
+
+    def results(self, uid: str, timeout: float | None) -> list[Result]:
+        if timeout is not None:
+            raise NotDoneError("it is not done")
+        assert self.go.wait(60)
+        if not self._results:
+            raise LookupError("it was given up")
+        return self._results
+
+
+def test_results_that_come_late_are_stored_when_they_are_there(
+    embedded: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("found", apart=True)])
+    uid, slow = run.metadata["start"]["uid"], Slow(*some())
+    keep = keep_results(slow)
+    keep(embedded, uid)  # the catalog's thread goes on to the next run
+    assert keep.pending == f"results of found of run {uid[:8]}" and not keep.wait(0)
+    assert list_results(embedded[uid]) == []
+    slow.go.set()
+    assert keep.wait(60) and not keep.pending
+    assert [one.key for one in list_results(embedded[uid])] == ["found"]
+
+
+def test_late_results_that_never_come_are_told(
+    embedded: Any, run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("found", apart=True)])
+    slow = Slow()
+    keep = keep_results(slow)
+    keep(embedded, run.metadata["start"]["uid"])
+    assert "no results" not in caplog.text
+    slow.go.set()
+    assert keep.wait(60)
+    assert "no results of found (it was given up); store_results(cat, " in caplog.text
+
+
+def test_what_has_a_process_of_its_own_is_made_again_on_request_only(
+    embedded: Any, run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_derive, "analyses", lambda: [Made("a"), Made("b", apart=True)])
+    uid = run.metadata["start"]["uid"]
+    keep_results()(embedded, uid)  # as recover does
+    assert [one.key for one in list_results(embedded[uid])] == ["a"]
+    assert "no results of b (nothing was made of it); store_results(cat, " in caplog.text
+    assert store_results(embedded, uid) == ["a_v2", "b"]

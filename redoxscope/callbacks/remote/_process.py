@@ -19,7 +19,7 @@ from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update
 from .._registry import analysis
-from .._results import Result
+from .._results import NotDoneError, Result
 from .._update import update_from_wire
 
 __all__ = ["HostProcess"]
@@ -156,15 +156,19 @@ class HostProcess:
 
         Raises
         ------
+        NotDoneError
+            The time is over, and it goes on.
         LookupError
             There is nothing of this run: it was not seen, has not ended, nothing was made of it,
-            the process is gone or not done, or others have ended since.
+            the process is gone, or others have ended since.
         """
         done = self.wait(timeout)
         found = [update for key, update in self.latest.items() if key[0] == run and update.final]
         if not found:
-            why = self.error or ("nothing was made of it" if done else "it is not done")
-            raise LookupError(f"there is no final snapshot of run {run[:8]} here: {why}")
+            what = f"there is no final snapshot of run {run[:8]} here"
+            if not done and self.error is None:
+                raise NotDoneError(f"{what}: it is not done")
+            raise LookupError(f"{what}: {self.error or 'nothing was made of it'}")
         return [one for each in found for one in analysis(each.analysis).results(each.snapshot)]
 
     @property

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from redoxscope.documents import FRAMES_STREAM
+
 from ._streams import main_streams
 
 __all__ = ["run_documents"]
 
 
 def run_documents(
-    run: Any, stream: str | None = None, page_size: int = 5000
+    run: Any, stream: str | None = None, page_size: int = 5000, *, files: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Replay a run of the catalog: start, descriptors, event pages, stop.
 
@@ -28,11 +30,15 @@ def run_documents(
         Which stream; by default those of its lines or points: ``primary``, or one for each region.
     page_size : int
         Events per page; memory is bounded by it.
+    files : bool
+        Also where a camera's frames are, for who reads them: descriptor, ``stream_resource`` and
+        ``stream_datum`` of the stream ``frames``, if there is one.
 
     Yields
     ------
     name : str
-        "start", "descriptor", "event_page" or "stop" (not there for a run being written).
+        "start", "descriptor", "event_page" or "stop" (not there for a run being written), and those
+        of ``files``.
     doc : dict
         In an event page ``seq_num`` [m] and ``time`` [m] (s) are lists, and so are the
         columns of ``data``, [m] for numbers and [m, nx] for lines, and ``timestamps`` [m]: plain
@@ -50,6 +56,8 @@ def run_documents(
     # A run that ended early may lack some of its streams, but not all.
     for name in [name for name in names if name in set(run)] or names[:1]:
         yield from _stream(run[name], page_size)
+    if files and FRAMES_STREAM in set(run):
+        yield from _files(run[FRAMES_STREAM], str(run.metadata["start"]["uid"]))
     if run.metadata.get("stop"):
         yield "stop", _plain(run.metadata["stop"])
 
@@ -82,6 +90,27 @@ def _stream(source: Any, page_size: int) -> Iterator[tuple[str, dict[str, Any]]]
                     "uid": [f"{uid}/{seq_num}" for seq_num in seq_nums[part]],
                 },
             )
+
+
+def _files(source: Any, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Descriptors of a stream, and the files of its external data."""
+    descriptors = source.descriptors
+    for descriptor in descriptors:
+        yield "descriptor", _plain(descriptor)
+    for key, of in source.metadata["data_keys"].items():
+        if "external" not in of:
+            continue
+        for found in source[key].include_data_sources().data_sources() or ():
+            for asset in found.assets[:1]:
+                uid = f"{descriptors[0]['uid']}/{key}"
+                yield "stream_resource", {
+                    "uid": uid, "run_start": run, "data_key": key, "mimetype": found.mimetype,
+                    "uri": asset.data_uri, "parameters": _plain(found.parameters),
+                }  # fmt: skip
+                yield "stream_datum", {
+                    "uid": f"{uid}/0", "stream_resource": uid,
+                    "descriptor": descriptors[0]["uid"],
+                }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from redoxscope.callbacks import Analysis, Reader, Result, analyses
 
-__all__ = ["derive", "wanting"]
+__all__ = ["apart_for", "derive"]
 
 
 def derive(
@@ -67,10 +67,9 @@ def derive(
     return results, problems
 
 
-def wanting(start: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Those of some analyses that want a run, by their names."""
-    chosen = set(names)
-    return [one.name for one in analyses() if one.name in chosen and one.accepts(start)]
+def apart_for(start: Mapping[str, Any]) -> list[str]:
+    """Analyses with a process of their own that want a run, by their names."""
+    return [one.name for one in analyses() if one.apart and one.accepts(start)]
 
 
 class _Feed:

@@ -61,7 +61,7 @@ def store_results(catalog: Any, uid: str, results: Any = None) -> list[str]:
     run = catalog[uid]
     full = str(run.metadata["start"]["uid"])
     if results is None:
-        found, problems = derive(run_documents(run))
+        found, problems = derive(run_documents(run, files=True))
         if problems and not found:
             raise ValueError(f"run {full[:8]}: {'; '.join(problems)}")
     else:
