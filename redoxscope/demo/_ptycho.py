@@ -344,7 +344,6 @@ def _find(session: Any, watched: _Watched, sample: str, seed: int) -> _Found:
     """Take what was found, store the profiles with the run, and lay all of it beside the truth."""
     from ..analysis.ptychography import ring_correlation
     from ..sim import build_ptycho
-    from ..storage import profiles, store_results
 
     uid = watched.uid(PTYCHO)
     assert uid is not None
@@ -376,18 +375,26 @@ def _find(session: Any, watched: _Watched, sample: str, seed: int) -> _Found:
         found.no_profiles = "there is no map"
         return found
     found.ptycho = map_against(table.x, table.y, table.result, model, align=True)
-    try:
-        made = profiles(
-            session.cat[uid], time=AGE_S, section=particle.section, analysis="ptychography"
-        )
-        store_results(session.cat, uid, made.results)
-    except ValueError as exc:  # a map without a whole particle, say: the rest is worth showing
-        found.no_profiles = str(exc)
+    found.fits, found.no_profiles = _profiles(session, uid, particle.section)
+    if found.fits is None:
         return found
-    found.fits = made.fits
     true = found.ptycho.true_share
-    found.profiles = [profile_against(one, true) for one in made.fits.particles]
+    found.profiles = [profile_against(one, true) for one in found.fits.particles]
     return found
+
+
+def _profiles(session: Any, uid: str, section: float) -> tuple[Any, str]:
+    """Fits of the profiles, which are stored with the run; None, and why, where there are none."""
+    from ..storage import CatalogError, profiles, store_results
+
+    try:
+        made = profiles(session.cat[uid], time=AGE_S, section=section, analysis="ptychography")
+        store_results(session.cat, uid, made.results)
+    # A map without a whole particle, say, or a run that is not in the catalog: the rest is worth
+    # showing.
+    except (ValueError, LookupError, CatalogError) as exc:
+        return None, str(exc)
+    return made.fits, ""
 
 
 def _between(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from redoxscope.demo._ptycho import _profiles
 from redoxscope.demo._ptycho_draw import draw_ptycho
 from redoxscope.demo._ptycho_found import (
     Preview,
@@ -185,3 +186,8 @@ def test_the_picture(model, what):
     for ax in figure.axes:
         if ax.images or ax.lines:
             assert ax.get_xlabel() or ax.get_ylabel()
+
+
+def test_a_run_that_is_not_in_the_catalog_costs_its_profiles_only():
+    fits, why = _profiles(SimpleNamespace(cat={}), "1a2b3c4d", 0.1)
+    assert fits is None and "1a2b3c4d" in why
