@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from redoxscope.callbacks import ApartHost
+from redoxscope.callbacks.remote import _process
 from redoxscope.callbacks.rixs.analysis import ANALYSIS
 
 from .rixs_runs import RixsRun
@@ -65,3 +66,17 @@ def test_one_that_cannot_say_whether_it_wants_a_run_is_told(caplog):
     host("start", None)
     assert "cannot say whether it wants a run" in caplog.text
     host.close()
+
+
+def test_a_process_that_cannot_be_begun_leaves_the_scan_alone(monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise OSError("[Errno 12] Cannot allocate memory")
+
+    monkeypatch.setattr(_process.subprocess, "Popen", refuse)
+    with ApartHost(ANALYSIS) as host:
+        for pair in RixsRun("O K", uid="poor").documents(points=2):
+            host(*pair)
+        assert "cannot be begun: [Errno 12] Cannot allocate memory" in caplog.text
+        assert host.wait(LONG) and not host.pending and host.latest == {}
+        with pytest.raises(LookupError, match="no RIXS map of run poor here"):
+            host.results("poor", LONG)

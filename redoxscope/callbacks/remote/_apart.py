@@ -89,10 +89,18 @@ class ApartHost:
                 old.close()
                 self._open, self._asked, old = set(), set(), None
             if old is None:
-                self._process = HostProcess(
-                    [self.analysis.name], on_update=self._show, rate=self._rate,
-                    timeout=self._timeout,
-                )  # fmt: skip
+                self._process = None
+                try:
+                    self._process = HostProcess(
+                        [self.analysis.name], on_update=self._show, rate=self._rate,
+                        timeout=self._timeout,
+                    )  # fmt: skip
+                except (OSError, RuntimeError) as error:  # no memory, too many processes or threads
+                    logger.error(
+                        "no %s: its process cannot be begun: %s; the scan goes on",
+                        self.analysis.title, error,
+                    )  # fmt: skip
+                    return
                 self._process.tell = self._tell
         assert self._process is not None
         self._open.add(start["uid"])
