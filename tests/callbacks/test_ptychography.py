@@ -18,8 +18,11 @@ from redoxscope.callbacks.ptychography import (
     draw_ptychography,
     ptychography_from_run,
 )
+from redoxscope.callbacks.ptychography._frames import FrameFile, UnreadableFramesError
+from redoxscope.callbacks.ptychography._task import Task
 from redoxscope.callbacks.ptychography.analysis import ANALYSIS
 from redoxscope.documents import FrameStatus
+from redoxscope.formats import file_uri
 
 from .ptycho_runs import DATASET, PtychoRun
 
@@ -337,3 +340,100 @@ def test_what_is_no_ptychography_is_refused(tmp_path):
         ptychography_from_run([("start", {"uid": "a", "plan_name": "count"})])
     with pytest.raises(ValueError, match="live_updates"):
         PtychoOptions(live_updates=0)
+
+
+def test_an_energy_that_was_broken_off_does_not_cut_the_map(tmp_path):
+    run = PtychoRun(tmp_path / "frames.h5", photons=2e6, step=0.045)
+    blocks = list(run.blocks())
+    last = [block for block in blocks if block[0] == blocks[-1][0]]
+    kept = blocks[: len(blocks) - len(last) + 1]  # of the last energy one block
+    found = ptychography_from_run(run.documents(blocks=kept), QUICK)[""]
+    assert len(found.images) == 4 and found.done == 3
+    assert found.map.energies.tolist() == sorted(run.energies)[:3]
+    assert "The map is without 645 eV, which was not taken whole." in found.message
+
+
+def test_energies_that_were_never_taken_are_not_done(tmp_path):
+    run = PtychoRun(tmp_path / "frames.h5", energies=(641.2, 645.0), step=0.1, places_per_block=4)
+    first = next(k for k, part in enumerate(run.scan.exposures) if part.role == "sample")
+    blocks = [block for block in run.blocks() if block[0] <= first]
+    found = ptychography_from_run(run.documents(blocks=blocks[:-1]), QUICK)[""]
+    assert found.finished and found.done == 0 and len(found.images) == 1
+
+
+def test_an_outage_while_the_halves_are_read_costs_the_resolution_only(tmp_path, monkeypatch):
+    run = one_energy(tmp_path)
+    halves = Task.halves
+
+    def gone(file):
+        raise UnreadableFramesError("frames.h5: gone")
+
+    def unreadable(task):
+        found = halves(task)
+        for half in found:
+            half.feed = gone
+        return found
+
+    monkeypatch.setattr(Task, "halves", unreadable)
+    found = ptychography_from_run(run.documents(), replace(QUICK, resolution=True))[""]
+    assert found.finished and found.image is not None and found.resolution is None
+    assert "No resolution: frames.h5: gone." in found.message
+
+
+def damaged_file(path, bad):
+    """Six frames with check sums, of which some are damaged."""
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(DATASET, (6, 8, 8), "u2", chunks=(1, 8, 8), fletcher32=True)
+        data[:] = np.arange(1, 7)[:, None, None]
+        at = [data.id.get_chunk_info_by_coord((k, 0, 0)).byte_offset for k in bad]
+    content = bytearray(path.read_bytes())
+    for offset in at:
+        content[offset + 3] ^= 0xFF
+    path.write_bytes(content)
+    return FrameFile(
+        {
+            "mimetype": "application/x-hdf5", "uri": file_uri(path),
+            "parameters": {"dataset": DATASET},
+        },
+        (8, 8),
+    )  # fmt: skip
+
+
+def test_a_damaged_row_costs_itself_only(tmp_path):
+    file = damaged_file(tmp_path / "frames.h5", [2])
+    frames, there = file.read(np.array([0, 1, 2, -1, 4]))
+    assert there.tolist() == [True, True, False, False, True]
+    assert frames[:, 0, 0].tolist() == [1, 2, 0, 0, 5]
+    file.close()
+
+
+def test_rows_none_of_which_can_be_read_are_said(tmp_path):
+    file = damaged_file(tmp_path / "frames.h5", range(6))
+    with pytest.raises(UnreadableFramesError, match=r"frames\.h5"):
+        file.read(np.arange(6))
+
+
+def test_a_block_whose_beam_is_lost_is_left_out_and_said(tmp_path):
+    """Taken for one with full beam, its frames would be those of a dark sample."""
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    events = [doc for name, doc in documents if name == "event"]
+    events[-1]["data"]["i0"] = float("nan")
+    lost = events[-1]["data"]["places"]
+    found = ptychography_from_run(documents, QUICK)[""]
+    total = len(run.scan.exposures[-1].positions)
+    assert found.image.frames == total - lost and found.image.skipped == lost
+    assert f"{lost} frames left out: incident photons not known" in found.message
+
+
+def test_frames_without_a_gate_do_not_make_the_beam_brighter(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    want = ptychography_from_run(documents, QUICK)[""].image
+    events = [doc for name, doc in documents if name == "event"]
+    gate = events[-1]["data"]["gate"]
+    half = 2 * (events[-1]["data"]["places"] // 2)
+    gate[:half] = [float("nan")] * half
+    found = ptychography_from_run(documents, QUICK)[""].image
+    assert found.frames == want.frames - half // 2
+    assert found.residual < 2 * want.residual

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from redoxscope.callbacks import PtychoOptions, ptychography_from_run
+from redoxscope.callbacks.ptychography._batch import _of_catalog
 from redoxscope.callbacks.ptychography.analysis import ANALYSIS
 from redoxscope.plans import ptychography
 from redoxscope.storage import _find, read_results, run_documents, store_results
@@ -50,6 +51,8 @@ def test_the_catalog_gives_the_same_reconstruction_and_keeps_it(
     assert want.pace.frames == want.pace.total == 32 and not want.pace.left_out
     run = put(tmp_path / "log", embedded, documents)
     found = ptychography_from_run(run, OPTIONS)[""]
+    described = next(doc for name, doc in _of_catalog(run) if name == "descriptor")
+    assert described["data_keys"]["ring_current"]["units"] == "mA"  # what light is counted in
     for one, other in zip(found.images, want.images, strict=True):
         np.testing.assert_array_equal(one.object, other.object)
         np.testing.assert_array_equal(one.positions_um, other.positions_um)

@@ -95,7 +95,8 @@ def _of_catalog(run: Any) -> Iterator[tuple[str, Doc]]:
     uid = str(start["uid"])
     yield "start", start
     for stream in (STREAM, FRAMES_STREAM):
-        yield "descriptor", {"uid": stream, "run_start": uid, "name": stream}
+        keys = dict(run[stream].metadata["data_keys"]) if stream in set(run) else {}
+        yield "descriptor", {"uid": stream, "run_start": uid, "name": stream, "data_keys": keys}
     if FRAMES_STREAM not in set(run):
         raise ValueError(f"run {uid} has no stream {FRAMES_STREAM!r}")
     frames = run[FRAMES_STREAM]

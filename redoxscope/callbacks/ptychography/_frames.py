@@ -62,7 +62,7 @@ class FrameFile:
         frames : numpy.ndarray [n, ny, nx]
             0 where there is none.
         there : numpy.ndarray of bool [n]
-            Whether the file has the row, and something in it.
+            Whether the file has the row, and something in it that can be read.
 
         Raises
         ------
@@ -78,7 +78,10 @@ class FrameFile:
                 low, high = int(wanted[0]), int(wanted[-1]) + 1
                 # One slice, where few lie between: picking rows one by one is slow.
                 dense = high - low <= 2 * len(wanted)
-                read = data[low:high] if dense else data[wanted]
+                try:
+                    read = data[low:high] if dense else data[wanted]
+                except (OSError, RuntimeError):  # a damaged row must cost itself only
+                    read, dense = self._one_by_one(data, wanted), False
                 at = rows[there] - low if dense else np.searchsorted(wanted, rows[there])
                 frames[there] = read[at]
                 # Where a file was cut off, what is read while it may grow is zero.
@@ -87,6 +90,25 @@ class FrameFile:
             self.close()
             raise UnreadableFramesError(f"{self.path}: {_first_line(exc)}") from exc
         return frames, there
+
+    def _one_by_one(self, data: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Rows, 0 where one cannot be read.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            None of them can.
+        """
+        read = np.zeros((len(rows), *self._shape), data.dtype)
+        failed = 0
+        for k, row in enumerate(rows):
+            try:
+                read[k] = data[row]
+            except (OSError, RuntimeError):
+                failed += 1
+                if failed == len(rows):
+                    raise
+        return read
 
     def _data(self) -> Any:
         import h5py

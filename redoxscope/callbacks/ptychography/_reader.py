@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...analysis.ptychography import ring_correlation
 from ...documents import FRAMES_STREAM, PTYCHO, STREAM, BlockFrames, PtychoInfo
 from ...inputs import is_number
@@ -176,22 +174,21 @@ class PtychoReader(Reader[PtychoSnapshot]):
             if len(block.place):
                 self._dark_blocks[index, int(block.place[0])] = block
             return
-        flux = self._flux(data, block)
+        flux = self._flux(data, sum(part.times[k] for k in block.time))
         owner = self._of[index]
         owner.tasks[index].take(block, stamp, flux)
         owner.changed = True
         self._newest = owner.name
 
-    def _flux(self, data: Doc, block: BlockFrames) -> float:
+    def _flux(self, data: Doc, seconds: float) -> float:
         """Incident beam of a block, in any unit; NaN where nothing says it.
 
-        Counts are those of the whole block, and go with how long it was exposed.
+        Counts are those of the whole block, and go with how long it was to be exposed (s).
         """
         key = next((key for key in FLUX if key in data), "")
         value = _number(data.get(key))
         if key == "i0" and self._units.get(key, "") in COUNTS:
-            exposed = float(np.nansum(block.gate))
-            value = value / exposed if exposed > 0 else math.nan
+            value = value / seconds if seconds > 0 else math.nan
         return value
 
     # -- work ----------------------------------------------------------------------------------
@@ -387,12 +384,16 @@ class PtychoReader(Reader[PtychoSnapshot]):
         if not self.options.resolution or task is None or self._file is None or self._unreadable:
             return
         images = []
-        for half in task.halves():
-            while half.waiting:
-                half.feed(self._file)
-            if half.in_memory:
-                half.sweep(self._left(half))
-            images.append(half.result)
+        try:
+            for half in task.halves():
+                while half.waiting:
+                    half.feed(self._file)
+                if half.in_memory:
+                    half.sweep(self._left(half))
+                images.append(half.result)
+        except UnreadableFramesError as exc:  # the images are there, and are worth keeping
+            self._doubts.append(Doubt("resolution", math.nan, f"No resolution: {exc}."))
+            return
         one, other = images
         if one is None or other is None:
             return

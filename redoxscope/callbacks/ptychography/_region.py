@@ -81,8 +81,15 @@ class PartOfRun:
         )
 
     def update_map(self) -> None:
-        """Make the map anew, where an energy has been finished since."""
-        finished = tuple(k for k, task in self.tasks.items() if task.finished)
+        """Make the map anew, where an energy has been finished since.
+
+        One that was broken off would cut the map to what it has: it is left out where others were
+        taken whole.
+        """
+        there = {
+            k: task for k, task in self.tasks.items() if task.finished and task.result is not None
+        }
+        finished = tuple(k for k, task in there.items() if task.complete) or tuple(there)
         if finished == self._mapped or not finished:
             return
         images = [self.tasks[k].result for k in finished]
@@ -100,10 +107,11 @@ class PartOfRun:
         images = self.images()
         own = self._doubts(images, final)
         said = [*doubts, *own]
+        tasks = self.tasks.values()
         return replace(
             self._frame,
             images=tuple(images),
-            done=sum(task.finished for task in self.tasks.values()),
+            done=sum(t.finished and t.complete and t.result is not None for t in tasks),
             pace=self.pace(now),
             resolution=self.resolution,
             resolution_ev=self.resolution_ev,
@@ -138,6 +146,19 @@ class PartOfRun:
             found.append(
                 Doubt("incomplete", lacking, f"{lacking} of {pace.total} places were not taken.")
             )
+        lacking_in_map = [
+            f"{task.part.energy:g} eV"
+            for k, task in self.tasks.items()
+            if task.result is not None and k not in self._mapped
+        ]
+        if final and self._map is not None and lacking_in_map:
+            listed = ", ".join(lacking_in_map)
+            found.append(
+                Doubt(
+                    "energies", len(lacking_in_map),
+                    f"The map is without {listed}, which was not taken whole.",
+                )
+            )  # fmt: skip
         if final and self._map is None:
             why = self._wrong or self._why or "no energy has an image"
             found.append(Doubt("map", len(images), f"No map: {why}."))

@@ -65,7 +65,7 @@ class Piece:
     x, y : numpy.ndarray [n]
         Where the beam was on the sample (µm).
     scale : float
-        Incident beam over that of the first frames.
+        Incident beam over that of the first frames; NaN where it is not known for these only.
     """
 
     counts: NDArray[np.float32]
@@ -286,6 +286,8 @@ class Task:
             if not np.isfinite(self._reference_flux):
                 self._reference_flux = flux
             scale = flux / self._reference_flux
+        elif np.isfinite(self._reference_flux):
+            scale = float("nan")  # those of others are known: it may have been dark
         return Piece(merged.counts, merged.variance, merged.mask, x[some], y[some], scale)
 
     def pieces(self, file: FrameFile) -> Iterator[Piece]:
