@@ -18,6 +18,8 @@ from ._hdf5 import opened
 __all__ = ["read_cosmic"]
 
 _ROOT = "entry0/ccd0"
+LEAST_EV = 20.0
+"""No zone plate is made for a lower energy."""
 
 
 def read_cosmic(path: Path) -> FrameScan:
@@ -81,7 +83,7 @@ def read_cosmic(path: Path) -> FrameScan:
         if not isinstance(geometry, Mapping):
             raise FormatError(f"{path}: its metadata has no geometry")
         return FrameScan(
-            path, _positive(path, said, "energy", "eV"),
+            path, _energy(path, said),
             1e3 * _positive(path, geometry, "distance", "mm"),
             _positive(path, geometry, "psize", "um"), (ny, nx),
             where[:n, 1], where[:n, 0], times, np.ones(shape, bool),
@@ -124,6 +126,10 @@ def _darks(path: Path, group: Any, m: int, shape: tuple[int, ...]) -> NDArray[np
     out = np.zeros((m, *shape))
     for j in range(m):
         chosen = [k for k in numbers if k % m == j]
+        if not chosen:  # all of its pedestal would be taken for light
+            raise FormatError(
+                f"{path} has no frame without beam of exposure {j + 1} of {m} in {_ROOT}/dark"
+            )
         for k in chosen:
             frame = np.asarray(group[str(k)], float)
             if frame.shape != shape:
@@ -154,6 +160,15 @@ def _numbered(path: Path, group: Any) -> list[int]:
         return sorted(map(int, group))
     except ValueError as exc:
         raise FormatError(f"{path}: frames in {group.name} must be called 0, 1, …") from exc
+
+
+def _energy(path: Path, said: Mapping[str, Any]) -> float:
+    value = _positive(path, said, "energy", "eV")
+    if value < LEAST_EV:
+        raise FormatError(
+            f"{path}: energy = {value:g} is no X-ray energy in eV; is it in J or keV?"
+        )
+    return value
 
 
 def _positive(path: Path, said: Mapping[str, Any], name: str, unit: str) -> float:

@@ -197,6 +197,7 @@ def test_truncated_file_is_named(cxi, tmp_path):
     [
         ({"dwell1": 5.0}, "dwell1 = 5 ms is the long exposure"),
         ({"energy": "x"}, "its metadata has no energy (eV)"),
+        ({"energy": 1.03e-16}, "is it in J or keV?"),
         ({"translations": [[1.0]]}, "must be places (y, x) in um"),
         ({"geometry": 3}, "its metadata has no geometry"),
     ],
@@ -207,6 +208,17 @@ def test_pystxmcontrol_file_that_does_not_fit_is_refused(data, tmp_path, said, w
     with pytest.raises(ValueError, match=".") as caught:
         read_cosmic(tmp_path / "bad.stxm")
     assert words in str(caught.value)
+
+
+def test_darks_of_one_exposure_only_are_refused(data, tmp_path):
+    """As many as there must be, and none of the long time."""
+    few = {name: value[:3] for name, value in data.items()}
+    write_stxm(tmp_path / "a.stxm", few)
+    with h5py.File(tmp_path / "a.stxm", "r+") as file:
+        for k in range(1, 10, 2):
+            del file[f"entry0/ccd0/dark/{k}"]
+    with pytest.raises(ValueError, match="no frame without beam of exposure 2 of 2"):
+        read_cosmic(tmp_path / "a.stxm")
 
 
 def test_a_missing_raw_frame_is_named_and_a_rest_is_told(data, tmp_path):
