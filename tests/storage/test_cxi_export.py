@@ -85,8 +85,61 @@ def test_a_run_without_whole_frames_is_refused(content, tmp_path):
     kept = [(name, doc) for name, doc in content.run if name != "event"]
     plan = write_cxi_files(replace(content, run=kept), tmp_path)
     for path, write in plan.items():
-        with pytest.raises(ValueError, match=r"no whole frame at 63|no whole frame at 64|no file"):
+        with pytest.raises(ValueError, match="ended before its frames at 6"):
             write(path)
+
+
+def test_of_a_run_that_was_broken_off_what_was_taken_is_written(content, tmp_path, caplog):
+    events = [doc for name, doc in content.run if name == "event"]
+    second = events[-1]["data"]["exposure"]
+    kept = [
+        (name, doc)
+        for name, doc in content.run
+        if name != "event" or doc["data"]["exposure"] != second
+    ]
+    plan = write_cxi_files(replace(content, run=kept), tmp_path)
+    assert [path.name for path in plan] == ["2f9d1c0a_639.00eV.cxi"]
+    assert "ended before its frames at 642.6 eV" in caplog.text
+
+
+def test_an_energy_that_was_taken_twice_gives_the_frames_of_each(tmp_path):
+    """A series of drift or dose: the parts of the scan are alike, their frames are not."""
+
+    class Fading(PtychoRun):
+        def measure(self, index, places):
+            self.bright = 1.0 if index < len(self.scan.exposures) - 1 else 0.5
+            return super().measure(index, places)
+
+    run = Fading(tmp_path / "frames.h5", energies=(640.0,), step=0.1, uid="1d8a77b2-twice")
+    run.scan = replace(run.scan, exposures=(*run.scan.exposures, run.scan.exposures[-1]))
+    documents = list(run.documents())
+    of_run = Content(run.uid, run.uid[:8], documents[0][1], documents[-1][1], documents, (), {})
+    plan = write_cxi_files(of_run, tmp_path)
+    sums = []
+    for path, write in plan.items():
+        write(path)
+        scan = read_cxi(path)
+        sums.append(scan.read(0, len(scan.x_um)).sum())
+    assert sums[1] == pytest.approx(0.5 * sums[0], rel=0.1)
+
+
+def test_what_speaks_against_the_frames_is_in_the_file(run, content, tmp_path, caplog):
+    """The mask is on the machine that took the run; the darks were not taken."""
+    dark = {k for k, part in enumerate(run.scan.exposures) if part.role == "dark"}
+    kept = [
+        (name, doc)
+        for name, doc in content.run
+        if name != "event" or doc["data"]["exposure"] not in dark
+    ]
+    start = {**content.start, "ptychography": {**content.start["ptychography"], "mask": "no.npy"}}
+    kept[0] = ("start", start)
+    plan = write_cxi_files(replace(content, start=start, run=kept), tmp_path)
+    path, write = next(iter(plan.items()))
+    write(path)
+    with h5py.File(path) as file:
+        doubts = file["entry_1"].attrs["doubts"]
+    assert "All pixels are used: the mask no.npy" in doubts and "no dark frames" in doubts
+    assert doubts in caplog.text
 
 
 def test_a_run_of_the_plan_out_of_the_catalog(embedded, home, tmp_path):

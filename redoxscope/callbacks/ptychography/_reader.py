@@ -44,11 +44,26 @@ def is_ptychography(start: Doc) -> bool:
 
 @dataclass(frozen=True)
 class MergedFrames:
-    """Frames of one energy of one region: ``task`` knows its geometry; ``pieces`` is read once."""
+    """Frames of one energy of one region, merged.
 
+    Attributes
+    ----------
+    index : int
+        Of its part in the exposures of the scan, which may have two that are alike.
+    region : str
+    task : Task
+        Knows its geometry.
+    pieces : iterator of Piece
+        Read once.
+    doubts : tuple of Doubt
+        What speaks against the frames of the run: a mask that is not there, darks that are missing.
+    """
+
+    index: int
     region: str
     task: Task
     pieces: Iterator[Piece]
+    doubts: tuple[Doubt, ...]
 
 
 class PtychoReader(Reader[PtychoSnapshot]):
@@ -316,6 +331,8 @@ class PtychoReader(Reader[PtychoSnapshot]):
     def merged(self) -> Iterator[MergedFrames]:
         """What was taken at each energy of each region, merged and not reconstructed.
 
+        Where nothing was taken, there is nothing.
+
         Raises
         ------
         UnreadableFramesError
@@ -327,8 +344,12 @@ class PtychoReader(Reader[PtychoSnapshot]):
             raise ValueError("its frames are in no file that was announced")
         self._read_darks()
         for name, part in self._parts.items():
-            for task in part.tasks.values():
-                yield MergedFrames(name, task, task.pieces(self._file))
+            for k, task in part.tasks.items():
+                if not task.waiting:
+                    continue
+                for time_s in task.part.times:
+                    self.darks.mean(time_s)  # notes where there are none
+                yield MergedFrames(k, name, task, task.pieces(self._file), tuple(self._said()))
 
     def _problem(self) -> str:
         return f"Frames cannot be read now: {self._unreadable}." if self._unreadable else ""
