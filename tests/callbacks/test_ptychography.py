@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion
 
 from redoxscope.analysis.ptychography import ring_correlation
-from redoxscope.callbacks import Host, analyses, wire
+from redoxscope.callbacks import Host, _room, analyses, wire
 from redoxscope.callbacks.ptychography import (
     PtychoOptions,
     PtychoSnapshot,
+    _reader,
     draw_ptychography,
+    merged_frames,
     ptychography_from_run,
 )
 from redoxscope.callbacks.ptychography._frames import FrameFile, UnreadableFramesError
@@ -286,6 +288,36 @@ def test_more_energies_than_fit_into_memory_are_done_one_after_the_other(tmp_pat
             reader.work()
     assert not reader.busy
     assert reader.snapshot(final=True)[""].done == 5
+
+
+def test_where_memory_is_short_fewer_energies_are_kept(tmp_path, monkeypatch):
+    energies = (638.0, 639.0, 640.0)
+    run = PtychoRun(tmp_path / "frames.h5", energies=energies, step=0.1, places_per_block=50)
+    documents = list(run.documents())
+    one = len(run.scan.exposures[-1].positions) * run.size**2 * 4
+    monkeypatch.setattr(_reader, "available_bytes", lambda: 3 * one // 2)
+    reader = ANALYSIS.reader(documents[0][1], replace(QUICK, updates=2))
+    for name, doc in documents[1:-1]:
+        if name == "descriptor":
+            assert reader.describe(doc)
+        else:
+            reader.take(name, doc)
+    for _ in range(1000):
+        if reader.busy:
+            reader.work()
+        assert len(reader._held()) <= 1
+    assert not reader.busy
+    assert reader.snapshot(final=True)[""].done == 3
+
+
+def test_who_only_merges_frames_needs_no_room_for_them(tmp_path, monkeypatch):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    monkeypatch.setattr(_room, "available_bytes", lambda: 1000)
+    with pytest.raises(ValueError, match="ptychography of .* places needs"):
+        ptychography_from_run(documents, QUICK)
+    (found,) = merged_frames(documents)
+    assert sum(len(piece.x) for piece in found.pieces) == len(run.scan.exposures[-1].positions)
 
 
 def test_modes_and_places_come_when_all_frames_are_there(tmp_path):

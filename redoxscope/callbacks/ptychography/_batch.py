@@ -53,18 +53,18 @@ def merged_frames(source: Any) -> Iterator[MergedFrames]:
         There is no ptychography in it, or its frames are in no local HDF5 file that can be read.
     """
     try:
-        yield from _read(source, PtychoOptions()).merged()
+        yield from _read(source, PtychoOptions(), keeps=False).merged()
     except UnreadableFramesError as exc:
         raise ValueError(str(exc)) from exc
 
 
-def _read(source: Any, options: PtychoOptions | None) -> PtychoReader:
+def _read(source: Any, options: PtychoOptions | None, *, keeps: bool = True) -> PtychoReader:
     documents = _of_catalog(source) if hasattr(source, "metadata") else documents_of(source)
     reader: PtychoReader | None = None
     run, wanted, resources = "", set(), {}
     for name, doc in documents:
         if name == "start" and is_ptychography(doc):
-            reader, run = PtychoReader(doc, options), doc["uid"]
+            reader, run = PtychoReader(doc, options, keeps=keeps), doc["uid"]
         elif reader is None:
             continue
         elif name == "descriptor" and doc["run_start"] == run and reader.describe(doc):

@@ -15,7 +15,7 @@ from ...scan import Role, Scan
 from .._analysis import Reader
 from .._documents import Doc, check_version, rows_of
 from .._doubt import Doubt
-from .._room import room_for
+from .._room import available_bytes, room_for
 from ._darks import Darks, load_mask
 from ._frames import FrameFile, UnreadableFramesError
 from ._options import PtychoOptions, references_for
@@ -32,9 +32,9 @@ COUNTS = ("", "counts")
 SLICE = 0.25
 """Longest piece of work (s) between two looks for documents."""
 MOST_OPEN = 3
-"""Most energies whose frames are kept in memory."""
-BYTES_PER_PIXEL = 2
-"""Of a frame that is kept: its amplitude in half precision."""
+"""Most energies whose frames are kept in memory; fewer where it holds fewer."""
+BYTES_PER_PIXEL = 4
+"""Of a frame that is kept: its amplitude in half precision, a mask, what share of it there is."""
 
 
 def is_ptychography(start: Doc) -> bool:
@@ -78,6 +78,8 @@ class PtychoReader(Reader[PtychoSnapshot]):
     start : dict
         Start document of ptychography.
     options : PtychoOptions
+    keeps : bool
+        Frames are kept in memory, for which there must be room; else they are merged only.
 
     Raises
     ------
@@ -85,7 +87,9 @@ class PtychoReader(Reader[PtychoSnapshot]):
         The start document is not one of them; there is not enough memory for one energy.
     """
 
-    def __init__(self, start: Doc, options: PtychoOptions | None = None) -> None:
+    def __init__(
+        self, start: Doc, options: PtychoOptions | None = None, *, keeps: bool = True
+    ) -> None:
         check_version(start)
         self.options = options or PtychoOptions()
         self.info = PtychoInfo.from_start(start)
@@ -93,7 +97,11 @@ class PtychoReader(Reader[PtychoSnapshot]):
         self._scan = scan
         most = max(len(part.positions) for part in scan.exposures)
         pixels = self.info.shape[0] * self.info.shape[1]
-        room_for(f"ptychography of {most} places", 2 * most * pixels * BYTES_PER_PIXEL)
+        self._most_open = MOST_OPEN
+        if keeps:
+            needed = most * pixels * BYTES_PER_PIXEL
+            room_for(f"ptychography of {most} places", needed)
+            self._most_open = max(1, min(MOST_OPEN, available_bytes() // needed))
         self._doubts: list[Doubt] = []
         bad = None
         if self.info.mask is not None:
@@ -217,7 +225,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
 
     def _next_fed(self) -> tuple[PartOfRun, Task] | None:
         """What waits: the newest frames in their order, then those of energies put aside."""
-        room = len(self._held()) < MOST_OPEN  # else one would make room for the other for ever
+        room = len(self._held()) < self._most_open  # else two would take turns for ever
         waiting = [
             (task.shelved, k, part, task)
             for part in self._parts.values()
@@ -299,7 +307,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
     def _make_room(self) -> None:
         """Put the oldest energy aside, where many are open: its frames are read again later."""
         held = self._held()
-        if len(held) >= MOST_OPEN:
+        if len(held) >= self._most_open:
             held[0].shelve()
 
     def _held(self) -> list[Task]:
