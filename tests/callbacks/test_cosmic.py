@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +15,15 @@ import zmq.utils.monitor
 from scipy import constants
 
 from redoxscope.callbacks import CosmicPublisher
+from redoxscope.callbacks.ptychography import _cosmic
+from redoxscope.callbacks.ptychography._frames import UnreadableFramesError
 from redoxscope.devices.ptycho import FrameNumbers
+from redoxscope.documents import FrameStatus
 from redoxscope.plans import ptychography
 from redoxscope.scan import Role, Scan
 from redoxscope.testing import FakePtycho, make_engine
+
+from .ptycho_runs import PtychoRun
 
 NUMBERS = FrameNumbers(distance=80_000.0, defocus=1.0, saturation=60_000.0, read_noise=3.0)
 GAIN, RATE, DARK = 10, 2000.0, 12
@@ -130,6 +137,37 @@ def test_a_place_without_a_frame_is_left_out_and_counted(followed):
     assert indices == [4, 5]
     followed.publisher.close()
     assert followed.publisher.lost == 4
+
+
+def test_a_place_is_where_a_frame_of_it_was_taken(tmp_path):
+    run = PtychoRun(tmp_path / "frames.h5", energies=(641.2,), step=0.1, places_per_block=50)
+    documents = list(run.documents())
+    data = [doc for name, doc in documents if name == "event"][-1]["data"]
+    data["frame_status"][1] = int(FrameStatus.MISSED)  # the long exposure of the first place
+    data["row"][1], data["x"][1], data["y"][1] = -1, float("nan"), float("nan")
+    sent = _cosmic._Run(documents[0][1])
+    never = threading.Event()
+    parts = [found for pair in documents[1:] for found in sent.take(*pair, never)]
+    frames = [json.loads(content) for topic, content, *_ in parts if topic == b"frame"]
+    x, y = run.scan.exposures[-1].positions[0]
+    assert (frames[0]["posx"], frames[0]["posy"]) == pytest.approx((1e-6 * x, 1e-6 * y))
+    sent.close()
+
+
+def test_a_file_that_stays_away_is_waited_for_once(tmp_path, monkeypatch):
+    run = PtychoRun(tmp_path / "frames.h5", energies=(641.2,), step=0.1, places_per_block=4)
+    documents = list(run.documents())
+    run.path.unlink()
+    monkeypatch.setattr(_cosmic, "TRIES", 3)
+    sent, waits = _cosmic._Run(documents[0][1]), []
+    never = SimpleNamespace(wait=waits.append)
+    failed = 0
+    for pair in documents[1:]:
+        try:
+            list(sent.take(*pair, never))
+        except UnreadableFramesError:
+            failed += 1
+    assert failed > 3 and len(waits) == 2  # between the tries of the first block only
 
 
 def test_without_a_probe_that_fits_the_frames_come_all_the_same(followed, caplog):

@@ -290,6 +290,28 @@ def test_more_energies_than_fit_into_memory_are_done_one_after_the_other(tmp_pat
     assert reader.snapshot(final=True)[""].done == 5
 
 
+def test_an_image_that_was_put_aside_is_not_replaced_by_a_part_of_it(tmp_path):
+    run = one_energy(tmp_path)
+    documents = list(run.documents())
+    reader = ANALYSIS.reader(documents[0][1], QUICK)
+    for name, doc in documents[1:-1]:
+        if name == "descriptor":
+            assert reader.describe(doc)
+        else:
+            reader.take(name, doc)
+    (part,) = reader._parts.values()
+    (task,) = part.tasks.values()
+    reader._read_darks()
+    while task.waiting:
+        reader._feed(part, task)
+    whole = task.result.frames
+    task.shelve()
+    reader._feed(part, task)  # then its file is gone
+    assert 0 < task.frames < whole
+    task.finish()
+    assert task.result.frames == whole
+
+
 def test_where_memory_is_short_fewer_energies_are_kept(tmp_path, monkeypatch):
     energies = (638.0, 639.0, 640.0)
     run = PtychoRun(tmp_path / "frames.h5", energies=energies, step=0.1, places_per_block=50)

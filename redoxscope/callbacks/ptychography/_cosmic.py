@@ -159,6 +159,7 @@ class _Run:
         self._open: int | None = None
         self._sent: dict[tuple[int, int], list[int]] = {}
         self.lost = 0
+        self._gone = False  # a file that stays away must not hold up the next run
 
     def close(self) -> None:
         if self._file is not None:
@@ -209,7 +210,8 @@ class _Run:
         """A message for each place of a piece of a block that has a frame."""
         part, m = self._scan.exposures[number], len(self._scan.exposures[number].times)
         raw, there = self._read(block.row[piece], closing)
-        use = (there & (block.status[piece] == 0)).reshape(-1, m)
+        placed = np.isfinite(block.x[piece]) & np.isfinite(block.y[piece])
+        use = (there & placed & (block.status[piece] == 0)).reshape(-1, m)
         merged = merge_exposures(
             raw.reshape(-1, m, *self.info.shape),
             np.where(use, block.gate[piece].reshape(-1, m), np.nan),
@@ -223,7 +225,8 @@ class _Run:
             total_time=sum(part.times),
         )
         counts = np.where(merged.mask, merged.counts, np.nan).astype(np.float32)
-        places, x, y = (a[piece].reshape(-1, m)[:, -1] for a in (block.place, block.x, block.y))
+        at = np.arange(len(use)), m - 1 - np.argmax(use[:, ::-1], axis=1)  # the last that is used
+        places, x, y = (a[piece].reshape(-1, m)[at] for a in (block.place, block.x, block.y))
         for k in range(len(places)):
             if use[k].any():
                 yield frame(self._name(number), int(places[k]), float(x[k]), float(y[k]), counts[k])
@@ -234,10 +237,14 @@ class _Run:
         """Frames of rows that are announced; the file may be held by its writer for a moment."""
         if self._file is None:
             raise UnreadableFramesError(f"no file is announced for the stream {FRAMES_STREAM!r}")
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(1 if self._gone else TRIES)):
             try:
-                return self._file.read(rows)
+                found = self._file.read(rows)
             except UnreadableFramesError:
                 if not left or closing.wait(PAUSE):
+                    self._gone = True
                     raise
+            else:
+                self._gone = False
+                return found
         raise AssertionError("unreachable")

@@ -120,6 +120,7 @@ class Task:
         self._offset = 0
         self._engine: Engine | None = None
         self._result: PtychoResult | None = None
+        self._shown = 0  # frames of the image that it had when it was put aside
         self._reference_flux = float("nan")
         self._before_all: int | None = None  # updates made when all frames were there
         self.finished = False
@@ -158,12 +159,15 @@ class Task:
     def restart(self) -> None:
         """Begin anew, with all blocks."""
         self._engine, self._fed, self._offset, self._before_all = None, {}, 0, None
-        self.left_out = self.places_fed = 0
+        self.left_out = self.places_fed = self._shown = 0
         self._waiting = deque(sorted(self._blocks))
         self.finished = self.shelved = self.refined = False
 
     def halves(self) -> tuple[Task, Task]:
-        """The same from every other place, with the probe that it has: two independent images."""
+        """The same from every other place: two images that have no frame in common.
+
+        Both begin with the beam that was found from all frames, and improve it.
+        """
         found = []
         for parity in (0, 1):
             half = Task(
@@ -180,9 +184,12 @@ class Task:
 
     def shelve(self) -> None:
         """Free the memory of the frames; they are read again when there is time."""
-        self._result = self.result
+        shown = self.result
+        if shown is None or shown.frames < self._shown:
+            shown = self._result
         self.restart()
-        self.shelved = True
+        self._result, self.shelved = shown, True
+        self._shown = 0 if shown is None else shown.frames
 
     @property
     def waiting(self) -> int:
@@ -374,8 +381,9 @@ class Task:
     def finish(self) -> None:
         """Keep the image, let go of the frames."""
         if self._engine is not None:
-            self._result = self._engine.result()
-            self._engine = None
+            found, self._engine = self._engine.result(), None
+            if found.frames >= self._shown:  # of one put aside not all may be readable again
+                self._result = found
         self.finished = True
 
     @property
