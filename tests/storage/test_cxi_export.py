@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxscope.documents import PtychoInfo
+from redoxscope.documents import FrameStatus, PtychoInfo
 from redoxscope.formats import read_cxi
 from redoxscope.plans import ptychography
 from redoxscope.ptycho_files import reconstruct
@@ -121,6 +121,23 @@ def test_an_energy_that_was_taken_twice_gives_the_frames_of_each(tmp_path):
         scan = read_cxi(path)
         sums.append(scan.read(0, len(scan.x_um)).sum())
     assert sums[1] == pytest.approx(0.5 * sums[0], rel=0.1)
+
+
+def test_a_place_without_its_short_exposure_does_not_mask_the_beam_in_all(tmp_path, caplog):
+    run = PtychoRun(
+        tmp_path / "frames.h5", energies=(642.6,), step=0.1, uid="77c0e1aa-short",
+        info={"saturation": 10_000.0},  # the ring of the beam is beyond it in the long time
+    )  # fmt: skip
+    documents = list(run.documents())
+    data = [doc for name, doc in documents if name == "event"][-1]["data"]
+    data["frame_status"][0], data["row"][0] = int(FrameStatus.TORN), -1
+    of_run = Content(run.uid, run.uid[:8], documents[0][1], documents[-1][1], documents, (), {})
+    ((path, write),) = write_cxi_files(of_run, tmp_path).items()
+    write(path)
+    scan = read_cxi(path)
+    assert len(scan.x_um) == len(run.scan.exposures[-1].positions) - 1
+    assert scan.mask.mean() > 0.99
+    assert "1 places are left out: one of their exposures is missing" in caplog.text
 
 
 def test_what_speaks_against_the_frames_is_in_the_file(run, content, tmp_path, caplog):

@@ -66,6 +66,10 @@ class Piece:
         Where the beam was on the sample (µm).
     scale : float
         Incident beam over that of the first frames; NaN where it is not known for these only.
+    whole : numpy.ndarray of bool [n]
+        Whether all exposures of a place are in it.
+    lacking : numpy.ndarray [n]
+        Share of the pixels that are good in the run which have no value.
     """
 
     counts: NDArray[np.float32]
@@ -74,6 +78,8 @@ class Piece:
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     scale: float
+    whole: NDArray[np.bool_]
+    lacking: NDArray[np.float64]
 
 
 class Task:
@@ -295,7 +301,12 @@ class Task:
             scale = flux / self._reference_flux
         elif np.isfinite(self._reference_flux):
             scale = float("nan")  # those of others are known: it may have been dark
-        return Piece(merged.counts, merged.variance, merged.mask, x[some], y[some], scale)
+        good_in_run = np.ones(info.shape, bool) if self._good is None else self._good
+        lacking = (good_in_run & ~merged.mask).sum(axis=(1, 2)) / max(good_in_run.sum(), 1)
+        return Piece(
+            merged.counts, merged.variance, merged.mask, x[some], y[some], scale,
+            good[some].all(axis=1), lacking,
+        )  # fmt: skip
 
     def pieces(self, file: FrameFile) -> Iterator[Piece]:
         """All frames merged and not reconstructed, in the order of their places.

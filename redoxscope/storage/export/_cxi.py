@@ -22,6 +22,9 @@ __all__ = ["write_cxi_files"]
 
 log = logging.getLogger("redoxscope.storage")
 
+MOST_LACKING = 0.01
+"""Most pixels (share) that a place without one of its exposures may take from all others."""
+
 
 def write_cxi_files(content: Content, folder: Path) -> Mapping[Path, Callable[[Path], None]]:
     """Merged frames, one file for each energy of each region; none where it is another run."""
@@ -53,15 +56,21 @@ def _write(content: Content, index: int, part: Any, path: Path) -> None:
             break
     else:
         raise ValueError(f"run {content.uid[:8]} ended before its frames at {part.energy:g} eV")
-    task, unlit = found.task, 0
+    task, unlit, halved = found.task, 0, 0
 
     def frames() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]]:
-        nonlocal unlit
+        nonlocal unlit, halved
         for piece in found.pieces:
             if not np.isfinite(piece.scale):
                 unlit += len(piece.x)
                 continue
-            yield (piece.counts / np.float32(piece.scale), piece.x, piece.y)
+            # The format has one mask: a place that has only its long exposure, with the bright
+            # part of the beam saturated, would take that part from all.
+            kept = piece.whole | (piece.lacking <= MOST_LACKING)
+            halved += int((~kept).sum())
+            if kept.any():
+                counts = piece.counts[kept] / np.float32(piece.scale)
+                yield counts, piece.x[kept], piece.y[kept]
 
     said = {
         "uid": content.uid,
@@ -85,6 +94,11 @@ def _write(content: Content, index: int, part: Any, path: Path) -> None:
         illumination=probe,
         attributes=said,
     )
+    if halved:
+        log.warning(
+            "run %s at %g eV: %d places are left out: one of their exposures is missing",
+            content.uid[:8], part.energy, halved,
+        )  # fmt: skip
     if unlit:
         log.warning(
             "run %s at %g eV: %d places are left out: how much light they had is not known",
