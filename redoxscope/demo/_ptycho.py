@@ -143,9 +143,6 @@ def run_ptycho(
             raise failure  # there is nobody left to ask
         found = _Found()
         if watched.uid(PTYCHO) is not None:
-            if told.rest is not None:
-                told.rest()
-            session.finish()
             found = _find(session, watched, sample, seed)
         failure = None if failure is None else cause_of(session.simulation, failure)
     if not watched.starts and failure is not None:
@@ -187,12 +184,17 @@ def _measure(
     window: bool,
     watched: _Watched,
 ) -> Exception | None:
-    """Take the stack and the frames; what went wrong, None where the user broke it off."""
+    """Take the stack and the frames, and wait for what is made of them; what went wrong.
+
+    None where the user broke it off.
+    """
     from bluesky.utils import RunEngineInterrupted
 
     from ..callbacks import MapView
     from ..plans import energy_stack, ptychography
+    from ..sim import SimulationError
 
+    failure: Exception | None = None
     pixels = round(size / STXM_PIXEL_UM)
     region = {"center": (0.0, 0.0), "size": (size, size)}
     live = session.maps["ptychography"]
@@ -231,8 +233,14 @@ def _measure(
                 session.end_run("interrupted at the keyboard")
                 break
             except Exception as exc:  # what was taken is still worth a picture and a summary
-                return exc
-    return None
+                failure = exc
+                break
+        # In view of it: the map is made after the last frame.
+        if watched.uid(PTYCHO) is not None and not isinstance(failure, SimulationError):
+            if watched.told.rest is not None:
+                watched.told.rest()
+            session.finish()
+    return failure
 
 
 @dataclass(eq=False)
