@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zmq
-import zmq.utils.monitor
 from scipy import constants
 
 from redoxscope.callbacks import CosmicPublisher
@@ -60,13 +59,24 @@ class Followed:
         self.socket = self.context.socket(zmq.SUB)
         self.socket.setsockopt(zmq.RCVTIMEO, 60_000)
         self.publisher = published()
-        monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-        monitor.setsockopt(zmq.RCVTIMEO, 60_000)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"")
         self.socket.connect(self.publisher.address)
-        zmq.utils.monitor.recv_monitor_message(monitor)
-        self.socket.disable_monitor()
+        self.until_it_is_heard()
         self.engine.subscribe(self.publisher)
+
+    def until_it_is_heard(self):
+        """A handshake does not say that the publisher knows of the subscription."""
+        for _ in range(1200):
+            self.send(b"hello")
+            if self.socket.poll(50):
+                break
+        self.send(b"ready")
+        while self.socket.recv_multipart() != [b"ready"]:
+            pass
+
+    def send(self, word):
+        with self.publisher._changed:  # its thread has nothing to do and waits for this lock
+            self.publisher._socket.send_multipart([word])
 
     def messages(self, last):
         """What comes until a topic has come so often."""
