@@ -75,8 +75,42 @@ def test_what_has_nothing_empty_or_nothing_in_common_is_refused():
         on_one_grid([dark])
 
 
-def test_an_image_whose_shift_is_not_known_stays_where_it_is_and_that_is_said():
+def test_an_image_whose_shift_is_not_known_is_moved_like_the_one_before_and_that_is_said():
     rng = np.random.default_rng(1)
     noisy = image(641.0, 0.01, k=60, rng=rng)
     found = on_one_grid([image(640.0, 0.5), noisy])
     assert (found.shift_um == 0).all() and "641 eV the shift is not known" in found.notes[0]
+    assert np.isnan(found.shift_sigma_um[1]).all()
+
+
+def poor(energy, rng):
+    """Nothing but noise."""
+    one = image(energy, 0.0)
+    noise = rng.normal(scale=0.15, size=(2, *one.object.shape))
+    return replace(one, object=(1 + noise[0] + 1j * noise[1]).astype(np.complex64))
+
+
+def test_a_poor_image_in_between_does_not_part_those_after_it_from_those_before():
+    rng = np.random.default_rng(1)
+    given = [
+        image(640.0, 0.5, rng=rng),
+        poor(641.0, rng),
+        image(642.0, 1.0, shift=(0.012, -0.008), rng=rng),
+    ]
+    found = on_one_grid(given)
+    assert [note.split(":")[0] for note in found.notes] == ["at 641 eV the shift is not known"]
+    np.testing.assert_allclose(found.shift_um[2], (0.012, -0.008), atol=1e-3)
+    assert (found.shift_sigma_um[2] > 0).all() and np.isnan(found.shift_sigma_um[1]).all()
+
+
+def test_behind_a_poor_first_image_the_others_lie_on_each_other():
+    rng = np.random.default_rng(1)
+    given = [
+        poor(639.0, rng),
+        image(640.0, 0.5, rng=rng),
+        image(641.0, 1.0, shift=(0.012, -0.008), rng=rng),
+    ]
+    found = on_one_grid(given)
+    np.testing.assert_allclose(found.shift_um[2] - found.shift_um[1], (0.012, -0.008), atol=1e-3)
+    # Where they lie against the first nobody knows.
+    assert (found.shift_um[1] == 0).all() and np.isnan(found.shift_sigma_um[1:]).all()

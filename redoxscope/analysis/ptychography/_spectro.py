@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 LEAST_EMPTY = 64
 """Fewest empty pixels that tell the zero of the optical density."""
 SURE = 0.5
-"""Standard deviation of a shift (pixels) above which an image is left where it is."""
+"""Standard deviation of a shift (pixels) above which it is not known."""
 TILES = 6
 """Tiles a side whose means say how well the zero is known."""
 FAR = 3
@@ -43,7 +43,8 @@ class Spectro:
     zero_sigma : numpy.ndarray [nE]
         Standard deviation of the zero of the optical density, which all pixels share.
     shift_um, shift_sigma_um : numpy.ndarray [nE, 2]
-        By how much each image was moved along y and x (µm), and how well that is known.
+        By how much each image was moved along y and x (µm), and how well that is known; σ is NaN
+        where it is not known how the image lies against the first.
     excess : numpy.ndarray [nE]
         Scatter of the empty area over that of the photons alone.
     blank : numpy.ndarray of bool [ny, nx]
@@ -131,7 +132,8 @@ def on_one_grid(results: Sequence[PtychoResult]) -> Spectro:
     -----
     The pixel of a reconstruction goes with the wavelength, so the images are interpolated (cubic
     splines, real and imaginary part), after scale, phase and ramp were fixed in the empty area.
-    Each is moved onto the one of the energy before; shifts add up, and so do their variances.
+    Each is moved onto the one of the energy before whose own shift is known; shifts add up, and so
+    do their variances. One whose shift is not known is moved like the one before.
 
     σ: at the solution the photons that went through a pixel determine its amplitude a to a
     variance proportional to 1/photons (the diagonal of the Fisher information), so that σ(OD) =
@@ -236,16 +238,25 @@ def _shifts(
     """Shift of each onto the first, and σ (grid pixels along y and x)."""
     shifts, sigmas, notes = [(0.0, 0.0)], [(0.0, 0.0)], []
     contrast = [np.abs(1 - np.where(np.isfinite(o), o, 1.0)) for o, _ in images]
+    last = 0  # the latest that was found to lie on another
     for k in range(1, len(images)):
-        found: Shift = shift_between(contrast[k], contrast[k - 1])
-        before, noise = shifts[-1], sigmas[-1]
-        if max(found.sigma_y, found.sigma_x) > SURE:
-            notes.append(f"at {results[k].energy_ev:g} eV the shift is not known: not moved")
-            shifts.append(before)
+        # A poor image in between has no part in the chain; where the chain itself begins with
+        # poor ones, those after it still lie on each other.
+        for on in dict.fromkeys((last, k - 1)):
+            found: Shift = shift_between(contrast[k], contrast[on])
+            if max(found.sigma_y, found.sigma_x) <= SURE:
+                before, noise, last = shifts[on], sigmas[on], k
+                shifts.append((before[0] + found.dy, before[1] + found.dx))
+                sigmas.append(
+                    (math.hypot(noise[0], found.sigma_y), math.hypot(noise[1], found.sigma_x))
+                )
+                break
         else:
-            shifts.append((before[0] + found.dy, before[1] + found.dx))
-        more = [s if math.isfinite(s) else math.nan for s in (found.sigma_y, found.sigma_x)]
-        sigmas.append((math.hypot(noise[0], more[0]), math.hypot(noise[1], more[1])))
+            notes.append(
+                f"at {results[k].energy_ev:g} eV the shift is not known: moved like the one before"
+            )
+            shifts.append(shifts[-1])
+            sigmas.append((math.nan, math.nan))
     return shifts, sigmas, notes
 
 
