@@ -114,3 +114,21 @@ def test_behind_a_poor_first_image_the_others_lie_on_each_other():
     np.testing.assert_allclose(found.shift_um[2] - found.shift_um[1], (0.012, -0.008), atol=1e-3)
     # Where they lie against the first nobody knows.
     assert (found.shift_um[1] == 0).all() and np.isnan(found.shift_sigma_um[1:]).all()
+
+
+def test_an_energy_that_shows_no_empty_area_takes_that_of_the_nearest():
+    """A thin sample before the edge does not cost the map of all the others."""
+    rng = np.random.default_rng(2)
+    thin = image(639.0, 0.0)
+    thin = replace(thin, object=np.full_like(thin.object, 0.7))
+    given = [image(645.0, 1.0, rng=rng), thin, image(641.0, 0.5, rng=rng)]
+    found = on_one_grid(given)
+    assert any(
+        note == "at 639 eV sample and empty area cannot be told apart: "
+        "the empty area of 641 eV counts"
+        for note in found.notes
+    )
+    np.testing.assert_allclose(found.od[0][np.isfinite(found.od[0])], 0, atol=1e-4)
+    inside = np.hypot(found.x_um[None, :] - 0.03, found.y_um[:, None] + 0.05) < 0.18
+    assert found.od[1][inside].mean() == pytest.approx(0.5, abs=0.005)
+    assert found.od[2][inside].mean() == pytest.approx(1.0, abs=0.005)

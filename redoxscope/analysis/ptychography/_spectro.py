@@ -84,6 +84,21 @@ def empty_area(result: PtychoResult) -> NDArray[np.bool_]:
     ValueError
         Fewer than 64 pixels are empty.
     """
+    blank = _empty(result)
+    if np.count_nonzero(blank) < LEAST_EMPTY:
+        raise _no_zero(result)
+    return blank
+
+
+def _no_zero(result: PtychoResult) -> ValueError:
+    return ValueError(
+        f"at {result.energy_ev:g} eV fewer than {LEAST_EMPTY} pixels are empty, so that the "
+        "optical density has no zero: take some of the empty surroundings with the sample"
+    )
+
+
+def _empty(result: PtychoResult) -> NDArray[np.bool_]:
+    """The empty area, however small it is."""
     covered = result.covered
     level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0), 2.0)
     inside = ndimage.binary_erosion(covered, iterations=FAR)
@@ -91,12 +106,37 @@ def empty_area(result: PtychoResult) -> NDArray[np.bool_]:
     if inside.any() and np.ptp(level[inside]) > 0:
         bright = level > _two_classes(level[inside])
         blank = ndimage.binary_erosion(bright, iterations=FAR) & inside
-    if np.count_nonzero(blank) < LEAST_EMPTY:
-        raise ValueError(
-            f"at {result.energy_ev:g} eV fewer than {LEAST_EMPTY} pixels are empty, so that the "
-            "optical density has no zero: take some of the empty surroundings with the sample"
-        )
     return blank
+
+
+def _empties(
+    results: Sequence[PtychoResult],
+) -> tuple[list[NDArray[np.bool_]], dict[int, int]]:
+    """The empty area of each, and which have that of another.
+
+    A thin sample before the edge may be nothing but noise: its empty area is that of the nearest
+    energy that shows one.
+
+    Raises
+    ------
+    ValueError
+        As `empty_area`, where none shows one, or where the nearest one lies elsewhere.
+    """
+    found = [_empty(one) for one in results]
+    own = [k for k, blank in enumerate(found) if np.count_nonzero(blank) >= LEAST_EMPTY]
+    borrowed: dict[int, int] = {}
+    for k, one in enumerate(results):
+        if k in own:
+            continue
+        if not own:
+            raise _no_zero(one)
+        other = min(own, key=lambda j: abs(results[j].energy_ev - one.energy_ev))
+        at = _at(results[other], one.x_um, one.y_um, (0.0, 0.0))
+        there = ndimage.map_coordinates(found[other].astype(float), at, order=1) > 0.99
+        found[k], borrowed[k] = there & one.covered, other
+        if np.count_nonzero(found[k]) < LEAST_EMPTY:
+            raise _no_zero(one)
+    return found, borrowed
 
 
 def _two_classes(values: NDArray[np.floating]) -> float:
@@ -126,7 +166,7 @@ def on_one_grid(results: Sequence[PtychoResult]) -> Spectro:
     Raises
     ------
     ValueError
-        There are none, they do not overlap, or there is no empty area.
+        There are none, they do not overlap, or at no energy is there an empty area.
 
     Notes
     -----
@@ -144,11 +184,16 @@ def on_one_grid(results: Sequence[PtychoResult]) -> Spectro:
     if not results:
         raise ValueError("there is no reconstruction to put together")
     ordered = sorted(results, key=lambda one: one.energy_ev)
-    empties = [empty_area(one) for one in ordered]
+    empties, borrowed = _empties(ordered)
     flat = [remove_gauge(one, empty) for one, empty in zip(ordered, empties, strict=True)]
     x, y = _common(flat)
     first = [_sampled(one, x, y, (0.0, 0.0)) for one in flat]
     shifts, sigmas, notes = _shifts(ordered, first)
+    notes += [
+        f"at {ordered[k].energy_ev:g} eV sample and empty area cannot be told apart: the empty "
+        f"area of {ordered[other].energy_ev:g} eV counts"
+        for k, other in borrowed.items()
+    ]
     moved = [
         _sampled(one, x, y, shift) if shift != (0.0, 0.0) else before
         for one, shift, before in zip(flat, shifts, first, strict=True)
@@ -159,9 +204,11 @@ def on_one_grid(results: Sequence[PtychoResult]) -> Spectro:
     with np.errstate(divide="ignore", invalid="ignore"):
         od = -2 * np.log(np.abs(objects))
     blank = np.ones(known.shape[1:], dtype=bool)
-    for one, empty, shift in zip(ordered, empties, shifts, strict=True):
+    for k, (one, empty, shift) in enumerate(zip(ordered, empties, shifts, strict=True)):
+        # What is borrowed has its say where it comes from, with the shift of that image.
+        area = one.covered if k in borrowed else empty
         at = _at(one, x, y, shift)
-        blank &= ndimage.map_coordinates(empty.astype(float), at, order=1) > 0.99
+        blank &= ndimage.map_coordinates(area.astype(float), at, order=1) > 0.99
     if np.count_nonzero(blank) < LEAST_EMPTY:
         raise ValueError("the energies have no empty area in common")
     sigma, excess, zeros = np.full(od.shape, np.nan), np.empty(len(od)), np.empty(len(od))
