@@ -20,6 +20,8 @@ __all__ = ["Limits", "fit_profiles"]
 Array = NDArray[np.float64]
 
 PARAMETERS = 3
+UNLIKELY = 1e-3
+"""Akaike weight below which a shape has no say, whatever its interval is."""
 HALVES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Half-thicknesses of a section over the radius that are tried where nobody knows it."""
 
@@ -170,8 +172,13 @@ def _particle(profile: Profile, known: _Known) -> ParticleFits:
     aic = np.array([each[2].fit.aic for each in found])
     weights = np.exp((aic.min() - aic) / 2)
     weights /= weights.sum()
+    likely = np.flatnonzero(weights > UNLIKELY)
+    found, weights = [found[k] for k in likely], weights[likely] / weights[likely].sum()
     ln, variance = [], []
     for setting, half_sigma, diffusion, _ in found:
+        if not math.isfinite(diffusion.sigma_ln):
+            reason = f"√(Dt) is bounded only from one side if it is a {setting.shape}"
+            return replace(together, refused=reason, doubts=doubts)
         ln.append(2 * math.log(diffusion.fit.length))
         variance.append(_model_variance(whitened, setting, half_sigma, diffusion, known))
     mean = float(weights @ np.array(ln))
@@ -203,7 +210,8 @@ def _setting(profile: Profile, shape: str, known: _Known) -> tuple[Setting, floa
     if shape == "cylinder":
         return of(1.0), 0.0
     if known.section is not None:
-        half = round(min(1.0, known.section / 2 / outline.radius), 2)
+        # Two digits: particles of about one size share their tables.
+        half = float(f"{min(1.0, known.section / 2 / outline.radius):.2g}")
         return of(half), known.limits.section * half if half < 1 else 0.0
     if profile.thickness is None:
         return of(1.0), 0.0
@@ -213,7 +221,7 @@ def _setting(profile: Profile, shape: str, known: _Known) -> tuple[Setting, floa
     likely /= likely.sum()
     mean = float(likely @ np.array(HALVES))
     sigma = math.sqrt(float(likely @ (np.array(HALVES) - mean) ** 2))
-    return tried[int(misfit.argmin())], max(sigma, 0.05)
+    return tried[int(misfit.argmin())], max(round(sigma, 2), 0.05)
 
 
 def _judged(
@@ -270,25 +278,32 @@ def _model_variance(
     edge = limits.edge * outline.pixel
     blur = limits.resolution * setting.blur
     radius = abs(outline.radius - outline.inscribed) / 2
-    changes = [
+    changes: list[tuple[Setting, ...]] = [
         (setting.but(edge=setting.edge - edge, radius=setting.radius + edge),
          setting.but(edge=setting.edge + edge, radius=setting.radius - edge)),
         (setting.but(blur=setting.blur - blur), setting.but(blur=setting.blur + blur)),
         (setting.but(radius=setting.radius - radius), setting.but(radius=setting.radius + radius)),
     ]  # fmt: skip
     if half_sigma:
-        low, high = (round(setting.half + sign * half_sigma, 2) for sign in (-1, 1))
-        changes.append((setting.but(half=max(low, 0.05)), setting.but(half=min(high, 1.0))))
+        changes.append(tuple(setting.but(half=h) for h in _sides(setting.half, half_sigma)))
     total = 0.0
-    for pair in changes:
+    for sides in changes:
         ln = [
             2 * math.log(whitened.solve(DIFFUSION, each, limits, nominal.fit.length).fit.length)
-            for each in pair
+            for each in sides
         ]
         middle = 2 * math.log(nominal.fit.length)
         # The mean of both squares: both sides may lie on one side of the middle.
-        total += ((ln[0] - middle) ** 2 + (ln[1] - middle) ** 2) / 2
+        total += sum((each - middle) ** 2 for each in ln) / len(ln)
     return total
+
+
+def _sides(half: float, sigma: float) -> list[float]:
+    """Half-thicknesses (radii) by one deviation less and more, as far as there is such a section:
+    at an end of the range the other side alone tells the change.
+    """
+    least = min(0.05, half / 2)
+    return [side for side in (half - sigma, half + sigma) if least <= side <= 1] or [least, 1.0]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -193,6 +194,46 @@ def test_unknown_shape_widens_the_interval():
     (known,), (both,) = fitted(particle, range(1)), fitted(particle, range(1), shape=None)
     assert both.sigma_ln >= known.sigma_ln
     assert abs(off(particle, both)) < 0.2
+
+
+@pytest.mark.parametrize(("worse", "refused"), [(0.0, True), (3000.0, False)])
+def test_a_shape_that_bounds_d_on_one_side_only_leaves_no_d_unless_nothing_speaks_for_it(
+    monkeypatch, worse, refused
+):
+    from redoxscope.analysis.profiles import _fit
+
+    particle, solve = Particle(), _fit._Whitened.solve
+    (alone,) = fitted(particle, range(1))
+
+    def one_sided(self, model, setting, *more):
+        solved = solve(self, model, setting, *more)
+        if model != DIFFUSION:
+            return solved
+        if setting.shape == "sphere":
+            return replace(solved, fit=replace(solved.fit, aic=0.0))
+        return replace(solved, fit=replace(solved.fit, aic=worse), sigma_ln=math.inf)
+
+    monkeypatch.setattr(_fit._Whitened, "solve", one_sided)
+    (both,) = fitted(particle, range(1), shape=None)
+    if refused:
+        assert math.isnan(both.d)
+        assert "bounded only from one side if it is a cylinder" in both.refused
+    else:
+        assert not both.refused
+        assert (both.d, both.sigma_ln) == pytest.approx((alone.d, alone.sigma_ln))
+
+
+def test_a_section_is_changed_to_the_sides_that_there_are():
+    from redoxscope.analysis.profiles._fit import Limits, _Known, _setting, _sides
+
+    assert _sides(0.4, 0.04) == pytest.approx([0.36, 0.44])
+    assert _sides(0.03, 0.003) == pytest.approx([0.027, 0.033])
+    assert _sides(1.0, 0.1) == pytest.approx([0.9])
+    assert _sides(0.1, 0.08) == pytest.approx([0.18])
+    assert _sides(0.5, 0.6) == [0.05, 1.0]
+    known = _Known(1.0, 0.0, 0.008, ("sphere",), 0.0006, Limits())
+    setting, sigma = _setting(measured(Particle(), 3), "sphere", known)
+    assert 0.002 < setting.half < 0.004 and sigma == pytest.approx(0.1 * setting.half)
 
 
 def test_time_is_part_of_the_interval():
