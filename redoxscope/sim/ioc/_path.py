@@ -211,7 +211,8 @@ class Path(PVGroup):
                 await asyncio.Event().wait()  # until it is halted
             if self._faults.take("path_error"):
                 raise ValueError("following error")
-            await self._camera.gates_over()
+            # As long as frames come the dead man is not the one to end it.
+            await self._camera.gates_over(lambda: self._bench.shutter.expect_line(True))
             for channel, values in (
                 (self.x_measured, at.measured_x), (self.y_measured, at.measured_y),
                 (self.gate, gates),

@@ -16,13 +16,13 @@ from redoxscope.sim.ioc._path import MAX_FRAMES, Path, gate_ends
 
 class Shutter:
     def __init__(self):
-        self.told = []
+        self.told, self.wound = [], 0
 
     async def follow(self, is_open):
         self.told.append(is_open)
 
     def expect_line(self, flying):
-        pass
+        self.wound += 1
 
 
 class Camera:
@@ -32,7 +32,7 @@ class Camera:
     async def gates(self, series, begin, **arrays):
         self.trains.append((series, arrays))
 
-    async def gates_over(self):
+    async def gates_over(self, goes_on):
         pass
 
     def cut(self):
@@ -150,3 +150,19 @@ def test_a_path_that_ends_with_an_error_says_so():
     asyncio.run(world.fly())
     assert world.get("State_RBV") == "Error" and "following error" in "".join(world.get("Message"))
     assert world.bench.shutter.told[-1] is False
+
+
+def test_the_dead_man_is_wound_up_as_long_as_frames_are_still_being_made():
+    """A slow computer makes them long after the last gate."""
+    world = World()
+    wound = []
+
+    async def slowly(goes_on):
+        for _ in range(3):
+            wound.append(world.bench.shutter.wound)
+            goes_on()
+
+    world.camera.gates_over = slowly
+    asyncio.run(world.fly())
+    assert wound == [wound[0], wound[0] + 1, wound[0] + 2]
+    assert world.get("State_RBV") == "Idle" and world.bench.shutter.told == [True, False]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,14 @@ class Camera:
         self._faults = CameraFaults()
         self._asked: list[str] = []
         self._unheard: list[dict[str, Any]] = []
+        self._telling = asyncio.Lock()  # news come out one after the other, as they came in
         self._acquired: asyncio.Future[None] | None = None
         self._captured: asyncio.Future[None] | None = None
         self._opened: asyncio.Future[str] | None = None
-        self._flushed: asyncio.Future[None] | None = None
+        self._flushing: deque[asyncio.Future[None]] = deque()
         self._train_over = asyncio.Event()
-        self._train = 0
+        self._train, self._gates_made = 0, 0
+        self._goes_on: Callable[[], None] | None = None
         self._starting: asyncio.Task[None] | None = None
 
     @property
@@ -121,8 +124,9 @@ class Camera:
             self._task = asyncio.get_running_loop().create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        while self._unheard and not self.silent:
-            await self._heard(self._unheard.pop(0))
+        async with self._telling:
+            while self._unheard and not self.silent:
+                await self._take(self._unheard.pop(0))
 
     def tell_beam(self) -> None:
         """Tell what falls on the sample from now on."""
@@ -194,7 +198,8 @@ class Camera:
             try:
                 os.makedirs(folder, exist_ok=True)
             except OSError as exc:
-                await self._write_failed(f"{folder}: {exc.strerror}")
+                # A file that is open goes on: the folder is that of the next.
+                await self._say_not_written(f"{folder}: {exc.strerror}")
         there = bool(folder) and os.path.isdir(folder)
         await self.hdf.file_path_exists.write(int(there), **FIELDS)
 
@@ -310,8 +315,9 @@ class Camera:
 
     async def flush(self) -> None:
         """Let readers see what was written."""
-        if self._captured is not None:
-            flushed = self._flushed = asyncio.get_running_loop().create_future()
+        if self._captured is not None and self._link.running:
+            flushed = asyncio.get_running_loop().create_future()
+            self._flushing.append(flushed)
             self._link.send("flush")
             await flushed
 
@@ -335,7 +341,7 @@ class Camera:
         end : list of float
             When it is over, by the beamline's clock from the begin (s).
         """
-        self._train = series
+        self._train, self._gates_made = series, 0
         self._train_over.clear()
         if not self._link.running:
             self._train_over.set()
@@ -346,9 +352,19 @@ class Camera:
             end=[float(value) / self._speed for value in end],
         )  # fmt: skip
 
-    async def gates_over(self) -> None:
-        """Wait until each gate's frame has been made: a slow computer is not to lose any."""
-        await self._train_over.wait()
+    async def gates_over(self, goes_on: Callable[[], None]) -> None:
+        """Wait until each gate's frame has been made: a slow computer is not to lose any.
+
+        Parameters
+        ----------
+        goes_on : callable
+            Called whenever more of them have been made.
+        """
+        self._goes_on = goes_on
+        try:
+            await self._train_over.wait()
+        finally:
+            self._goes_on = None
 
     def cut(self) -> None:
         """The path has been ended."""
@@ -358,13 +374,20 @@ class Camera:
 
     async def _heard(self, said: dict[str, Any]) -> None:
         event, counts = said["event"], said["counts"]
-        if event == "train_over" and counts["series"] == self._train:
-            self._train_over.set()
-        if self.silent:
-            if self._unheard and self._unheard[-1]["event"] == event == "progress":
-                self._unheard.pop()
-            self._unheard.append(said)
-            return
+        if counts["series"] == self._train:
+            if counts["index"] > self._gates_made and self._goes_on is not None:
+                self._goes_on()
+            self._gates_made = counts["index"]
+            if event == "train_over":
+                self._train_over.set()
+        if self.silent and self._unheard and self._unheard[-1]["event"] == event == "progress":
+            self._unheard.pop()
+        self._unheard.append(said)
+        await self._catch_up()
+
+    async def _take(self, said: dict[str, Any]) -> None:
+        """Show what it says."""
+        event, counts = said["event"], said["counts"]
         for channel, name in (
             (self.cam.images_counter, "images"),
             (self.cam.array_counter.readback, "acquired"),
@@ -400,8 +423,10 @@ class Camera:
             self._opened.set_result(said["path"])
 
     async def _on_flushed(self, said: dict[str, Any]) -> None:
-        if self._flushed is not None and not self._flushed.done():
-            self._flushed.set_result(None)
+        if self._flushing:  # it answers each order, in turn
+            flushed = self._flushing.popleft()
+            if not flushed.done():
+                flushed.set_result(None)
 
     async def _on_closed(self, said: dict[str, Any]) -> None:
         await self._end_capture()
@@ -410,11 +435,14 @@ class Camera:
         await self._write_failed(said["text"])
 
     async def _write_failed(self, why: str) -> None:
-        await self.hdf.write_message.write(why[:255], **FIELDS)
-        await self.hdf.write_status.write(_WRITE_ERROR, **FIELDS)
+        await self._say_not_written(why)
         if self._opened is not None and not self._opened.done():
             self._opened.set_exception(OSError(why))
         await self._end_capture()
+
+    async def _say_not_written(self, why: str) -> None:
+        await self.hdf.write_message.write(why[:255], **FIELDS)
+        await self.hdf.write_status.write(_WRITE_ERROR, **FIELDS)
 
     async def _end_capture(self) -> None:
         over, self._captured = self._captured, None
@@ -429,8 +457,8 @@ class Camera:
         why = f"the camera is disconnected (status {status})"
         self._train_over.set()
         await self.cam.message.write(why, **FIELDS)
-        if self._flushed is not None and not self._flushed.done():
-            self._flushed.set_result(None)
+        while self._flushing:
+            await self._on_flushed({})
         if self._captured is not None:
             await self._write_failed(why)
         await self._end_acquisition("Disconnected")
