@@ -148,7 +148,7 @@ class Engine:
             True where a pixel is good.
         variance : array_like [n, size, size], optional
             Of the counts (photons²), as `merge_exposures` gives it; by default that of counting
-            and of `read_noise`.
+            and of `read_noise`. A pixel where it is NaN is no good.
         scale : array_like [n]
             Photons that came in over those of a usual frame: counts are divided by it.
 
@@ -175,6 +175,8 @@ class Engine:
         spread = None if variance is None else as_stack(variance, self.geometry.size)
         if spread is not None and len(spread) != n:
             raise ValueError(f"variance has {len(spread)} frames, the counts have {n}")
+        if spread is not None:
+            good &= ~np.isnan(spread)  # infinite is an answer: such a pixel weighs nothing
         taken = 0
         for k in range(n):
             why = self._refused(xs[k], ys[k], scales[k], stack[k], good[k])
@@ -276,7 +278,10 @@ class Engine:
             view += mode
         self.updates += 1
         if not self.probe_held and bank.due():
-            bank.update(self._probe_step)
+            # Where the frames that gave the beam its scale lay on sample, the object of the empty
+            # area is above 1, and a whole step would shoot over.
+            power = float((xp.abs(view) ** 2).mean())
+            bank.update(self._probe_step / max(1.0, power))
 
     def _note_misfit(self, root: Any, factor: Any, k: int) -> None:
         """Pearson's χ² per pixel where a photon or more is expected: (I − M)²/(M + σ²)."""

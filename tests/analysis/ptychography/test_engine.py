@@ -267,3 +267,30 @@ def test_the_first_frames_improve_the_guess(experiment, guess):
         return abs(np.vdot(p, true)) / np.linalg.norm(p) / np.linalg.norm(true)
 
     assert overlap(better) > overlap(worse)
+
+
+def test_a_pixel_whose_variance_is_not_known_is_no_good(experiment, guess):
+    """One NaN in a frame's variance would be in all of the object after some updates."""
+    frames = experiment.photons()[:20]
+    variance = np.maximum(frames, 1)
+    variance[3, 30, 31], variance[4, 30, 31] = np.nan, np.inf
+    engine = Engine(experiment.geometry, guess, experiment.field)
+    assert engine.add(frames, experiment.x[:20], experiment.y[:20], variance=variance) == 20
+    engine.sweep()
+    result = engine.result()
+    assert np.isfinite(result.object).all() and np.isfinite(result.probe).all()
+    assert np.isfinite(result.residual)
+
+
+def test_the_beam_is_moved_less_where_the_object_is_above_one(experiment, guess, monkeypatch):
+    """As it is where the first frames, that give the beam its scale, were dim."""
+    steps = []
+    for level in (1.0, 2.0):
+        engine = Engine(experiment.geometry, guess, experiment.field, expected=1)
+        engine.add(experiment.photons()[:1], experiment.x[:1], experiment.y[:1])
+        engine._object[...] = level
+        monkeypatch.setattr(engine._bank, "due", lambda: True)
+        monkeypatch.setattr(engine._bank, "update", steps.append)
+        engine.sweep(1)
+    usual, above = steps
+    assert usual == pytest.approx(1.0, abs=0.2) and above < 0.7
