@@ -37,8 +37,16 @@ def process_files(
     gain: Annotated[float, typer.Option(help="Counts of a photon, of raw frames.")] = 1.0,
     read_noise: Annotated[float, typer.Option(help="Of a pixel of raw frames (counts).")] = 0.0,
     saturation: Annotated[
-        float, typer.Option(help="Raw counts from which on a pixel is full.")
-    ] = 57343.0,
+        Number,
+        typer.Option(
+            help="Counts of raw frames from which on a pixel is full; by default full scale, "
+            "57343, or 65528 with --gain-bits."
+        ),
+    ] = None,
+    gain_bits: Annotated[
+        bool,
+        typer.Option("--gain-bits", help="The upper bits of raw frames say how a pixel was read."),
+    ] = False,
 ) -> None:
     """Merge the frames, reconstruct object and beam, draw them."""
     from ..ptycho_files import process
@@ -53,6 +61,7 @@ def process_files(
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
+        gain_bits=gain_bits,
     )
     for name, found in summary["files"].items():
         residual = found["residual"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from ._hdf5 import opened
 
 __all__ = ["read_cosmic"]
 
+Decode = Callable[[NDArray[np.uint16]], tuple[NDArray[Any], NDArray[np.bool_]]]
+
 _ROOT = "entry0/ccd0"
 LEAST_EV = 20.0
 """No zone plate is made for a lower energy."""
 
 
-def read_cosmic(path: Path) -> FrameScan:
+def read_cosmic(path: Path, decode: Decode | None = None) -> FrameScan:
     """Read raw frames, darks and places.
 
     With double exposure the short frame comes first at each place, also of the darks. In the
@@ -32,6 +34,10 @@ def read_cosmic(path: Path) -> FrameScan:
     Parameters
     ----------
     path : Path
+    decode : callable, optional
+        Makes of a raw frame its counts, and where they are good, as
+        `redoxscope.analysis.ptychography.gain_bits` does. A pixel that is no good is infinite in
+        its frame, as if it were full. By default raw values are counts.
 
     Returns
     -------
@@ -82,48 +88,61 @@ def read_cosmic(path: Path) -> FrameScan:
         geometry = said.get("geometry")
         if not isinstance(geometry, Mapping):
             raise FormatError(f"{path}: its metadata has no geometry")
+        darks, mask = _darks(path, dark, m, shape, decode)
         return FrameScan(
             path, _energy(path, said),
             1e3 * _positive(path, geometry, "distance", "mm"),
             _positive(path, geometry, "psize", "um"), (ny, nx),
-            where[:n, 1], where[:n, 0], times, np.ones(shape, bool),
-            _darks(path, dark, m, shape), None, _Raw(path, m, shape), tuple(notes),
+            where[:n, 1], where[:n, 0], times, mask,
+            darks, None, _Raw(path, m, shape, decode), tuple(notes),
         )  # fmt: skip
 
 
 class _Raw:
-    def __init__(self, path: Path, m: int, shape: tuple[int, ...]) -> None:
-        self._path, self._m, self._shape = path, m, shape
+    def __init__(self, path: Path, m: int, shape: tuple[int, ...], decode: Decode | None) -> None:
+        self._path, self._m, self._shape, self._decode = path, m, shape, decode
 
     def __call__(self, first: int, last: int) -> NDArray[np.float32]:
         out = np.empty((last - first, self._m, *self._shape), np.float32)
         with opened(self._path) as file:
             for k in range(first, last):
                 for j in range(self._m):
-                    out[k - first, j] = _frame(self._path, file, f"exp/{k * self._m + j}", out)
+                    name = f"exp/{k * self._m + j}"
+                    counts, good = _frame(self._path, file, name, self._shape, self._decode)
+                    out[k - first, j] = np.where(good, counts, np.inf)
         return out
 
 
-def _frame(path: Path, file: Any, name: str, like: NDArray[Any]) -> NDArray[Any]:
+def _frame(
+    path: Path, file: Any, name: str, shape: tuple[int, ...], decode: Decode | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Counts of a frame, and where they are good."""
     try:
         frame = np.asarray(file[f"{_ROOT}/{name}"])
     except (OSError, KeyError) as exc:
         raise FormatError(f"{path}: {_ROOT}/{name} cannot be read: {exc}") from exc
-    if frame.shape != like.shape[2:]:
+    if frame.shape != shape:
+        raise FormatError(f"{path}: {_ROOT}/{name} has shape {frame.shape}, others {shape}")
+    if decode is None:
+        return frame, np.ones(shape, dtype=bool)
+    if frame.dtype != np.uint16:
         raise FormatError(
-            f"{path}: {_ROOT}/{name} has shape {frame.shape}, others {like.shape[2:]}"
+            f"{path}: {_ROOT}/{name} has values of type {frame.dtype}; gain bits are in uint16"
         )
-    return frame
+    return decode(frame)
 
 
-def _darks(path: Path, group: Any, m: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _darks(
+    path: Path, group: Any, m: int, shape: tuple[int, ...], decode: Decode | None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Mean of each exposure time, and where each has one."""
     numbers = _numbered(path, group) if group is not None else []
     if len(numbers) < m:
         raise FormatError(
             f"{path} has {len(numbers)} frames without beam in {_ROOT}/dark; there must be one at "
             f"least for each of the {m} exposure times"
         )
-    out = np.zeros((m, *shape))
+    total, seen = np.zeros((m, *shape)), np.zeros((m, *shape), dtype=int)
     for j in range(m):
         chosen = [k for k in numbers if k % m == j]
         if not chosen:  # all of its pedestal would be taken for light
@@ -131,13 +150,10 @@ def _darks(path: Path, group: Any, m: int, shape: tuple[int, ...]) -> NDArray[np
                 f"{path} has no frame without beam of exposure {j + 1} of {m} in {_ROOT}/dark"
             )
         for k in chosen:
-            frame = np.asarray(group[str(k)], float)
-            if frame.shape != shape:
-                raise FormatError(
-                    f"{path}: {_ROOT}/dark/{k} has shape {frame.shape}, others {shape}"
-                )
-            out[j] += frame / len(chosen)
-    return out
+            counts, good = _frame(path, group.file, f"dark/{k}", shape, decode)
+            total[j] += np.where(good, counts, 0)
+            seen[j] += good
+    return total / np.maximum(seen, 1), (seen > 0).all(axis=0)
 
 
 def _metadata(path: Path, file: Any) -> Mapping[str, Any]:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.ptychography import (
+    GAIN_BITS_FULL,
     Engine,
     Geometry,
     PtychoResult,
+    gain_bits,
     initial_probe,
     merge_exposures,
     remove_gauge,
@@ -25,8 +27,8 @@ from ..inputs import as_number, as_whole
 
 __all__ = ["Options", "process", "reconstruct"]
 
-READERS: dict[str, Callable[[Path], FrameScan]] = {".cxi": read_cxi, ".stxm": read_cosmic}
-"""What reads a file, by the end of its name."""
+RAW_FULL = 57343.0
+"""Full scale of COSMIC's converter in its lowest gain, gain bits included."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class Options:
         Diameter of its central stop over its own.
     defocus_um : float
         Above 0 the focus lies downstream of the sample.
-    gain, read_noise, saturation : float
-        Of raw frames: counts per photon, counts, counts.
+    gain, read_noise : float
+        Of raw frames: counts per photon, counts.
+    saturation : float, optional
+        Of raw frames (counts): by default full scale, 57343, with gain bits 65528.
+    gain_bits : bool
+        Whether the upper bits of raw frames are not counts but say how a pixel was read (see
+        `redoxscope.analysis.ptychography.gain_bits`). Clean frames have none.
     """
 
     updates: int = 40
@@ -54,7 +61,8 @@ class Options:
     defocus_um: float = 0.0
     gain: float = 1.0
     read_noise: float = 0.0
-    saturation: float = 57343.0
+    saturation: float | None = None
+    gain_bits: bool = False
 
     def __post_init__(self) -> None:
         given = {
@@ -63,12 +71,29 @@ class Options:
             "defocus_um": as_number("defocus_um", self.defocus_um, "um"),
             "gain": as_number("gain", self.gain, "counts/photon", above=0),
             "read_noise": as_number("read_noise", self.read_noise, "counts", at_least=0),
-            "saturation": as_number("saturation", self.saturation, "counts", above=0),
         }
+        if not isinstance(self.gain_bits, bool):
+            raise ValueError(f"gain_bits = {self.gain_bits!r:.40} must be True or False")
+        if self.saturation is not None:
+            given["saturation"] = as_number("saturation", self.saturation, "counts", above=0)
         if self.outer_zone_nm is not None:
             given["outer_zone_nm"] = as_number("outer_zone_nm", self.outer_zone_nm, "nm", above=0)
         for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def full(self) -> float:
+        """Counts from which on a pixel is full."""
+        if self.saturation is not None:
+            return self.saturation
+        return GAIN_BITS_FULL if self.gain_bits else RAW_FULL
+
+
+READERS: dict[str, Callable[[Path, Options], FrameScan]] = {
+    ".cxi": lambda path, asked: read_cxi(path),
+    ".stxm": lambda path, asked: read_cosmic(path, gain_bits if asked.gain_bits else None),
+}
+"""What reads a file, by the end of its name."""
 
 
 def process(files: Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
@@ -102,7 +127,7 @@ def process(files: Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
     if len(set(names)) < len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two files are called {double}: their images would be one file")
-    scans = [_read(path) for path in files]  # all, before the first is reconstructed
+    scans = [_read(path, asked) for path in files]  # all, before the first is reconstructed
     folder = writable_folder(out, "the images")
     found = {}
     for scan in scans:
@@ -168,11 +193,11 @@ def reconstruct(scan: FrameScan, options: Options | None = None) -> PtychoResult
     return remove_gauge(engine.result())
 
 
-def _read(path: Path) -> FrameScan:
+def _read(path: Path, asked: Options) -> FrameScan:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"{path} ends with {path.suffix!r}, not with {' or '.join(READERS)}")
-    return reader(path)
+    return reader(path, asked)
 
 
 def _merged(
@@ -185,7 +210,7 @@ def _merged(
     assert scan.darks is not None
     merged = merge_exposures(
         frames, np.array(scan.times), scan.darks, gain=options.gain,
-        read_noise=options.read_noise, saturation=options.saturation, mask=scan.mask,
+        read_noise=options.read_noise, saturation=options.full, mask=scan.mask,
         total_time=sum(scan.times),
     )  # fmt: skip
     return merged.counts, merged.mask, merged.variance

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from redoxscope.analysis.ptychography import GAIN_BITS_FULL
 from redoxscope.cli import app
 from redoxscope.formats import read_cosmic, read_cxi, write_cxi
 from redoxscope.ptycho_files import process, reconstruct
-from redoxscope.ptycho_files._process import Options
+from redoxscope.ptycho_files._process import Options, _read
 
 from .files import DEFOCUS, GEOMETRY, STOP, ZONE, frames, seen, write_stxm
 
@@ -132,6 +133,51 @@ def test_raw_frames_of_pystxmcontrol(data, tmp_path, double):
     options = Options(**ASKED, gain=5.0, read_noise=2.0)
     found = seen(reconstruct(scan, options), data["object"])
     assert max(found, key=found.get) == "as it is" and found["as it is"] > 0.85, found
+
+
+def test_gain_bits_are_undone_in_frames_and_in_darks(data, tmp_path):
+    path = tmp_path / "a.stxm"
+    write_stxm(path, {name: value[:3] for name, value in data.items()})
+    with h5py.File(path, "r+") as file:
+        root = file["entry0/ccd0"]
+        root["exp/1"][0, 0] = 0xC000 | 300  # lowest gain
+        root["exp/1"][0, 1] = 0x2000 | 300  # marked as bad
+        for k in range(10):
+            root[f"dark/{k}"][5, 5] = 0x8000 | 50
+        root["dark/1"][6, 6] = 0x2000 | 7000
+        for k in range(1, 10, 2):
+            root[f"dark/{k}"][7, 7] = 0x2000 | 1
+    plain, scan = (_read(path, Options(gain_bits=asked)) for asked in (False, True))
+    assert plain.read(0, 1)[0, 1, 0, 0] == 0xC000 | 300
+    frames = scan.read(0, 1)
+    assert frames[0, 1, 0, 0] == 2400 and np.isinf(frames[0, 1, 0, 1])
+    assert scan.darks[:, 5, 5].tolist() == [200, 200]
+    assert scan.darks[1, 6, 6] == pytest.approx(130, abs=8)
+    assert plain.mask.all()
+    assert not scan.mask[7, 7] and scan.mask.sum() == 64 * 64 - 1
+    with h5py.File(path, "r+") as file:
+        del file["entry0/ccd0/exp/0"]
+        file["entry0/ccd0/exp/0"] = np.zeros((64, 64), "i4")
+    with pytest.raises(ValueError, match="exp/0 has values of type int32; gain bits are in uint16"):
+        scan.read(0, 1)
+
+
+def test_full_scale_is_that_of_what_was_read(monkeypatch):
+    assert (Options().full, Options(gain_bits=True).full) == (57343, GAIN_BITS_FULL)
+    assert Options(gain_bits=True, saturation=100).full == 100
+    with pytest.raises(ValueError, match="gain_bits = 1 must be True or False"):
+        Options(gain_bits=1)
+    asked = []
+
+    def process(files, out, **options):
+        asked.append(Options(**options))
+        return {"files": {}}
+
+    monkeypatch.setattr("redoxscope.ptycho_files.process", process)
+    for more in ([], ["--gain-bits"], ["--gain-bits", "--saturation", "5"]):
+        run = CliRunner().invoke(app, ["ptycho", "process", "a.stxm", *more])
+        assert run.exit_code == 0, run.output
+    assert [one.full for one in asked] == [57343, GAIN_BITS_FULL, 5]
 
 
 def test_command_writes_object_picture_and_summary(cxi, tmp_path):
