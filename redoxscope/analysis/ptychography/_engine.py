@@ -280,7 +280,7 @@ class Engine:
         if not self.probe_held and bank.due():
             # Where the frames that gave the beam its scale lay on sample, the object of the empty
             # area is above 1, and a whole step would shoot over.
-            power = float((xp.abs(view) ** 2).mean())
+            power = float((xp.abs(view) ** 2).sum()) / (size * size)
             bank.update(self._probe_step / max(1.0, power))
 
     def _note_misfit(self, root: Any, factor: Any, k: int) -> None:
