@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from ...inputs import as_number, as_whole
@@ -360,12 +361,17 @@ class Engine:
 
     def coverage(self) -> NDArray[np.float32]:
         """Incident photons per pixel of the object [ny, nx]."""
-        light = (np.abs(self.probe) ** 2).sum(axis=0)
-        total = np.zeros(self._canvas.shape, dtype=np.float32)
-        size = self.geometry.size
-        for row, column, _ in self._places:
-            total[row : row + size, column : column + size] += light
-        return total
+        light = (np.abs(self.probe) ** 2).sum(axis=0, dtype=np.float64)
+        ny, nx = self._canvas.shape
+        visits = np.zeros((ny, nx))
+        places = np.array(self._places, dtype=int).reshape(-1, 3)
+        np.add.at(visits, (places[:, 0], places[:, 1]), 1)
+        # A convolution: ten thousand frames cost what ten do.
+        shape = [scipy.fft.next_fast_len(n, real=True) for n in (ny, nx)]
+        spectrum = scipy.fft.rfft2(visits, shape) * scipy.fft.rfft2(light, shape)
+        total = scipy.fft.irfft2(spectrum, shape)[:ny, :nx]
+        total[total < ROUNDING * total.max()] = 0
+        return total.astype(np.float32)
 
     def result(self) -> PtychoResult:
         """A copy of what there is."""
@@ -381,3 +387,6 @@ class Engine:
 
 CHECK = 8
 """Every so many updates the residual is looked at."""
+
+ROUNDING = 1e-12
+"""Coverage over the largest below which it is what rounding left."""

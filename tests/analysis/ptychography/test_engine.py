@@ -294,3 +294,17 @@ def test_the_beam_is_moved_less_where_the_object_is_above_one(experiment, guess,
         engine.sweep(1)
     usual, above = steps
     assert usual == pytest.approx(1.0, abs=0.2) and above < 0.7
+
+
+def test_coverage_is_the_beam_laid_on_each_place(experiment, guess):
+    engine = Engine(experiment.geometry, guess, experiment.field)
+    assert not engine.coverage().any()
+    engine.add(experiment.photons()[:9], experiment.x[:9], experiment.y[:9])
+    light = (np.abs(engine.probe) ** 2).sum(axis=0)
+    want = np.zeros(engine.object.shape)
+    for row, column, _ in engine._places:
+        want[row : row + 64, column : column + 64] += light
+    found = engine.coverage()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-9 * want.max())
+    assert not found[want == 0].any()
