@@ -153,7 +153,7 @@ def _darks(
             counts, good = _frame(path, group.file, f"dark/{k}", shape, decode)
             total[j] += np.where(good, counts, 0)
             seen[j] += good
-    return total / np.maximum(seen, 1), (seen > 0).all(axis=0)
+    return total / np.maximum(seen, 1), np.all(seen > 0, axis=0)
 
 
 def _metadata(path: Path, file: Any) -> Mapping[str, Any]:

@@ -305,7 +305,7 @@ class Task:
         lacking = (good_in_run & ~merged.mask).sum(axis=(1, 2)) / max(good_in_run.sum(), 1)
         return Piece(
             merged.counts, merged.variance, merged.mask, x[some], y[some], scale,
-            good[some].all(axis=1), lacking,
+            np.all(good[some], axis=1), lacking,
         )  # fmt: skip
 
     def pieces(self, file: FrameFile) -> Iterator[Piece]:
