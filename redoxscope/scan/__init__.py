@@ -9,6 +9,7 @@ from ._energies import Zone, as_zone, energies_of
 from ._exposures import exposures_scan
 from ._json import SCAN_VERSION
 from ._make import points_scan, stack_scan
+from ._orders import ORDERS, as_order, bit_reversed
 from ._parts import MAX_TIMES, Exposures, Frame, Outer, Point, Role, as_times
 from ._ptychography import MAX_DARK_FRAMES, TRAJECTORIES, ptychography_scan
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
@@ -22,6 +23,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_RETRIES",
     "MAX_TIMES",
+    "ORDERS",
     "ROTATION",
     "SCAN_VERSION",
     "Block",
@@ -35,10 +37,12 @@ __all__ = [
     "Role",
     "Scan",
     "Zone",
+    "as_order",
     "as_region",
     "as_scan",
     "as_times",
     "as_zone",
+    "bit_reversed",
     "energies_of",
     "exposures_scan",
     "points_scan",

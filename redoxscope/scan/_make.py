@@ -8,6 +8,7 @@ from typing import Any
 
 from ..inputs import as_number, as_numbers, as_whole
 from ._energies import energies_of
+from ._orders import as_order
 from ._parts import Frame, Outer, Point, Role
 from ._regions import Region, as_region, as_regions
 from ._scan import MAX_PARTS, Scan
@@ -39,6 +40,7 @@ def stack_scan(
     i0_region: Any = None,
     dose_check: float | Sequence[float] | None = None,
     outer: Sequence[tuple[Outer, Sequence[float]]] = (),
+    order: str | Sequence[int] = "sequential",
 ) -> Scan:
     """Images of one or more regions, each visited at each energy.
 
@@ -60,6 +62,8 @@ def stack_scan(
         Energies (eV) at which every region is imaged once more at the end, to compare.
     outer : sequence of (Outer, sequence of float)
         Loops around all of it, outermost first, with their values.
+    order : {"sequential", "bit-reversed"} or sequence of int
+        In which the energies are visited: as given; coarse to fine; or their indices.
 
     Returns
     -------
@@ -71,6 +75,7 @@ def stack_scan(
         A value that makes no sense; names it.
     """
     steps = _steps(energies, zones, dwell)
+    steps = [steps[i] for i in as_order(order, [energy for energy, _ in steps])]
     found = as_regions(regions)
     roles = [Role.SAMPLE] * len(found)
     if i0_region is not None:

@@ -7,6 +7,7 @@ from ._counts import dead_time_corrected, log_variance
 from ._dose import DoseChange, change_of_od
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
+from ._informative import ENERGY_SIGMA, informative_order
 from ._noise import LACK, Noise
 from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
@@ -16,6 +17,7 @@ __all__ = [
     "Blank",
     "Detector",
     "DoseChange",
+    "ENERGY_SIGMA",
     "I0Error",
     "I0Spectrum",
     "LACK",
@@ -29,6 +31,7 @@ __all__ = [
     "dead_time_corrected",
     "default_area",
     "find_blank",
+    "informative_order",
     "log_variance",
     "map_of_od",
 ]

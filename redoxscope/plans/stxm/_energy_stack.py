@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from bluesky.protocols import Movable
@@ -20,11 +21,12 @@ from ...data import (
 )
 from ...documents import STACK_RESERVED, check_metadata
 from ...inputs import as_pair
-from ...scan import MAX_RETRIES, Region, Role, Scan, Zone, as_scan, stack_scan
+from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_scan, stack_scan
 from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from ._frames import measure_frames
+from ._order import informed
 from ._start import stack_start
 
 __all__ = ["energy_stack", "execute", "image"]
@@ -45,6 +47,7 @@ def energy_stack(
     regions: Sequence[Region | Mapping[str, Any]] | None = None,
     i0_region: Region | Mapping[str, Any] | None = None,
     dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
+    order: Annotated[str, OneOf(ORDERS)] = "sequential",
     dose_check: Annotated[float | Sequence[float] | None, Bounds("eV", above=0)] = None,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
@@ -82,6 +85,11 @@ def energy_stack(
         An empty place that is imaged at each energy too, for the incoming beam.
     dwell : float
         Time per pixel (s).
+    order : {"sequential", "bit-reversed", "informative"}
+        In which the energies are visited: as given; coarse to fine, so that whatever was measured
+        covers the whole edge; or those first that lower the variance of the fraction most per
+        second, moves included, which needs reference spectra. A map is there after a tenth of the
+        energies, and better with each.
     dose_check : float or sequence of float, optional
         Energies (eV) at which every region is imaged once more at the end, to see what the beam
         has done.
@@ -125,7 +133,8 @@ def energy_stack(
                 "energy_stack needs edge='Mn L3' (or another), energies=[...] or zones=[...] in eV"
             )
         energies = edge_energies(edge)
-    scan = stack_scan(
+    make = partial(
+        stack_scan,
         energies=energies,
         zones=zones,
         regions=_regions(regions, center, size, pixels),
@@ -135,6 +144,10 @@ def energy_stack(
         i0_region=i0_region,
         dose_check=dose_check,
     )
+    scan = make(order="sequential" if order == "informative" else order)
+    if order == "informative":
+        spectra = _spectra(scan, references)
+        scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
     return _measure(stxm, scan, references, {}, md)
 
 
@@ -263,17 +276,22 @@ def _measure(
                 f"frames[{i}] has the role 'dark': the shutter follows the scanner, and a line "
                 "without beam is flown again, so this plan takes none"
             )
-    energies = scan.energies
-    spectra: References | None = None
-    if references is not None:
-        spectra = as_references(references)
-        spectra.design(energies)  # raises when they do not fit these energies
-    elif scan.edge is not None:
-        spectra = _default_references(scan.edge, energies)
+    spectra = _spectra(scan, references)
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
     if spectra is not None:
-        metadata["references"] = spectra.at(energies)
+        metadata["references"] = spectra.at(scan.energies)
     return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED))
+
+
+def _spectra(
+    scan: Scan, references: References | Mapping[str, Any] | str | None
+) -> References | None:
+    """Reference spectra of a scan; raises when those asked for do not fit its energies."""
+    if references is not None:
+        spectra = as_references(references)
+        spectra.design(scan.energies)
+        return spectra
+    return None if scan.edge is None else _default_references(scan.edge, scan.energies)
 
 
 def _regions(regions: Any, center: Any, size: Any, pixels: Any) -> Any:
