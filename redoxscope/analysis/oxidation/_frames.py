@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from numpy.typing import NDArray
 
+from .._move import moved
 from ._counts import dead_time_corrected
 
 __all__ = ["Detector", "Frames"]
@@ -117,24 +117,12 @@ class Frames:
         return chosen.reshape(-1, *[1] * (observed.ndim - 1)) if np.ndim(chosen) else chosen
 
     def align(self, k: int, shift: NDArray[np.float64], present: NDArray[np.bool_]) -> None:
-        """Shift frame ``k`` by (dy, dx) pixels, linearly; NaN comes in at the border.
-
-        Linear and not Fourier interpolation: the latter rings at edges, and the lines it
-        draws end up in the maps (Mantis issue 18).
-        """
+        """Shift frame ``k`` by (dy, dx) pixels; NaN comes in at the border."""
         if self.aligned is self.raw:
             self.aligned = self.raw.copy()
-        frame = np.where(present[:, None], self.raw[k], np.nan)
-        if shift.any():
-            frame = ndimage.shift(frame, shift, order=1, mode="constant", cval=np.nan)
-        self.aligned[k] = frame
+        frame = np.where(present[:, None], self.raw[k], np.float32(np.nan))
+        self.aligned[k] = moved(frame, shift)
 
     def unalign(self) -> None:
         """Forget all shifts."""
         self.aligned = self.raw
-
-
-def interpolation_variance(shift: ArrayLike) -> float:
-    """Variance of linearly interpolated white noise relative to its own, between 1/4 and 1."""
-    part = np.mod(np.asarray(shift, dtype=np.float64), 1.0)
-    return float(np.prod((1.0 - part) ** 2 + part**2))

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._frames import Detector, Frames, interpolation_variance
+from .._move import variance_when_moved
+from ._frames import Detector, Frames
 from ._result import PixelFlag
 
 __all__ = ["Measured", "Units"]
@@ -310,15 +311,35 @@ class Measured:
                 if frames is not None:
                     frames.unalign()
         else:
-            self._shifts = self._checked(shifts, "shifts", (n_energies, 2)).astype(np.float64)
-            if not np.isfinite(self._shifts).all():
+            wanted = self._checked(shifts, "shifts", (n_energies, 2)).astype(np.float64)
+            if not np.isfinite(wanted).all():
                 raise ValueError("shifts holds NaN or inf, but must be finite, pixels")
-            self.variance_scale = np.array([interpolation_variance(s) for s in self._shifts])
-            self.present = np.zeros_like(self.measured)
-            self._unaligned = set(range(n_energies))
+            if self._shifts is None:
+                self.present = np.zeros_like(self.measured)
+                other = np.ones(n_energies, dtype=bool)
+            else:
+                other = (wanted != self._shifts).any(axis=1)
+            self._shifts = wanted
+            self.variance_scale = np.array([variance_when_moved(s) for s in wanted])
+            self._unaligned.update(np.flatnonzero(other).tolist())
             self.settle()
             return
         self.version += 1
+
+    def unmoved(self, k: int) -> tuple[NDArray, NDArray]:
+        """``-ln(N / M)`` [ny, nx] of an energy as it was taken, and its counting variance.
+
+        NaN where nothing was measured.
+        """
+        lines = np.flatnonzero(self.measured[k])
+        found = np.full((2, *self.shape), np.nan)
+        monitor = self.monitor
+        frames = [self.counts] if monitor is None else [self.counts, monitor]
+        raw = [each.raw[k, lines] for each in frames]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[0, lines] = self._log(k, raw[0], None if monitor is None else raw[1])
+            found[1, lines] = sum(1.0 / values for values in raw) * self.units.counts
+        return found[0], found[1]
 
     def settle(self) -> None:
         """Bring in lines that came after a shift was set."""

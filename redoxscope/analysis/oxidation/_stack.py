@@ -160,7 +160,7 @@ class StackFit:
             (dy, dx) in pixels that brings each frame onto the common grid; None for no shifts.
             The raw frames stay as they are, so shifts do not add up. What a frame does not
             cover after the move has no value at that energy. Lines that arrive later are
-            moved as well.
+            moved as well. Only frames whose shift is another one are moved anew.
         """
         self._measured.reaccumulate(shifts)
         self._i0.restart()
@@ -312,6 +312,14 @@ class StackFit:
         """``-ln(N / M)`` [lines, nx] of an energy, and its counting variance."""
         one = np.array([k])
         return self._measured.y(one, lines)[0], self._measured.variance(one, lines)[0]
+
+    def unmoved(self, k: int) -> tuple[NDArray, NDArray]:
+        """``-ln(N / M)`` [ny, nx] of an energy as it was taken, whatever the shifts; its variance.
+
+        NaN where nothing was measured.
+        """
+        self._check_index(k, 0)
+        return self._measured.unmoved(k)
 
     def uniform(self) -> bool:
         """Whether all pixels transmit the same, to their noise and 2 %: an empty image."""

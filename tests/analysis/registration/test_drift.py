@@ -1,0 +1,187 @@
+"""By how much a sample moved: on a stack of known truth, and on the measured one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from redoxscope.analysis._move import moved
+from redoxscope.analysis.registration import DriftTracker, shift_onto
+
+from ..conftest import make_stack
+
+Y, X = np.mgrid[:48, :48]
+
+
+def drifting(n: int, i0: float, seed: int, amplitude: float = 2.0):
+    """Energies, counts and drift of a particle whose composition and contrast change."""
+    rng = np.random.default_rng(seed)
+    stack = make_stack(n, (48, 48), i0)
+    drift = np.cumsum(rng.normal(0, 0.2, (n, 2)), axis=0)
+    drift -= drift[0]
+    drift *= amplitude / np.abs(drift).max()
+    counts = np.empty((n, 48, 48))
+    for k, (dy, dx) in enumerate(drift):
+        x = X - dx
+        thick = 1 / (1 + np.exp((np.hypot(Y - dy - 22, 1.3 * (x - 24)) - 12) / 0.8))
+        share = 0.2 + 0.6 * x / 48
+        od = thick * (stack.design[k, 0] * share + stack.design[k, 1] * (1 - share) + 0.2)
+        counts[k] = rng.poisson(stack.i0[k] * np.exp(-od))
+    return np.linspace(636.0, 660.0, n), counts, drift
+
+
+def tracked(energies, counts, order=None, passes=1):
+    tracker = DriftTracker(energies, counts[0].shape)
+
+    def image_of(k):
+        return np.log(counts[k]), 1 / counts[k]
+
+    for k in range(len(energies)) if order is None else order:
+        tracker.add(k, *image_of(k))
+    for _ in range(passes):
+        tracker.again(image_of)
+    return tracker.drift
+
+
+def off(drift, true):
+    """Error of each shift against all: where the grid lies as a whole is no error."""
+    known = drift.known & (drift.sigma > 0).all(axis=1)
+    error = (drift.shifts + true)[known]
+    weight = 1 / drift.sigma[known] ** 2
+    return error - (weight * error).sum(axis=0) / weight.sum(axis=0)
+
+
+def test_sigma_is_as_large_as_the_error():
+    pulls = []
+    for seed in range(4):
+        energies, counts, true = drifting(40, 3000, seed)
+        drift = tracked(energies, counts)
+        assert drift.known.all() and drift.matters
+        error = off(drift, true)
+        assert np.sqrt((error**2).mean()) < 0.06
+        pulls.append(error / drift.sigma)
+    assert 0.6 < np.concatenate(pulls).std() < 1.3
+
+
+def test_the_grid_is_that_of_the_first_image():
+    energies, counts, true = drifting(20, 2e4, 1)
+    drift = tracked(energies, counts)
+    np.testing.assert_array_equal(drift.shifts[0], 0.0)
+    assert np.abs(drift.shifts + true).max() < 0.15
+
+
+def test_energies_far_apart_come_first():
+    energies, counts, true = drifting(32, 3000, 2)
+    order = sorted(range(32), key=lambda k: int(f"{k:05b}"[::-1], 2))
+    time = np.argsort(order)
+    drift = tracked(energies, counts, order)
+    assert np.sqrt((off(drift, true) ** 2).mean()) < 0.06
+    assert time[order[3]] == 3  # by the order taken, not by energy
+
+
+def test_an_image_that_tells_nothing_lies_between_its_neighbours():
+    energies, counts, _ = drifting(20, 3000, 3)
+    counts[9] = np.random.default_rng(0).poisson(3000, (48, 48))
+    drift = tracked(energies, counts)
+    assert drift.known.sum() == 19 and not drift.known[9]
+    np.testing.assert_allclose(drift.shifts[9], drift.shifts[[8, 10]].mean(axis=0))
+    assert np.isinf(drift.sigma[9]).all()
+
+
+def test_no_drift_does_not_matter():
+    energies, counts, _ = drifting(30, 3000, 4, amplitude=1e-9)
+    assert not tracked(energies, counts).matters
+
+
+def test_a_jump_is_found_by_the_edges():
+    energies, counts, _ = drifting(12, 3000, 5, amplitude=1e-9)
+    for k in range(6, 12):
+        counts[k] = np.roll(counts[k], (-5, 4), axis=(0, 1))
+    drift = tracked(energies, counts)
+    np.testing.assert_allclose(drift.shifts[6:], [[5.0, -4.0]] * 6, atol=0.15)
+
+
+def test_missing_lines_are_left_out():
+    energies, counts, true = drifting(20, 3000, 6)
+    counts[7, 20:30] = np.nan
+    counts[8, 40:] = np.nan
+    drift = tracked(energies, counts)
+    assert drift.known.all()
+    assert np.abs(off(drift, true)).max() < 0.2
+
+
+def test_large_images_are_made_smaller():
+    tracker = DriftTracker([700.0, 701.0], (1030, 600))
+    assert tracker.factor == 3
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.normal(size=(1030, 600)), 5) * 10
+    for k, by in enumerate([(0, 0), (6.3, -4.2)]):
+        tracker.add(k, moved(image, by) + rng.normal(0, 0.01, image.shape), 1e-4)
+    np.testing.assert_allclose(tracker.drift.shifts[1], [-6.3, 4.2], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"references": np.zeros((2, 9, 8))}, "references have shape"),
+        ({"image": np.zeros((4, 9)), "references": np.zeros((4, 9))}, "at least 8 a side"),
+        ({"largest": 0.0}, "largest = 0.0 pixels"),
+    ],
+)
+def test_what_cannot_be_is_refused(change, match):
+    given = {"image": np.zeros((9, 9)), "references": np.zeros((9, 9))} | change
+    with pytest.raises(ValueError, match=match):
+        shift_onto(**given)
+
+
+def test_nothing_to_see_is_no_shift():
+    noise = np.random.default_rng(0).normal(size=(2, 40, 40))
+    assert not shift_onto(np.zeros((40, 40)), np.zeros((40, 40))).found
+    assert not shift_onto(noise[0], np.full((40, 40), np.nan)).found
+
+
+# -- the measured stack ------------------------------------------------------------------------
+
+
+def by_fourier(image, shift):
+    """Move an image without loss, for the test's own drift."""
+    ny, nx = image.shape
+    padded = np.pad(image, ((0, ny), (0, nx)), mode="symmetric")
+    return np.fft.ifft2(ndimage.fourier_shift(np.fft.fft2(padded), shift)).real[:ny, :nx]
+
+
+def test_toner_drift_of_three_pixels(toner):
+    """The shifts to 0.1 px, and the map to 0.01 of that of the same stack without them."""
+    n, y = len(toner.counts), np.log(toner.counts.astype(float))
+    true = np.cumsum(np.random.default_rng(0).normal(0, 0.15, (n, 2)), axis=0)
+    true -= true[0]
+    true *= 3.0 / np.abs(true).max()
+    shifted = np.stack([by_fourier(*each) for each in zip(y, true, strict=True)])
+    drift = tracked(toner.energies, np.exp(shifted), passes=0)
+    assert drift.known.all() and drift.matters
+    error = off(drift, true)
+    assert np.sqrt((error**2).mean(axis=0)).max() <= 0.1
+    still = tracked(toner.energies, np.exp(y), passes=0)
+    assert not still.matters  # and so is left as it is
+
+    inner = np.s_[:, 6:-6, 6:-6]
+
+    def fraction(images):
+        od = np.log(toner.i0)[:, None] - images[inner].reshape(n, -1)
+        c = np.linalg.lstsq(toner.design, od, rcond=None)[0]
+        return c[0] / (c[0] + c[1]), c[0] + c[1] > 0.3
+
+    def undone(images, shifts):
+        return np.stack([moved(*each) for each in zip(images, shifts, strict=True)])
+
+    expected, mask = fraction(y)
+    found, _ = fraction(undone(shifted, drift.shifts))
+    wrong, _ = fraction(shifted)
+    rms = np.sqrt(((found - expected)[mask] ** 2).mean())
+    print(f"rms error {np.sqrt((error**2).mean(axis=0))} px; map {rms:.4f}")
+    assert rms <= 0.015
+    assert np.sqrt(((wrong - expected)[mask] ** 2).mean()) > 0.1
+    # 0.02 px of it was there before: the stack was aligned by its authors no better.
+    same, _ = fraction(undone(y, still.shifts))
+    assert np.sqrt(((found - same)[mask] ** 2).mean()) <= 0.01
