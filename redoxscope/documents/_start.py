@@ -17,7 +17,9 @@ __all__ = [
     "check_start",
 ]
 
-STACK_RESERVED = (*STACK_START_KEYS, "shape", "extents", "snaking", "references", "stxm")
+STACK_RESERVED = (
+    *STACK_START_KEYS, "shape", "extents", "snaking", "references", "stxm", "until",
+)  # fmt: skip
 """Keys of the start document of images that only the plan may write."""
 RIXS_RESERVED = (*RIXS_START, "holder")
 """The same for RIXS maps, emission spectra and calibrations."""

@@ -12,9 +12,15 @@ from bluesky.utils import RunEngineControlException
 
 from ..documents import check_start
 
-__all__ = ["in_run"]
+__all__ = ["Ended", "in_run"]
 
 MsgGenerator = Generator[Msg, Any, Any]
+
+
+class Ended(str):
+    """Why a run ended as it should, and before all of it was measured."""
+
+    __slots__ = ()
 
 
 def in_run(
@@ -35,7 +41,7 @@ def in_run(
     Parameters
     ----------
     plan : callable
-        Makes the plan.
+        Makes the plan. An `Ended` that it returns is the reason in the stop document.
     meant : mapping
         The contract's keys and values.
     md : mapping
@@ -49,6 +55,7 @@ def in_run(
         The start document says something else; names each key.
     """
     starts: dict[str, Mapping[str, Any]] = {}
+    said: list[Ended] = []
 
     def look(name: str, doc: Mapping[str, Any]) -> None:
         starts[doc["uid"]] = doc
@@ -60,7 +67,12 @@ def in_run(
         yield Msg("unsubscribe", None, token=token)
         if uid in starts:  # there is none where a plan is only listed
             check_start(starts[uid], meant, reserved)
-        return (yield from plan())
+        found = yield from plan()
+        if isinstance(found, Ended):
+            said.append(found)
+
+    def done() -> MsgGenerator:
+        yield from bps.close_run(reason=str(said[0]) if said else None)
 
     def failed(error: BaseException) -> MsgGenerator:
         if not isinstance(error, RunEngineControlException):
@@ -72,7 +84,7 @@ def in_run(
         status = getattr(error, "exit_status", "abort")
         yield from bps.close_run(exit_status=status, reason=asked.reason)
 
-    yield from bpp.contingency_wrapper(whole(), except_plan=failed, else_plan=bps.close_run)
+    yield from bpp.contingency_wrapper(whole(), except_plan=failed, else_plan=done)
     return uid
 
 

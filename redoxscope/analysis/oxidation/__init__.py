@@ -12,12 +12,14 @@ from ._noise import LACK, Noise
 from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._stack import StackFit
+from ._target import Forecast, Target, as_target, forecast
 
 __all__ = [
     "Blank",
     "Detector",
     "DoseChange",
     "ENERGY_SIGMA",
+    "Forecast",
     "I0Error",
     "I0Spectrum",
     "LACK",
@@ -26,11 +28,14 @@ __all__ = [
     "PixelFlag",
     "AreaSpectrum",
     "StackFit",
+    "Target",
+    "as_target",
     "change_of_od",
     "checked_mask",
     "dead_time_corrected",
     "default_area",
     "find_blank",
+    "forecast",
     "informative_order",
     "log_variance",
     "map_of_od",

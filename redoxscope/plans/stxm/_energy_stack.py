@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from ...analysis.oxidation import Target, as_target
 from ...data import (
     EDGES,
     References,
@@ -25,9 +26,11 @@ from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_scan, stac
 from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
+from .._schedule import schedule
 from ._frames import measure_frames
 from ._order import informed
 from ._start import stack_start
+from ._until import Until
 
 __all__ = ["energy_stack", "execute", "image"]
 
@@ -51,6 +54,7 @@ def energy_stack(
     dose_check: Annotated[float | Sequence[float] | None, Bounds("eV", above=0)] = None,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
+    until: Target | Mapping[str, float] | float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at each of several photon energies.
@@ -100,6 +104,12 @@ def energy_stack(
         path of a CSV file, or as `redoxscope.data.as_references` takes them. By default those of
         the edge, which are left out where so few energies cannot tell them apart. They are
         written into the start document, at this stack's energies.
+    until : Target, mapping or float, optional
+        End early, when so many pixels are so sure: ``{"sigma": 0.05, "share": 0.9}``, or σ of the
+        fraction alone for 90 % of the pixels of the mask; of all regions. Best with an order that
+        spreads the energies. I0 is then that of the monitor or of the blank area of each region.
+        After each energy the log says how far it is and how long it will take; dose checks of
+        energies that were measured are taken all the same; the stop document says why it ended.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.documents.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -148,7 +158,8 @@ def energy_stack(
     if order == "informative":
         spectra = _spectra(scan, references)
         scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
-    return _measure(stxm, scan, references, {}, md)
+    target = None if until is None else as_target(until)
+    return _measure(stxm, scan, references, {}, md, target)
 
 
 @plan
@@ -268,6 +279,7 @@ def _measure(
     references: References | Mapping[str, Any] | str | None,
     axes: Mapping[str, Any],
     md: Mapping[str, Any] | None,
+    target: Target | None = None,
 ) -> MsgGenerator[str]:
     """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
     for i, frame in enumerate(scan.frames):
@@ -280,7 +292,15 @@ def _measure(
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
     if spectra is not None:
         metadata["references"] = spectra.at(scan.energies)
-    return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED))
+    until = None
+    if target is not None:
+        if spectra is None:
+            raise ValueError("until needs reference spectra: give an edge or references")
+        metadata["until"] = target.as_dict()
+        times = schedule(scan, stxm)
+        seconds = times.motion + times.live + times.flight + times.software
+        until = Until(target, scan, spectra, metadata["detectors"], seconds)
+    return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED), until)
 
 
 def _spectra(

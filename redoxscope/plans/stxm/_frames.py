@@ -12,16 +12,17 @@ from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from ...documents import STACK_RESERVED
-from ...scan import Frame, Scan
+from ...scan import Frame, Role, Scan
 from .._edge import at_edge
 from .._foretold import foretold
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
 from .._protocols import Microscope
-from .._run import in_run
+from .._run import Ended, in_run
 from .._safety import close, halt, made_safe
 from ..progress import with_progress
 from ._line_stream import LineStream
+from ._until import Until
 
 __all__ = ["measure_frames"]
 
@@ -32,6 +33,7 @@ def measure_frames(
     axes: Mapping[str, Any],
     metadata: Mapping[str, Any],
     md: Mapping[str, Any],
+    until: Until | None = None,
 ) -> MsgGenerator[str]:
     """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
 
@@ -44,6 +46,8 @@ def measure_frames(
         For each outer loop, by its name.
     metadata, md : mapping
         The plan's start document, and what the user adds.
+    until : Until, optional
+        Ends it early.
 
     Returns
     -------
@@ -62,9 +66,9 @@ def measure_frames(
             for value in dict.fromkeys(frame.outer[i] for frame in scan.frames):
                 axis.check_value(value)
 
-    def images() -> MsgGenerator[None]:
+    def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter))
-        return (yield from made_safe(_frames(stxm, scan, axes), steps))
+        return (yield from made_safe(_frames(stxm, scan, axes, until), steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator[str]:
@@ -73,20 +77,34 @@ def measure_frames(
     return (yield from at_edge(stxm.monochromator, scan.edge, run()))
 
 
-def _frames(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
-    if not (yield from foretold(stxm, scan)):
-        yield from with_progress(_measured(stxm, scan, axes), scan, stxm)
+def _frames(
+    stxm: Microscope, scan: Scan, axes: Mapping[str, Any], until: Until | None
+) -> MsgGenerator[Ended | None]:
+    if (yield from foretold(stxm, scan)):
+        return None
+    if until is None:
+        yield from with_progress(_measured(stxm, scan, axes, None), scan, stxm)
+        return None
+    token = yield Msg("subscribe", None, until, "all")
+    yield from with_progress(_measured(stxm, scan, axes, until), scan, stxm)
+    yield Msg("unsubscribe", None, token=token)
+    return until.ended()
 
 
-def _measured(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
+def _measured(
+    stxm: Microscope, scan: Scan, axes: Mapping[str, Any], until: Until | None
+) -> MsgGenerator[None]:
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
     before: Frame | None = None
+    sent: float | None = None  # energy that is gone to, or was
     pauses, asked = Pauses(), 0
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
-            following = scan.frames[index + 1] if index + 1 < len(scan.frames) else None
+            if until is not None and until.skips(frame):
+                continue
+            following = _following(scan, index, until)
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):
                 asked = pauses.count
@@ -101,17 +119,27 @@ def _measured(stxm: Microscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGener
                 streams[frame.region] = made
             if before is None:
                 yield from bps.abs_set(stxm.shutter, "follow", wait=True)
+            if frame.energy != sent:  # the first; after images that were left out
                 yield from outlasting(partial(_go_to, stxm, frame.energy), stxm)
             stream = streams[frame.region]
             stream.frame, flown = index, (stream, name)
             yield from _image(stxm, stream, name, frame, following)
-            before = frame
+            before, sent = frame, frame.energy if following is None else following.energy
+            last = following is None or following.energy != frame.energy
+            if until is not None and frame.role is not Role.DOSE_CHECK and last:
+                yield from until.judged(index)
     except GeneratorExit:
         raise
     except BaseException:
         if flown is not None:  # lines that were finished before it went wrong are data
             yield Msg("collect", flown[0], name=flown[1], return_payload=False)
         raise
+
+
+def _following(scan: Scan, index: int, until: Until | None) -> Frame | None:
+    """The image after this one."""
+    rest = (scan.frames[i] for i in range(index + 1, len(scan.frames)))
+    return next((frame for frame in rest if until is None or not until.skips(frame)), None)
 
 
 def _set_outer(

@@ -1,0 +1,262 @@
+"""Ends a stack when its map is good enough, and says how long that will take."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+
+from ...analysis.oxidation import Detector, Forecast, StackFit, Target, forecast
+from ...data import References
+from ...documents import LineStatus
+from ...scan import Frame, Role, Scan
+from .._run import Ended
+
+__all__ = ["Until"]
+
+log = logging.getLogger("redoxscope.plans")
+
+MOST_PIXELS = 65_536
+"""Of larger images every second, third, ... line is judged: a share needs no more."""
+TAKEN = (LineStatus.OK, LineStatus.RETRIED)
+Outer = tuple[float, ...]
+
+
+class Until:
+    """Watches the lines of a run, and judges after each energy.
+
+    It gets documents as a live map does, and keeps sums of its own: a plan that depended on what
+    somebody's window computes would end otherwise without the window.
+
+    Parameters
+    ----------
+    target : Target
+    scan : Scan
+        Of images of a sample.
+    references : References
+    detectors : sequence of str
+        Data keys of the counters, the one behind the sample first.
+    seconds : numpy.ndarray [frames]
+        What each image will take, its move included; NaN where that is not known.
+    clock : callable
+        Time (s).
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        scan: Scan,
+        references: References,
+        detectors: Sequence[str],
+        seconds: Any,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.target, self._scan, self._clock = target, scan, clock
+        self._seconds = np.asarray(seconds, dtype=float)
+        self._counts = detectors[0]
+        self._monitor = "i0" if "i0" in detectors[1:] else None
+        self._parts: dict[tuple[Outer, int], _Part] = {}
+        for frame in scan.frames:
+            key = frame.outer, frame.region
+            if frame.role is Role.SAMPLE and key not in self._parts:
+                self._parts[key] = _Part(scan, key, references)
+        self._of_frame = {i: part for part in self._parts.values() for i in part.frames}
+        self._regions: dict[str, int] = {}
+        self._paces: list[float] = []
+        self._begun, self._judged_to = clock(), 0
+        self._enough: dict[Outer, str] = {}
+        self.forecasts: list[Forecast] = []
+        """What was said after each energy, of the part that is furthest from the target."""
+        self.seconds_left = math.nan
+        """How long the present energies will take yet (s), as said last."""
+
+    # -- documents -----------------------------------------------------------------------------
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document of the run."""
+        if name == "descriptor":
+            region = self._scan.region_in(str(doc.get("name")))
+            if region is not None:
+                self._regions[doc["uid"]] = region
+                self._configure(region, doc)
+        elif name == "event_page" and doc["descriptor"] in self._regions:
+            data = doc["data"]
+            for i, frame in enumerate(data["frame"]):
+                if frame in self._of_frame:
+                    row = {key: values[i] for key, values in data.items()}
+                    monitor = None if self._monitor is None else row[self._monitor]
+                    self._of_frame[frame].take(row, row[self._counts], monitor)
+
+    def _configure(self, region: int, doc: Mapping[str, Any]) -> None:
+        said: dict[str, Any] = {}
+        for part in doc.get("configuration", {}).values():
+            said |= part.get("data", {})
+
+        def detector(name: str) -> Detector:
+            return Detector(
+                float(said.get(f"{name}_dead_time") or 0.0),
+                float(said.get(f"{name}_saturation") or 0.0),
+            )
+
+        for part in self._parts.values():
+            if part.region == region:
+                part.build(detector(self._counts), detector("i0"))
+
+    # -- the plan ------------------------------------------------------------------------------
+
+    def skips(self, frame: Frame) -> bool:
+        """Whether an image is not needed any more; a dose check is, of an energy measured."""
+        if frame.outer not in self._enough:
+            return False
+        if frame.role is not Role.DOSE_CHECK:
+            return True
+        return frame.energy not in self._parts[frame.outer, frame.region].measured
+
+    def judged(self, index: int) -> MsgGenerator[None]:
+        """Judge what there is after image ``index``, the last one at its energy.
+
+        In a thread, since the map of a large image takes longer than the RunEngine should wait.
+        """
+        outer = self._scan.frames[index].outer
+
+        async def judge() -> None:
+            await asyncio.to_thread(self._judge, outer, index)
+
+        tasks = yield Msg("wait_for", None, [judge])
+        for task in tasks or ():
+            task.result()  # what went wrong there goes wrong here
+
+    def ended(self) -> Ended | None:
+        """What the stop document says, where images were left out."""
+        if not self._enough:
+            if self.forecasts:
+                log.warning(
+                    "until: not reached, %s; %.0f %% of the pixels are at the end",
+                    self.target, 100 * self.forecasts[-1].share,
+                )  # fmt: skip
+            return None
+        return Ended("until: " + "; ".join(dict.fromkeys(self._enough.values())))
+
+    def _judge(self, outer: Outer, index: int) -> None:
+        self._pace(index)
+        parts = [part for (around, _), part in self._parts.items() if around == outer]
+        found = [part.forecast(self.target) for part in parts]
+        if any(one is None for one in found):  # a region that no line has come of yet
+            return
+        known = [one for one in found if one is not None]
+        worst = min(known, key=lambda one: (one.needed is not None, -(one.needed or 0), one.share))
+        self.forecasts.append(worst)
+        so_far = (
+            f"{100 * worst.share:.0f} % of {worst.pixels} pixels have σ ≤ {self.target.sigma:g} "
+            f"after {worst.done} of {worst.total} energies"
+        )
+        if all(one.enough for one in known):
+            self._enough[outer] = so_far
+            log.info("until: reached, %s", so_far)
+            return
+        self.seconds_left = self._left(outer, worst)
+        if math.isnan(worst.final_share):
+            log.info("until: %s; it is too early to say more", so_far)
+        elif worst.needed is None:
+            log.info(
+                "until: %s; at the end it will be %.0f %%, and %s will not be reached",
+                so_far, 100 * worst.final_share, self.target,
+            )  # fmt: skip
+        else:
+            left = "" if math.isnan(self.seconds_left) else f", {self.seconds_left:.0f} s"
+            more = worst.needed - worst.done
+            log.info("until: %s; about %d more%s", so_far, more, left)
+
+    def _pace(self, index: int) -> None:
+        """How much longer images take than was planned; a pause is one that is left out."""
+        now = self._clock()
+        planned = float(self._seconds[self._judged_to : index + 1].sum())
+        if planned > 0:
+            self._paces.append((now - self._begun) / planned)
+        self._begun, self._judged_to = now, index + 1
+
+    def _left(self, outer: Outer, worst: Forecast) -> float:
+        wanted = worst.total if worst.needed is None else worst.needed
+        energies: set[float] = set()
+        for frame in self._scan.frames:
+            if frame.outer == outer and frame.role is Role.SAMPLE and len(energies) < wanted:
+                energies.add(frame.energy)
+        rest = [
+            i
+            for i, frame in enumerate(self._scan.frames)
+            if i >= self._judged_to and frame.outer == outer and frame.energy in energies
+        ]
+        return float(self._seconds[rest].sum() * (np.median(self._paces) if self._paces else 1.0))
+
+
+class _Part:
+    """The sums of one region within one turn of the outer loops."""
+
+    def __init__(self, scan: Scan, key: tuple[Outer, int], references: References) -> None:
+        outer, self.region = key
+        self.frames = [
+            i
+            for i, frame in enumerate(scan.frames)
+            if (frame.outer, frame.region) == key and frame.role is Role.SAMPLE
+        ]
+        self._place = {i: k for k, i in enumerate(self.frames)}
+        frames = [scan.frames[i] for i in self.frames]
+        self._energies = [frame.energy for frame in frames]
+        self._dwell = [frame.dwell for frame in frames]
+        self._design = references.design(self._energies)
+        self._species, self._least = len(references.names), references.min_thickness or 0.0
+        nx, ny = scan.regions[self.region].pixels
+        self._step = max(1, math.ceil(nx * ny / MOST_PIXELS))
+        self._shape = (math.ceil(ny / self._step), nx)
+        self._fit: StackFit | None = None
+
+    @property
+    def measured(self) -> set[float]:
+        """Energies (eV) of which lines have come."""
+        if self._fit is None:
+            return set()
+        come = np.asarray(self._fit.lines_present.any(axis=1))
+        return {
+            energy for energy, there in zip(self._energies, come.tolist(), strict=True) if there
+        }
+
+    def build(self, transmission: Detector, monitor: Detector) -> None:
+        """Begin, where that has not been."""
+        if self._fit is None:
+            self._fit = StackFit(
+                self._design, self._species, self._shape, dwell=self._dwell,
+                transmission=transmission, monitor=monitor, min_thickness=self._least,
+                energies=self._energies, dtype=np.float32,
+            )  # fmt: skip
+
+    def take(self, row: Mapping[str, Any], counts: Any, monitor: Any) -> None:
+        """Take a line; one that came before is replaced."""
+        line, rest = divmod(int(row["line"]), self._step)
+        if rest:
+            return
+        assert self._fit is not None
+        taken = row["line_status"] in TAKEN
+        back = row["sample_x"][0] > row["sample_x"][-1]
+
+        def values(given: Any) -> Any:
+            array = np.asarray(given, dtype=float)
+            array = array[::-1] if back else array
+            return array if taken else np.full(array.shape, np.nan)
+
+        self._fit.set_line(
+            self._place[row["frame"]], line, values(counts),
+            None if monitor is None else values(monitor),
+        )  # fmt: skip
+
+    def forecast(self, target: Target) -> Forecast | None:
+        """How far it is; None before any line."""
+        if self._fit is None:
+            return None
+        return forecast(self._fit, self._fit.solve(self._fit.refresh()), target)

@@ -1,0 +1,199 @@
+"""``until=``: a stack ends when its map is good enough, and says so."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from redoxscope.analysis.oxidation import StackFit, Target, as_target
+from redoxscope.data import load_references
+from redoxscope.plans import energy_stack
+from redoxscope.plans.stxm import _until
+from redoxscope.scan import Scan
+from redoxscope.testing import FakeMicroscope, make_engine
+
+N = 18
+ENERGIES = [636.0 + 0.5 * i for i in range(40)]
+UNTIL = {"sigma": 0.05, "share": 0.8}
+REFERENCES = load_references("Mn L3")
+
+
+def sample(seed=1, thickness=0.1, counts=4e3):
+    """Counts by energy: a disk of mixed phases on an empty support."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:N, :N]
+    inside = np.hypot(x - N / 2, y - N / 2) < N / 3
+    species = len(REFERENCES.names)
+    parts = [x / N, *[(1 - x / N) / (species - 1)] * (species - 1)]
+    c = np.stack([*(thickness * inside * part for part in parts), 0.1 * inside])
+    od = np.einsum("kj,jyx->kyx", REFERENCES.design(ENERGIES), c)
+    images = rng.poisson(counts * np.exp(-od)).astype(float)
+    return dict(zip(ENERGIES, images, strict=True))
+
+
+class Bench:
+    """A fake microscope that sees the sample, and a RunEngine."""
+
+    def __init__(self, images):
+        self.stxm = FakeMicroscope(fields=("transmission",))
+        self.engine, self.documents = make_engine()
+        collect = self.stxm.scanner.collect_pages
+
+        def pages():
+            for page in collect():
+                data = page["data"]
+                data["transmission"] = [
+                    list(images[energy][line])
+                    for energy, line in zip(data["energy"], data["line"], strict=True)
+                ]
+                yield page
+
+        self.stxm.scanner.collect_pages = pages
+
+    def run(self, **options):
+        options = {
+            "edge": "Mn L3", "energies": ENERGIES, "dwell": 0.001, "order": "bit-reversed",
+            **({} if "regions" in options else {"pixels": N}),
+        } | options  # fmt: skip
+        self.engine(energy_stack(self.stxm, **options))
+        return self
+
+    def of(self, name):
+        return [doc for kind, doc in self.documents if kind == name]
+
+    @property
+    def frames(self):
+        """Indices of the images flown, in order."""
+        flown = [f for page in self.of("event_page") for f in page["data"]["frame"]]
+        return list(dict.fromkeys(flown))
+
+    @property
+    def energies(self):
+        return [self.scan.frames[i].energy for i in self.frames]
+
+    @property
+    def scan(self):
+        return Scan.from_start(self.of("start")[0])
+
+    def safe(self):
+        assert (
+            self.stxm.shutter.get_state() == "closed"
+            if hasattr(self.stxm.shutter, "get_state")
+            else not self.stxm.shutter.beam
+        )
+        assert not self.stxm.scanner._flying
+
+
+def share_of(images, energies, target):
+    """The share that a fit of these energies has, apart from the plan."""
+    fit = StackFit(
+        REFERENCES.design(energies), len(REFERENCES.names), (N, N),
+        min_thickness=REFERENCES.min_thickness,
+    )  # fmt: skip
+    for k, energy in enumerate(energies):
+        fit.set_image(k, images[energy])
+    return target.reached(fit.solve())
+
+
+def test_it_ends_when_enough_pixels_are_sure_enough():
+    images, target = sample(), Target(**UNTIL)
+    bench = Bench(images).run(until=UNTIL)
+    taken = bench.energies
+    assert 5 < len(taken) < len(ENERGIES)
+    assert share_of(images, taken, target) >= 0.8 > share_of(images, taken[:-1], target)
+    (stop,) = bench.of("stop")
+    assert stop["exit_status"] == "success"
+    assert f"after {len(taken)} of 40 energies" in stop["reason"], stop["reason"]
+    assert bench.of("start")[0]["until"] == UNTIL
+    bench.safe()
+
+
+def test_what_is_not_reached_measures_all_and_is_said(caplog):
+    bench = Bench(sample()).run(until=0.001)
+    assert len(bench.energies) == 40
+    assert bench.of("stop")[0]["reason"] == ""
+    assert "until: not reached, σ ≤ 0.001 in 90 % of the pixels" in caplog.text
+    bench.safe()
+
+
+def test_dose_checks_are_taken_of_energies_that_were_measured():
+    first, last = ENERGIES[0], ENERGIES[39]  # the last one of all comes late
+    bench = Bench(sample()).run(until=UNTIL, dose_check=[first, last])
+    roles = [str(bench.scan.frames[i].role) for i in bench.frames]
+    assert roles.count("dose_check") == 1 and roles[-1] == "dose_check"
+    assert bench.energies[-1] == first and bench.energies.count(first) == 2
+    pages = bench.of("event_page")
+    assert pages[-1]["data"]["energy"][-1] == first  # it was gone back to
+
+
+def test_all_regions_have_to_reach_it():
+    regions = [
+        {"name": name, "center": (0, 0), "size": 2, "pixels": N} for name in ("one", "other")
+    ]
+    alone = Bench(sample()).run(until=UNTIL)
+    both = Bench(sample()).run(until=UNTIL, regions=regions)
+    assert len(both.frames) == 2 * len(alone.frames)
+
+
+def test_after_each_energy_it_is_told_how_long_it_takes(caplog):
+    caplog.set_level(logging.INFO, "redoxscope.plans")
+    bench = Bench(sample()).run(until=UNTIL)
+    ended = len(bench.frames)
+    said = [r.args for r in caplog.records if "about" in r.msg]
+    assert len(said) >= ended / 2
+    for done, (so_far, more, _) in enumerate(said, start=ended - len(said)):
+        assert f"after {done} of 40" in so_far
+        assert 0 < more <= 40 - done
+    assert said[-1][1] == 1  # and then it was reached
+
+
+def test_an_error_while_judging_ends_the_run_safely(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(_until, "forecast", broken)
+    bench = Bench(sample())
+    with pytest.raises(ZeroDivisionError):
+        bench.run(until=0.05)
+    assert bench.of("stop")[0]["exit_status"] == "fail" and len(bench.frames) == 1
+    bench.safe()
+
+
+def test_without_the_map_of_anybody_it_judges_by_documents_that_come_again():
+    """A line that comes again replaces what was there."""
+    bench = Bench(sample()).run(until=UNTIL)
+    until = _until.Until(
+        Target(**UNTIL), bench.scan, REFERENCES, ["transmission"], np.ones(len(bench.scan.frames))
+    )
+    for name, doc in bench.documents:
+        until(name, doc)
+        until(name, doc)
+    until._judge((), bench.frames[-1])
+    assert until.forecasts[-1].enough
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"until": True}, "until = True must be a σ"),
+        ({"until": 0}, "until sigma = 0.0 must be greater than 0"),
+        ({"until": float("nan")}, "until sigma"),
+        ({"until": 1.5}, "until sigma = 1.5 must be greater than 0 and at most 1"),
+        ({"until": {"sigma": 0.1, "share": 0}}, "until share = 0 must be greater than 0"),
+        ({"until": {"sigm": 0.1}}, "did you mean 'sigma'"),
+        ({"until": "good"}, "until = 'good' must be a σ"),
+        ({"until": 0.1, "edge": None}, "until needs reference spectra"),
+        ({"until": 0.1, "md": {"until": 3}}, "md has the key 'until'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(options, said):
+    options = {"edge": "Mn L3", "energies": ENERGIES, "pixels": N} | options
+    with pytest.raises(ValueError, match=said):
+        energy_stack(FakeMicroscope(), **options)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.25), Target(0.25), {"sigma": 0.25}])
+def test_a_target_may_be_said_in_several_ways(value):
+    assert as_target(value) == Target(0.25, 0.9)
