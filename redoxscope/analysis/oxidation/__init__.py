@@ -11,6 +11,7 @@ from ._informative import ENERGY_SIGMA, informative_order
 from ._noise import LACK, Noise
 from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
+from ._rows import blocks_of, rows_that_matter
 from ._stack import StackFit
 from ._target import Forecast, Target, as_target, forecast
 
@@ -30,6 +31,7 @@ __all__ = [
     "StackFit",
     "Target",
     "as_target",
+    "blocks_of",
     "change_of_od",
     "checked_mask",
     "dead_time_corrected",
@@ -39,4 +41,5 @@ __all__ = [
     "informative_order",
     "log_variance",
     "map_of_od",
+    "rows_that_matter",
 ]

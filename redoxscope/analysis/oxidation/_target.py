@@ -124,7 +124,8 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
 
     Not by extrapolating: from the coefficients that a pixel has now follow its optical densities
     at the energies to come, from these its counts, and from these the covariance of a fit that
-    will have them. I0 of energies to come is that of the nearest ones measured.
+    will have them. I0 of energies to come is that of the nearest ones measured. Where not all rows
+    are measured at each energy, those speak for all that have every energy so far.
 
     Parameters
     ----------
@@ -139,14 +140,16 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
     Forecast
     """
     present = fit.lines_present
-    measured = np.flatnonzero(present.all(axis=1) & np.isfinite(result.ln_i0))
-    done, total = int(present.all(axis=1).sum()), len(fit.design)
+    come = present.any(axis=1)
+    measured = np.flatnonzero(come & np.isfinite(result.ln_i0))
+    done, total = int(come.sum()), len(fit.design)
     share, least = target.reached(result), fit.design.shape[1] + FREEDOM
-    known = np.isfinite(result.thickness)
+    whole = np.logical_and.reduce(present[measured], axis=0)
+    known = np.isfinite(result.thickness) & whole[:, None]
     if not len(measured) or not known.any():
         return Forecast(share, result.n_mask, done, total, None, float("nan"))
     line, column = (axis[:: max(1, len(axis) // PIXELS)] for axis in np.nonzero(known))
-    rest = np.flatnonzero(~present.all(axis=1))
+    rest = np.flatnonzero(~come)
     order = np.r_[measured, rest]
     weight = np.ones(total) if fit.dwell is None else fit.dwell / fit.dwell.max()
     c = _physical(np.asarray(result.coefficients[:, line, column], dtype=np.float64), fit.species)
