@@ -14,6 +14,7 @@ from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._rows import blocks_of, rows_that_matter
 from ._stack import StackFit
 from ._target import Forecast, Target, as_target, forecast
+from ._unsteady import leave_unsteady_out
 
 __all__ = [
     "Blank",
@@ -39,6 +40,7 @@ __all__ = [
     "find_blank",
     "forecast",
     "informative_order",
+    "leave_unsteady_out",
     "log_variance",
     "map_of_od",
     "rows_that_matter",

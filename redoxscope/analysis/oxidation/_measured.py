@@ -97,6 +97,7 @@ class Measured:
         # How often what a line says has changed: who has used it sees that it is another.
         self.version = np.zeros((n_energies, shape[0]), dtype=np.uint32)
         self._seen = np.zeros_like(self.measured)
+        self.left_out = np.zeros_like(self.measured)
         self._choose = monitored is None
         self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
         self._light = np.zeros((2, n_energies, shape[0]))
@@ -128,6 +129,7 @@ class Measured:
 
     def _set(self, k: int, lines: slice, n: NDArray, m: NDArray | None) -> None:
         self._note(k, lines, n, m)
+        self.left_out[k, lines] = False
         changed = self._settle_monitored()
         self.counts.raw[k, lines] = n
         if self._kept_monitor is not None:
@@ -181,7 +183,7 @@ class Measured:
                 usual = np.percentile(light[there[:, i], i], 75)
                 there[:, i] &= light[:, i] >= DARK * usual
             there = there.reshape(self._there[0, :, lines, 0].shape)
-        return there
+        return there & ~self.left_out[:, lines]
 
     def _settle_monitored(self) -> bool:
         """Whether a monitor is used, from all lines so far; True if that has just changed.
@@ -205,6 +207,16 @@ class Measured:
         self.measured[:] = self._taken(slice(None))
         self.missed[:] = self._seen & ~self.measured
         return True
+
+    def leave_out(self, which: NDArray[np.bool_]) -> None:
+        """Count lines [nE, ny] as missed until they come again; the others as they are."""
+        changed = which != self.left_out
+        self.left_out = which.copy()
+        self.measured[:] = self._taken(slice(None))
+        self.missed[:] = self._seen & ~self.measured
+        self.version[changed] += 1
+        if self._shifts is not None:
+            self._unaligned.update(np.flatnonzero(changed.any(axis=1)).tolist())
 
     # -- logarithms ------------------------------------------------------------------------
 

@@ -281,6 +281,31 @@ class StackFit:
         i0[known] = level if monitor is None else level * monitor.true(monitor.aligned[k, known], k)
         return i0
 
+    def leave_out(self, lines: ArrayLike) -> None:
+        """Leave lines [nE, ny] out of the map, as if missed, until they come again.
+
+        What was left out before and is not any more counts again.
+
+        Raises
+        ------
+        ValueError
+            The mask has another shape.
+        """
+        which = np.asarray(lines)
+        if which.dtype != bool or which.shape != self._measured.measured.shape:
+            n, ny = self._measured.measured.shape
+            raise ValueError(
+                f"lines has shape {which.shape} and type {which.dtype}; it must be a mask "
+                f"[{n}, {ny}] of bool"
+            )
+        self._measured.leave_out(which)
+        self._dirty[:] = True
+
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Lines [nE, ny] that were left out."""
+        return self._measured.left_out.copy()
+
     def beam_by_line(self) -> tuple[Array, Array]:
         """What each line says of the beam [nE, ny], and its σ; see `beam_by_line`."""
         return beam_by_line(self._measured, self._i0.ln_i0, self.noise)

@@ -79,9 +79,9 @@ def doubts_of(
     """
     present = fit.lines_present
     yield from _off(energies, read)
-    yield from _gaps(present, status, energies, final)
+    yield from _gaps(present | fit.left_out, status, energies, final)
     if final:
-        yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present, energies)
+        yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present & ~fit.left_out, energies)
     yield from _noise(fit)
     yield from _i0(fit, result, present, energies, final and bool(names))
     if not names:

@@ -11,7 +11,7 @@ from ...analysis.oxidation import StackFit
 from .._doubt import Doubt
 from ._words import listed, several
 
-__all__ = ["beam_doubts"]
+__all__ = ["beam_doubts", "left_out_doubt"]
 
 CHANGE = 0.05
 """Change of the beam within an image, in parts of it, from which on it is said: 0.05 OD."""
@@ -20,6 +20,25 @@ MONITORED_CHANGE = 0.5
 SIGMA = 5.0
 FEW = 5
 """Images from which on what all of them show in a line is not taken for the beam's doing."""
+
+
+def left_out_doubt(
+    off: NDArray[np.bool_], change: NDArray[np.float64], energies: NDArray[np.float64]
+) -> Doubt:
+    """Say which lines [nE, ny] are left out since their beam differed, by ``change``."""
+    n, images = int(off.sum()), off.any(axis=1)
+    worst = float(change[np.unravel_index(np.argmax(np.where(off, np.abs(change), 0)), off.shape)])
+    return Doubt("beam", n, f"{_differ(off, worst, energies[images])}; left out of the map.")
+
+
+def _differ(off: NDArray[np.bool_], worst: float, energies: NDArray[np.float64]) -> str:
+    n = int(off.sum())
+    percent = f"{100 * worst:+.0f}".replace("-", "−")
+    return (
+        f"The beam changed within {several(len(energies), 'image')} ({listed(energies)}): "
+        f"{'1 line differs' if n == 1 else f'{n} lines differ'} "
+        f"from the rest of the image by up to {percent} %"
+    )
 
 
 def beam_doubts(
@@ -71,18 +90,10 @@ def beam_doubts(
     if not off.any():
         return
     n, images = int(off.sum()), off.any(axis=1)
-    lines_differ = "1 line differs" if n == 1 else f"{n} lines differ"
     worst = float(change[np.unravel_index(np.argmax(np.where(off, np.abs(change), 0)), off.shape)])
     if fit.monitored:
         so = "the monitor corrects for it, but σ is larger there"
     else:
         wrong = abs(float(np.log(max(1.0 + worst, 1e-3))))
         so = f"without a monitor their optical density is wrong by up to {wrong:.2g}"
-    percent = f"{100 * worst:+.0f}".replace("-", "−")
-    yield Doubt(
-        "beam",
-        n,
-        f"The beam changed within {several(int(images.sum()), 'image')} "
-        f"({listed(energies[told][images])}): {lines_differ} "
-        f"from the rest of the image by up to {percent} %; {so}.",
-    )
+    yield Doubt("beam", n, f"{_differ(off, worst, energies[told][images])}; {so}.")

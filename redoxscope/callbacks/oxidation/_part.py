@@ -19,12 +19,14 @@ from ...analysis.oxidation import (
     change_of_od,
     checked_mask,
     default_area,
+    leave_unsteady_out,
 )
 from ...data import References, get_edge
 from .._documents import Doc
 from .._doubt import Doubt
 from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
+from ._doubts_beam import left_out_doubt
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._made_with import borrowed_doubt, digest_of, made_with
@@ -274,13 +276,19 @@ class MapPart:
 
         ``doubts`` are those that concern all maps of the run, ``lines`` the lines of all images.
         """
-        result = self.fit.solve(None if final else self.fit.refresh())
+        beam: list[Doubt] = []
+        if final:
+            result, off, by = leave_unsteady_out(self.fit)
+            beam = [left_out_doubt(off, by, self.energies)] if off.any() else []
+        else:
+            result = self.fit.solve(self.fit.refresh())
         if full:
             self._spectrum = self._shown(result)
             self._dose = tuple(self._dose_changes(result.mask, final=final))
             self._doubts = (
                 *self.remarks(),
                 *doubts,
+                *beam,
                 *doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
