@@ -14,6 +14,7 @@ from ophyd.ophydobj import OphydObject
 from ..devices import (
     TES,
     AreaDetectorCamera,
+    DetectorStage,
     EnergySweep,
     Eurotherm2216e,
     FlyCounter,
@@ -156,6 +157,7 @@ OWN: Mapping[str, OwnClass] = {
     "zone_plate": OwnClass(ZonePlate, ZonePlateOptions),
     "osa": OwnClass(OrderSortingAperture),
     "sample_stage": OwnClass(SampleStage),
+    "detector_stage": OwnClass(DetectorStage),
     "scanner": OwnClass(RasterScanner, make=_scanner, parts=(StampedLines,)),
     "fly_scanner": OwnClass(FLY_SCANNER, FlyScannerOptions, _fly_scanner, (FlyLines,)),
     "counter": OwnClass(LineCounter, CounterOptions),

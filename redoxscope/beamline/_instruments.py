@@ -204,7 +204,7 @@ INSTRUMENTS: Mapping[str, InstrumentKind] = {
             **{
                 role: Role(
                     STXM.ROLES[name],
-                    required=name not in ("i0", "shutter"),
+                    required=name not in ("i0", "shutter", "detector_stage"),
                     key=name if name in ("transmission", "i0") else None,
                 )
                 for role, name in STXM_NAMES.items()

@@ -16,7 +16,7 @@ from ._outage import survive_outages
 from ._owner import BeamlineBusyError
 from ._rga import ResidualGasAnalyser
 from ._shutter import Shutter, ShutterMode
-from ._stage import SampleStage
+from ._stage import DetectorStage, SampleStage
 from ._times import FrameTime
 from .camera import AreaDetectorCamera
 from .fly import FlyCounter, FlyLines, FlyShutter
@@ -43,6 +43,7 @@ __all__ = [
     "AzimuthalProfile",
     "BeamlineBusyError",
     "BeamlineDevice",
+    "DetectorStage",
     "DeviceError",
     "EnergySweep",
     "Eurotherm2216e",

@@ -1,11 +1,11 @@
-"""Sample stage: coarse motors, and the fine piezo stage that the scanner drives."""
+"""Sample stage: coarse motors, and the fine piezo stage that the scanner drives; the detector's."""
 
 from __future__ import annotations
 
 from ._base import BeamlineDevice, pv
 from ._motor import Motor
 
-__all__ = ["SampleStage"]
+__all__ = ["DetectorStage", "SampleStage"]
 
 
 class SampleStage(BeamlineDevice):
@@ -20,3 +20,10 @@ class SampleStage(BeamlineDevice):
     z = pv(Motor, "Z", kind="normal", tolerance=1.0, doc="coarse, µm, adds to A0")
     fine_x = pv(Motor, "FineX", kind="normal", tolerance=0.05, doc="piezo, µm")
     fine_y = pv(Motor, "FineY", kind="normal", tolerance=0.05, doc="piezo, µm")
+
+
+class DetectorStage(BeamlineDevice):
+    """Motors (µm) that move the detector behind the sample across the beam."""
+
+    x = pv(Motor, "X", kind="normal", tolerance=1.0, doc="µm")
+    y = pv(Motor, "Y", kind="normal", tolerance=1.0, doc="µm")

@@ -14,6 +14,7 @@ __all__ = [
     "CameraRole",
     "CounterRole",
     "DetectorRole",
+    "DetectorStageRole",
     "EnergyRole",
     "HeaterRole",
     "HolderRole",
@@ -100,6 +101,13 @@ class OSARole(Protocol):
     x: MotorRole
     y: MotorRole
     z: MotorRole
+
+
+class DetectorStageRole(Protocol):
+    """What moves the detector across the beam."""
+
+    x: MotorRole
+    y: MotorRole
 
 
 class StageRole(Protocol):

@@ -26,6 +26,19 @@ from ._rixs import (
     Bins,
     PointStatus,
 )
+from ._scans import (
+    COARSE_IMAGE,
+    DETECTOR_IMAGE,
+    FLOWN_SCANS,
+    FOCUS_SCAN,
+    LINE_SPECTRUM,
+    OSA_FOCUS,
+    OSA_IMAGE,
+    POINT_SPECTRUM,
+    STEP_KEYS,
+    STEPPED_SCANS,
+    TILED_IMAGE,
+)
 from ._stack import (
     CONTRACT_VERSION,
     IMAGE,
@@ -125,4 +138,15 @@ __all__ = [
     "monitor_stream",
     "sigma_key",
     "soak_key",
+    "COARSE_IMAGE",
+    "DETECTOR_IMAGE",
+    "FLOWN_SCANS",
+    "FOCUS_SCAN",
+    "LINE_SPECTRUM",
+    "OSA_FOCUS",
+    "OSA_IMAGE",
+    "POINT_SPECTRUM",
+    "STEPPED_SCANS",
+    "STEP_KEYS",
+    "TILED_IMAGE",
 ]

@@ -7,6 +7,7 @@ from ._lookup import Lookup
 from ._pauses import Pauses, uninterrupted
 from ._protocols import (
     AbsorptionStation,
+    AlignableMicroscope,
     EnergyAxis,
     Heater,
     LineScanner,
@@ -19,7 +20,15 @@ from .estimates import Estimate, PlanEstimate, RegionEstimate, estimate
 from .progress import RunProgress, RunProgressBar, with_progress
 from .ptycho import ptychography
 from .rixs import rixs_map, xes
-from .stxm import energy_stack, execute, image
+from .stxm import (
+    energy_stack,
+    execute,
+    focus_scan,
+    image,
+    line_spectrum,
+    point_spectrum,
+    tiled_image,
+)
 from .suspenders import (
     CountRateSuspender,
     CryostatSuspender,
@@ -35,6 +44,7 @@ from .xas import xas
 __all__ = [
     "CALIBRATION_POINT",
     "AbsorptionStation",
+    "AlignableMicroscope",
     "Bounds",
     "CountRateSuspender",
     "CryostatSuspender",
@@ -80,6 +90,10 @@ __all__ = [
     "with_progress",
     "xas",
     "xes",
+    "focus_scan",
+    "line_spectrum",
+    "point_spectrum",
+    "tiled_image",
     "CountRateSuspender",
     "CryostatSuspender",
     "OverTemperatureSuspender",

@@ -11,6 +11,7 @@ from ..scan import Block, Exposures, Raster, Region, Scan
 
 __all__ = [
     "AbsorptionStation",
+    "AlignableMicroscope",
     "EnergyAxis",
     "Heater",
     "LineScanner",
@@ -79,6 +80,21 @@ class Microscope(Stageable, Protocol):
     ) -> Placement: ...
 
     def back_after(self, error: BaseException) -> Any: ...
+
+
+@runtime_checkable
+class AlignableMicroscope(Microscope, Protocol):
+    """Microscope whose optics can be scanned: zone plate along the beam, aperture across it.
+
+    ``focus`` is the zone plate as an axis (µm), whose ``nominal(energy)`` says where the sample is
+    in focus at an energy (eV); ``osa`` has axes ``x`` and ``y`` (µm). Each of
+    ``line_detectors`` counts a point, too,
+    when it is triggered, for its ``dwell``.
+    """
+
+    focus: Any
+    osa: Any
+    ring: Any
 
 
 class EnergyAxis(Movable[float], Protocol):

@@ -15,6 +15,17 @@ from ._ptychography import MAX_DARK_FRAMES, TRAJECTORIES, ptychography_scan
 from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region
 from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
+from ._shapes import (
+    ZONE_PLATE,
+    as_loops,
+    centres,
+    focus_lines_scan,
+    line_spectrum_scan,
+    point_spectrum_scan,
+    steps_scan,
+    tiled_scan,
+    tiles_of,
+)
 from ._sweeps import sweeps_of
 
 __all__ = [
@@ -50,5 +61,14 @@ __all__ = [
     "rotation_angles",
     "rotation_scan",
     "stack_scan",
+    "ZONE_PLATE",
+    "as_loops",
+    "centres",
+    "focus_lines_scan",
+    "line_spectrum_scan",
+    "point_spectrum_scan",
+    "steps_scan",
+    "tiled_scan",
+    "tiles_of",
     "sweeps_of",
 ]

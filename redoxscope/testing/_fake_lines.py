@@ -16,7 +16,7 @@ from ophyd.status import Status
 from ..devices import FrameTime
 from ..documents import LineStatus
 from ..scan import Raster, Region, Scan
-from ._fake_parts import FakeAxis, FakeSetting, FakeShutter, reading, settled
+from ._fake_parts import FakeAxis, FakePoint, FakeSetting, FakeShutter, reading, settled
 
 __all__ = ["FakeLines", "FakeMicroscope"]
 
@@ -228,6 +228,30 @@ class _Placement:
     raster: Raster
 
 
+class FakeCounter(FakePoint):
+    """A counter of lines that counts points, too: 1000 in each.
+
+    Attributes
+    ----------
+    field : str
+        Data key.
+    dwell : FakeSetting
+        Of a point (s).
+    """
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, lambda: 1000.0)
+        self.field, self.dwell = field, FakeSetting(f"{field}_dwell", 0.1)
+
+
+class FakeFocus(FakeAxis):
+    """The zone plate along the beam (µm): in focus at so many µm per eV."""
+
+    def nominal(self, energy: float = ENERGY) -> float:
+        """Where it is in focus (µm)."""
+        return 400.0 - 9.0 * energy
+
+
 class FakeMicroscope:
     """A microscope on which `redoxscope.plans.energy_stack` and its kin run in no time.
 
@@ -241,9 +265,14 @@ class FakeMicroscope:
     ----------
     energy : FakeAxis
         400 to 1100 eV.
+    focus : FakeFocus
+        Zone plate (µm).
     sample_stage : namespace of FakeAxis
         ``x`` and ``y``: the coarse stage (µm). It goes to regions that the fine one, `reach`
         to each side of where it stands, does not reach.
+    osa, detector_stage : namespace of FakeAxis
+        ``x`` and ``y`` (µm).
+    line_detectors : list of FakeCounter
     scanner : FakeLines
     shutter : FakeShutter
     """
@@ -254,6 +283,7 @@ class FakeMicroscope:
     def __init__(self, name: str = "stxm", **scanner: Any) -> None:
         self.name = name
         self.energy = FakeAxis("energy", ENERGY, unit="eV", limits=(400.0, 1100.0))
+        self.focus = FakeFocus("zone_plate_z", -5000.0, limits=(-20_000.0, -100.0))
         self.monochromator = SimpleNamespace(name="mono", edge=FakeSetting("mono_edge"))
         self.sample_stage = SimpleNamespace(
             x=FakeAxis("sample_x_coarse"), y=FakeAxis("sample_y_coarse")
@@ -261,9 +291,10 @@ class FakeMicroscope:
         self.shutter = FakeShutter()
         stage = (self.sample_stage.x, self.sample_stage.y)
         self.scanner = FakeLines(self.energy, self.shutter, stage=stage, **scanner)
-        self.line_detectors = [
-            SimpleNamespace(name=field, field=field) for field in self.scanner.fields
-        ]
+        self.osa = SimpleNamespace(x=FakeAxis("osa_x"), y=FakeAxis("osa_y"))
+        self.detector_stage = SimpleNamespace(x=FakeAxis("detector_x"), y=FakeAxis("detector_y"))
+        self.ring = SimpleNamespace(field="ring_current", current=FakeSetting("ring", CURRENT))
+        self.line_detectors = [FakeCounter(field) for field in self.scanner.fields]
         self.fixed_parts: list[Any] = []
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...documents import IMAGE, STACK
+from ...documents import FLOWN_SCANS, IMAGE, STACK
 from ...inputs import as_name, as_number, as_numbers, as_pair, as_whole
 from ...scan import Frame, Region, Role, Scan
 from .._documents import Doc, check_version
@@ -94,8 +94,11 @@ class Layout:
 def is_stack(start: Doc) -> bool:
     """Whether a start document announces images line by line: a scan of lines, or an ALS stack.
 
+    Spectra of lines and points, focus scans and tiles have a picture of their own.
     Where its scan does not say what it is of (damaged, or of another version), its plan does.
     """
+    if start.get("plan_name") in FLOWN_SCANS:
+        return False
     scan = start.get("scan")
     kind = scan.get("kind") if isinstance(scan, Mapping) else None
     if kind in KINDS:

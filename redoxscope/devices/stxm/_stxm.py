@@ -14,15 +14,17 @@ from ...scan import Region, Scan
 from .._asked import Asked
 from .._base import answering, both
 from .._counter import LineCounter, RingCurrent
+from .._focus_axis import FocusAxis
 from .._monochromator import Monochromator
 from .._no_shutter import NoShutter
-from .._numbers import zero_or_more
+from .._numbers import finite, zero_or_more
 from .._optics import FocusedEnergy, OrderSortingAperture, ZonePlate
 from .._setting import Setting
 from .._shutter import Shutter
-from .._stage import SampleStage
+from .._stage import DetectorStage, SampleStage
 from ..roles import (
     CounterRole,
+    DetectorStageRole,
     EnergyRole,
     OSARole,
     RingRole,
@@ -60,6 +62,8 @@ class STXM(Device):
     ring : RingCurrent
     i0 : LineCounter, optional
         Beam monitor.
+    detector_stage : DetectorStage, optional
+        Moves the detector behind the sample across the beam, for `detector_image`.
     shutter : Shutter, optional
         Without one the sample has beam all the time, and each plan says so.
     counters : mapping of str to LineCounter, optional
@@ -91,6 +95,7 @@ class STXM(Device):
         "i0": CounterRole,
         "ring": RingRole,
         "shutter": ShutterRole,
+        "detector_stage": DetectorStageRole,
     }
     """What each of its parts must be able to do."""
 
@@ -103,7 +108,9 @@ class STXM(Device):
     i0: LineCounter
     ring: RingCurrent
     shutter: Shutter
+    detector_stage: DetectorStage
     energy: FocusedEnergy
+    focus: FocusAxis
     bound: dict[str, Any]
     line_detectors: list[LineCounter]
     """Every counter that is gated by the scanner."""
@@ -139,6 +146,7 @@ class STXM(Device):
         ring: Any,
         i0: Any = None,
         shutter: Any = None,
+        detector_stage: Any = None,
         counters: Mapping[str, Any] | None = None,
         flux: float = 0.0,
         **kwargs: Any,
@@ -146,7 +154,7 @@ class STXM(Device):
         parts = {
             "monochromator": monochromator, "zone_plate": zone_plate, "osa": osa,
             "sample_stage": sample_stage, "scanner": scanner, "transmission": transmission,
-            "i0": i0, "ring": ring, "shutter": shutter,
+            "i0": i0, "ring": ring, "shutter": shutter, "detector_stage": detector_stage,
         }  # fmt: skip
         if shutter is None:
             parts["shutter"] = NoShutter(name=f"{name}_shutter")
@@ -160,12 +168,15 @@ class STXM(Device):
         super().__init__("", name=name, **kwargs)
         self.flux.put(flux)
         self.line_detectors = [getattr(self, key) for key in counted]
+        self._defocus = Setting(name=f"{name}_defocus", value=0.0, check=finite, unit="um")
         self.energy = FocusedEnergy(
             name="energy",
             monochromator=self.monochromator,
             zone_plate=self.zone_plate,
             sample_z=self.sample_stage.z,
+            defocus=self._defocus,
         )
+        self.focus = FocusAxis(self.energy, self._defocus)
         self._interlock = Interlock(
             self.monochromator,
             self.zone_plate,
@@ -222,6 +233,11 @@ class STXM(Device):
         signals += [sig for motor in motors for sig in (motor.user_readback, motor.user_setpoint)]
         signals += self.monochromator.pair
         return answering(self.name, signals, error, self.scanner.outage.get())
+
+    def stage(self) -> list[object]:
+        """As ophyd; each run begins in focus, also after one that was halted off it."""
+        self._defocus.put(0.0)
+        return list(super().stage())
 
     def trigger(self) -> Status:
         """Count a point with every counter; see `LineCounter.trigger`."""

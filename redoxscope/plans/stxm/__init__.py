@@ -1,5 +1,14 @@
 """Images of the microscope: an energy stack, one image, or any scan of images."""
 
 from ._energy_stack import energy_stack, execute, image
+from ._spectra import focus_scan, line_spectrum, point_spectrum, tiled_image
 
-__all__ = ["energy_stack", "execute", "image"]
+__all__ = [
+    "energy_stack",
+    "execute",
+    "focus_scan",
+    "image",
+    "line_spectrum",
+    "point_spectrum",
+    "tiled_image",
+]

@@ -22,7 +22,7 @@ from ...data import (
 )
 from ...documents import STACK_RESERVED, check_metadata
 from ...inputs import as_pair
-from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_scan, stack_scan
+from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_loops, as_scan, stack_scan
 from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
@@ -55,6 +55,8 @@ def energy_stack(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
     until: Target | Mapping[str, float] | float | None = None,
+    outer: Mapping[str, Sequence[float]] | None = None,
+    axes: Mapping[str, Movable[Any]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at each of several photon energies.
@@ -110,6 +112,11 @@ def energy_stack(
         spreads the energies. I0 is then that of the monitor or of the blank area of each region.
         After each energy the log says how far it is and how long it will take; dose checks of
         energies that were measured are taken all the same; the stop document says why it ended.
+    outer : mapping of str to sequence of float, optional
+        Loops around all of it, outermost first: ``{"temperature": [25, 200]}`` (degC),
+        ``{"polarisation": [0, 90]}`` (deg), or any other in the unit of its axis.
+    axes : mapping of str to device, optional
+        What is set for each of them: ``{"temperature": heater}``.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.documents.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -153,13 +160,14 @@ def energy_stack(
         retries=retries,
         i0_region=i0_region,
         dose_check=dose_check,
+        outer=as_loops(outer),
     )
     scan = make(order="sequential" if order == "informative" else order)
     if order == "informative":
         spectra = _spectra(scan, references)
         scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
     target = None if until is None else as_target(until)
-    return _measure(stxm, scan, references, {}, md, target)
+    return _measure(stxm, scan, references, check_axes(scan, axes), md, target)
 
 
 @plan
@@ -174,6 +182,8 @@ def image(
     regions: Sequence[Region | Mapping[str, Any]] | None = None,
     dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
+    outer: Mapping[str, Sequence[float]] | None = None,
+    axes: Mapping[str, Movable[Any]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at one photon energy.
@@ -198,6 +208,8 @@ def image(
         Time per pixel (s).
     retries : int
         How often a missed line is taken again, at most 100.
+    outer, axes
+        As of `energy_stack`.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -218,8 +230,9 @@ def image(
         dwell=dwell,
         edge=None if edge is None else get_edge(edge).name,
         retries=retries,
+        outer=as_loops(outer),
     )
-    return _measure(stxm, scan, None, {}, md)
+    return _measure(stxm, scan, None, check_axes(scan, axes), md)
 
 
 @plan

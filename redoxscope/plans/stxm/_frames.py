@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,19 +13,20 @@ from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from ...documents import STACK_RESERVED
-from ...scan import Frame, Role, Scan
+from ...inputs import is_number
+from ...scan import ZONE_PLATE, Frame, Outer, Role, Scan
 from .._edge import at_edge
 from .._foretold import foretold
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
 from .._protocols import Microscope
 from .._run import Ended, in_run
-from .._safety import close, halt, made_safe
+from .._safety import SafetyStep, close, halt, made_safe
 from ..progress import with_progress
 from ._line_stream import LineStream
 from ._until import Until
 
-__all__ = ["measure_frames"]
+__all__ = ["check_values", "measure_frames", "where"]
 
 
 def measure_frames(
@@ -34,6 +36,7 @@ def measure_frames(
     metadata: Mapping[str, Any],
     md: Mapping[str, Any],
     until: Until | None = None,
+    back: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
     """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
 
@@ -48,6 +51,8 @@ def measure_frames(
         The plan's start document, and what the user adds.
     until : Until, optional
         Ends it early.
+    back : sequence of SafetyStep
+        What the plan sets back besides.
 
     Returns
     -------
@@ -60,14 +65,10 @@ def measure_frames(
         Outside the limits or against the geometry. Raised before the first message.
     """
     stxm.check_scan(scan)
-    for i, outer in enumerate(scan.outer):
-        axis = axes[outer.name]
-        if hasattr(axis, "check_value"):
-            for value in dict.fromkeys(frame.outer[i] for frame in scan.frames):
-                axis.check_value(value)
+    check_values(scan, axes)
 
     def images() -> MsgGenerator[Ended | None]:
-        steps = (halt(stxm.scanner), close(stxm.shutter))
+        steps = (halt(stxm.scanner), close(stxm.shutter), *back)
         return (yield from made_safe(_frames(stxm, scan, axes, until), steps))
 
     @bpp.stage_decorator([stxm])
@@ -99,6 +100,7 @@ def _measured(
     before: Frame | None = None
     sent: float | None = None  # energy that is gone to, or was
     pauses, asked = Pauses(), 0
+    focused = any(map(_is_focus, scan.outer))
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
@@ -108,21 +110,25 @@ def _measured(
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):
                 asked = pauses.count
-                yield from _set_outer(scan, axes, same, frame)
+                yield from _set_outer(scan, axes, same, frame, _not_focus)
             if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
                 prepare = partial(_prepare, stxm, scan, frame)
                 yield from outlasting(partial(uninterrupted, prepare, pauses), stxm)
             name = scan.stream_of(frame.region)
             if frame.region not in streams:
                 # Now, and not before: the descriptor holds the raster that was just prepared.
-                made = yield from outlasting(partial(_declare, stxm, name), stxm)
+                made = yield from outlasting(partial(_declare, stxm, scan, name), stxm)
                 streams[frame.region] = made
             if before is None:
                 yield from bps.abs_set(stxm.shutter, "follow", wait=True)
             if frame.energy != sent:  # the first; after images that were left out
                 yield from outlasting(partial(_go_to, stxm, frame.energy), stxm)
+            if focused and (same is None or frame.outer != same.outer):
+                # After the energy: where it is sent, it takes the zone plate with it.
+                yield from outlasting(partial(_set_outer, scan, axes, same, frame, _is_focus), stxm)
             stream = streams[frame.region]
             stream.frame, flown = index, (stream, name)
+            stream.around = [where(axes[outer.name]) for outer in scan.outer]
             yield from _image(stxm, stream, name, frame, following)
             before, sent = frame, frame.energy if following is None else following.energy
             last = following is None or following.energy != frame.energy
@@ -142,23 +148,50 @@ def _following(scan: Scan, index: int, until: Until | None) -> Frame | None:
     return next((frame for frame in rest if until is None or not until.skips(frame)), None)
 
 
+def _is_focus(outer: Outer) -> bool:
+    return outer.name == ZONE_PLATE.name
+
+
+def _not_focus(outer: Outer) -> bool:
+    return not _is_focus(outer)
+
+
+def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:
+    """Refuse values of outer loops that their axes refuse."""
+    for i, outer in enumerate(scan.outer):
+        axis = axes[outer.name]
+        if hasattr(axis, "check_value"):
+            for value in dict.fromkeys(part.outer[i] for part in scan.parts):
+                axis.check_value(value)
+
+
+def where(axis: Any) -> float:
+    """Where an axis says that it is; NaN where it does not."""
+    position: Any = getattr(axis, "position", None)
+    return float(position) if is_number(position) else math.nan
+
+
 def _set_outer(
-    scan: Scan, axes: Mapping[str, Any], before: Frame | None, frame: Frame
+    scan: Scan,
+    axes: Mapping[str, Any],
+    before: Frame | None,
+    frame: Frame,
+    which: Callable[[Outer], bool],
 ) -> MsgGenerator[None]:
     """Set the axes of outer loops whose values differ from those of the image before."""
     yield Msg("checkpoint")
     for i, outer in enumerate(scan.outer):
-        if before is None or before.outer[i] != frame.outer[i]:
+        if which(outer) and (before is None or before.outer[i] != frame.outer[i]):
             yield Msg("set", axes[outer.name], frame.outer[i], group="outer")
     yield Msg("wait", None, group="outer")
 
 
-def _declare(stxm: Microscope, name: str) -> MsgGenerator[LineStream]:
+def _declare(stxm: Microscope, scan: Scan, name: str) -> MsgGenerator[LineStream]:
     """Declare the stream of a region; between checkpoints, for a replay would do it again.
 
     Each try has an object of its own: bluesky keeps what one that failed has said so far.
     """
-    stream = LineStream(stxm.scanner, stxm.fixed_parts)
+    stream = LineStream(stxm.scanner, stxm.fixed_parts, scan.outer)
     yield Msg("checkpoint")
     yield from bps.declare_stream(stream, name=name, collect=True)
     yield Msg("checkpoint")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from ...scan import Outer
 
 __all__ = ["LineStream"]
 
@@ -20,18 +23,26 @@ class LineStream:
         What flies them.
     parts : sequence of device
         What stands still meanwhile. Its readings go into the configuration of the descriptor.
+    outer : sequence of Outer
+        Loops around the images; each line says where their axes are.
 
     Attributes
     ----------
     frame : int
         Index of the image that is being flown, in the scan's frames.
+    around : list of float
+        Where the axes of the outer loops are during that image.
     """
 
     parent = None
 
-    def __init__(self, scanner: Any, parts: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, scanner: Any, parts: Sequence[Any] = (), outer: Sequence[Outer] = ()
+    ) -> None:
         self.name: str = scanner.name
         self.frame = 0
+        self.around = [math.nan] * len(outer)
+        self._outer = tuple(outer)
         self._scanner = scanner
         self._parts = tuple(parts)
 
@@ -54,16 +65,20 @@ class LineStream:
     def describe_collect(self) -> dict[str, Any]:
         """Data keys of a line."""
         whole = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8", "source": "scan"}
-        return {**self._scanner.describe_collect(), "frame": whole}
+        number = {"dtype": "number", "shape": [], "dtype_numpy": "<f8", "source": "scan"}
+        loops = {one.name: {**number, "units": one.unit} for one in self._outer}
+        return {**self._scanner.describe_collect(), "frame": whole, **loops}
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         """Pages of the lines that are ready, in order."""
         for page in self._scanner.collect_pages():
             stamps = page["timestamps"]["line"]
+            own: dict[str, Any] = {"frame": self.frame}
+            own |= {one.name: at for one, at in zip(self._outer, self.around, strict=True)}
             yield {
                 **page,
-                "data": {**page["data"], "frame": [self.frame] * len(stamps)},
-                "timestamps": {**page["timestamps"], "frame": list(stamps)},
+                "data": {**page["data"], **{key: [v] * len(stamps) for key, v in own.items()}},
+                "timestamps": {**page["timestamps"], **{key: list(stamps) for key in own}},
             }
 
     def read_configuration(self) -> dict[str, Any]:

@@ -14,7 +14,9 @@ STXM_CONTRACT = 1
 """Version of the ``stxm`` block, by which viewers of the ALS read stacks."""
 
 
-def stack_start(scan: Scan, detectors: Sequence[str]) -> dict[str, Any]:
+def stack_start(
+    scan: Scan, detectors: Sequence[str], plan_name: str | None = None
+) -> dict[str, Any]:
     """What a plan writes of its scan.
 
     Parameters
@@ -23,11 +25,13 @@ def stack_start(scan: Scan, detectors: Sequence[str]) -> dict[str, Any]:
         Of lines.
     detectors : sequence of str
         Data keys of the counters, the one behind the sample first.
+    plan_name : str, optional
+        Of another plan than that of a stack or an image.
     """
     single = len(scan.all_energies) == 1 and len(scan.frames) == len(scan.regions)
     names = [scan.stream_of(i) for i in range(len(scan.regions))]
     start: dict[str, Any] = {
-        "plan_name": IMAGE if single else STACK,
+        "plan_name": plan_name or (IMAGE if single else STACK),
         "contract_version": CONTRACT_VERSION,
         "scan": scan.as_dict(),
         "edge": scan.edge,
@@ -45,7 +49,7 @@ def stack_start(scan: Scan, detectors: Sequence[str]) -> dict[str, Any]:
             "extents": [[min(energies), max(energies)], list(y_extent), list(x_extent)],
             "snaking": [False, False, False],
         }
-    block = None if single else stxm_block(scan, detectors)
+    block = None if single or plan_name else stxm_block(scan, detectors)
     return start if block is None else {**start, "stxm": block}
 
 

@@ -1,0 +1,219 @@
+"""Spectra of lines and points, focus scans and tiles, with fakes: what is flown, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from redoxscope.plans import (
+    energy_stack,
+    estimate,
+    focus_scan,
+    image,
+    line_spectrum,
+    point_spectrum,
+    tiled_image,
+)
+from redoxscope.scan import Scan
+from redoxscope.testing import (
+    FakeAxis,
+    FakeMicroscope,
+    make_engine,
+    paused_after,
+    run_resuming,
+    validate_run,
+)
+
+
+@pytest.fixture
+def stxm():
+    return FakeMicroscope()
+
+
+@pytest.fixture
+def run():
+    def start(plan):
+        engine, documents = make_engine()
+        engine(plan)
+        documents.validate()
+        validate_run(documents)
+        return documents
+
+    return start
+
+
+def column(documents, key, stream="primary"):
+    return [row[key] for row in documents.rows(stream).values()]
+
+
+def test_a_line_spectrum_is_one_line_at_each_energy(stxm, run):
+    documents = run(
+        line_spectrum(stxm, energies=[640, 642, 641], center=(1, 2), length=4, pixels=8)
+    )
+    start = documents.start
+    assert start["plan_name"] == "line_spectrum" and start["shape"] == [3, 1, 8]
+    assert column(documents, "energy") == [640, 642, 641]
+    assert column(documents, "sample_x")[0] == pytest.approx(np.arange(8) * 0.5 - 0.75)
+    assert column(documents, "sample_y")[0] == pytest.approx([2.0] * 8)
+    assert not stxm.shutter.beam
+
+
+def test_a_point_spectrum_has_a_stream_for_each_place(stxm, run):
+    documents = run(
+        point_spectrum(stxm, positions=np.array([[0, 0], [3, 1.5]]), energies=[640, 641])
+    )
+    assert {doc["name"] for doc in documents.named("descriptor")} == {"point_1", "point_2"}
+    assert column(documents, "energy", "point_2") == [640, 641]
+    assert column(documents, "sample_x", "point_2") == [[3.0]] * 2
+    assert column(documents, "sample_y", "point_2") == [[1.5]] * 2
+
+
+def test_a_focus_scan_goes_through_the_nominal_focus_of_each_energy_and_back(stxm, run):
+    documents = run(focus_scan(stxm, energies=[640, 650], travel=20, steps=5, offset=2, pixels=3))
+    asked = [400 - 9 * e + z for e in (640, 650) for z in (-8, -3, 2, 7, 12)]
+    assert column(documents, "zone_plate_z") == asked
+    assert column(documents, "energy") == [640] * 5 + [650] * 5
+    scan = Scan.from_start(documents.start)
+    assert [frame.outer for frame in scan.frames] == [(z,) for z in asked]
+    assert documents.start["motors"] == ["zone_plate_z", "energy", "sample_y", "sample_x"]
+    (descriptor,) = documents.named("descriptor")
+    assert descriptor["data_keys"]["zone_plate_z"]["units"] == "um"
+    assert stxm.focus.position == stxm.focus.nominal()
+    assert not stxm.shutter.beam
+
+
+def test_the_zone_plate_goes_after_the_energy_which_takes_it_along(stxm, run):
+    order = []
+    for device in (stxm.energy, stxm.focus):
+        plain = device.set
+        device.set = lambda value, plain=plain, name=device.name: (
+            order.append(name),
+            plain(value),
+        )[1]
+    run(focus_scan(stxm, energies=[640, 650], travel=20, steps=2, pixels=3))
+    assert order == ["energy", *["zone_plate_z"] * 2, "energy", *["zone_plate_z"] * 3]
+
+
+@pytest.mark.parametrize("how", ["abort", "stop"])
+def test_whoever_ends_a_focus_scan_the_zone_plate_is_back(stxm, how):
+    engine, documents = make_engine()
+    plan = focus_scan(stxm, energies=640, travel=20, steps=5, pixels=3)
+    with pytest.raises(RunEngineInterrupted):
+        engine(paused_after(plan, 40))
+    assert stxm.focus.position != stxm.focus.nominal()
+    getattr(engine, how)()
+    assert stxm.focus.position == stxm.focus.nominal()
+    assert not stxm.shutter.beam
+    (ended,) = documents.named("stop")
+    assert ended["exit_status"] == {"abort": "abort", "stop": "success"}[how]
+
+
+def test_after_an_error_the_zone_plate_is_back(stxm):
+    engine, documents = make_engine()
+    stxm.scanner.kickoff = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        engine(focus_scan(stxm, energies=600, travel=20, steps=5, pixels=3))
+    assert stxm.focus.position == stxm.focus.nominal()
+    assert not stxm.shutter.beam
+    (ended,) = documents.named("stop")
+    assert ended["exit_status"] == "fail"
+
+
+def test_a_focus_scan_goes_on_after_pauses_with_every_line_off_focus_as_asked(stxm):
+    engine, documents = make_engine()
+    plan = focus_scan(stxm, energies=[640, 650], travel=20, steps=3, pixels=3)
+    assert run_resuming(engine, paused_after(plan, range(10, 60, 7)))
+    documents.validate()
+    asked = [400 - 9 * e + z for e in (640, 650) for z in (-10, 0, 10)]
+    assert column(documents, "zone_plate_z") == asked
+    assert stxm.scanner.dark == []
+
+
+def test_a_place_of_the_zone_plate_beyond_its_limit_is_refused_before_anything_moves(stxm):
+    engine, documents = make_engine()
+    plan = focus_scan(stxm, energies=640, travel=12000, steps=3, pixels=3)
+    with pytest.raises(ValueError, match=r"zone_plate_z = 640 is outside -20000 to -100 um"):
+        engine(plan)
+    assert not documents.named("start") and not stxm.focus.targets
+
+
+def test_tiles_cover_an_image_on_one_grid_of_pixels(stxm, run):
+    documents = run(
+        tiled_image(
+            stxm, energies=[640, 645], center=(5, 0), size=(50, 30), pixels=(100, 60), tile=20
+        )
+    )
+    scan = Scan.from_start(documents.start)
+    assert [r.name for r in scan.regions] == [f"tile_{i}_{j}" for i in range(2) for j in range(3)]
+    xs = sorted({x for r in scan.regions for x in column(documents, "sample_x", r.name)[0]})
+    assert xs == pytest.approx(np.arange(100) * 0.5 - 19.75)
+    ys = {y[0] for r in scan.regions for y in column(documents, "sample_y", r.name)}
+    assert sorted(ys) == pytest.approx(np.arange(60) * 0.5 - 14.75)
+    assert all(r.size[0] <= 20 and r.size[1] <= 20 for r in scan.regions)
+    assert column(documents, "energy", "tile_1_2") == [640] * 30 + [645] * 30
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda stxm, **loops: energy_stack(stxm, energies=[640, 641], pixels=2, **loops),
+        lambda stxm, **loops: image(stxm, energy=640, pixels=2, **loops),
+        lambda stxm, **loops: line_spectrum(stxm, energies=[640, 641], pixels=2, **loops),
+        lambda stxm, **loops: point_spectrum(
+            stxm, positions=[(0, 0)], energies=[640, 641], **loops
+        ),
+        lambda stxm, **loops: focus_scan(stxm, energies=640, steps=2, pixels=2, **loops),
+        lambda stxm, **loops: tiled_image(stxm, energies=640, size=4, pixels=2, tile=2, **loops),
+    ],
+)
+def test_any_of_them_in_loops_of_temperature_and_polarisation(stxm, run, make):
+    heater, epu = FakeAxis("heater", 20.0), FakeAxis("epu")
+    documents = run(
+        make(
+            stxm,
+            outer={"temperature": [25, 200], "polarisation": [0, 90]},
+            axes={"temperature": heater, "polarisation": epu},
+        )
+    )
+    stream = next(doc["name"] for doc in documents.named("descriptor"))
+    around = list(
+        zip(
+            column(documents, "temperature", stream),
+            column(documents, "polarisation", stream),
+            strict=True,
+        )
+    )
+    assert list(dict.fromkeys(around)) == [(25, 0), (25, 90), (200, 0), (200, 90)]
+    assert heater.targets == [25, 200] and epu.targets == [0, 90, 0, 90]
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (lambda s: line_spectrum(s), "line_spectrum needs edge="),
+        (lambda s: line_spectrum(s, energies=[640], length=-1), r"length = -1.* µm"),
+        (lambda s: line_spectrum(s, energies=[640], pixels=True), "pixels"),
+        (lambda s: line_spectrum(s, energies=[float("nan")]), "energies"),
+        (lambda s: point_spectrum(s, positions=[], energies=[640]), "positions is empty"),
+        (lambda s: point_spectrum(s, positions=[(0,)], energies=[640]), r"positions\[0\]"),
+        (lambda s: focus_scan(s, energies=[]), "energies is empty"),
+        (lambda s: focus_scan(s, energies=640, steps=1), "steps = 1"),
+        (lambda s: tiled_image(s, energies=640, pixels=2, size=50, tile=20), "a pixel of 25 µm"),
+        (
+            lambda s: line_spectrum(s, energies=[640], outer={"temperature": [25]}),
+            "no axis is given for it",
+        ),
+        (lambda s: image(s, energy=640, outer=[25]), "outer = .* must be a mapping"),
+        (lambda s: image(s, energy=640, outer={"temperature": [25, 25]}), "a value twice"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(stxm, plan, message):
+    with pytest.raises(ValueError, match=message):
+        plan(stxm)
+
+
+def test_what_they_take_is_said_without_moving(stxm):
+    told = estimate(focus_scan(stxm, energies=640, steps=10, pixels=10, dwell=0.01))
+    assert told.ok and told.live == pytest.approx(1.0)
+    assert not stxm.focus.targets
