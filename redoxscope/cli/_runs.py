@@ -54,7 +54,7 @@ def export(
         typer.Option(
             "--format",
             help="hdf5: all in one file; tiff: images; csv: spectra; nxtomo, dxchange: a rotation "
-            "series; cxi: ptychography.",
+            "series; cxi: ptychography; nxstxm: scans of a microscope.",
         ),
     ] = "hdf5",
     out: Annotated[Path, typer.Option(help="Folder.")] = Path(),

@@ -19,6 +19,7 @@ from ._errors import FormatError, IncompleteHeader
 from ._folder import writable_folder
 from ._frame_scan import FrameScan
 from ._ljh import LjhFile, LjhWriter, ljh_dtype, read_ljh
+from ._nxstxm import NxstxmAxis, NxstxmEntry, NxstxmWriter
 from ._off import OffFile, OffTail, channel_of_name, off_dtype, read_off
 from ._off_writer import OffWriter
 from ._photon_asset import PhotonAsset, photon_data_keys, unannounced_photons
@@ -64,6 +65,9 @@ __all__ = [
     "IncompleteHeader",
     "LjhFile",
     "LjhWriter",
+    "NxstxmAxis",
+    "NxstxmEntry",
+    "NxstxmWriter",
     "OffFile",
     "OffTail",
     "OffWriter",

@@ -3,17 +3,19 @@
 from .._room import room_for
 from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
 from ._draw import draw_oxidation
-from ._layout import is_stack
+from ._layout import Layout, is_stack, layout_of
 from ._map import OxidationMap
 from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [
     "Frame",
+    "Layout",
     "OxidationMap",
     "OxidationSnapshot",
     "draw_oxidation",
     "i0_of_run",
     "is_stack",
+    "layout_of",
     "oxidation_map",
     "oxidation_maps",
     "part_of",

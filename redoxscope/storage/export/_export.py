@@ -14,6 +14,7 @@ from ._content import Content, content_of
 from ._csv import write_csv
 from ._cxi import write_cxi_files
 from ._hdf5 import write_hdf5
+from ._nxstxm import write_nxstxm
 from ._rotation import write_dxchange, write_nxtomo
 from ._tiff import write_tiff
 
@@ -27,6 +28,7 @@ FORMATS: dict[str, Callable[[Content, Path], Plan]] = {
     "nxtomo": write_nxtomo,
     "dxchange": write_dxchange,
     "cxi": write_cxi_files,
+    "nxstxm": write_nxstxm,
 }
 """What makes files of each form: their paths, and what writes them."""
 
@@ -38,6 +40,7 @@ _WHY_NOT = {
     "nxtomo": _NO_SERIES,
     "dxchange": _NO_SERIES,
     "cxi": "it is no ptychography",
+    "nxstxm": "it is no scan of a microscope",
 }
 _BARE = ("tiff", "csv")
 """Forms that have no room for metadata."""
@@ -56,12 +59,13 @@ def export_run(
     ----------
     run : BlueskyRun
         For instance ``catalog[-1]``.
-    form : {"hdf5", "tiff", "csv", "nxtomo", "dxchange", "cxi"}
+    form : {"hdf5", "tiff", "csv", "nxtomo", "dxchange", "cxi", "nxstxm"}
         ``hdf5``: one file with the stack as arrays [energy, y, x], the columns of its streams and
         all results. ``tiff``: the stack and each map of the newest results, for ImageJ: in µm, the
         energies as labels. ``csv``: each spectrum and yield of the newest results, a column with a
         unit each. ``nxtomo``, ``dxchange``: a rotation series, for tomography programs. ``cxi``:
-        ptychography, merged frames of each energy, for ptypy, cdtools and ptychodus.
+        ptychography, merged frames of each energy, for ptypy, cdtools and ptychodus. ``nxstxm``:
+        images, spectra, focus and OSA scans, with the maps beside them, for Mantis and aXis2000.
     folder : str or Path
         Where they go; made if missing. Names begin with scan number and uid. For ``tiff`` and
         ``csv``, which have no room for it, parameters, references and doubts go into a JSON file.
