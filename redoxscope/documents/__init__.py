@@ -41,10 +41,12 @@ from ._scans import (
 )
 from ._stack import (
     CONTRACT_VERSION,
+    FOLLOWED,
     IMAGE,
     LINE_ARRAYS,
     LINE_KEYS,
     LINE_UNITS,
+    RESUMES,
     STACK,
     STREAM,
     LineStatus,
@@ -83,6 +85,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "EXPERIMENT",
     "FRAMES_STREAM",
+    "FOLLOWED",
     "HEATING",
     "HEATING_RESERVED",
     "HEATING_START",
@@ -107,6 +110,7 @@ __all__ = [
     "RIXS_START",
     "SOAK_KEYS",
     "SOAK_STREAM",
+    "RESUMES",
     "STACK",
     "STACK_RESERVED",
     "STACK_START_KEYS",

@@ -6,10 +6,12 @@ from enum import IntEnum
 
 __all__ = [
     "CONTRACT_VERSION",
+    "FOLLOWED",
     "IMAGE",
     "LINE_ARRAYS",
     "LINE_KEYS",
     "LINE_UNITS",
+    "RESUMES",
     "STACK",
     "STREAM",
     "LineStatus",
@@ -17,6 +19,13 @@ __all__ = [
 
 CONTRACT_VERSION = 2
 STREAM = "primary"
+
+FOLLOWED = ("followed_x", "followed_y")
+"""Keys of a line (µm) where the plan follows a drift: by how much its region was moved."""
+
+RESUMES = "resumes"
+"""Key of the start document of a run that goes on with another one's scan: a mapping of that
+run's ``uid``, and the ``frame`` and ``line`` it begins at."""
 
 STACK = "stxm_energy_stack"
 """``plan_name`` of a stack; viewers of other people's runs choose by it, too."""

@@ -27,6 +27,7 @@ from .stxm import (
     image,
     line_spectrum,
     point_spectrum,
+    resume,
     tiled_image,
 )
 from .suspenders import (
@@ -80,6 +81,7 @@ __all__ = [
     "ptychography",
     "ramp_and_soak",
     "resume_experiment",
+    "resume",
     "rixs_map",
     "rotation_series",
     "tes_calibrate",

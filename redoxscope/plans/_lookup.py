@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
@@ -15,6 +15,7 @@ from ._carried import carried
 
 __all__ = ["Lookup", "lookup"]
 
+T = TypeVar("T")
 Documents = tuple[Mapping[str, Any], Mapping[str, Any] | None]
 """A run's start document, and its stop document where it has one."""
 
@@ -31,6 +32,8 @@ class Lookup:
     plans : mapping of str to callable
     shutter : device, optional
         What lets beam onto the sample; closed while nobody measures.
+    documents : callable, optional
+        ``documents(uid)``: the documents of the run whose uid begins so, in order.
     runs : callable, optional
         ``runs(key, uid)``: of every run whose start document has a mapping ``key`` with a
         ``uid`` that begins so, start and stop document (None: it has not ended), in order.
@@ -47,10 +50,11 @@ class Lookup:
         plans: Mapping[str, Callable[..., Any]] | None = None,
         shutter: Any = None,
         runs: Callable[[str, str], Iterable[Documents]] | None = None,
+        documents: Callable[[str], Iterable[tuple[str, Mapping[str, Any]]]] | None = None,
     ) -> None:
         self.devices, self.plans = devices or {}, plans or {}
         self.shutter = shutter
-        self._runs = runs
+        self._runs, self._documents = runs, documents
 
     def __call__(self, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
         """The plan, answered."""
@@ -87,13 +91,37 @@ class Lookup:
         ValueError
             Nobody knows earlier runs.
         """
-        if self._runs is None:
+        find = self._runs
+        if find is None:
             raise ValueError(
                 "earlier runs are not known here: RE.preprocessors.append(Lookup(…, runs=…))"
             )
-        ask = partial(asyncio.to_thread, lambda find: list(find(key, uid)), self._runs)
-        tasks = yield Msg("wait_for", None, [ask])
-        return tasks[0].result() if tasks else []
+        return (yield from _apart(lambda: list(find(key, uid)))) or []
+
+    def run(
+        self, uid: str, look: Callable[[Iterable[tuple[str, Mapping[str, Any]]]], T]
+    ) -> MsgGenerator[T | None]:
+        """What ``look`` finds in the documents of a run, away from the RunEngine's thread.
+
+        None where the plan is only listed.
+
+        Raises
+        ------
+        ValueError
+            Nobody knows earlier runs; what the finder and ``look`` raise.
+        """
+        find = self._documents
+        if find is None:
+            raise ValueError(
+                "earlier runs are not known here: RE.preprocessors.append(Lookup(…, documents=…))"
+            )
+        return (yield from _apart(lambda: look(find(uid))))
+
+
+def _apart(work: Callable[[], T]) -> MsgGenerator[T | None]:
+    """Wait for work in a thread; bring back what it finds, or raises."""
+    tasks = yield Msg("wait_for", None, [partial(asyncio.to_thread, work)])
+    return tasks[0].result() if tasks else None
 
 
 def _of(what: str, known: Mapping[str, Any], name: str) -> Any:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..inputs import as_number, as_pair, as_whole, check_keys
 
-__all__ = ["MAX_PIXELS", "MAX_RETRIES", "Raster", "Region", "as_region", "as_regions"]
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_RETRIES",
+    "Raster",
+    "Region",
+    "as_region",
+    "as_regions",
+    "lines_from",
+]
 
 MAX_PIXELS = 65_536
 """Most columns, and most lines, of an image. The scanner's own limit is lower for columns."""
@@ -178,3 +186,20 @@ def as_regions(values: Any, name: str = "regions") -> list[Region]:
     if not found:
         raise ValueError(f"{name} is empty; at least one region is needed")
     return found
+
+
+def lines_from(region: Region, line: int) -> Region:
+    """What is left of a region from a line on, where those before have been measured.
+
+    Raises
+    ------
+    ValueError
+        It has no such line.
+    """
+    (width, height), (nx, ny) = region.size, region.pixels
+    first = as_whole("line", line, at_most=ny - 1)
+    gone = height * first / ny
+    x, y = region.center
+    return replace(
+        region, center=(x, y + gone / 2), size=(width, height - gone), pixels=(nx, ny - first)
+    )

@@ -118,13 +118,14 @@ def namespace(session: Any) -> dict[str, Any]:
 def known_by_name(session: Any) -> Any:
     """What plans may ask of a session: devices and plans by name, the shutter, earlier runs."""
     from .. import plans
-    from ..storage import linked_runs
+    from ..storage import linked_runs, logged_run
 
     return plans.Lookup(
         devices=session.devices,
         plans={name: getattr(plans, name) for name in plans.__all__ if name[0].islower()},
         shutter=session.beam_shutter,
         runs=partial(linked_runs, session.log.directory),
+        documents=partial(logged_run, session.log.directory),
     )
 
 

@@ -29,7 +29,7 @@ from .catalog import (
     run_documents,
 )
 from .export import export_run
-from .log import CorruptLog, DocumentLog, DocumentLogError, linked_runs, read_log
+from .log import CorruptLog, DocumentLog, DocumentLogError, linked_runs, logged_run, read_log
 from .results import (
     StoredResults,
     keep_results,
@@ -63,6 +63,7 @@ __all__ = [
     "keep_results",
     "linked_runs",
     "list_results",
+    "logged_run",
     "open_catalog",
     "opening_lines",
     "profiles",

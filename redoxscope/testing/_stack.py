@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..documents import LINE_ARRAYS, LINE_UNITS, STACK_START_KEYS, LineStatus
+from ..documents import LINE_ARRAYS, LINE_UNITS, RESUMES, STACK_START_KEYS, LineStatus
 from ..scan import Scan
 
 __all__ = ["validate_run"]
@@ -51,6 +51,7 @@ class _Run:
     def __init__(self) -> None:
         self.start: Doc | None = None
         self.scan: Scan | None = None
+        self.begin = 0, 0
         self.stops = 0
         self.streams: dict[str, _Stream] = {}
         self.by_uid: dict[str, str] = {}
@@ -95,8 +96,12 @@ class _Run:
             self.wrong.append(f"its scan is one of {scan.kind}")
             return
         self.scan = scan
-        if start.get("num_points") != scan.lines:
-            self.wrong.append(f"num_points {start.get('num_points')} where {scan.lines} are due")
+        first = start.get(RESUMES) or {"frame": 0, "line": 0}
+        self.begin = first["frame"], first["line"]
+        due = sum(scan.regions[f.region].pixels[1] for f in scan.frames[self.begin[0] :])
+        due -= self.begin[1]
+        if start.get("num_points") != due:
+            self.wrong.append(f"num_points {start.get('num_points')} where {due} are due")
 
     def _describe(self, doc: Doc) -> None:
         region = None if self.scan is None else self.scan.region_in(doc["name"])
@@ -104,7 +109,7 @@ class _Run:
             return
         nx, ny = self.scan.regions[region].pixels
         frames = [i for i, frame in enumerate(self.scan.frames) if frame.region == region]
-        due = [(frame, line) for frame in frames for line in range(ny)]
+        due = [(f, line) for f in frames for line in range(ny) if (f, line) >= self.begin]
         known = self.streams.get(doc["name"])  # a pause may have declared it again
         seen = [] if known is None else known.seen
         self.streams[doc["name"]] = _Stream(doc["data_keys"], nx, due, seen)

@@ -254,7 +254,7 @@ class StackFit:
         return self._measured.measured.copy()
 
     def image(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Counts and optical density of one energy [ny, nx], as it is now.
+        """Counts and optical density of one energy [ny, nx], as it was taken, whatever the shifts.
 
         Both are NaN where nothing was measured, the optical density also where I0 is not known,
         or there are no counts.
@@ -263,8 +263,7 @@ class StackFit:
         lines = np.flatnonzero(self._measured.measured[k])
         counts, od = (np.full(self.shape, np.nan, dtype=np.float32) for _ in range(2))
         counts[lines] = self._measured.counts.raw[k, lines]
-        known = np.flatnonzero(self._measured.present[k])
-        od[known] = self._measured.y(np.array([k]), known)[0] + self._i0.ln_i0[k]
+        od[lines] = self._measured.unmoved(k)[0][lines] + self._i0.ln_i0[k]
         od[~np.isfinite(od)] = np.nan
         return counts, od
 
@@ -276,9 +275,9 @@ class StackFit:
         """
         self._check_index(k, 0)
         i0 = np.full(self.shape, np.nan, dtype=np.float32)
-        known, monitor = np.flatnonzero(self._measured.present[k]), self._measured.monitor
+        known, monitor = np.flatnonzero(self._measured.measured[k]), self._measured.monitor
         level = np.exp(self._i0.ln_i0[k])
-        i0[known] = level if monitor is None else level * monitor.true(monitor.aligned[k, known], k)
+        i0[known] = level if monitor is None else level * monitor.true(monitor.raw[k, known], k)
         return i0
 
     def leave_out(self, lines: ArrayLike) -> None:

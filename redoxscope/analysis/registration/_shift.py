@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from .._move import moved
 
-__all__ = ["Shift", "shift_onto"]
+__all__ = ["LEAST_SIDE", "Shift", "shift_onto"]
 
 Array = NDArray[np.float64]
 LEAST_SIDE = 8

@@ -12,7 +12,7 @@ from scipy import ndimage
 from .._move import moved
 from ._shift import LEAST_SIDE, Shift, shift_onto
 
-__all__ = ["Drift", "DriftTracker"]
+__all__ = ["MATTERS", "SEEN", "Drift", "DriftTracker"]
 
 Array = NDArray[np.float64]
 KINDS = 3
@@ -22,7 +22,7 @@ FINE = 2.0
 and where it does, its middle seems to move from energy to energy; its rim does not."""
 MOST_SIGMA = 0.5
 """Pixels; where the shift is not known better, it is taken from the images before and after."""
-MOST_SIDE = 512
+MOST_SIDE = 300
 """Pixels a side that images are made smaller to: there is detail enough, and time is saved."""
 SEEN = 5.0
 """Standard deviations, and ..."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...analysis.oxidation import I0Spectrum
 from ...data import References
+from ...documents import RESUMES
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows
 from .._room import room_for
@@ -40,7 +41,7 @@ def oxidation_map(
         Name of one of several regions (with the values of outer loops where there are any); needed
         where the run has several.
     **options
-        ``edge, i0, min_thickness, max_od, blank, area, counts_per_unit, dead_time`` as for
+        ``edge, i0, min_thickness, max_od, blank, area, counts_per_unit, dead_time, drift`` as for
         `OxidationMap`.
 
     Returns
@@ -205,7 +206,11 @@ def _from_documents(
     run, descriptors = "", set()
     for name, doc in documents:
         if name == "start" and is_stack(doc):
-            reader, run = StackReader(doc, options), doc["uid"]
+            if reader is not None and (doc.get(RESUMES) or {}).get("uid") == run:
+                reader.resumed(doc)
+            else:
+                reader = StackReader(doc, options)
+            run = doc["uid"]
         elif reader is None:
             continue
         elif name == "descriptor" and doc["run_start"] == run and reader.describe(doc):
@@ -224,7 +229,38 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     start = start_of(run)
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
-    reader = StackReader(start, options)
+    runs = _with_earlier(run)
+    reader = StackReader(start_of(runs[0]), options)
+    _from_one(runs[0], reader)
+    for one in runs[1:]:
+        reader.resumed(start_of(one))
+        _from_one(one, reader)
+    return reader
+
+
+def _with_earlier(run: Any) -> list[Any]:
+    """A run, and before it those of the same catalog that it continues.
+
+    Raises
+    ------
+    ValueError
+        One of them is not there.
+    """
+    runs = [run]
+    while (link := start_of(runs[0]).get(RESUMES)) is not None:
+        try:
+            runs.insert(0, runs[0].parent[link["uid"]])
+        except KeyError as exc:
+            raise ValueError(
+                f"run {str(start_of(runs[0]).get('uid'))[:8]!r} continues run {link['uid'][:8]!r}, "
+                "which is not in the same catalog: its lines are lacking"
+            ) from exc
+    return runs
+
+
+def _from_one(run: Any, reader: StackReader) -> None:
+    """Take the lines of a run of a catalog."""
+    start = start_of(run)
     layout, scan = reader.layout, reader.scan
     pixels = sum(float(np.prod(scan.regions[frame.region].pixels)) for frame in scan.frames)
     what = f"run {start.get('uid')} has {pixels:.3g} pixels: reading it"
@@ -241,4 +277,3 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     for region, stream in there or [(0, streams[0])]:
         for seq_num, data in stream_rows(run, stream, layout.columns):
             reader.line(region, seq_num, data)
-    return reader

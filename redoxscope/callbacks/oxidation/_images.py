@@ -23,7 +23,8 @@ class Row(NamedTuple):
     """One line: counts [nx] and what the scanner says of them.
 
     ``x`` and ``y`` are measured positions (µm), None where they are not known or not believed.
-    ``energy`` is as read, eV; NaN where it is not known.
+    ``energy`` is as read, eV; NaN where it is not known. ``followed`` (x, y; µm): by how much the
+    plan had moved the region.
     """
 
     counts: Array
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     x: Array | None
     y: float | None
     energy: float = float("nan")
+    followed: tuple[float, float] = (0.0, 0.0)
 
     @property
     def taken(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...documents import FLOWN_SCANS, IMAGE, STACK
+from ...documents import FLOWN_SCANS, FOLLOWED, IMAGE, STACK
 from ...inputs import as_name, as_number, as_numbers, as_pair, as_whole
 from ...scan import Frame, Region, Role, Scan
 from .._documents import Doc, check_version
@@ -57,7 +57,7 @@ class Layout:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns to be read."""
-        more = (self.y,) if self.numbered else ("frame", "line", "line_status", "energy")
+        more = (self.y,) if self.numbered else ("frame", "line", "line_status", "energy", *FOLLOWED)
         return (*self.arrays, *more)
 
     def place(self, region: int, seq_num: int, data: Doc) -> tuple[int, int]:

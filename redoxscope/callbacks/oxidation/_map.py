@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
@@ -61,6 +61,9 @@ class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
         (s) for counts per second. Taken from the unit in the documents, where that is a rate.
     dead_time : float, optional
         Of the transmission's counter, s, where the documents do not say it or say it wrongly.
+    drift : {"correct", "measure", "ignore"}
+        Whether images are registered with each other, and moved back where the sample has moved
+        by more than counting explains, and than 0.1 pixels.
     on_update : callable, optional
         Called with an `Update`, which has the `OxidationSnapshot`, from the worker thread, at most
         ``rate`` times a second and at the end. It should not block; what it raises is logged and
@@ -89,13 +92,14 @@ class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
         area: ArrayLike | Mapping[str, ArrayLike] | None = None,
         counts_per_unit: float | None = None,
         dead_time: float | None = None,
+        drift: Literal["correct", "measure", "ignore"] = "correct",
         on_update: Callable[[Update], object] | None = None,
         rate: float = 2.0,
         timeout: float = 60.0,
     ) -> None:
         options = MapOptions(
             references, edge, as_i0(i0), min_thickness, max_od, blank, area, counts_per_unit,
-            dead_time,
+            dead_time, drift,
         )  # fmt: skip
         super().__init__(ANALYSIS, options, on_update=on_update, rate=rate, timeout=timeout)
 

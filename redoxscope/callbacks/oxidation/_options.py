@@ -18,6 +18,7 @@ from ._layout import Layout
 __all__ = ["MapOptions", "assumed_edge", "references_for"]
 
 I0_NAMES = ("auto", "images", "blank", "monitor")
+DRIFT = ("correct", "measure", "ignore")
 Masks = ArrayLike | Mapping[str, ArrayLike]
 
 
@@ -34,6 +35,7 @@ class MapOptions:
     area: Masks | None = None
     counts_per_unit: float | None = None
     dead_time: float | None = None
+    drift: Literal["correct", "measure", "ignore"] = "correct"
 
     def __post_init__(self) -> None:
         if self.references is not None and not isinstance(self.references, References):
@@ -53,6 +55,8 @@ class MapOptions:
                 f"i0 is {self.i0!r}, but must be 'auto', 'images', 'blank', 'monitor', a spectrum "
                 "(energies, counts[, sigma]) or a run"
             )
+        if self.drift not in DRIFT:
+            raise ValueError(f"drift is {self.drift!r}, but must be one of {', '.join(DRIFT)}")
         if self.counts_per_unit is not None:
             value = as_number("counts_per_unit", self.counts_per_unit, above=0)
             object.__setattr__(self, "counts_per_unit", value)

@@ -27,6 +27,7 @@ from .._doubt import Doubt
 from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
 from ._doubts_beam import left_out_doubt
+from ._drift import Break, ImageDrift
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._made_with import borrowed_doubt, digest_of, made_with
@@ -120,6 +121,8 @@ class MapPart:
         self.names = () if self.references is None else tuple(self.references.names)
         nx, ny = layout.scan.regions[group.region].pixels
         axes = layout.axes[group.region]
+        width, height = layout.scan.regions[group.region].size
+        self._step, self._factor = (height / ny, width / nx), room.factor
         self.x, self.y = np.sort(axes[0]), axes[1].copy()  # backward lines are turned round
 
         def images(frames: tuple[int, ...], **more: Any) -> Images:
@@ -130,6 +133,7 @@ class MapPart:
         self.images = images(group.sample, design=design.matrix, species=len(self.names))
         self.checks = images(group.checks) if group.checks else None
         self.energies = self.images.energies
+        self._drift = ImageDrift(self.images, options.drift)
         masks = [
             None if self._wrong is not None else options.mask(what, self.name, self.maps)
             for what in MASKS
@@ -195,10 +199,12 @@ class MapPart:
         """Take a line of the image of an energy."""
         if row.taken:
             if row.x is not None:
-                self.x = row.x
+                self.x = row.x - row.followed[0]
             if row.y is not None:
-                self.y[line] = row.y
+                self.y[line] = row.y - row.followed[1]
+            self._drift.followed[k] = row.followed[::-1]
         self.images.take(k, line, row)
+        self._drift.line(k)
         self._newest = k
 
     def take_check(self, j: int, line: int, row: Row) -> None:
@@ -207,6 +213,12 @@ class MapPart:
         self.checks.take(j, line, row)
 
     # -- what comes from other images ----------------------------------------------------------
+
+    def resumed(self, k: int, line: int, start: Doc) -> None:
+        """Lines from line ``line`` of image ``k`` on are of another run, which continues this."""
+        self.start = start
+        if 0 < k + (line > 0):
+            self._drift.breaks.append(Break(k, line, str(start.get("uid", ""))))
 
     def set_dark(self, rate: float, monitor_rate: float) -> None:
         """Take dark counts off, per s and pixel."""
@@ -276,6 +288,7 @@ class MapPart:
 
         ``doubts`` are those that concern all maps of the run, ``lines`` the lines of all images.
         """
+        self._drift.update(final=final)
         beam: list[Doubt] = []
         if final:
             result, off, by = leave_unsteady_out(self.fit)
@@ -289,6 +302,7 @@ class MapPart:
                 *self.remarks(),
                 *doubts,
                 *beam,
+                *self._drift.doubts(self._pixel),
                 *doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
@@ -316,10 +330,16 @@ class MapPart:
             finished=final,
             title=title_of(self.start, len(self.energies), self.name if self.several else ""),
             frame=self._frame(),
+            drift=self._drift.aligned(self._pixel),
             made_with=made_with(
                 self.references, self._digest, self.options, self.fit, self._dead_time
             ),
         )
+
+    @property
+    def _pixel(self) -> tuple[float, float]:
+        """Height and width of a pixel of the map, µm."""
+        return self._step[0] * self._factor, self._step[1] * self._factor
 
     @property
     def several(self) -> bool:

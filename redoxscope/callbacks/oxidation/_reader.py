@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.oxidation import Detector, I0Spectrum
-from ...documents import LineStatus
+from ...documents import FOLLOWED, RESUMES, LineStatus
 from ...inputs import as_whole, is_number
 from ...scan import Role
 from .._analysis import Reader
@@ -126,6 +126,18 @@ class StackReader(Reader[OxidationSnapshot]):
 
     # -- documents -----------------------------------------------------------------------------
 
+    def resumed(self, start: Doc) -> None:
+        """Take the start document of a run that continues this one; its lines come next."""
+        self.start = start
+        begin = start[RESUMES]["frame"], start[RESUMES]["line"]
+        for part in self.parts.values():
+            own = [(i, k) for i, (of, k) in self._of_sample.items() if of is part and i >= begin[0]]
+            if own:
+                i, k = min(own)
+                part.resumed(k, begin[1] if i == begin[0] else 0, start)
+            else:
+                part.start = start
+
     def describe(self, descriptor: Doc) -> bool:
         """Take a descriptor; whether its events are lines.
 
@@ -234,6 +246,7 @@ class StackReader(Reader[OxidationSnapshot]):
             along if known else None,
             float(np.nanmean(y)) if np.isfinite(y).any() else None,
             np.nan if layout.numbered else _energy(data.get("energy")),
+            (float(data.get(FOLLOWED[0], 0.0)), float(data.get(FOLLOWED[1], 0.0))),
         )
 
     # -- I0 ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...analysis.oxidation import AreaSpectrum, DoseChange, OxidationResult
 from .._doubt import Doubt
+from ._drift import Aligned
 
 __all__ = ["Frame", "MadeWith", "OxidationSnapshot"]
 
@@ -126,6 +127,8 @@ class OxidationSnapshot:
         Heading: edge, sample, date, scan number, uid.
     frame : Frame or None
         The image that lines come into.
+    drift : Aligned or None
+        How its images were shifted; None where nothing is known of it.
     made_with : MadeWith
         References and parameters.
     """
@@ -150,6 +153,7 @@ class OxidationSnapshot:
     finished: bool = False
     title: str = ""
     frame: Frame | None = None
+    drift: Aligned | None = None
     made_with: MadeWith = field(default_factory=MadeWith)
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
             "max_od": made.max_od,
             "dead_time_s": made.dead_time,
             "counts_per_unit": made.counts_per_unit,
+            "drift_undone": snapshot.drift is not None and snapshot.drift.undone,
         },
         "fraction_mean": r.mean,
         "fraction_std": r.std,
@@ -83,6 +84,12 @@ def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
         yield of("blank", r.blank, image)
     yield of("ln_i0", r.ln_i0, ("energy",))
     yield of("ln_i0_sigma", r.ln_i0_sigma, ("energy",), sigma_of="ln_i0")
+    d = snapshot.drift
+    if d is not None:
+        for i, axis in enumerate("yx"):
+            yield of(f"shift_{axis}", d.shifts[:, i], ("energy",), "pixels")
+            yield of(f"shift_{axis}_sigma", d.sigma[:, i], ("energy",), "pixels", f"shift_{axis}")
+            yield of(f"movement_{axis}", d.movement[:, i], ("energy",), "µm")
     s = snapshot.spectrum
     if s is not None and snapshot.area is not None:
         yield of("area", snapshot.area, image)

@@ -116,6 +116,10 @@ class RunProgress:
             self._pace_taken += min(taken, usual)
             self._done, self._news_at = done, elapsed
 
+    def begin_at(self, part: int, event: int) -> None:
+        """What comes before was done in another run."""
+        self._done = float(self._first[part] + self._each[part] * event)
+
     def pause(self) -> None:
         """bluesky's: the run rests from now on."""
         with self._lock:
@@ -215,7 +219,11 @@ class RunProgress:
 
 
 def with_progress(
-    plan: MsgGenerator[Any], scan: Scan, *instruments: Any, name: str = "run"
+    plan: MsgGenerator[Any],
+    scan: Scan,
+    *instruments: Any,
+    name: str = "run",
+    begin: tuple[int, int] = (0, 0),
 ) -> MsgGenerator[Any]:
     """Run a plan whose statuses tell how far the whole run is.
 
@@ -230,6 +238,8 @@ def with_progress(
         As of `estimate`.
     name : str
         As a bar shows it.
+    begin : tuple of int
+        Part and event of it that the run begins at.
 
     Yields
     ------
@@ -237,13 +247,18 @@ def with_progress(
         First a subscription, and one ``null`` by which the RunEngine gets to know of it.
     """
     # No generator function itself: a queue server would list it as a plan.
-    return _with_progress(plan, scan, instruments, name)
+    return _with_progress(plan, scan, instruments, name, begin)
 
 
 def _with_progress(
-    plan: MsgGenerator[Any], scan: Scan, instruments: tuple[Any, ...], name: str
+    plan: MsgGenerator[Any],
+    scan: Scan,
+    instruments: tuple[Any, ...],
+    name: str,
+    begin: tuple[int, int],
 ) -> MsgGenerator[Any]:
     progress = RunProgress(schedule(scan, *instruments), name)
+    progress.begin_at(*begin)
     token = yield Msg("subscribe", None, progress, "all")
     yield Msg("null", progress)
     result = yield from _told(plan, progress)

@@ -1,6 +1,7 @@
 """Images of the microscope: an energy stack, one image, or any scan of images."""
 
 from ._energy_stack import energy_stack, execute, image
+from ._resume import resume
 from ._spectra import focus_scan, line_spectrum, point_spectrum, tiled_image
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "image",
     "line_spectrum",
     "point_spectrum",
+    "resume",
     "tiled_image",
 ]

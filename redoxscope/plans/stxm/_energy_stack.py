@@ -27,6 +27,7 @@ from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from .._schedule import schedule
+from ._follow import Follow
 from ._frames import measure_frames
 from ._order import informed
 from ._start import stack_start
@@ -57,6 +58,7 @@ def energy_stack(
     until: Target | Mapping[str, float] | float | None = None,
     outer: Mapping[str, Sequence[float]] | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    follow_drift: Annotated[float | None, Bounds("µm", above=0)] = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at each of several photon energies.
@@ -117,6 +119,11 @@ def energy_stack(
         ``{"polarisation": [0, 90]}`` (deg), or any other in the unit of its axis.
     axes : mapping of str to device, optional
         What is set for each of them: ``{"temperature": heater}``.
+    follow_drift : float, optional
+        Move each region after its sample where that drifts, by so much (µm) along each axis at
+        most. Each image is registered with those before; the limits are checked for regions moved
+        that far. Without it the live map still registers the images and moves them back, but what
+        leaves the region is lost.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.documents.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -167,7 +174,7 @@ def energy_stack(
         spectra = _spectra(scan, references)
         scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
     target = None if until is None else as_target(until)
-    return _measure(stxm, scan, references, check_axes(scan, axes), md, target)
+    return _measure(stxm, scan, references, check_axes(scan, axes), md, target, follow_drift)
 
 
 @plan
@@ -293,6 +300,7 @@ def _measure(
     axes: Mapping[str, Any],
     md: Mapping[str, Any] | None,
     target: Target | None = None,
+    farthest: float | None = None,
 ) -> MsgGenerator[str]:
     """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
     for i, frame in enumerate(scan.frames):
@@ -313,7 +321,12 @@ def _measure(
         times = schedule(scan, stxm)
         seconds = times.motion + times.live + times.flight + times.software
         until = Until(target, scan, spectra, metadata["detectors"], seconds)
-    return measure_frames(stxm, scan, axes, metadata, check_metadata(md, STACK_RESERVED), until)
+    follow = None
+    if farthest is not None:
+        metadata["follow_drift"] = farthest
+        follow = Follow(scan, metadata["detectors"][0], farthest)
+    more = check_metadata(md, STACK_RESERVED)
+    return measure_frames(stxm, scan, axes, metadata, more, until, follow=follow)
 
 
 def _spectra(

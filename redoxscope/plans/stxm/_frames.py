@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from bluesky.utils import MsgGenerator
 
 from ...documents import STACK_RESERVED
 from ...inputs import is_number
-from ...scan import ZONE_PLATE, Frame, Outer, Role, Scan
+from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_from
 from .._edge import at_edge
 from .._foretold import foretold
 from .._outage import outlasting
@@ -23,6 +24,7 @@ from .._protocols import Microscope
 from .._run import Ended, in_run
 from .._safety import SafetyStep, close, halt, made_safe
 from ..progress import with_progress
+from ._follow import Follow, corners
 from ._line_stream import LineStream
 from ._until import Until
 
@@ -37,6 +39,8 @@ def measure_frames(
     md: Mapping[str, Any],
     until: Until | None = None,
     back: Sequence[SafetyStep] = (),
+    follow: Follow | None = None,
+    begin: tuple[int, int] = (0, 0),
 ) -> MsgGenerator[str]:
     """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
 
@@ -53,6 +57,10 @@ def measure_frames(
         Ends it early.
     back : sequence of SafetyStep
         What the plan sets back besides.
+    follow : Follow, optional
+        Moves its regions after the sample.
+    begin : tuple of int
+        Frame and line to begin at; what comes before was measured elsewhere.
 
     Returns
     -------
@@ -65,11 +73,13 @@ def measure_frames(
         Outside the limits or against the geometry. Raised before the first message.
     """
     stxm.check_scan(scan)
+    for moved in () if follow is None else corners(scan, follow.farthest):
+        stxm.check_scan(moved)
     check_values(scan, axes)
 
     def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *back)
-        return (yield from made_safe(_frames(stxm, scan, axes, until), steps))
+        return (yield from made_safe(_frames(stxm, scan, axes, until, follow, begin), steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator[str]:
@@ -79,45 +89,61 @@ def measure_frames(
 
 
 def _frames(
-    stxm: Microscope, scan: Scan, axes: Mapping[str, Any], until: Until | None
+    stxm: Microscope,
+    scan: Scan,
+    axes: Mapping[str, Any],
+    until: Until | None,
+    follow: Follow | None,
+    begin: tuple[int, int],
 ) -> MsgGenerator[Ended | None]:
-    if (yield from foretold(stxm, scan)):
+    due = replace(scan, frames=scan.frames[begin[0] :]) if begin[0] else scan
+    if (yield from foretold(stxm, due)):
         return None
-    if until is None:
-        yield from with_progress(_measured(stxm, scan, axes, None), scan, stxm)
-        return None
-    token = yield Msg("subscribe", None, until, "all")
-    yield from with_progress(_measured(stxm, scan, axes, until), scan, stxm)
-    yield Msg("unsubscribe", None, token=token)
-    return until.ended()
+    tokens = []
+    for watching in (until, follow):
+        if watching is not None:
+            tokens.append((yield Msg("subscribe", None, watching, "all")))
+    measured = _measured(stxm, scan, axes, until, follow, begin)
+    yield from with_progress(measured, scan, stxm, begin=begin)
+    for token in tokens:
+        yield Msg("unsubscribe", None, token=token)
+    return None if until is None else until.ended()
 
 
 def _measured(
-    stxm: Microscope, scan: Scan, axes: Mapping[str, Any], until: Until | None
+    stxm: Microscope,
+    scan: Scan,
+    axes: Mapping[str, Any],
+    until: Until | None,
+    follow: Follow | None,
+    begin: tuple[int, int],
 ) -> MsgGenerator[None]:
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
     before: Frame | None = None
+    prepared: Any = None
     sent: float | None = None  # energy that is gone to, or was
     pauses, asked = Pauses(), 0
     focused = any(map(_is_focus, scan.outer))
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
-            if until is not None and until.skips(frame):
+            if index < begin[0] or (until is not None and until.skips(frame)):
                 continue
             following = _following(scan, index, until)
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):
                 asked = pauses.count
                 yield from _set_outer(scan, axes, same, frame, _not_focus)
-            if before is None or (frame.region, frame.dwell) != (before.region, before.dwell):
-                prepare = partial(_prepare, stxm, scan, frame)
+            region = scan.regions[frame.region] if follow is None else follow.region(frame.region)
+            if (frame.region, frame.dwell, region) != prepared:
+                prepare = partial(_prepare, stxm, scan, frame, region)
                 yield from outlasting(partial(uninterrupted, prepare, pauses), stxm)
+                prepared = frame.region, frame.dwell, region
             name = scan.stream_of(frame.region)
             if frame.region not in streams:
                 # Now, and not before: the descriptor holds the raster that was just prepared.
-                made = yield from outlasting(partial(_declare, stxm, scan, name), stxm)
+                made = yield from outlasting(partial(_declare, stxm, scan, name, follow), stxm)
                 streams[frame.region] = made
             if before is None:
                 yield from bps.abs_set(stxm.shutter, "follow", wait=True)
@@ -129,8 +155,17 @@ def _measured(
             stream = streams[frame.region]
             stream.frame, flown = index, (stream, name)
             stream.around = [where(axes[outer.name]) for outer in scan.outer]
+            stream.first_line = begin[1] if index == begin[0] else 0
+            if stream.first_line:
+                rest = partial(_prepare, stxm, scan, frame, lines_from(region, stream.first_line))
+                yield from outlasting(partial(uninterrupted, rest, pauses), stxm)
+                prepared = None
+            if follow is not None:
+                stream.followed = follow.offset(frame.region)
             yield from _image(stxm, stream, name, frame, following)
             before, sent = frame, frame.energy if following is None else following.energy
+            if follow is not None:
+                yield from follow.seen(index)
             last = following is None or following.energy != frame.energy
             if until is not None and frame.role is not Role.DOSE_CHECK and last:
                 yield from until.judged(index)
@@ -186,26 +221,29 @@ def _set_outer(
     yield Msg("wait", None, group="outer")
 
 
-def _declare(stxm: Microscope, scan: Scan, name: str) -> MsgGenerator[LineStream]:
+def _declare(
+    stxm: Microscope, scan: Scan, name: str, follow: Follow | None
+) -> MsgGenerator[LineStream]:
     """Declare the stream of a region; between checkpoints, for a replay would do it again.
 
     Each try has an object of its own: bluesky keeps what one that failed has said so far.
     """
     stream = LineStream(stxm.scanner, stxm.fixed_parts, scan.outer)
+    stream.followed = None if follow is None else (0.0, 0.0)
     yield Msg("checkpoint")
     yield from bps.declare_stream(stream, name=name, collect=True)
     yield Msg("checkpoint")
     return stream
 
 
-def _prepare(stxm: Microscope, scan: Scan, frame: Frame) -> MsgGenerator[None]:
+def _prepare(stxm: Microscope, scan: Scan, frame: Frame, region: Region) -> MsgGenerator[None]:
     """Bring the stage to a region, and tell the scanner its raster.
 
     All of it again after a pause: the raster is that of a region as long as the coarse stage
     stands where it stood, and in a pause anybody may move it.
     """
     stage = stxm.sample_stage
-    place = partial(stxm.place, scan.regions[frame.region], frame.dwell, retries=scan.retries)
+    place = partial(stxm.place, region, frame.dwell, retries=scan.retries)
     yield Msg("checkpoint")
     coarse = place()
     for motor, target in ((stage.x, coarse.coarse_x), (stage.y, coarse.coarse_y)):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ...documents import FOLLOWED
 from ...scan import Outer
 
 __all__ = ["LineStream"]
@@ -32,6 +33,11 @@ class LineStream:
         Index of the image that is being flown, in the scan's frames.
     around : list of float
         Where the axes of the outer loops are during that image.
+    first_line : int
+        Line of the image that the scanner's first one is: another than 0 where the rest of one is
+        flown.
+    followed : tuple of float or None
+        By how much (x, y; µm) its region was moved after the sample; None where none is.
     """
 
     parent = None
@@ -40,8 +46,9 @@ class LineStream:
         self, scanner: Any, parts: Sequence[Any] = (), outer: Sequence[Outer] = ()
     ) -> None:
         self.name: str = scanner.name
-        self.frame = 0
+        self.frame = self.first_line = 0
         self.around = [math.nan] * len(outer)
+        self.followed: tuple[float, float] | None = None
         self._outer = tuple(outer)
         self._scanner = scanner
         self._parts = tuple(parts)
@@ -66,8 +73,11 @@ class LineStream:
         """Data keys of a line."""
         whole = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8", "source": "scan"}
         number = {"dtype": "number", "shape": [], "dtype_numpy": "<f8", "source": "scan"}
-        loops = {one.name: {**number, "units": one.unit} for one in self._outer}
-        return {**self._scanner.describe_collect(), "frame": whole, **loops}
+        keys = {**self._scanner.describe_collect(), "frame": whole}
+        keys |= {one.name: {**number, "units": one.unit} for one in self._outer}
+        if self.followed is not None:
+            keys |= {key: {**number, "units": "um"} for key in FOLLOWED}
+        return keys
 
     def collect_pages(self) -> Iterator[dict[str, Any]]:
         """Pages of the lines that are ready, in order."""
@@ -75,10 +85,14 @@ class LineStream:
             stamps = page["timestamps"]["line"]
             own: dict[str, Any] = {"frame": self.frame}
             own |= {one.name: at for one, at in zip(self._outer, self.around, strict=True)}
+            own |= zip(FOLLOWED, self.followed or (), strict=False)
+            more: dict[str, list[Any]] = {key: [v] * len(stamps) for key, v in own.items()}
+            if self.first_line:
+                more["line"] = [line + self.first_line for line in page["data"]["line"]]
             yield {
                 **page,
-                "data": {**page["data"], **{key: [v] * len(stamps) for key, v in own.items()}},
-                "timestamps": {**page["timestamps"], **{key: list(stamps) for key in own}},
+                "data": {**page["data"], **more},
+                "timestamps": {**page["timestamps"], **{key: list(stamps) for key in more}},
             }
 
     def read_configuration(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ._document_log import (
     read_log,
     scan_log,
 )
-from ._linked import linked_runs
+from ._linked import linked_runs, logged_run
 
 __all__ = [
     "SUFFIX",
@@ -22,6 +22,7 @@ __all__ = [
     "decode",
     "linked_runs",
     "lock_log",
+    "logged_run",
     "read_log",
     "scan_log",
 ]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ._document_log import SUFFIX, decode, lock_log
+from ._document_log import SUFFIX, decode, lock_log, read_log
 
-__all__ = ["linked_runs"]
+__all__ = ["linked_runs", "logged_run"]
 
 STORED = "stored"
 """Folder, beside the logs, of those whose run is in the catalog."""
@@ -55,6 +55,37 @@ def linked_runs(directory: str | os.PathLike[str], key: str, uid: str) -> list[R
         if start[key]["uid"] in wanted:
             found.append((start, _stop(path)))
     return sorted(found, key=lambda run: float(run[0]["time"]))
+
+
+def logged_run(directory: str | os.PathLike[str], uid: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Documents of a run of this folder's logs.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Of a `DocumentLog`.
+    uid : str
+        The beginning of it suffices.
+
+    Raises
+    ------
+    ValueError
+        No run's uid begins so, or several do, or it is being measured, by whatever process.
+    """
+    folder = Path(directory)
+    if not uid or any(sign in uid for sign in "*?[]/\\"):
+        raise ValueError(f"run {uid!r} is no uid")
+    found = {
+        path.stem: path
+        for where in (folder / STORED, folder)
+        for path in where.glob(f"{uid}*{SUFFIX}")
+    }
+    if len(found) != 1:
+        those = f"several: {', '.join(name[:12] for name in sorted(found))}" if found else "none"
+        raise ValueError(f"of the runs in {folder} whose uid begins with {uid!r} there are {those}")
+    (path,) = found.values()
+    _stop(path)
+    return read_log(path, on_truncated=lambda message: None)
 
 
 def _starts(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -1,0 +1,210 @@
+"""Images of a stack moved onto each other as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.registration import LEAST_SIDE, MATTERS, SEEN, Drift, DriftTracker
+from .._doubt import Doubt
+from .._draw_style import measured
+from ._images import Images
+from ._words import several
+
+__all__ = ["Aligned", "Break", "ImageDrift"]
+
+Array = NDArray[np.float64]
+BESIDE = 3
+"""Images before and after a break that say how far the sample moved meanwhile."""
+BETTER = 0.02
+"""Pixels by which a shift must have changed for the images to be moved anew."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """How the images of a stack were shifted.
+
+    Attributes
+    ----------
+    shifts, sigma : numpy.ndarray [nE, 2]
+        (dy, dx) in pixels that brings each image onto the first, and its standard deviation;
+        infinite where an image does not tell it. NaN of images that have not come.
+    followed : numpy.ndarray [nE, 2]
+        By how much (y, x; µm) the plan had moved the region itself; 0 where it did not.
+    pixel : tuple of float
+        Height and width of a pixel (µm).
+    undone : bool
+        Whether the images were moved; shifts too small to matter are left.
+    """
+
+    shifts: Array
+    sigma: Array
+    followed: Array
+    pixel: tuple[float, float]
+    undone: bool
+
+    @property
+    def movement(self) -> Array:
+        """By how much the sample had moved since the first image, (y, x) [nE, 2] in µm."""
+        return np.asarray(self.followed - self.shifts * np.array(self.pixel))
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where a stack was continued in another run.
+
+    Attributes
+    ----------
+    k : int
+        The first image of the other run.
+    line : int
+        Its first line there; the others are of the run before.
+    run : str
+        The other run's uid.
+    """
+
+    k: int
+    line: int
+    run: str
+
+
+class ImageDrift:
+    """Registers the images of a map when they are whole, and has its fit move them.
+
+    Parameters
+    ----------
+    images : Images
+    wanted : {"correct", "measure", "ignore"}
+        What to do.
+    """
+
+    def __init__(self, images: Images, wanted: Literal["correct", "measure", "ignore"]) -> None:
+        self._images = images
+        enough = len(images.energies) > 1 and min(images.shape) >= LEAST_SIDE
+        self._on = enough and wanted != "ignore"
+        self._correct = wanted == "correct"
+        self._tracker = self._fresh()
+        self._stale: set[int] = set()
+        self._applied: Array | None = None
+        self._settled = False
+        self.breaks: list[Break] = []
+        self.followed = np.zeros((len(images.energies), 2))
+
+    def _fresh(self) -> DriftTracker:
+        return DriftTracker(self._images.energies, self._images.shape)
+
+    def line(self, k: int) -> None:
+        """An image has changed."""
+        self._settled = False
+        if k in self._tracker.images:
+            self._stale.add(k)
+
+    def update(self, *, final: bool) -> None:
+        """Register what has become whole; if ``final`` all there is, each against all others."""
+        if not self._on or (final and self._settled):
+            return
+        fit, come = self._images.fit, self._images.whole(final=final)
+        if final and self._stale:  # as if it had come so at first
+            self._tracker, self._stale = self._fresh(), set()
+        torn = {one.k: one for one in self.breaks if one.line}
+        new = [k for k in np.flatnonzero(come).tolist() if k not in self._tracker.images]
+        for k in new:
+            if k not in torn:
+                self._tracker.add(k, *fit.unmoved(k))
+        if final and len(self._tracker.images) > 1:
+            self._tracker.again(fit.unmoved)
+            self._settled = True
+        for k in [k for k in new if k in torn]:
+            if self._correct:
+                self._mend(torn[k])
+            self._tracker.add(k, *fit.unmoved(k))
+        if (new or final) and self._correct:
+            self._apply(self._tracker.drift)
+
+    def _apply(self, drift: Drift) -> None:
+        if not drift.matters:
+            if self._applied is not None:
+                self._images.fit.reaccumulate(None)
+                self._applied = None
+            return
+        shifts = drift.shifts.copy()
+        # An image that is under way lies as the one before.
+        shifts[~np.isfinite(shifts).all(axis=1)] = shifts[self._tracker.images[-1]]
+        shifts = np.nan_to_num(shifts)
+        if self._applied is None or np.abs(shifts - self._applied).max() > BETTER:
+            self._images.fit.reaccumulate(shifts)
+            self._applied = shifts
+
+    def _jump(self, one: Break) -> tuple[Array, Array] | None:
+        """Shift (px) from the images before a break to those after it, and σ; None: not known."""
+        drift = self._tracker.drift
+        order = [k for k in sorted(self._tracker.images) if drift.known[k]]
+        before = [k for k in order if k < one.k][-BESIDE:]
+        after = [k for k in order if k >= one.k + (one.line > 0)][:BESIDE]
+        if not before or not after:
+            return None
+        means, variances = [], []
+        for k in (before, after):
+            weight = 1.0 / np.maximum(drift.sigma[k], 1e-3) ** 2
+            means.append((weight * drift.shifts[k]).sum(axis=0) / weight.sum(axis=0))
+            variances.append(1.0 / weight.sum(axis=0))
+        return means[1] - means[0], np.sqrt(variances[0] + variances[1])
+
+    def _mend(self, one: Break) -> None:
+        """Of an image whose parts lie in different places keep the larger."""
+        jump = self._jump(one)
+        if jump is None or not (np.abs(jump[0]) > np.maximum(SEEN * jump[1], MATTERS)).any():
+            return
+        factor = self._images.size[0] // self._images.shape[0]
+        ny, first = self._images.shape[0], one.line // factor
+        lost = range(first) if 2 * first < ny else range(first, ny)
+        nothing = np.full(self._images.shape[1], np.nan)
+        for line in lost:
+            self._images.fit.set_line(one.k, line, nothing)
+
+    def aligned(self, pixel: tuple[float, float]) -> Aligned | None:
+        """What is known; None where nothing is."""
+        if len(self._tracker.images) < 2:
+            return None
+        drift = self._tracker.drift
+        undone = self._applied is not None
+        return Aligned(drift.shifts, drift.sigma, self.followed.copy(), pixel, undone)
+
+    def doubts(self, pixel: tuple[float, float]) -> Iterator[Doubt]:
+        """Say it where the sample moved."""
+        drift = self._tracker.drift
+        for one in self.breaks if self._on else ():
+            jump, run = self._jump(one), one.run[:8]
+            if jump is None:
+                text = "how far the sample moved meanwhile cannot be told."
+                yield Doubt("resumed", np.nan, f"Continued in run {run!r}: {text}")
+                continue
+            far, sure = (float(np.hypot(*part)) for part in jump)
+            nm = 1e3 * float(np.hypot(*(jump[0] * np.array(pixel))))
+            yield Doubt(
+                "resumed",
+                far,
+                f"Continued in run {run!r}: meanwhile the sample moved by {measured(far, sure)} "
+                f"pixels ({nm:.0f} nm).",
+            )
+        if not self._on or not drift.matters:
+            return
+        length, sigma = drift.largest
+        nm = 1e3 * length * float(np.mean(pixel))
+        then = "the images were moved back"
+        if not self._correct:
+            then = "the images are as they were taken (drift='correct' moves them back)"
+        blind = len(self._tracker.images) - int(drift.known.sum())
+        if blind:
+            whose = several(blind, "image")
+            then += f"; {whose} of them tell no shift, and were taken to lie as their neighbours do"
+        yield Doubt(
+            "drift",
+            length,
+            f"The sample moved by up to {measured(length, sigma)} pixels ({nm:.0f} nm) against the "
+            f"first image: {then}.",
+        )

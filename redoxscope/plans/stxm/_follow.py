@@ -1,0 +1,168 @@
+"""Moves the regions of a stack after a sample that drifts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+from numpy.typing import NDArray
+
+from ...analysis.registration import LEAST_SIDE, DriftTracker
+from ...documents import LineStatus
+from ...scan import Region, Role, Scan
+
+__all__ = ["Follow", "corners"]
+
+log = logging.getLogger("redoxscope.plans")
+
+TAKEN = (LineStatus.OK, LineStatus.RETRIED)
+LEAST = 0.25
+"""Pixels by which the sample must have moved for its region to follow: a stage moves only for
+what matters to the picture."""
+SURE = 3.0
+"""... and standard deviations."""
+
+
+def corners(scan: Scan, farthest: float) -> Iterator[Scan]:
+    """The scan with its regions as far away (µm) as they may be moved, each way."""
+    for dx in (-farthest, farthest):
+        for dy in (-farthest, farthest):
+            regions = tuple(_moved(region, (dx, dy)) for region in scan.regions)
+            yield replace(scan, regions=regions)
+
+
+class Follow:
+    """Watches the lines of a run; registers each image, and says where its region is now.
+
+    It gets documents as a live map does: a plan that depended on somebody's window would go
+    elsewhere without it.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of images.
+    counts : str
+        Data key of the counter behind the sample.
+    farthest : float
+        How far a region may be moved along x and along y (µm).
+
+    Raises
+    ------
+    ValueError
+        An image has too few pixels to be registered.
+    """
+
+    def __init__(self, scan: Scan, counts: str, farthest: float) -> None:
+        self._scan, self._counts, self.farthest = scan, counts, farthest
+        self._regions: dict[str, int] = {}
+        self._images: dict[int, NDArray[np.float64]] = {}
+        self._taken_at: dict[int, tuple[float, float]] = {}
+        energies = [frame.energy for frame in scan.frames]
+        self._trackers: dict[int, DriftTracker] = {}
+        for index in {f.region for f in scan.frames if self._has_sample(f.role)}:
+            nx, ny = scan.regions[index].pixels
+            if min(nx, ny) < LEAST_SIDE:
+                raise ValueError(
+                    f"follow_drift needs images of {LEAST_SIDE} pixels a side at least; region "
+                    f"{scan.regions[index].name!r} has {nx} x {ny}"
+                )
+            self._trackers[index] = DriftTracker(energies, (ny, nx))
+        self._offsets = dict.fromkeys(range(len(scan.regions)), (0.0, 0.0))
+        self._told: set[int] = set()
+
+    @staticmethod
+    def _has_sample(role: Role) -> bool:
+        return role in (Role.SAMPLE, Role.DOSE_CHECK)
+
+    def offset(self, region: int) -> tuple[float, float]:
+        """By how much (x, y; µm) a region is moved now."""
+        return self._offsets[region]
+
+    def region(self, region: int) -> Region:
+        """The region where it is now."""
+        return _moved(self._scan.regions[region], self._offsets[region])
+
+    # -- documents -----------------------------------------------------------------------------
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document of the run."""
+        if name == "descriptor":
+            region = self._scan.region_in(str(doc.get("name")))
+            if region in self._trackers:
+                self._regions[doc["uid"]] = region
+        elif name == "event_page" and doc["descriptor"] in self._regions:
+            region = self._regions[doc["descriptor"]]
+            nx, ny = self._scan.regions[region].pixels
+            data = doc["data"]
+            for i, frame in enumerate(data["frame"]):
+                if not self._has_sample(self._scan.frames[frame].role):
+                    continue
+                if frame not in self._images:
+                    self._images[frame] = np.full((ny, nx), np.nan)
+                    self._taken_at[frame] = self._offsets[region]
+                counts = np.asarray(data[self._counts][i], dtype=float)
+                if data["line_status"][i] not in TAKEN:
+                    counts = np.full(nx, np.nan)
+                elif data["sample_x"][i][0] > data["sample_x"][i][-1]:
+                    counts = counts[::-1]
+                self._images[frame][data["line"][i]] = counts
+
+    # -- the plan ------------------------------------------------------------------------------
+
+    def seen(self, index: int) -> MsgGenerator[None]:
+        """Register image ``index``; in a thread, since a large one takes a while."""
+        frame = self._scan.frames[index]
+        if index not in self._images or not self._has_sample(frame.role):
+            return
+
+        async def register() -> None:
+            await asyncio.to_thread(self._register, index)
+
+        tasks = yield Msg("wait_for", None, [register])
+        for task in tasks or ():
+            task.result()  # what went wrong there goes wrong here
+
+    def _register(self, index: int) -> None:
+        region = self._scan.frames[index].region
+        counts = self._images.pop(index, None)
+        if counts is None:  # asked again after a pause
+            return
+        tracker = self._trackers[region]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tracker.add(index, np.log(counts), 1.0 / counts)
+        drift = tracker.drift
+        if not drift.known[index]:
+            return
+        # What has to be moved back by so much has moved on by as much.
+        pixel = _pixel(self._scan.regions[region])
+        away = -drift.shifts[index] * pixel
+        sure = np.maximum(SURE * drift.sigma[index], LEAST) * pixel
+        here, there = self._taken_at.pop(index), []
+        for i, by, least in zip((1, 0), away.tolist(), sure.tolist(), strict=True):
+            wanted = here[i] + (by if abs(by) > least else 0.0)
+            there.append(float(np.clip(wanted, -self.farthest, self.farthest)))
+            if abs(wanted) > self.farthest and region not in self._told:
+                self._told.add(region)
+                name = self._scan.regions[region].name or "the region"
+                log.warning(
+                    "follow_drift: the sample has moved by %+.2f µm along %s, and %s may be moved "
+                    "by %g µm: it is followed no further",
+                    wanted, "xy"[i], name, self.farthest,
+                )  # fmt: skip
+        self._offsets[region] = there[1], there[0]
+
+
+def _pixel(region: Region) -> NDArray[np.float64]:
+    """Height and width of a pixel, µm."""
+    (width, height), (nx, ny) = region.size, region.pixels
+    return np.array([height / ny, width / nx])
+
+
+def _moved(region: Region, by: Sequence[float]) -> Region:
+    return replace(region, center=(region.center[0] + by[0], region.center[1] + by[1]))

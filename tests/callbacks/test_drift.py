@@ -1,0 +1,118 @@
+"""A sample that moves while its stack is taken: registered, moved back, told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.callbacks.oxidation import OxidationSnapshot
+from redoxscope.callbacks.oxidation._stored import results_of
+from redoxscope.callbacks.wire import pack, unpack
+
+from .scan_runs import REFERENCES, Run, i0_rate, play, region, scan_of, spectra
+
+N, SIDE = 20, 40
+ENERGIES = np.linspace(636.0, 656.0, N)
+
+
+def drifting(amplitude: float, seed: int = 0) -> tuple[Run, np.ndarray]:
+    """A run of a particle that wanders, and where it was (px)."""
+    run = Run(scan_of(region("only", (SIDE, SIDE)), energies=ENERGIES))
+    rng = np.random.default_rng(seed)
+    where = np.cumsum(rng.normal(0, 0.4, (N, 2)), axis=0)
+    where -= where[0]
+    where *= amplitude / np.abs(where).max()
+    y, x = np.mgrid[:SIDE, :SIDE].astype(float)
+    for k, (dy, dx) in enumerate(where):
+        r = np.hypot(y - dy - 20, 1.2 * (x - dx - 19))
+        thick = 1.2 / (1 + np.exp((r - 11) / 0.9))
+        share = 0.3 + 0.4 * (x - dx) / SIDE
+        s = spectra([ENERGIES[k]])[:, 0]
+        od = thick * (share * s[0] + (1 - share) * s[1])
+        frame = run.scan.frames[k]
+        light = float(i0_rate(frame.energy)) * frame.dwell
+        run.counts[k] = rng.poisson(light * np.exp(-od)).astype(float)
+    return run, where
+
+
+def error(snapshot) -> float:
+    """Rms of the fraction against the truth on the grid of the first image."""
+    r = snapshot.result
+    x = np.arange(SIDE)[None, :]
+    wrong = r.fraction - (0.3 + 0.4 * x / SIDE)
+    return float(np.sqrt(np.mean(wrong[r.mask] ** 2)))
+
+
+def test_the_map_is_that_of_a_sample_that_stood_still():
+    run, where = drifting(2.5)
+    still, _ = drifting(1e-9)
+    live = OxidationMap(REFERENCES, rate=1e6)
+    play(live, run.documents())
+    assert live.error is None
+    found = live.snapshot
+    assert found.drift.undone
+    off = found.drift.shifts + where
+    off -= off.mean(axis=0)
+    assert np.sqrt((off**2).mean()) < 0.06
+    np.testing.assert_allclose(found.drift.movement, -found.drift.shifts * 0.1)
+    (doubt,) = [d for d in found.doubts if d.kind == "drift"]
+    assert doubt.value == pytest.approx(np.hypot(*where.T).max(), abs=0.3)
+    assert "moved back" in doubt.text and "nm" in doubt.text
+    left = oxidation_map(run.documents(), REFERENCES, drift="ignore")
+    assert left.drift is None
+    measured = oxidation_map(run.documents(), REFERENCES, drift="measure")
+    assert not measured.drift.undone and "drift='correct'" in measured.message
+    quiet = oxidation_map(still.documents(), REFERENCES)
+    assert error(left) > 4 * error(found)
+    assert error(found) < 1.3 * error(quiet) + 0.01
+    # What some images do not cover shows nothing.
+    lost = np.isnan(found.result.thickness)
+    assert lost[:, 0].all() or lost[:, -1].all() or lost[0].all() or lost[-1].all()
+
+
+def test_live_is_batch_whatever_comes_twice():
+    run, _ = drifting(2.0, seed=1)
+    lines = run.lines()
+    live = OxidationMap(REFERENCES, rate=1e6)
+    play(live, run.documents([*lines[:300], *lines[250:]]))
+    batch = oxidation_map(run.documents(), REFERENCES)
+    for name in ("fraction", "sigma", "thickness", "chi2"):
+        a, b = getattr(live.result, name), getattr(batch.result, name)
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(live.snapshot.drift.shifts, batch.drift.shifts)
+
+
+def test_without_drift_nothing_is_moved():
+    run, _ = drifting(1e-9)
+    found = oxidation_map(run.documents(), REFERENCES)
+    plain = oxidation_map(run.documents(), REFERENCES, drift="ignore")
+    assert not found.drift.undone
+    assert not [d for d in found.doubts if d.kind == "drift"]
+    np.testing.assert_array_equal(found.result.fraction, plain.result.fraction)
+
+
+def test_an_aborted_run_registers_what_it_has():
+    run, where = drifting(2.0, seed=2)
+    lines = run.lines()[: 12 * SIDE + 25]
+    found = oxidation_map(run.documents(lines), REFERENCES)
+    known = np.isfinite(found.drift.shifts).all(axis=1)
+    assert known.sum() == 13  # the last of them in part
+    off = (found.drift.shifts + where)[known]
+    assert np.abs(off - off.mean(axis=0)).max() < 0.3
+
+
+def test_the_shifts_are_stored_and_sent():
+    run, _ = drifting(2.0, seed=1)
+    found = oxidation_map(run.documents(), REFERENCES)
+    kept = {one.name: one for one in results_of(found)}
+    np.testing.assert_array_equal(kept["shift_y"].array, found.drift.shifts[:, 0])
+    assert kept["shift_y_sigma"].sigma_of == "shift_y" and kept["shift_x"].unit == "pixels"
+    np.testing.assert_array_equal(kept["movement_x"].array, found.drift.movement[:, 1])
+    again = unpack(OxidationSnapshot, *pack(found))
+    np.testing.assert_array_equal(again.drift.sigma, found.drift.sigma)
+
+
+def test_a_word_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="drift is 'yes', but must be one of correct, measure"):
+        OxidationMap(drift="yes")

@@ -1,0 +1,153 @@
+"""The plan moves its region after a sample that drifts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from ophyd.utils import LimitError
+
+from redoxscope.callbacks import oxidation_map
+from redoxscope.plans.stxm._follow import Follow
+from redoxscope.scan import Region, stack_scan
+from redoxscope.sim.physics.stxm import build_model
+from redoxscope.sim.physics.stxm._stage import Stage
+
+from .fake_microscope import fake_microscope, stack_plan, told
+
+SIDE, ENERGIES = 40, np.linspace(638.0, 650.0, 14)
+REGION = Region((0.0, 0.0), (4.0, 4.0), (SIDE, SIDE))  # 0.1 µm a pixel
+DRIFT = (36.0, -24.0)
+"""µm/h, along x and y."""
+DWELL, BETWEEN = 4e-3, 20.0
+"""s per pixel, and from image to image."""
+
+
+def flown(follow, drift=DRIFT):
+    """Documents of a stack on the simulated sample, whose regions go where they are told."""
+    model = build_model("lmr", seed=3, stage=Stage(drift_um_per_h=drift))
+    scan = stack_scan(energies=list(ENERGIES), regions=[REGION], dwell=DWELL, edge="Mn L3")
+    documents = [
+        ("start", {"uid": "r", "time": 0.0, "plan_name": "stxm_energy_stack", "edge": "Mn L3",
+                   "contract_version": 2, "scan": scan.as_dict(), "detectors": ["transmission"]}),
+        ("descriptor", {"uid": "d", "run_start": "r", "name": "primary",
+                        "data_keys": {"transmission": {}}}),
+    ]  # fmt: skip
+    if follow:
+        follow(*documents[1])
+    for k, energy in enumerate(ENERGIES):
+        region = follow.region(0) if follow else REGION
+        (x0, x1), (y0, y1) = region.extents
+        xs = np.linspace(x0, x1, SIDE)
+        for line, y in enumerate(np.linspace(y0, y1, SIDE)):
+            at = model.positions(xs, y, k * BETWEEN)
+            counts = model.line(energy, None, at.actual_x, at.actual_y, DWELL, k * BETWEEN)
+            data = {
+                "frame": k, "line": line, "line_status": 0, "energy": float(energy),
+                "sample_x": xs.tolist(), "sample_y": [float(y)] * SIDE,
+                "transmission": counts["transmission"].tolist(),
+            }  # fmt: skip
+            if follow:
+                data |= dict(zip(("followed_x", "followed_y"), follow.offset(0), strict=True))
+            page = {
+                "descriptor": "d", "uid": [f"{k}-{line}"], "seq_num": [k * SIDE + line + 1],
+                "time": [0.0], "data": {key: [value] for key, value in data.items()},
+                "timestamps": {key: [0.0] for key in data},
+            }  # fmt: skip
+            documents.append(("event_page", page))
+            if follow:
+                follow("event_page", page)
+        if follow:
+            done(follow.seen(k))
+    return documents
+
+
+def done(plan):
+    """Run what a plan waits for."""
+    answer = None
+    while True:
+        try:
+            message = plan.send(answer)
+        except StopIteration:
+            return
+
+        async def wait(factories=message.args[0]):
+            tasks = [asyncio.ensure_future(make()) for make in factories]
+            await asyncio.wait(tasks)
+            return tasks
+
+        answer = asyncio.run(wait())
+
+
+def follower(farthest):
+    scan = stack_scan(energies=list(ENERGIES), regions=[REGION], dwell=DWELL, edge="Mn L3")
+    return Follow(scan, "transmission", farthest)
+
+
+def test_the_region_goes_where_the_sample_went():
+    follow = follower(5.0)
+    documents = flown(follow)
+    # The sample moves with +drift: what was at x is at x + drift t.
+    true = np.array(DRIFT) * (len(ENERGIES) - 1) * BETWEEN / 3600
+    np.testing.assert_allclose(follow.offset(0), true, atol=0.05)  # half a pixel
+    found = oxidation_map(documents)
+    np.testing.assert_allclose(found.drift.movement[-1], true[::-1], atol=0.04)
+    np.testing.assert_allclose(np.diff(found.x), 0.1, atol=1e-9)
+    assert abs(found.x[0] - REGION.extents[0][0]) < 1e-6  # sample coordinates of the first image
+    still = oxidation_map(flown(None, (0.0, 0.0)))
+    left = oxidation_map(flown(None))
+    both = found.result.mask & still.result.mask
+    assert both.sum() > 0.8 * still.result.mask.sum() > 50
+    gone = np.isnan(left.result.thickness).sum() - np.isnan(still.result.thickness).sum()
+    lost = np.isnan(found.result.thickness).sum() - np.isnan(still.result.thickness).sum()
+    assert lost < 0.6 * gone  # without it the rim is lost that it keeps
+
+
+def test_it_goes_no_further_than_it_may_and_says_so(caplog):
+    follow = follower(0.3)
+    flown(follow)
+    assert follow.offset(0) == (0.3, -0.3)
+    assert caplog.text.count("it is followed no further") == 1
+    assert "may be moved by 0.3 µm" in caplog.text
+
+
+def test_the_limits_are_checked_as_far_as_it_may_go():
+    stxm = fake_microscope(lines=8)
+    seen = []
+
+    def check(scan):
+        seen.append(scan.regions[0].center)
+        if scan.regions[0].center[0] > 1:
+            raise LimitError("fine_x = 1.5 µm")
+
+    stxm.check_scan = check
+    options = {"pixels": (8, 8), "lines": 8}
+    list(stack_plan(stxm, follow_drift=0.5, **options))
+    assert sorted(seen) == [(-0.5, -0.5), (-0.5, 0.5), (0.0, 0.0), (0.5, -0.5), (0.5, 0.5)]
+    plan = stack_plan(stxm, follow_drift=1.5, **options)
+    with pytest.raises(LimitError, match=r"fine_x = 1.5 µm"):
+        next(plan)
+
+
+def test_an_image_is_registered_and_the_region_prepared_anew():
+    stxm = fake_microscope(lines=8)
+    messages = list(stack_plan(stxm, follow_drift=0.5, pixels=(8, 8), lines=8))
+    commands = [name for name, *_ in told(messages)]
+    assert commands.count("subscribe") - commands.count("unsubscribe") in (0, 1)
+    assert commands.count("prepare") == 1  # nothing has moved
+    start = next(m for m in messages if m.command == "open_run")
+    assert start.kwargs["follow_drift"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"follow_drift": 0.0}, "follow_drift"),
+        ({"follow_drift": float("nan")}, "follow_drift"),
+        ({"follow_drift": 1.0, "pixels": (4, 9)}, "8 pixels a side at least"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_call(change, match):
+    with pytest.raises(ValueError, match=match):
+        stack_plan(fake_microscope(), **change)

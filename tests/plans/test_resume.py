@@ -1,0 +1,182 @@
+"""A stack that ended early is continued in a new run, and the two read as one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redoxscope.callbacks import oxidation_map
+from redoxscope.callbacks.oxidation import read_stack
+from redoxscope.plans import Lookup, energy_stack, resume
+from redoxscope.scan import Region, lines_from
+from redoxscope.testing import validate_run
+
+from ..callbacks.scan_runs import REFERENCES
+from ..callbacks.test_drift import SIDE, drifting
+from ..shutters import closed
+from .fake_microscope import fake_microscope
+
+LINES = 6
+
+
+def rows(documents):
+    return [
+        (frame, line)
+        for name, doc in documents
+        if name == "event_page"
+        for frame, line in zip(doc["data"]["frame"], doc["data"]["line"], strict=True)
+    ]
+
+
+def begun(stxm, RE, record, stop_at):  # noqa: N803
+    """Documents of a stack of three images that fails at a line."""
+
+    def fail(name, doc):
+        if name == "event_page" and stop_at in rows([(name, doc)]):
+            raise RuntimeError("as it happens")
+
+    token = RE.subscribe(fail)
+    with pytest.raises(RuntimeError, match="as it happens"):
+        RE(
+            energy_stack(
+                stxm, energies=[639.0, 641.0, 643.0], center=(0.3, -0.2), size=(2.0, 3.0),
+                pixels=(5, LINES), dwell=0.01,
+            )
+        )  # fmt: skip
+    RE.unsubscribe(token)
+    found = list(record)
+    record.clear()
+    return found
+
+
+def known(RE, *runs):  # noqa: N803
+    def documents(uid):
+        found = [run for run in runs if run[0][1]["uid"].startswith(uid)]
+        if not found:
+            raise ValueError(f"no run {uid!r}")
+        return found[0]
+
+    RE.preprocessors.append(Lookup(documents=documents))
+
+
+@pytest.mark.parametrize("stop_at", [(1, 2), (0, LINES - 1)])
+def test_it_goes_on_after_the_last_complete_line(stxm, RE, record, one_by_one, stop_at):  # noqa: N803
+    first = begun(stxm, RE, record, stop_at)
+    done = rows(first)
+    uid = first[0][1]["uid"]
+    known(RE, first)
+    RE(resume(stxm, uid[:8]))
+    second = list(record)
+    validate_run(second)
+    start = second[0][1]
+    frame, line = done[-1][0], done[-1][1] + 1
+    if line == LINES:
+        frame, line = frame + 1, 0
+    assert start["resumes"] == {"uid": uid, "frame": frame, "line": line}
+    assert start["scan"] == first[0][1]["scan"]
+    every = [(k, i) for k in range(3) for i in range(LINES)]
+    assert done + rows(second) == every
+    assert second[-1][1]["exit_status"] == "success"
+    closed(stxm.shutter)
+    # Each line where it would have been without a break.
+    both = [*first, *second]
+    y = {}
+    for name, doc in both:
+        if name == "event_page":
+            data = doc["data"]
+            for k, i, values in zip(data["frame"], data["line"], data["sample_y"], strict=True):
+                y[k, i] = np.mean(values)
+    asked = np.linspace(-0.2 - 1.25, -0.2 + 1.25, LINES)
+    np.testing.assert_allclose([y[place] for place in every], np.tile(asked, 3), atol=0.02)
+    # As one stack.
+    reader = read_stack(both)
+    reader.settle(final=True)
+    assert reader.part.images.lines_done == 3 * LINES
+    assert reader.start["uid"] == start["uid"]
+    with pytest.raises(ValueError, match="has all its lines: there is nothing to resume"):
+        known(RE, second)
+        RE.preprocessors.pop(0)
+        RE(resume(stxm, start["uid"]))
+
+
+@pytest.mark.parametrize(
+    ("documents", "match"),
+    [
+        ([], "no start document"),
+        (None, "no run 'abcd'"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_before_a_move(RE, documents, match):  # noqa: N803
+    def find(uid):
+        if documents is None:
+            raise ValueError(f"no run {uid!r}")
+        return documents
+
+    RE.preprocessors.append(Lookup(documents=find))
+    with pytest.raises(ValueError, match=match):
+        RE(resume(fake_microscope(), "abcd"))
+
+
+def test_a_uid_is_text_and_somebody_must_know_runs(RE):  # noqa: N803
+    with pytest.raises(ValueError, match="run = 7 must be a name in quotes"):
+        resume(fake_microscope(), 7)
+    with pytest.raises(ValueError, match="earlier runs are not known here"):
+        RE(resume(fake_microscope(), "abcd"))
+
+
+def test_the_rest_of_a_region_has_the_lines_of_the_whole():
+    region = Region((1.0, 2.0), (3.0, 4.0), (7, 9))
+    rest = lines_from(region, 4)
+    whole, part = (np.linspace(*r.extents[1], r.pixels[1]) for r in (region, rest))
+    np.testing.assert_allclose(part, whole[4:])
+    assert rest.extents[0] == region.extents[0]
+    with pytest.raises(ValueError, match="line"):
+        lines_from(region, 9)
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def broken(run, at, jump=0):
+    """The documents of a run as those of two, of which the second begins at a frame and line."""
+    lines = run.lines()
+    cut = lines.index(at)
+    if jump:
+        for k in range(at[0], len(run.counts)):
+            first = at[1] if k == at[0] else 0
+            run.counts[k][first:] = np.roll(run.counts[k], jump, axis=1)[first:]
+    first = list(run.documents(lines[:cut]))
+    run.uid = "other"
+    second = list(run.documents(lines[cut:]))
+    second[0][1]["resumes"] = {"uid": "run", "frame": at[0], "line": at[1]}
+    return [*first, *second]
+
+
+def test_the_map_of_both_is_that_of_one_run():
+    run, _ = drifting(1e-9)
+    whole = oxidation_map(run.documents(), REFERENCES)
+    found = oxidation_map(broken(run, (9, 17)), REFERENCES)
+    np.testing.assert_array_equal(found.result.fraction, whole.result.fraction)
+    assert found.lines_done == found.lines_total and found.uid == "other"
+    (said,) = [d for d in found.doubts if d.kind == "resumed"]
+    assert said.value < 0.2 and "the sample moved by" in said.text
+
+
+@pytest.mark.parametrize("line", [0, 10, 30])
+def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
+    run, _ = drifting(1e-9)
+    whole = oxidation_map(run.documents(), REFERENCES)
+    found = oxidation_map(broken(run, (9, line), jump=3), REFERENCES)
+    (said,) = [d for d in found.doubts if d.kind == "resumed"]
+    assert said.value == pytest.approx(3.0, abs=0.1)
+    np.testing.assert_allclose(found.drift.movement[12:, 1], 0.3, atol=0.03)
+    both = found.result.mask & whole.result.mask
+    assert both.sum() > 0.8 * whole.result.mask.sum()
+    wrong = (found.result.fraction - whole.result.fraction)[both]
+    assert np.sqrt((wrong**2).mean()) < 0.03
+    if line:  # of the image that has two halves in two places the larger one is kept
+        there = np.isfinite(found.drift.shifts[9]).all()
+        kept = slice(line, SIDE) if line < SIDE / 2 else slice(0, line)
+        assert there and found.drift.shifts[9, 1] == pytest.approx(
+            -3.0 if kept.start else 0.0, abs=0.2
+        )
