@@ -42,6 +42,7 @@ def main() -> None:
         from . import (
             bench_analysis,
             bench_camera,
+            bench_drift,
             bench_dry_run,
             bench_estimate,
             bench_fly,
@@ -69,6 +70,7 @@ def main() -> None:
             bench_heat,
             bench_ramp,
             bench_analysis,
+            bench_drift,
             bench_rixs,
             bench_tes,
             bench_ptycho,

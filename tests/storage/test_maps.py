@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from event_model import compose_run
 
 from redoxscope.callbacks import oxidation_map, oxidation_maps
 from redoxscope.scan import Frame, Role, Scan
-from redoxscope.storage import DocumentLog, ingest, run_documents
+from redoxscope.storage import DocumentLog, ingest, logged_run, run_documents, stack_cube
 
 from ..callbacks.scan_runs import (
     EMPTY,
@@ -123,3 +124,55 @@ def test_a_stack_of_the_als(tmp_path: Path, embedded: Any) -> None:
         oxidation_map(found, REFERENCES).result,
         oxidation_map(als.documents(), REFERENCES).result,
     )
+
+
+def test_a_stack_and_the_run_that_continued_it_are_one(
+    tmp_path: Path, embedded: Callable[..., Any]
+) -> None:
+    run = Run(scan_of(region("only")), (Particle(0.6),))
+    lines = run.lines()
+    first = composed(run.documents(lines[:77]))
+    uid = first[0][1]["uid"]
+    second = composed(run.documents(lines[77:]))
+    frame, line = lines[77]
+    link = {"uid": uid, "frame": frame, "line": line}
+    second[0] = ("start", {**second[0][1], "resumes": link})
+    assert list(logged_run(stored_log(tmp_path, first), uid[:9]))[0][1]["uid"] == uid
+    newest = stored(tmp_path, embedded, second)
+    with pytest.raises(ValueError, match=f"continues run '{uid[:8]}', which is not in the same"):
+        oxidation_map(newest, REFERENCES)
+    ingest(tmp_path / f"{uid}.jsonl", embedded)
+    whole = oxidation_map(run.documents(), REFERENCES)
+    found = oxidation_map(newest, REFERENCES)
+    same(found.result, whole.result)
+    assert found.lines_done == found.lines_total and found.uid == second[0][1]["uid"]
+    cube = stack_cube(newest)
+    assert (cube.line_status == 0).all() and cube.attrs["lines_done"] == len(lines)
+    part = oxidation_map(embedded[uid], REFERENCES)
+    assert part.lines_done == 77  # the earlier one holds what it holds
+
+
+def stored_log(folder: Path, documents: list) -> Path:
+    log = DocumentLog(folder)
+    for name, doc in documents:
+        log(name, doc)
+    log.close()
+    return folder
+
+
+def test_a_run_is_found_by_the_beginning_of_its_uid(tmp_path: Path) -> None:
+    run = Run(scan_of(region("only")), (Particle(0.6),))
+    documents = composed(run.documents(run.lines()[:3]))
+    stored_log(tmp_path, documents)
+    with pytest.raises(ValueError, match="there are none"):
+        logged_run(tmp_path, "zz")
+    with pytest.raises(ValueError, match="is no uid"):
+        logged_run(tmp_path, "*")
+    log = DocumentLog(tmp_path)
+    other = composed(run.documents(run.lines()[:3]))
+    log(*other[0])
+    try:
+        with pytest.raises(ValueError, match="is being measured"):
+            logged_run(tmp_path, other[0][1]["uid"])
+    finally:
+        log.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -96,8 +95,7 @@ def _frames(
     follow: Follow | None,
     begin: tuple[int, int],
 ) -> MsgGenerator[Ended | None]:
-    due = replace(scan, frames=scan.frames[begin[0] :]) if begin[0] else scan
-    if (yield from foretold(stxm, due)):
+    if (yield from foretold(stxm, scan)):
         return None
     tokens = []
     for watching in (until, follow):
