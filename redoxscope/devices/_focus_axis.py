@@ -5,6 +5,7 @@ from __future__ import annotations
 from ophyd import Signal
 from ophyd.status import Status
 
+from ._motor import Motor
 from ._numbers import number
 from ._optics import FocusedEnergy
 from ._positioner import Positioner
@@ -24,13 +25,15 @@ class FocusAxis(Positioner):
     energy : FocusedEnergy
     defocus : Signal
         Of that energy (µm).
+    osa_z : Motor
+        Where the aperture stands along the beam.
     """
 
     name = "zone_plate_z"
     parent = None
 
-    def __init__(self, energy: FocusedEnergy, defocus: Signal):
-        self._energy, self._defocus = energy, defocus
+    def __init__(self, energy: FocusedEnergy, defocus: Signal, osa_z: Motor):
+        self._energy, self._defocus, self._osa_z = energy, defocus, osa_z
         self._motor = energy.zone_plate.z
 
     def __repr__(self) -> str:
@@ -66,6 +69,16 @@ class FocusAxis(Positioner):
         """
         at = self._energy.position if energy is None else energy
         return self._energy.focus(at) - float(self._defocus.get())
+
+    def nominal_on_aperture(self, energy: float) -> float:
+        """Where it is in focus (µm) on the aperture at an energy (eV): a focal length before it.
+
+        Raises
+        ------
+        redoxscope.optics.InterlockError
+            There is no geometry.
+        """
+        return float(self._osa_z.here()) - self._energy.zone_plate.geometry.a1 * energy
 
     def check_value(self, z_um: float) -> None:
         """Refuse a place against limits or geometry.

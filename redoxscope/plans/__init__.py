@@ -21,11 +21,15 @@ from .progress import RunProgress, RunProgressBar, with_progress
 from .ptycho import ptychography
 from .rixs import rixs_map, xes
 from .stxm import (
+    coarse_image,
+    detector_image,
     energy_stack,
     execute,
     focus_scan,
     image,
     line_spectrum,
+    osa_focus,
+    osa_image,
     point_spectrum,
     resume,
     tiled_image,
@@ -96,6 +100,10 @@ __all__ = [
     "line_spectrum",
     "point_spectrum",
     "tiled_image",
+    "coarse_image",
+    "detector_image",
+    "osa_focus",
+    "osa_image",
     "CountRateSuspender",
     "CryostatSuspender",
     "OverTemperatureSuspender",

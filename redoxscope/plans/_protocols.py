@@ -87,9 +87,9 @@ class AlignableMicroscope(Microscope, Protocol):
     """Microscope whose optics can be scanned: zone plate along the beam, aperture across it.
 
     ``focus`` is the zone plate as an axis (µm), whose ``nominal(energy)`` says where the sample is
-    in focus at an energy (eV); ``osa`` has axes ``x`` and ``y`` (µm). Each of
-    ``line_detectors`` counts a point, too,
-    when it is triggered, for its ``dwell``.
+    in focus at an energy (eV), and ``nominal_on_aperture(energy)`` where the aperture is. ``osa``
+    has axes ``x`` and ``y`` (µm). Each of ``line_detectors`` counts a point, too, when it is
+    triggered, for its ``dwell``.
     """
 
     focus: Any

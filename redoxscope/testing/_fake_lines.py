@@ -251,6 +251,10 @@ class FakeFocus(FakeAxis):
         """Where it is in focus (µm)."""
         return 400.0 - 9.0 * energy
 
+    def nominal_on_aperture(self, energy: float) -> float:
+        """Where the aperture is in focus (µm)."""
+        return -9.0 * energy
+
 
 class FakeMicroscope:
     """A microscope on which `redoxscope.plans.energy_stack` and its kin run in no time.

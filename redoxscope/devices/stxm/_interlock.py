@@ -52,10 +52,12 @@ class Interlock(Geometry):
 
     def checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:
         """As `STXM.checks`."""
-        if scan.kind != "lines":
+        if scan.exposures:
             raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
         yield self.scanner.check_free
         yield from self._place_checks(scan)
+        for dwell in dict.fromkeys(point.dwell for point in scan.points):
+            yield partial(self.shutter.check_open_time, dwell, f"a point of {self.name}")
         yield from self.energy_checks(scan.all_energies, scan.edge)
 
     def _place_checks(self, scan: Scan) -> Iterator[Callable[[], Any]]:

@@ -176,7 +176,7 @@ class STXM(Device):
             sample_z=self.sample_stage.z,
             defocus=self._defocus,
         )
-        self.focus = FocusAxis(self.energy, self._defocus)
+        self.focus = FocusAxis(self.energy, self._defocus, self.osa.z)
         self._interlock = Interlock(
             self.monochromator,
             self.zone_plate,

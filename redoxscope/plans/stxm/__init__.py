@@ -1,6 +1,7 @@
 """Images of the microscope: an energy stack, one image, or any scan of images."""
 
 from ._energy_stack import energy_stack, execute, image
+from ._grids import coarse_image, detector_image, osa_focus, osa_image
 from ._resume import resume
 from ._spectra import focus_scan, line_spectrum, point_spectrum, tiled_image
 
@@ -13,4 +14,8 @@ __all__ = [
     "point_spectrum",
     "resume",
     "tiled_image",
+    "coarse_image",
+    "detector_image",
+    "osa_focus",
+    "osa_image",
 ]

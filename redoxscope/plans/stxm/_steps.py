@@ -1,0 +1,319 @@
+"""Measures the points of a grid of two axes, one after the other, in one run."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bluesky import Msg
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+from bluesky.utils import FailedStatus, MsgGenerator, RunEngineControlException
+
+from ...documents import (
+    CONTRACT_VERSION,
+    STACK_RESERVED,
+    STREAM,
+    LineStatus,
+    PointStatus,
+)
+from ...scan import Point, Scan
+from .._doubts import DoubtCount
+from .._edge import at_edge
+from .._events import event
+from .._foretold import Foreseen, foretold
+from .._outage import outlasting
+from .._pauses import Pauses
+from .._protocols import AlignableMicroscope
+from .._run import in_run
+from .._safety import SafetyStep, close, halt, made_safe, named
+from ._frames import check_values
+
+__all__ = ["measure_steps", "steps_start"]
+
+log = logging.getLogger("redoxscope.plans")
+
+PER_POINT = 0.03
+"""Software of a point (s): axes, shutter, counters, documents; as measured of spectra in steps."""
+
+
+def steps_start(scan: Scan, detectors: Sequence[str], plan_name: str) -> dict[str, Any]:
+    """Start document of a grid; its two axes are the innermost loops of the scan."""
+    slow, fast = (list(dict.fromkeys(point.outer[i] for point in scan.points)) for i in (-2, -1))
+    names = [outer.name for outer in scan.outer]
+    return {
+        "plan_name": plan_name,
+        "contract_version": CONTRACT_VERSION,
+        "scan": scan.as_dict(),
+        "edge": scan.edge,
+        "detectors": list(detectors),
+        "motors": names,
+        "num_points": len(scan.points),
+        "shape": [len(slow), len(fast)],
+        "extents": [[min(slow), max(slow)], [min(fast), max(fast)]],
+        "snaking": [False, False],
+        "hints": {
+            "dimensions": [[[name], STREAM] for name in names[-2:]],
+            "gridding": "rectilinear",
+        },
+    }
+
+
+def measure_steps(
+    stxm: AlignableMicroscope,
+    scan: Scan,
+    axes: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    md: Mapping[str, Any],
+    back: Sequence[SafetyStep] = (),
+) -> MsgGenerator[str]:
+    """Measure a grid; whatever ends it, the shutter is closed and the axes go back.
+
+    Parameters
+    ----------
+    stxm : AlignableMicroscope
+    scan : Scan
+        Of points at one energy.
+    axes : mapping of str to device
+        For each loop, by its name.
+    metadata, md : mapping
+        The plan's start document, and what the user adds.
+    back : sequence of SafetyStep
+        How the axes go back.
+
+    Raises
+    ------
+    ophyd.utils.LimitError, redoxscope.optics.InterlockError, ValueError
+        Outside the limits or against the geometry. Raised before the first message.
+    """
+    stxm.check_scan(scan)
+    check_values(scan, axes)
+    dwells = _dwells_back(stxm)
+
+    def points() -> MsgGenerator[None]:
+        steps = (halt(stxm.scanner), close(stxm.shutter), *back, *dwells)
+        return (yield from made_safe(_points(stxm, scan, axes), steps))
+
+    @bpp.stage_decorator([stxm])
+    def run() -> MsgGenerator[str]:
+        return (yield from in_run(points, metadata, md, STACK_RESERVED))
+
+    return (yield from at_edge(stxm.monochromator, scan.edge, run()))
+
+
+def _dwells_back(stxm: AlignableMicroscope) -> list[SafetyStep]:
+    """What gives the counters the dwell that they had."""
+    steps: list[SafetyStep] = []
+    for counter in stxm.line_detectors:
+        found = counter.dwell.get()
+        steps.append(
+            (
+                f"set {counter.dwell.name} back to {found}",
+                partial(bps.abs_set, counter.dwell, found, wait=True),
+            )
+        )
+    return steps
+
+
+def _points(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
+    if (yield from foretold(stxm, _foreseen(stxm, scan, axes))):
+        return
+    point = scan.points[0]
+    step = _Step(stxm, scan, axes)
+    yield Msg("checkpoint")
+    yield from step.pauses.watch()
+    yield from outlasting(partial(_begin, stxm, point), stxm)
+    yield from bps.declare_stream(step, name=STREAM)
+    for number in range(len(scan.points)):
+        yield from step.measured(number)
+    step.tell()
+
+
+def _begin(stxm: AlignableMicroscope, point: Point) -> MsgGenerator[None]:
+    """Go to the energy, and set the time of a point."""
+    yield Msg("set", stxm.energy, point.energy, group="begin")
+    for counter in stxm.line_detectors:
+        yield Msg("set", counter.dwell, point.dwell, group="begin")
+    yield Msg("wait", None, group="begin")
+
+
+def _foreseen(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> Foreseen:
+    """What it takes, from what the axes declare."""
+    unknown: dict[str, None] = {}
+    first = scan.points[0]
+    total = _time_to(stxm.energy, first.energy, None, unknown)
+    before: tuple[float, ...] | None = None
+    known: dict[Any, float] = {}
+    for point in scan.points:
+        moves = [0.0]
+        for i, outer in enumerate(scan.outer):
+            start = None if before is None else before[i]
+            if start != point.outer[i]:
+                key = i, point.outer[i], start
+                if key not in known:
+                    known[key] = _time_to(axes[outer.name], point.outer[i], start, unknown)
+                moves.append(known[key])
+        total += max(moves) + point.dwell + PER_POINT
+        before = point.outer
+    live = scan.live_time
+    return Foreseen(total, live, ((stxm.energy, first.energy),), tuple(unknown))
+
+
+def _time_to(axis: Any, target: float, start: float | None, unknown: dict[str, None]) -> float:
+    ask = getattr(axis, "time_to", None)
+    if ask is None:
+        name = getattr(axis, "name", axis)
+        unknown[f"{name} does not say how long its moves take: they are counted as 0 s"] = None
+        return 0.0
+    return float(ask(target, start))
+
+
+class _Step:
+    """One point after the other, and what an event says of it."""
+
+    name = "step"
+    parent = None
+
+    def __init__(self, stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> None:
+        self._stxm, self._scan = stxm, scan
+        self._axes = [axes[outer.name] for outer in scan.outer]
+        self.pauses = Pauses()
+        self._values: dict[str, Any] = {}
+        self._doubts = DoubtCount(scan.retries, "point_status")
+        self._stands: tuple[float, ...] | None = None
+
+    def __repr__(self) -> str:
+        return "step"
+
+    def measured(self, number: int) -> MsgGenerator[None]:
+        """Measure a point, again where it failed or an axis was moved; then its event.
+
+        The last try is kept whatever it is, with its status: what was not counted is NaN.
+
+        Raises
+        ------
+        RuntimeError
+            Too many points in a row are missed or disturbed.
+        """
+        stxm, point = self._stxm, self._scan.points[number]
+        doubts = self._doubts
+        status, why = LineStatus.OK, ""
+        for left in reversed(range(1 + self._scan.retries)):
+            yield from outlasting(partial(self._go_to, point), stxm)
+            failed = yield from self._counted(point)
+            self._values = self._read(number, counted=failed is None)
+            why = "; ".join(self._wrong(point)) if failed is None else str(failed)
+            status = LineStatus.MISSED if failed is not None else LineStatus.DISTURBED
+            if not why:
+                status = LineStatus.OK if left == self._scan.retries else LineStatus.RETRIED
+                break
+            self._stands = None
+            doubts.again += bool(left)
+            verb = "measured again" if left else "kept as such"
+            log.warning("point %d is %s, %s: %s", number, status.name.lower(), verb, why)
+        self._values["point_status"] = int(status)
+        yield Msg("checkpoint")  # what is measured is not measured again because of a pause now
+        yield from event([self], STREAM)
+        doubts.kept(PointStatus.MISSED if why else PointStatus.OK, why)
+
+    def _go_to(self, point: Point) -> MsgGenerator[None]:
+        """Bring the axes there that are elsewhere; all of it again until no pause came between."""
+        while True:
+            seen = self.pauses.count
+            yield Msg("checkpoint")
+            for i, axis in enumerate(self._axes):
+                if self._stands is None or self._stands[i] != point.outer[i]:
+                    yield Msg("set", axis, point.outer[i], group="axes")
+            yield Msg("wait", None, group="axes")
+            if self.pauses.count == seen:
+                self._stands = point.outer
+                return
+            self._stands = None  # a pause stopped what moved
+
+    def _counted(self, point: Point) -> MsgGenerator[Exception | None]:
+        """Count, with the shutter open; what failed, if anything. After a pause, again."""
+        stxm = self._stxm
+        while True:
+            seen = self.pauses.count
+            try:
+                yield Msg("set", stxm.shutter, "hold", group="shutter")
+                yield Msg("wait", None, group="shutter")
+                for counter in stxm.line_detectors:
+                    yield Msg("trigger", counter, group="point")
+                yield Msg("wait", None, group="point")
+            except RunEngineControlException:
+                raise
+            except (RuntimeError, FailedStatus, TimeoutError) as exc:
+                return named(exc)  # type: ignore[return-value]
+            if self.pauses.count == seen:
+                return None
+            self._stands = None
+            yield from self._go_to(point)
+
+    def _wrong(self, point: Point) -> list[str]:
+        """Axes that are not where they were sent."""
+        wrong = []
+        for outer, axis, asked in zip(self._scan.outer, self._axes, point.outer, strict=True):
+            tolerance = getattr(axis, "tolerance", None)
+            limit = tolerance if isinstance(tolerance, float) else math.inf
+            here = self._values[outer.name]
+            if abs(here - asked) > limit:
+                wrong.append(
+                    f"{outer.name} is at {here:.6g} {outer.unit}, asked for {asked:.6g} "
+                    f"(tolerance {limit:g})"
+                )
+        return wrong
+
+    def _read(self, number: int, *, counted: bool = True) -> dict[str, Any]:
+        stxm = self._stxm
+        values: dict[str, Any] = {"point": number, "point_status": 0}
+        values["energy"] = float(stxm.energy.position)
+        values[stxm.ring.field] = float(stxm.ring.current.get())
+        for outer, axis in zip(self._scan.outer, self._axes, strict=True):
+            here = getattr(axis, "here", None)
+            values[outer.name] = float(here() if callable(here) else axis.position)
+        for counter in stxm.line_detectors:
+            got = next(iter(counter.read().values()))["value"] if counted else math.nan
+            values[counter.field] = float(got)
+        return values
+
+    def tell(self) -> None:
+        """Say what was not measured as asked."""
+        self._doubts.tell(len(self._scan.points))
+
+    # -- as bluesky reads it
+
+    def read(self) -> dict[str, Any]:
+        """The last point."""
+        now = time.time()
+        return {key: {"value": value, "timestamp": now} for key, value in self._values.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Data keys of a point."""
+        number = {"dtype": "number", "dtype_numpy": "<f8", "shape": [], "source": "scan"}
+        whole = {**number, "dtype": "integer", "dtype_numpy": "<i8"}
+        return {
+            "point": whole,
+            "point_status": dict(whole),
+            "energy": {**number, "units": "eV"},
+            self._stxm.ring.field: {**number, "units": "mA"},
+            **{outer.name: {**number, "units": outer.unit} for outer in self._scan.outer},
+            **{c.field: {**number, "units": "counts"} for c in self._stxm.line_detectors},
+        }
+
+    def read_configuration(self) -> dict[str, Any]:
+        """Settings of the counters, and of what stands still."""
+        values: dict[str, Any] = {}
+        for part in (*self._stxm.line_detectors, *self._stxm.fixed_parts):
+            values |= part.read_configuration()
+        return values
+
+    def describe_configuration(self) -> dict[str, Any]:
+        keys: dict[str, Any] = {}
+        for part in (*self._stxm.line_detectors, *self._stxm.fixed_parts):
+            keys |= part.describe_configuration()
+        return keys

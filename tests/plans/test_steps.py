@@ -1,0 +1,221 @@
+"""Images of aperture, detector and coarse stage, with fakes: each point, and each way to end."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+from ophyd.status import Status
+
+from redoxscope.plans import coarse_image, detector_image, estimate, osa_focus, osa_image
+from redoxscope.scan import Scan
+from redoxscope.testing import (
+    FakeAxis,
+    FakeMicroscope,
+    make_engine,
+    paused_after,
+    run_resuming,
+)
+
+PLANS = {
+    "osa_image": (osa_image, "osa_y", "osa_x"),
+    "detector_image": (detector_image, "detector_y", "detector_x"),
+    "coarse_image": (coarse_image, "coarse_y", "coarse_x"),
+}
+
+
+@pytest.fixture
+def stxm():
+    return FakeMicroscope()
+
+
+@pytest.fixture
+def run():
+    def start(plan):
+        engine, documents = make_engine()
+        engine(plan)
+        documents.validate()
+        return documents
+
+    return start
+
+
+def motors(stxm):
+    return {
+        "osa_y": stxm.osa.y, "osa_x": stxm.osa.x,
+        "detector_y": stxm.detector_stage.y, "detector_x": stxm.detector_stage.x,
+        "coarse_y": stxm.sample_stage.y, "coarse_x": stxm.sample_stage.x,
+    }  # fmt: skip
+
+
+def rows_of(documents):
+    return list(documents.rows("primary").values())
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_grid_is_stepped_and_the_motors_go_back(stxm, run, name):
+    make, slow, fast = PLANS[name]
+    x = motors(stxm)[fast]
+    x.position = 3.0
+    documents = run(
+        make(stxm, energy=640, size=(8, 4), pixels=(4, 2), center=(1, 0), dwell=np.float32(0.5))
+    )
+    rows = rows_of(documents)
+    assert [(row[slow], row[fast]) for row in rows] == [
+        (y, x) for y in (-1, 1) for x in (-2, 0, 2, 4)
+    ]
+    assert [row["point"] for row in rows] == list(range(8))
+    assert {row["point_status"] for row in rows} == {0}
+    assert {row["transmission"] for row in rows} == {1000}
+    assert {row["energy"] for row in rows} == {640}
+    start = documents.start
+    assert start["plan_name"] == name and start["shape"] == [2, 4]
+    assert start["extents"] == [[-1, 1], [-2, 4]] and start["motors"] == [slow, fast]
+    assert x.position == 3.0
+    assert {"hold", "closed"} <= set(stxm.shutter.told) and not stxm.shutter.beam
+    assert stxm.line_detectors[0].dwell.get() == 0.1  # as it was found
+    assert x.targets[:4] == [-2, 0, 2, 4]
+
+
+def test_by_default_a_grid_lies_around_where_the_motors_stand(stxm, run):
+    stxm.osa.x.position = 10.0
+    rows = rows_of(run(osa_image(stxm, energy=640, size=2, pixels=2)))
+    assert [row["osa_x"] for row in rows] == [9.5, 10.5] * 2
+
+
+def test_the_focus_on_the_aperture_is_a_focal_length_upstream(stxm, run):
+    documents = run(osa_focus(stxm, energy=640, travel=20, steps=3, length=4, pixels=2))
+    rows = rows_of(documents)
+    zs = [-9 * 640 + z for z in (-10, 0, 10)]
+    assert [(row["zone_plate_z"], row["osa_x"]) for row in rows] == [
+        (z, x) for z in zs for x in (-1, 1)
+    ]
+    assert stxm.focus.position == stxm.focus.nominal() and stxm.osa.x.position == 0
+
+
+def test_a_grid_in_a_loop_of_temperatures(stxm, run):
+    heater = FakeAxis("heater", 20.0)
+    documents = run(
+        osa_image(
+            stxm, energy=640, pixels=2, outer={"temperature": [25, 50]},
+            axes={"temperature": heater},
+        )
+    )  # fmt: skip
+    assert [row["temperature"] for row in rows_of(documents)] == [25] * 4 + [50] * 4
+    assert heater.targets == [25, 50]
+
+
+def test_a_point_that_fails_is_measured_again_then_missed_and_never_zero(stxm, run):
+    counter, fails = stxm.line_detectors[0], iter([False, True, False, True, True])
+    trigger = counter.trigger
+
+    def triggered():
+        if next(fails, False):
+            status = Status()
+            status.set_exception(RuntimeError("no counts came"))
+            return status
+        return trigger()
+
+    counter.trigger = triggered
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2)))
+    assert [row["point_status"] for row in rows] == [0, 1, 2, 0]
+    assert math.isnan(rows[2]["transmission"]) and math.isnan(rows[2]["i0"])
+    assert rows[1]["transmission"] == 1000
+
+
+def test_an_axis_that_somebody_else_moves_is_told(stxm, run):
+    count, moved = stxm.line_detectors[0]._count, iter([0, 1, 1])
+
+    def jogged():
+        if next(moved, 0):
+            stxm.osa.x.position += 1.0
+        return count()
+
+    stxm.line_detectors[0]._count = jogged
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2)))
+    assert [row["point_status"] for row in rows] == [0, 3, 0, 0]
+    assert rows[1]["transmission"] == 1000  # kept, and said to be disturbed
+
+
+def test_three_points_in_a_row_that_fail_end_the_run_and_all_goes_back(stxm):
+    def broken():
+        status = Status()
+        status.set_exception(RuntimeError("the counter is off"))
+        return status
+
+    stxm.line_detectors[0].trigger = broken
+    engine, documents = make_engine()
+    with pytest.raises(RuntimeError, match="3 points in a row.*the counter is off"):
+        engine(osa_image(stxm, energy=640, pixels=4))
+    (stop,) = documents.named("stop")
+    assert stop["exit_status"] == "fail"
+    assert stxm.osa.x.position == 0 and not stxm.shutter.beam
+
+
+@pytest.mark.parametrize("how", ["abort", "stop"])
+def test_whoever_ends_it_the_motors_are_back_and_the_shutter_closed(stxm, how):
+    engine, documents = make_engine()
+    with pytest.raises(RunEngineInterrupted):
+        engine(paused_after(osa_focus(stxm, energy=640, steps=3, pixels=3), 40))
+    getattr(engine, how)()
+    assert stxm.focus.position == stxm.focus.nominal() and stxm.osa.x.position == 0
+    assert not stxm.shutter.beam
+    assert [doc["exit_status"] for doc in documents.named("stop")] == [
+        {"abort": "abort", "stop": "success"}[how]
+    ]
+
+
+def test_pauses_cost_no_point_and_no_light(stxm):
+    engine, documents = make_engine()
+    plan = osa_image(stxm, energy=640, pixels=3)
+    assert run_resuming(
+        engine, paused_after(plan, range(8, 90, 5)), lambda: stxm.shutter.beam and 1 / 0
+    )
+    documents.validate()
+    rows = rows_of(documents)
+    assert [row["point"] for row in rows] == list(range(9))
+    assert {row["point_status"] for row in rows} == {0}
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (lambda s: osa_image(s, energy=640, size=0), r"size = 0.* µm"),
+        (lambda s: osa_image(s, energy=True), "energy"),
+        (lambda s: osa_image(s, energy=640, pixels=0), "pixels"),
+        (lambda s: osa_image(s, energy=640, center=(math.nan, 0)), "center"),
+        (lambda s: osa_focus(s, energy=640, travel=-1), "travel"),
+        (lambda s: coarse_image(s, energy=640, dwell=0), "dwell"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(stxm, plan, message):
+    with pytest.raises(ValueError, match=message):
+        plan(stxm)
+
+
+def test_without_a_stage_there_is_no_image_of_the_detector(stxm):
+    del stxm.detector_stage
+    with pytest.raises(ValueError, match="stxm has no detector_stage"):
+        detector_image(stxm, energy=640)
+
+
+def test_a_place_beyond_a_limit_is_refused_before_anything_moves(stxm):
+    stxm.osa.x.limits = (-10.0, 10.0)
+    engine, documents = make_engine()
+    with pytest.raises(ValueError, match=r"osa_x = -30 is outside -10 to 10 um"):
+        engine(osa_image(stxm, energy=640, size=80, pixels=4))
+    assert not documents.named("start") and not stxm.osa.x.targets
+
+
+def test_what_it_takes_is_said_without_moving(stxm):
+    told = estimate(osa_image(stxm, energy=640, pixels=5, dwell=0.2))
+    assert told.ok and told.live == pytest.approx(5.0) and told.total > 5
+    assert not stxm.osa.x.targets
+
+
+def test_the_start_document_says_the_scan(stxm, run):
+    scan = Scan.from_start(run(osa_image(stxm, energy=640, size=4, pixels=2)).start)
+    assert [outer.name for outer in scan.outer] == ["osa_y", "osa_x"]
+    assert [point.outer for point in scan.points] == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
