@@ -263,8 +263,7 @@ def test_one_device_serves_two_instruments(made):
 
 def test_parts_are_read_and_staged_with_the_microscope(made):
     stxm = made(counter("diode")).instruments["stxm"]
-    roles = [role for role in STXM.ROLES if role != "detector_stage"]
-    assert list(stxm.component_names) == ["flux", *roles, "diode"]
+    assert list(stxm.component_names) == ["flux", *STXM.ROLES, "diode"]
     assert [counter.field for counter in stxm.line_detectors] == ["transmission", "i0", "diode"]
 
 

@@ -14,7 +14,7 @@ from ...data import ENERGY_RANGE
 from ...optics import focus_z
 from .._layout import KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, SERVED_COUNTERS, Layout
 from ..physics.heated import ON_STAGE, HeatedSample
-from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack
+from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack, Passing
 from ._clock import Clock
 from ._dastard_link import DastardLink
 from ._diffraction import beam_on_camera
@@ -52,6 +52,8 @@ MOTORS = {
     "OSA:X": (-500.0, 500.0, 500.0, 0.0),
     "OSA:Y": (-500.0, 500.0, 500.0, 0.0),
     "OSA:Z": (-1000.0, 1000.0, 500.0, 0.0),
+    "Detector:X": (-5000.0, 5000.0, 2000.0, 0.0),
+    "Detector:Y": (-5000.0, 5000.0, 2000.0, 0.0),
     "Sample:X": (-10000.0, 10000.0, 2000.0, 0.0),
     "Sample:Y": (-10000.0, 10000.0, 2000.0, 0.0),
     "Sample:Z": (-2000.0, 2000.0, 500.0, 0.0),
@@ -59,6 +61,8 @@ MOTORS = {
     "Sample:FineY": (-15.0, 15.0, 500.0, 0.0),
 }
 """Suffix: lower limit (µm), upper limit (µm), velocity (µm/s), position at the start (µm)."""
+
+_OPTICS = ("ZP:Z", "OSA:X", "OSA:Y", "OSA:Z", "Detector:X", "Detector:Y")
 
 
 class Bench:
@@ -426,8 +430,12 @@ class Bench:
         lit: bool | None = None,
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         at = self.model.positions(x, y, when)
+        energy = self._seen(self._energy)
+        through: dict[str, Any] = (
+            {} if isinstance(self.model, MeasuredStack) else {"through": self._through(energy)}
+        )
         counts = self.model.line(
-            self._seen(self._energy),
+            energy,
             # The model's sample stands at A0; what counts is the distance to it.
             self.motors["ZP:Z"].position - self.motors["Sample:Z"].position,
             at.actual_x,
@@ -436,8 +444,20 @@ class Bench:
             when,
             shutter_open=self.shutter.is_open if lit is None else lit,
             flux_scale=self._flux,
+            **through,
         )
         return at.measured_x, at.measured_y, counts
+
+    def _through(self, energy: float) -> Passing:
+        """What aperture and detector let through where they stand."""
+        at = {name: self.motors[name].position for name in _OPTICS}
+        assert isinstance(self.model, BeamlineModel)
+        return self.model.passing(
+            energy,
+            at["ZP:Z"],
+            (at["OSA:X"], at["OSA:Y"], at["OSA:Z"]),
+            (at["Detector:X"], at["Detector:Y"]),
+        )
 
     def line(
         self, columns: np.ndarray, row: float, dwell: float, begin: float

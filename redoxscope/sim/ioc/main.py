@@ -26,6 +26,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--seed", type=int, default=1, help="of sample and noise")
     p.add_argument("--a1-error", type=float, default=0.0, help="relative error of the A1 stated")
+    for axis in "xy":
+        p.add_argument(
+            f"--osa-{axis}", type=float, default=0.0, help="where the aperture is on the axis, µm"
+        )
     p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
     p.add_argument("--drift", type=float, default=0.0, help="stage drift, µm/h")
     p.add_argument(
@@ -105,6 +109,7 @@ def main(argv: list[str] | None = None) -> int:
             a1_error=args.a1_error,
             drift_um_per_h=args.drift,
             layout=layout,
+            osa_centre=(args.osa_x, args.osa_y),
         )
         link = None if args.dastard_control is None else DastardLink(args.dastard_control)
         heat_speed = args.speed if args.heat_speed is None else args.heat_speed

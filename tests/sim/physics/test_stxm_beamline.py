@@ -161,9 +161,12 @@ def test_wide_blur_agrees_with_the_direct_one():
 
 
 def test_osa_clips_the_cone():
-    assert model().osa_clearance(640) == 1
+    assert model().osa_clearance(640) == pytest.approx(1, abs=1e-12)
     clipped = model(geometry=replace(GEOMETRY, a0_um=1500))
-    assert clipped.osa_clearance(602) == pytest.approx((1092.0 / 1500) ** 2, rel=1e-3)
+    cone = 1500 / (2 * clipped.a1_true * 602)
+    inner, outer = 95 * cone, 240 * cone
+    passes = (25**2 - inner**2) / (outer**2 - inner**2)
+    assert clipped.osa_clearance(602) == pytest.approx(passes, rel=1e-4)
 
 
 def test_motor_noise_costs_no_image():

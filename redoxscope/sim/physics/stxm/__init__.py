@@ -1,5 +1,6 @@
 """The model of the microscope: sample, beam, optics, stage, counters; or a measured stack."""
 
+from ._aperture import Passing, ring_share
 from ._beam import Beam
 from ._beamline import GEOMETRY, BeamlineModel
 from ._build import SAMPLES, build_model, open_sample
@@ -14,8 +15,10 @@ __all__ = [
     "BeamlineModel",
     "MeasuredStack",
     "Particle",
+    "Passing",
     "PhaseSample",
     "PrimarySample",
     "build_model",
     "open_sample",
+    "ring_share",
 ]

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ....data import ENERGY_RANGE, References
 from ....optics import ZonePlateGeometry, focus_z
 from .._checks import finite
+from ._aperture import Passing, passing
 from ._beam import Beam
 from ._detector import CountingDetector
 from ._image import Image, spot_sigma
@@ -68,6 +69,8 @@ class BeamlineModel:
     transmission, i0 : CountingDetector, optional
         The counter behind the sample, and the monitor before it (by default of the same kind).
     stage : Stage, optional
+    osa_centre, detector_centre : (float, float)
+        Where the motors of aperture and detector have to stand to be on the axis (µm).
 
     Raises
     ------
@@ -88,6 +91,8 @@ class BeamlineModel:
         transmission: CountingDetector | None = None,
         i0: CountingDetector | None = None,
         stage: Stage | None = None,
+        osa_centre: tuple[float, float] = (0.0, 0.0),
+        detector_centre: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.sample = sample
         self.geometry = geometry or GEOMETRY
@@ -97,6 +102,10 @@ class BeamlineModel:
         self.transmission = transmission or CountingDetector()
         self.i0 = i0 or self.transmission
         self.stage = stage or Stage()
+        for name, centre in (("osa.centre", osa_centre), ("detector.centre", detector_centre)):
+            for value in centre:
+                finite(name, value, "µm", -1e4, 1e4)
+        self.osa_centre, self.detector_centre = osa_centre, detector_centre
         self._rng = np.random.default_rng(seed)
         self._planes: OrderedDict[tuple[float, float], _Plane] = OrderedDict()
         self._lock = threading.Lock()
@@ -112,12 +121,41 @@ class BeamlineModel:
         defocus = 0.0 if zp_z_um is None else zp_z_um - self.focus_z(energy_ev)
         return spot_sigma(self.geometry, energy_ev, defocus)
 
+    def passing(
+        self,
+        energy_ev: float,
+        zp_z_um: float | None = None,
+        osa_um: tuple[float, float, float] | None = None,
+        detector_um: tuple[float, float] | None = None,
+    ) -> Passing:
+        """What aperture and detector let through; None: in alignment.
+
+        Parameters
+        ----------
+        energy_ev : float
+            True photon energy (eV).
+        zp_z_um : float, optional
+            Zone plate position (µm, zero at the OSA plane); None: in focus on the sample.
+        osa_um : (float, float, float), optional
+            x, y, z of the aperture (µm).
+        detector_um : (float, float), optional
+            x, y of the detector (µm).
+        """
+        z = self.focus_z(energy_ev) if zp_z_um is None else zp_z_um
+        x, y, osa_z = (*self.osa_centre, 0.0) if osa_um is None else osa_um
+        at = self.detector_centre if detector_um is None else detector_um
+        return passing(
+            self.geometry,
+            energy_ev,
+            self.a1_true,
+            z + self.a1_true * energy_ev - osa_z,
+            float(np.hypot(x - self.osa_centre[0], y - self.osa_centre[1])),
+            float(np.hypot(at[0] - self.detector_centre[0], at[1] - self.detector_centre[1])),
+        )
+
     def osa_clearance(self, energy_ev: float) -> float:
         """Share of the first-order cone that the order-sorting aperture lets through, 0..1."""
-        cone = self.geometry.diameter_um * self.geometry.a0_um / (self.a1_true * energy_ev)
-        if not cone > 0:
-            return 1.0
-        return float(min(1.0, (self.geometry.osa_diameter_um / cone) ** 2))
+        return self.passing(energy_ev).first
 
     def prepare(self, energy_ev: float, zp_z_um: float | None = None) -> None:
         """Compute the image of an energy and focus ahead of its lines; may run in a thread.
@@ -180,6 +218,7 @@ class BeamlineModel:
         shutter_open: bool = True,
         beam_on: bool = True,
         flux_scale: float = 1.0,
+        through: Passing | None = None,
     ) -> Line:
         """Counts along a line.
 
@@ -202,6 +241,8 @@ class BeamlineModel:
             False after a beam dump: true zeros everywhere.
         flux_scale : float
             Share of the full flux: less than 1 when the undulator is not at this energy.
+        through : Passing, optional
+            What aperture and detector let through; by default in alignment.
 
         Returns
         -------
@@ -221,7 +262,9 @@ class BeamlineModel:
             raise ValueError("sample position holds NaN or infinite values (µm)")
         plane = self._plane(energy_ev, zp_z_um)
         photons = self.beam.rate(energy_ev, t_s) * dwell_s * (flux_scale if beam_on else 0.0)
-        share = plane.first.at(x, y) * self.osa_clearance(energy_ev)
+        light = self.passing(energy_ev) if through is None else through
+        # what was not focused is spread over so much of the sample that it is all but transparent
+        share = plane.first.at(x, y) * light.first + light.direct
         if self.beam.harmonic > 0:
             # above the model's range the sample is all but transparent
             more = plane.second.at(x, y) if plane.second is not None else 1.0

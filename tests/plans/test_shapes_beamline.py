@@ -1,0 +1,63 @@
+"""Focus, aperture and detector on the simulated beamline: what comes is true to its optics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redoxscope.plans import coarse_image, detector_image, focus_scan, osa_focus, osa_image
+
+
+def points(record, key):
+    return np.array([doc["data"][key] for name, doc in record if name == "event"])
+
+
+def lines(record, key):
+    found = []
+    for name, doc in record:
+        if name == "event_page":
+            found += doc["data"][key]
+        elif name == "event":
+            found.append(doc["data"][key])
+    return np.array(found)
+
+
+def test_a_line_is_sharpest_where_the_sample_is_in_focus(RE, stxm, record, safe):
+    nominal = stxm.focus.nominal(640.0)
+    RE(focus_scan(stxm, energies=640.0, travel=120, steps=5, length=5, pixels=50, dwell=0.005))
+    z = lines(record, "zone_plate_z")
+    assert z == pytest.approx(nominal + np.linspace(-60, 60, 5), abs=0.6)
+    sharp = np.abs(np.diff(lines(record, "transmission"), axis=1)).sum(axis=1)
+    assert np.argmax(sharp) == 2 and sharp[2] > 1.2 * max(sharp[0], sharp[-1])
+    assert set(lines(record, "line_status")) == {0}
+    assert stxm.zone_plate.z.position == pytest.approx(stxm.focus.nominal(), abs=0.5)
+    safe()
+
+
+def test_the_aperture_is_a_disc_and_its_focus_a_focal_length_away(RE, stxm, record, safe):
+    RE(osa_image(stxm, energy=640.0, size=60, pixels=(6, 1), dwell=0.005))
+    counts = points(record, "transmission")
+    assert points(record, "osa_x") == pytest.approx([-25, -15, -5, 5, 15, 25], abs=0.5)
+    assert counts[2] > 1.3 * counts[0] and counts[3] > 1.3 * counts[5]
+    assert set(points(record, "point_status")) == {0}
+    assert stxm.osa.x.position == pytest.approx(0, abs=0.5)
+    record.clear()
+    RE(osa_focus(stxm, energy=640.0, travel=600, steps=3, length=10, center=25, pixels=2,
+                 dwell=0.005))  # fmt: skip
+    f = stxm.zone_plate.geometry.a1 * 640
+    z, counts = points(record, "zone_plate_z"), points(record, "transmission").reshape(3, 2)
+    assert z[2] == pytest.approx(-f, abs=0.6)
+    step = counts[:, 0] - counts[:, 1]  # across the edge of the aperture
+    assert np.argmax(step) == 1
+    safe()
+
+
+def test_the_detector_and_the_coarse_stage_are_stepped_and_go_back(RE, stxm, record, safe):
+    RE(detector_image(stxm, energy=640.0, size=1800, pixels=(3, 1), dwell=0.005))
+    counts = points(record, "transmission")
+    assert counts[1] > 2 * counts[0] and counts[1] > 2 * counts[2]
+    record.clear()
+    RE(coarse_image(stxm, energy=640.0, size=40, pixels=(2, 2), dwell=0.005))
+    assert points(record, "coarse_x") == pytest.approx([-10, 10, -10, 10], abs=1)
+    assert stxm.sample_stage.x.position == pytest.approx(0, abs=1)
+    safe()
