@@ -5,10 +5,14 @@ from ._doubt import Doubt
 from ._host import Host
 from ._registry import analyses, analysis, register
 from ._results import NotDoneError, Result
+from .dose import DoseSnapshot, dose_of_run, draw_dose
 from .oxidation import (
     Frame,
+    MapAgglomerates,
     OxidationMap,
     OxidationSnapshot,
+    agglomerates_of,
+    draw_agglomerates,
     draw_oxidation,
     i0_of_run,
     oxidation_map,
@@ -51,11 +55,13 @@ __all__ = [
     "analysis",
     "register",
     "CosmicPublisher",
+    "DoseSnapshot",
     "DocumentPublisher",
     "Doubt",
     "Frame",
     "Host",
     "HostProcess",
+    "MapAgglomerates",
     "MapProfiles",
     "MapView",
     "ModeSpectrum",
@@ -72,6 +78,10 @@ __all__ = [
     "RixsSnapshot",
     "XasOptions",
     "XasSnapshot",
+    "agglomerates_of",
+    "dose_of_run",
+    "draw_agglomerates",
+    "draw_dose",
     "draw_oxidation",
     "draw_profiles",
     "draw_ptychography",

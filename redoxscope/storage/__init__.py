@@ -8,6 +8,7 @@ seconds) is imported when a catalog is opened.
 from __future__ import annotations
 
 from ._cube import stack_cube
+from ._dose_so_far import dose_so_far
 from ._find import RunTable, find, runs_table
 from ._recover import recover
 from .catalog import (
@@ -32,6 +33,7 @@ from .export import export_run
 from .log import CorruptLog, DocumentLog, DocumentLogError, linked_runs, logged_run, read_log
 from .results import (
     StoredResults,
+    agglomerates,
     keep_results,
     list_results,
     profiles,
@@ -49,11 +51,13 @@ __all__ = [
     "RunTable",
     "StoredResults",
     "RecoveryReport",
+    "agglomerates",
     "catalog_doubts",
     "catalog_problems",
     "data_directory",
     "data_folder",
     "documents_exporter",
+    "dose_so_far",
     "embedded_tree",
     "export_run",
     "facility_profile",

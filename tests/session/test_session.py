@@ -66,7 +66,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     batch = oxidation_map(run).result
     np.testing.assert_allclose(batch.fraction, live.fraction, rtol=1e-9)
     np.testing.assert_allclose(batch.sigma, live.sigma, rtol=1e-6)
-    assert set(run) == {"primary", "oxidation_map"}  # what it found lies beside it
+    assert set(run) == {"primary", "oxidation_map", "dose"}  # what it found lies beside it
     np.testing.assert_array_equal(run["oxidation_map"]["fraction"].read(), live.fraction)
     kept = run["oxidation_map"].metadata["attrs"]
     assert kept["references"]["digest"] == run.start["references"]["digest"]

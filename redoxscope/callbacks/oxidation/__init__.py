@@ -1,6 +1,7 @@
 """Oxidation map: lines of images in, fractions with their uncertainty out."""
 
 from .._room import room_for
+from ._agglomerates import MapAgglomerates, agglomerates_of, draw_agglomerates
 from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
 from ._draw import draw_oxidation
 from ._layout import Layout, is_stack, layout_of
@@ -10,8 +11,11 @@ from ._snapshot import Frame, OxidationSnapshot
 __all__ = [
     "Frame",
     "Layout",
+    "MapAgglomerates",
     "OxidationMap",
     "OxidationSnapshot",
+    "agglomerates_of",
+    "draw_agglomerates",
     "draw_oxidation",
     "i0_of_run",
     "is_stack",

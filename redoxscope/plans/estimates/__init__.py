@@ -2,6 +2,7 @@
 
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
+from ._frame_dose import frame_doses
 from ._of_plan import PlanEstimate
 from ._times import move_time, point_time
 
@@ -10,6 +11,7 @@ __all__ = [
     "PlanEstimate",
     "RegionEstimate",
     "estimate",
+    "frame_doses",
     "move_time",
     "point_time",
     "without_verdict",

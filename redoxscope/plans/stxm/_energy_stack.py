@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from ...analysis.dose import DoseLimit, as_dose_limit
 from ...analysis.oxidation import Target, as_target
 from ...data import (
     EDGES,
@@ -27,6 +28,8 @@ from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from .._schedule import schedule
+from ..estimates import frame_doses
+from ._dose_limit import DoseGuard
 from ._follow import Follow
 from ._frames import measure_frames
 from ._order import informed
@@ -59,6 +62,7 @@ def energy_stack(
     outer: Mapping[str, Sequence[float]] | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
     follow_drift: Annotated[float | None, Bounds("µm", above=0)] = None,
+    dose_limit: DoseLimit | Mapping[str, float] | float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at each of several photon energies.
@@ -124,6 +128,11 @@ def energy_stack(
         most. Each image is registered with those before; the limits are checked for regions moved
         that far. Without it the live map still registers the images and moves them back, but what
         leaves the region is lost.
+    dose_limit : DoseLimit, mapping or float, optional
+        Largest dose of any pixel (Gy), or ``{"limit": 5e7, "before": 1e7}`` where the place has
+        had some before, with ``density`` (g/cm³) where the references are not the shipped ones.
+        The stack ends before an image that might exceed it, lines flown again included. Needs the
+        flux of the beamline file; the phase that absorbs most is taken.
     md : mapping, optional
         Further metadata for the start document. Keys of the contract
         (`redoxscope.documents.STACK_RESERVED`) are refused, here and from ``RE(plan, key=…)``.
@@ -174,7 +183,9 @@ def energy_stack(
         spectra = _spectra(scan, references)
         scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
     target = None if until is None else as_target(until)
-    return _measure(stxm, scan, references, check_axes(scan, axes), md, target, follow_drift)
+    most = None if dose_limit is None else as_dose_limit(dose_limit)
+    loops = check_axes(scan, axes)
+    return _measure(stxm, scan, references, loops, md, target, follow_drift, most)
 
 
 @plan
@@ -301,6 +312,7 @@ def _measure(
     md: Mapping[str, Any] | None,
     target: Target | None = None,
     farthest: float | None = None,
+    most: DoseLimit | None = None,
 ) -> MsgGenerator[str]:
     """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
     for i, frame in enumerate(scan.frames):
@@ -325,8 +337,20 @@ def _measure(
     if farthest is not None:
         metadata["follow_drift"] = farthest
         follow = Follow(scan, metadata["detectors"][0], farthest)
-    more = check_metadata(md, STACK_RESERVED)
-    return measure_frames(stxm, scan, axes, metadata, more, until, follow=follow)
+    # The shipped references come with a density, others do not.
+    own = None if references is None else spectra
+    known = {} if most is None else {"density": most.density, "thickness": most.thickness}
+    left = frame_doses(scan, stxm, references=own, **known)
+    if left.photons is not None:
+        metadata["exposure"] = left.as_start()
+    dose = None
+    if most is not None:
+        if left.gray is None:
+            raise ValueError(f"dose_limit cannot be kept: {left.unknown}")
+        dose = DoseGuard(most, scan, left.gray)
+        metadata["dose_limit"] = most.as_dict()
+    own_md = check_metadata(md, STACK_RESERVED)
+    return measure_frames(stxm, scan, axes, metadata, own_md, until, follow=follow, dose=dose)
 
 
 def _spectra(

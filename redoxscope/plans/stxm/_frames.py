@@ -24,6 +24,7 @@ from .._run import Ended, in_run
 from .._safety import SafetyStep, close, halt, made_safe
 from ..progress import with_progress
 from ._follow import Follow, corners
+from ._dose_limit import DoseGuard
 from ._line_stream import LineStream
 from ._until import Until
 
@@ -40,6 +41,7 @@ def measure_frames(
     back: Sequence[SafetyStep] = (),
     follow: Follow | None = None,
     begin: tuple[int, int] = (0, 0),
+    dose: DoseGuard | None = None,
 ) -> MsgGenerator[str]:
     """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
 
@@ -60,6 +62,8 @@ def measure_frames(
         Moves its regions after the sample.
     begin : tuple of int
         Frame and line to begin at; what comes before was measured elsewhere.
+    dose : DoseGuard, optional
+        Ends it before the sample has too much.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def measure_frames(
 
     def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *back)
-        return (yield from made_safe(_frames(stxm, scan, axes, until, follow, begin), steps))
+        plan = _frames(stxm, scan, axes, until, follow, begin, dose)
+        return (yield from made_safe(plan, steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator[str]:
@@ -94,18 +99,20 @@ def _frames(
     until: Until | None,
     follow: Follow | None,
     begin: tuple[int, int],
+    dose: DoseGuard | None,
 ) -> MsgGenerator[Ended | None]:
     if (yield from foretold(stxm, scan)):
         return None
     tokens = []
-    for watching in (until, follow):
+    for watching in (dose, until, follow):
         if watching is not None:
             tokens.append((yield Msg("subscribe", None, watching, "all")))
-    measured = _measured(stxm, scan, axes, until, follow, begin)
+    measured = _measured(stxm, scan, axes, until, follow, begin, dose)
     yield from with_progress(measured, scan, stxm, begin=begin)
     for token in tokens:
         yield Msg("unsubscribe", None, token=token)
-    return None if until is None else until.ended()
+    reasons = (one.ended() for one in (dose, until) if one is not None)
+    return next(filter(None, reasons), None)
 
 
 def _measured(
@@ -115,6 +122,7 @@ def _measured(
     until: Until | None,
     follow: Follow | None,
     begin: tuple[int, int],
+    dose: DoseGuard | None,
 ) -> MsgGenerator[None]:
     streams: dict[int, LineStream] = {}
     flown: tuple[LineStream, str] | None = None
@@ -128,6 +136,8 @@ def _measured(
         for index, frame in enumerate(scan.frames):
             if index < begin[0] or (until is not None and until.skips(frame)):
                 continue
+            if dose is not None and not dose.allows(index):
+                break
             following = _following(scan, index, until)
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):

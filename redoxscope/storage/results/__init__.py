@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._agglomerates import agglomerates
 from ._datasets import plain
 from ._derive import derive
 from ._keep import keep_results
@@ -12,6 +13,7 @@ from ._store import SPEC, store_results
 __all__ = [
     "SPEC",
     "StoredResults",
+    "agglomerates",
     "derive",
     "keep_results",
     "list_results",

@@ -1,0 +1,162 @@
+"""What places of one sample have had in several runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Exposed", "Ledger"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Exposed:
+    """What a run has left in one region: on each pixel, all its images together.
+
+    Attributes
+    ----------
+    run : str
+        Its uid.
+    time : float
+        When it began (s since 1970).
+    region : str
+    x, y : numpy.ndarray [nx], [ny]
+        Middles of the pixels (µm, sample coordinates), rising.
+    photons, gray : numpy.ndarray [ny, nx]
+        On each pixel, and absorbed per mass (Gy); NaN where it is not known.
+    """
+
+    run: str
+    time: float
+    region: str
+    x: Array
+    y: Array
+    photons: Array
+    gray: Array
+
+    def __repr__(self) -> str:
+        return f"<Exposed region {self.region!r} of run {self.run[:8]}: {self.most:.3g} Gy>"
+
+    @property
+    def most(self) -> float:
+        """Dose of the pixel that has most (Gy); NaN where none is known."""
+        return float(np.nanmax(self.gray)) if np.isfinite(self.gray).any() else math.nan
+
+    @property
+    def edges(self) -> tuple[Array, Array]:
+        """Edges of the pixels along x and y (µm)."""
+        return _edges(self.x), _edges(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """Sum over runs, place by place.
+
+    Attributes
+    ----------
+    entries : tuple of Exposed
+        In the order in which they were taken.
+    unknown : tuple of str
+        Runs on the sample whose dose is not known, each with its reason: the sum is too small.
+    """
+
+    entries: tuple[Exposed, ...]
+    unknown: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        runs = len({entry.run for entry in self.entries})
+        lacking = f", of {len(self.unknown)} more not known" if self.unknown else ""
+        return f"<Ledger of {runs} runs: at most {self.gray:.3g} Gy{lacking}>"
+
+    @property
+    def gray(self) -> float:
+        """Dose of the place that has most (Gy); 0 where nothing was measured."""
+        return self._most("gray")
+
+    @property
+    def photons(self) -> float:
+        """Photons per µm² on the place that has most."""
+        return self._most("photons")
+
+    def within(self, extents: Iterable[Sequence[Sequence[float]]]) -> Ledger:
+        """What touches regions, given by the middles of their outer pixels ((x0, x1), (y0, y1)).
+
+        Of each entry the pixels within them alone; half a pixel of the entry is added all round.
+        """
+        areas = [tuple(tuple(sorted(map(float, pair))) for pair in one) for one in extents]
+        found = []
+        for entry in self.entries:
+            xs, ys = entry.edges
+            inside = np.zeros(entry.gray.shape, dtype=bool)
+            for (x0, x1), (y0, y1) in areas:
+                columns = (xs[1:] > x0) & (xs[:-1] < x1) | _same(xs, x0)
+                rows = (ys[1:] > y0) & (ys[:-1] < y1) | _same(ys, y0)
+                inside |= rows[:, None] & columns
+            if inside.any():
+                found.append(
+                    Exposed(
+                        entry.run, entry.time, entry.region, entry.x, entry.y,
+                        np.where(inside, entry.photons, 0.0), np.where(inside, entry.gray, 0.0),
+                    )
+                )  # fmt: skip
+        return Ledger(tuple(found), self.unknown)
+
+    def map(self, what: str = "gray") -> tuple[Array, Array, Array]:
+        """The sum on the grid that the edges of all pixels make.
+
+        Parameters
+        ----------
+        what : {"gray", "photons"}
+            Gy, or photons per µm².
+
+        Returns
+        -------
+        x, y : numpy.ndarray [nx + 1], [ny + 1]
+            Edges of its cells (µm).
+        total : numpy.ndarray [ny, nx]
+        """
+        if not self.entries:
+            return np.zeros(2), np.zeros(2), np.zeros((1, 1))
+        edges = [entry.edges for entry in self.entries]
+        x, y = (_distinct(np.concatenate([one[axis] for one in edges])) for axis in (0, 1))
+        total = np.zeros((len(y) - 1, len(x) - 1))
+        middle_x, middle_y = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
+        for entry, (xs, ys) in zip(self.entries, edges, strict=True):
+            columns = np.flatnonzero((middle_x > xs[0]) & (middle_x < xs[-1]))
+            rows = np.flatnonzero((middle_y > ys[0]) & (middle_y < ys[-1]))
+            values = getattr(entry, what)
+            if what == "photons":
+                values = values / np.outer(np.diff(ys), np.diff(xs))
+            i = np.searchsorted(ys, middle_y[rows]) - 1
+            j = np.searchsorted(xs, middle_x[columns]) - 1
+            total[np.ix_(rows, columns)] += values[np.ix_(i, j)]
+        return x, y, total
+
+    def _most(self, what: str) -> float:
+        total = self.map(what)[2]
+        return float(np.nanmax(total)) if np.isfinite(total).any() else math.nan
+
+
+def _edges(middles: Array) -> Array:
+    values = np.asarray(middles, dtype=float)
+    if len(values) == 1:
+        return np.array([values[0] - 0.5, values[0] + 0.5])
+    half = (values[1:] - values[:-1]) / 2
+    inner = values[:-1] + half
+    return np.concatenate([[values[0] - half[0]], inner, [values[-1] + half[-1]]])
+
+
+def _distinct(values: Array) -> Array:
+    """Rising, and those closer than a tenth of a nanometre once."""
+    found = np.unique(values)
+    return found[np.concatenate([[True], np.diff(found) > 1e-4])]
+
+
+def _same(edges: Array, at: float) -> NDArray[np.bool_]:
+    """The cell that a place lies in; of a region of one pixel the extents are one place."""
+    return np.asarray((edges[:-1] <= at) & (at < edges[1:]))

@@ -1,0 +1,75 @@
+"""How much dose a place of a sample may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ...inputs import as_number, check_keys
+
+__all__ = ["DoseLimit", "as_dose_limit"]
+
+
+@dataclass(frozen=True)
+class DoseLimit:
+    """The largest dose of any pixel, and what is known of the sample.
+
+    Parameters
+    ----------
+    limit : float
+        Gy, with what the place had before.
+    before : float
+        What it had before (Gy): ``dose_so_far(cat, sample, regions).gray``.
+    density : float, optional
+        g/cm³; by default 4.2 with the shipped references.
+    thickness : float, optional
+        µm. Without it, the dose is that of the side where the beam enters, the largest.
+
+    Raises
+    ------
+    ValueError
+        One of them is no number or negative, or no room is left.
+    """
+
+    limit: float
+    before: float = 0.0
+    density: float | None = None
+    thickness: float | None = None
+
+    def __post_init__(self) -> None:
+        limit = as_number("dose_limit", self.limit, "Gy", above=0)
+        before = as_number("dose_limit before", self.before, "Gy", at_least=0)
+        object.__setattr__(self, "limit", limit)
+        object.__setattr__(self, "before", before)
+        for name, unit in (("density", "g/cm³"), ("thickness", "µm")):
+            value = getattr(self, name)
+            if value is not None:
+                found = as_number(f"dose_limit {name}", value, unit, above=0)
+                object.__setattr__(self, name, found)
+        if before >= limit:
+            raise ValueError(
+                f"dose_limit = {limit:g} Gy is reached: the sample has had {before:g} Gy there"
+            )
+
+    def as_dict(self) -> dict[str, float]:
+        """For a start document; what is not given is left out."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def as_dose_limit(value: Any) -> DoseLimit:
+    """A limit from what a user or a queue gives: Gy, a mapping of its parameters, or itself.
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or a value makes no sense.
+    """
+    if isinstance(value, DoseLimit):
+        return value
+    if isinstance(value, Mapping):
+        names = [one.name for one in fields(DoseLimit)]
+        check_keys("dose_limit", value, names, needed=1)
+        return DoseLimit(**value)
+    return DoseLimit(value)

@@ -1,0 +1,139 @@
+"""Ends a stack before a pixel of the sample has more dose than it may."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.dose import DoseLimit
+from ...documents import LineStatus
+from ...scan import Scan
+from .._readable import with_prefix
+from .._run import Ended
+
+__all__ = ["DoseGuard"]
+
+log = logging.getLogger("redoxscope.plans")
+
+
+class DoseGuard:
+    """Adds up what the lines of a run have left, and says before each image whether it may be.
+
+    It gets documents, as who watches the map does: a line that was flown again is counted twice,
+    one that was lost as often as it was tried.
+
+    Parameters
+    ----------
+    limit : DoseLimit
+    scan : Scan
+        Of images.
+    gray : numpy.ndarray [frames]
+        Of each image on one pixel (Gy).
+
+    Raises
+    ------
+    ValueError
+        Not even the first image may be.
+    """
+
+    def __init__(self, limit: DoseLimit, scan: Scan, gray: NDArray[np.float64]) -> None:
+        self.limit, self._scan, self._gray = limit, scan, gray
+        self._lines = [np.zeros(region.pixels[1]) for region in scan.regions]
+        self._flights: dict[tuple[int, int], int] = {}
+        self._descriptors: set[str] = set()
+        self._stopped: int | None = None
+        extents = [region.extents for region in scan.regions]
+        half = [
+            [size / n / 2 for size, n in zip(region.size, region.pixels, strict=True)]
+            for region in scan.regions
+        ]
+        self._with = [
+            [j for j in range(len(extents)) if _touch(extents[i], half[i], extents[j], half[j])]
+            for i in range(len(extents))
+        ]
+        first = next((i for i, one in enumerate(gray) if one > 0), None)
+        if first is not None and not self._fits(first):
+            frame = scan.frames[first]
+            raise ValueError(
+                f"dose_limit = {_gy(limit.limit)}: the image at {frame.energy:g} eV alone, with "
+                f"retries = {scan.retries}, leaves {_gy(self._worst(first))}, and the sample has "
+                f"had {_gy(limit.before)}"
+            )
+        whole = max(
+            sum(float(gray[i]) for i, frame in enumerate(scan.frames) if frame.region in near)
+            for near in self._with
+        )
+        if limit.before + whole > limit.limit:
+            log.warning(
+                "dose_limit: all images would leave %s where the sample has had %s; at %s it ends",
+                _gy(whole), _gy(limit.before), _gy(limit.limit),
+            )  # fmt: skip
+
+    @property
+    def gray(self) -> float:
+        """Dose of the pixel that has most (Gy), with what it had before."""
+        return self.limit.before + max(self._of(i) for i in range(len(self._lines)))
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document of the run."""
+        if name == "descriptor" and self._scan.region_in(str(doc.get("name"))) is not None:
+            self._descriptors.add(doc["uid"])
+        elif name == "event_page" and doc["descriptor"] in self._descriptors:
+            data = doc["data"]
+            for frame, line, status in zip(
+                data["frame"], data["line"], data["line_status"], strict=True
+            ):
+                self._line(int(frame), int(line), int(status))
+
+    def _line(self, frame: int, line: int, status: int) -> None:
+        flown = {LineStatus.OK: 1, LineStatus.RETRIED: 2}.get(status, 1 + self._scan.retries)
+        more = flown - self._flights.get((frame, line), 0)
+        if more > 0:  # the same event may come again, after a pause
+            self._flights[frame, line] = flown
+            self._lines[self._scan.frames[frame].region][line] += more * self._gray[frame]
+
+    def allows(self, index: int) -> bool:
+        """Whether an image may be taken, with as many flights of each line as it may need."""
+        if self._gray[index] > 0 and not self._fits(index):
+            self._stopped = index
+            return False
+        return True
+
+    def ended(self) -> Ended | None:
+        """What the stop document says, where images were left out."""
+        if self._stopped is None:
+            return None
+        left = len(self._scan.frames) - self._stopped
+        text = (
+            f"dose_limit: {_gy(self.gray)} of {_gy(self.limit.limit)} are reached; {left} of "
+            f"{len(self._scan.frames)} images were not taken"
+        )
+        log.warning("%s", text)
+        return Ended(text)
+
+    def _fits(self, index: int) -> bool:
+        region = self._scan.frames[index].region
+        return self.limit.before + self._of(region) + self._worst(index) <= self.limit.limit
+
+    def _worst(self, index: int) -> float:
+        return float(self._gray[index]) * (1 + self._scan.retries)
+
+    def _of(self, region: int) -> float:
+        """What a pixel of a region may have had: regions that overlap share theirs."""
+        return float(sum(self._lines[j].max() for j in self._with[region]))
+
+
+def _touch(a: Any, half_a: Any, b: Any, half_b: Any) -> bool:
+    return all(
+        min(b[k]) - half_b[k] < max(a[k]) + half_a[k]
+        and min(a[k]) - half_a[k] < max(b[k]) + half_b[k]
+        for k in (0, 1)
+    )
+
+
+def _gy(value: float) -> str:
+    return with_prefix(value, "Gy")

@@ -1,0 +1,50 @@
+"""What places have had in several runs adds up, place by place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redoxscope.analysis.dose import Exposed, Ledger
+
+
+def exposed(run: str, center, size: float, pixels: int, gray: float) -> Exposed:
+    pixel = size / pixels
+    x, y = (c + (np.arange(pixels) - (pixels - 1) / 2) * pixel for c in center)
+    shape = (pixels, pixels)
+    return Exposed(run, 0.0, "region", x, y, np.full(shape, 10 * gray), np.full(shape, gray))
+
+
+def test_overlapping_regions_add_up_where_they_overlap():
+    one = exposed("a", (0.0, 0.0), 4.0, 8, 1.0)
+    two = exposed("b", (2.0, 0.0), 4.0, 5, 10.0)  # other pixels
+    away = exposed("c", (20.0, 0.0), 2.0, 4, 5.0)
+    ledger = Ledger((one, two, away))
+    assert ledger.gray == pytest.approx(11.0)
+    x, y, total = ledger.map()
+    area = np.outer(np.diff(y), np.diff(x))
+    assert (total * area).sum() == pytest.approx(16 * 1.0 + 16 * 10.0 + 4 * 5.0)
+    # Photons per area: they do not depend on how large pixels are.
+    assert (ledger.map("photons")[2] * area).sum() == pytest.approx(
+        sum(one.photons.sum() for one in ledger.entries)
+    )
+
+
+def test_within_a_region_only_what_lies_there_counts():
+    ledger = Ledger((exposed("a", (0.0, 0.0), 4.0, 8, 1.0), exposed("b", (20.0, 0.0), 2.0, 4, 5.0)))
+    assert ledger.within([((-1.0, 1.0), (-1.0, 1.0))]).gray == pytest.approx(1.0)
+    assert ledger.within([((1.9, 5.0), (0.0, 0.0))]).gray == pytest.approx(1.0)
+    assert ledger.within([((19.0, 21.0), (0.0, 1.0))]).gray == pytest.approx(5.0)
+    nothing = ledger.within([((8.0, 12.0), (0.0, 1.0))])
+    assert nothing.entries == () and nothing.gray == 0.0
+    assert ledger.within([((0.0, 20.0), (0.0, 0.0))]).gray == pytest.approx(5.0)
+
+
+def test_the_most_is_that_of_one_place_and_not_of_all():
+    """Two runs on two halves of a region: no place has had both."""
+    left, right = exposed("a", (-2.0, 0.0), 4.0, 4, 3.0), exposed("b", (2.0, 0.0), 4.0, 4, 4.0)
+    assert Ledger((left, right)).within([((-3.0, 3.0), (-1.0, 1.0))]).gray == pytest.approx(4.0)
+
+
+def test_nothing_measured_is_nothing_had():
+    assert Ledger(()).gray == 0.0 and Ledger(()).photons == 0.0

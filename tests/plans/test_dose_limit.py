@@ -1,0 +1,175 @@
+"""``dose_limit=``: a stack ends before a pixel of the sample has more dose than it may."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from redoxscope.analysis.dose import DoseLimit, absorbed_dose, as_dose_limit
+from redoxscope.data import phase_absorption
+from redoxscope.documents import LineStatus
+from redoxscope.plans import energy_stack
+from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
+
+ENERGIES = [630.0 + i for i in range(20)]
+FLUX, DWELL, SIZE, PIXELS = 1e8, 0.01, 2.0, 4
+
+
+def bench(status=None):
+    """A fake microscope with a flux, whose lines have a status of our own; a RunEngine."""
+    stxm = FakeMicroscope()
+    stxm.flux = FakeSetting("flux", FLUX)
+    engine, documents = make_engine()
+    if status is not None:
+        collect = stxm.scanner.collect_pages
+
+        def pages():
+            for page in collect():
+                page["data"]["line_status"] = [
+                    status(energy, line)
+                    for energy, line in zip(
+                        page["data"]["energy"], page["data"]["line"], strict=True
+                    )
+                ]
+                yield page
+
+        stxm.scanner.collect_pages = pages
+    return stxm, engine, documents
+
+
+def of_images(energies=ENERGIES, area=(SIZE / PIXELS) ** 2):
+    """Dose of each image (Gy): of the phase that absorbs most, in a thin sample."""
+    photons = np.full(len(energies), FLUX * DWELL)
+    absorption = phase_absorption("Mn L3", tuple(energies))
+    return absorbed_dose(photons, energies, area, density=4.2, absorption=absorption).max(axis=0)
+
+
+def run(dose_limit, status=None, **options):
+    stxm, engine, documents = bench(status)
+    options = {"edge": "Mn L3", "energies": ENERGIES, "dwell": DWELL, "size": SIZE,
+               "pixels": PIXELS, "retries": 0} | options  # fmt: skip
+    if "regions" in options:
+        for name in ("size", "pixels"):
+            options.pop(name)
+    engine(energy_stack(stxm, dose_limit=dose_limit, **options))
+    return stxm, documents
+
+
+def frames_of(documents):
+    pages = [doc for name, doc in documents if name == "event_page"]
+    return list(dict.fromkeys(f for page in pages for f in page["data"]["frame"]))
+
+
+def stop_of(documents):
+    return next(doc for name, doc in documents if name == "stop")
+
+
+@pytest.mark.parametrize("before", [0.0, 3.3])
+@pytest.mark.parametrize("images", [1, 7, 19])
+def test_it_ends_before_the_limit_is_exceeded(images, before):
+    gray = of_images()
+    had = before * gray[0]
+    limit = had + gray[:images].sum() + 0.5 * gray[images]
+    stxm, documents = run({"limit": limit, "before": had})
+    assert frames_of(documents) == list(range(images))
+    stop = stop_of(documents)
+    assert stop["exit_status"] == "success"
+    assert f"{20 - images} of 20 images were not taken" in stop["reason"]
+    assert not stxm.shutter.beam and stxm.scanner.flown
+    start = next(doc for name, doc in documents if name == "start")
+    np.testing.assert_allclose(start["exposure"]["gray"], gray, rtol=1e-4)
+    assert start["dose_limit"] == pytest.approx({"limit": limit, "before": had})
+
+
+def test_what_fits_is_measured_to_the_end():
+    _, documents = run(1.001 * of_images().sum())
+    assert frames_of(documents) == list(range(20)) and not stop_of(documents).get("reason")
+
+
+def test_that_it_will_not_suffice_is_said_before_the_first_move(caplog):
+    with caplog.at_level(logging.WARNING):
+        run(0.5 * of_images().sum())
+    assert "all images would leave" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "flown"),
+    [(LineStatus.RETRIED, 2), (LineStatus.MISSED, 4), (LineStatus.DISTURBED, 4)],
+    ids=lambda value: str(getattr(value, "name", value)),
+)
+def test_lines_flown_again_count_again(status, flown):
+    """One line of each image is taken again: its pixels have the dose twice, or four times."""
+    gray = of_images()
+    limit = 40.0 * gray[0]
+    _, documents = run(
+        limit, lambda energy, line: status if line == 2 else LineStatus.OK, retries=3
+    )
+    n = len(frames_of(documents))
+    left = flown * gray[:n].sum()
+    assert left <= limit
+    if n < 20:  # and no room was left for an image that needs all its retries
+        assert left + 4 * gray[n] > limit
+    assert n < 20 or flown == 2
+
+
+def test_regions_that_overlap_share_what_they_have():
+    gray = of_images()
+    apart = [{"center": (10.0 * i, 0.0), "size": SIZE, "pixels": PIXELS} for i in range(2)]
+    near = [{"center": (1.0 * i, 0.0), "size": SIZE, "pixels": PIXELS} for i in range(2)]
+    limit = 1.001 * gray.sum()
+    assert len(frames_of(run(limit, regions=apart)[1])) == 40
+    both = np.cumsum(np.repeat(gray, 2))  # of the region that is next, and of its neighbour
+    assert len(frames_of(run(limit, regions=near)[1])) == np.searchsorted(both, limit, "right")
+
+
+def test_images_of_the_empty_beam_leave_nothing_in_the_sample():
+    i0 = {"center": (10.0, 0.0), "size": SIZE, "pixels": PIXELS, "name": "i0"}
+    _, documents = run(1.001 * of_images().sum(), i0_region=i0)
+    assert len(frames_of(documents)) == 40
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "dose_limit = 0"),
+        (-1.0, "dose_limit = -1"),
+        (float("nan"), "dose_limit"),
+        (True, "dose_limit = True"),
+        ("much", "dose_limit = 'much'"),
+        ({"limit": 1e6, "before": 2e6}, "is reached: the sample has had 2e.06 Gy"),
+        ({"limit": 1e6, "thick": 1.0}, "thick"),
+        ({"before": 1.0}, "limit"),
+        ({"limit": 1e6, "density": 0}, "density = 0"),
+        (1e-3, "the image at 630 eV alone"),
+    ],
+    ids=[str(i) for i in range(10)],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(value, words):
+    stxm, _, _ = bench()
+    with pytest.raises((ValueError, TypeError), match=words):
+        energy_stack(
+            stxm, edge="Mn L3", energies=ENERGIES, dwell=DWELL, size=SIZE, pixels=PIXELS,
+            dose_limit=value,
+        )  # fmt: skip
+
+
+def test_what_is_not_known_is_said():
+    stxm = FakeMicroscope()
+    options = {"energies": ENERGIES, "dose_limit": 1e9}
+    with pytest.raises(
+        ValueError, match="dose_limit cannot be kept: the flux is not known; set stxm.flux"
+    ):
+        energy_stack(stxm, edge="Mn L3", **options)
+    stxm.flux = FakeSetting("flux", FLUX)
+    with pytest.raises(ValueError, match="what absorbs is not known"):
+        energy_stack(stxm, **options)
+
+
+def test_it_may_be_said_in_several_ways():
+    limit = DoseLimit(1e7, 1e6, density=5.0)
+    assert as_dose_limit(json.loads(json.dumps(limit.as_dict()))) == limit
+    assert as_dose_limit(limit) is limit
+    assert as_dose_limit(np.float32(1e7)).limit == 1e7
