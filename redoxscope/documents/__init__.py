@@ -50,6 +50,7 @@ from ._stack import (
     STACK,
     STREAM,
     LineStatus,
+    flights,
 )
 from ._stack import START_KEYS as STACK_START_KEYS
 from ._start import RIXS_RESERVED, STACK_RESERVED, check_metadata, check_session, check_start
@@ -137,6 +138,7 @@ __all__ = [
     "check_metadata",
     "check_session",
     "check_start",
+    "flights",
     "from_json",
     "json_bytes",
     "monitor_stream",

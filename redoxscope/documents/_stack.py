@@ -15,6 +15,7 @@ __all__ = [
     "STACK",
     "STREAM",
     "LineStatus",
+    "flights",
 ]
 
 CONTRACT_VERSION = 2
@@ -57,3 +58,18 @@ class LineStatus(IntEnum):
     RETRIED = 1
     MISSED = 2
     DISTURBED = 3
+
+
+def flights(status: int, retries: int) -> int:
+    """How often a line was flown, at most: what it may have left in the sample.
+
+    Parameters
+    ----------
+    status : int
+        A `LineStatus`. One that is not known here counts as missed.
+    retries : int
+        How often a line of the scan is taken again.
+    """
+    if status == LineStatus.OK:
+        return 1
+    return 2 if status == LineStatus.RETRIED else 1 + retries

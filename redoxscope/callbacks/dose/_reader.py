@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...documents import LineStatus
+from ...documents import flights
 from ...inputs import is_number
 from ...scan import Scan
 from .._analysis import Reader
@@ -80,8 +80,7 @@ class DoseReader(Reader[DoseSnapshot]):
 
     def line(self, frame: int, line: int, status: int) -> None:
         """Take one line; one that came before is replaced."""
-        flown = {LineStatus.OK: 1, LineStatus.RETRIED: 2}.get(status, 1 + self.scan.retries)
-        self._flights[frame][line] = flown
+        self._flights[frame][line] = flights(status, self.scan.retries)
 
     @property
     def part_names(self) -> tuple[str, ...]:

@@ -14,15 +14,14 @@ __all__ = ["ANALYSIS"]
 
 
 def _results(snapshot: DoseSnapshot) -> Iterator[Result]:
-    place = {"coords": {"y": snapshot.y, "x": snapshot.x}, "units": {"y": "µm", "x": "µm"}}
     attrs = {
         "title": snapshot.title, "region": snapshot.region, "before_gy": snapshot.before,
         "limit_gy": snapshot.limit, "most_gy": snapshot.most,
     }  # fmt: skip
     for name, unit in (("photons", ""), ("gray", "Gy")):
         yield Result(
-            "dose", name, getattr(snapshot, name), ("y", "x"), snapshot.part, unit=unit,
-            attrs=attrs, **place,
+            "dose", name, getattr(snapshot, name), ("y", "x"), snapshot.part,
+            {"y": snapshot.y, "x": snapshot.x}, {"y": "µm", "x": "µm"}, unit, attrs=attrs,
         )  # fmt: skip
 
 

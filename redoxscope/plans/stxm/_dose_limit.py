@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.dose import DoseLimit
-from ...documents import LineStatus
+from ...documents import flights
 from ...scan import Scan
 from .._readable import with_prefix
 from .._run import Ended
@@ -90,7 +90,7 @@ class DoseGuard:
                 self._line(int(frame), int(line), int(status))
 
     def _line(self, frame: int, line: int, status: int) -> None:
-        flown = {LineStatus.OK: 1, LineStatus.RETRIED: 2}.get(status, 1 + self._scan.retries)
+        flown = flights(status, self._scan.retries)
         more = flown - self._flights.get((frame, line), 0)
         if more > 0:  # the same event may come again, after a pause
             self._flights[frame, line] = flown
