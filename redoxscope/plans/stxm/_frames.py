@@ -23,8 +23,8 @@ from .._protocols import Microscope
 from .._run import Ended, in_run
 from .._safety import SafetyStep, close, halt, made_safe
 from ..progress import with_progress
-from ._follow import Follow, corners
 from ._dose_limit import DoseGuard
+from ._follow import Follow, corners
 from ._line_stream import LineStream
 from ._until import Until
 
