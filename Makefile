@@ -1,4 +1,4 @@
-# make demo | demo-rixs | demo-heat | demo-ptycho | test | check | faults | bench: each installs what it needs into .venv first.
+# make demo | demo-rixs | demo-heat | demo-ptycho | test | check | faults | oracle | bench: each installs what it needs into .venv first.
 PYTHON ?= python3
 # Tests wait for simulated beamlines most of their time; a file's tests share one and stay together.
 WORKERS ?= 2
@@ -8,7 +8,10 @@ STAMP := $(VENV)/.installed
 # A real EPICS IOC for tests; apart from the packages, for ophyd would take its libca from there.
 EPICS := $(VENV)/epics
 
-.PHONY: demo demo-rixs demo-heat demo-ptycho test check faults bench constraints clean
+# Mantis reads our files in tests; GPL, so it stays outside the project's environment.
+MANTIS := $(VENV)/mantis
+
+.PHONY: demo demo-rixs demo-heat demo-ptycho test check faults oracle bench constraints clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
@@ -44,6 +47,14 @@ check: $(STAMP)
 # What may end an experiment of hours, at each of its messages; the tests take some of them.
 faults: $(STAMP)
 	REDOXSCOPE_ALL_MESSAGES=1 $(BIN)/python -m pytest -n $(WORKERS) --timeout 1200 tests/plans/thermal
+
+$(MANTIS): $(STAMP)
+	$(BIN)/python -m venv $(MANTIS)
+	$(MANTIS)/bin/python -m pip install --quiet --disable-pip-version-check 'mantis-xray>=3.3'
+
+# What other programs read in our files.
+oracle: $(STAMP) $(MANTIS)
+	REDOXSCOPE_MANTIS=$(MANTIS)/bin/python $(BIN)/python -m pytest tests/storage/test_mantis.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

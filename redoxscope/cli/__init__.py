@@ -15,6 +15,7 @@ from ._common import speak_any_encoding
 from ._demo import demo_app
 from ._dry_run import SCRIPT_ARGUMENTS, dry_run
 from ._gitt import gitt
+from ._import import import_file
 from ._ptycho import ptycho_app
 from ._queue import queue
 from ._runs import export, runs
@@ -57,6 +58,7 @@ def _options(
 
 for command in (sim, check, snapshot, shell, queue, watch, runs, export, recover, gitt):
     app.command()(command)
+app.command("import")(import_file)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)
 
 

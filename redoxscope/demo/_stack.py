@@ -265,6 +265,12 @@ def _scan_of(name: str | Path, seed: int, edge: str, pixels: int) -> _Scan:
 
     if name not in SAMPLES:
         sample = MeasuredStack(name)
+        if np.ptp(sample.dwells_s):
+            raise ValueError(
+                f"{sample.name} was measured with dwells of {1e3 * sample.dwells_s.min():g} to "
+                f"{1e3 * sample.dwells_s.max():g} ms; the demonstration takes one (start_session("
+                "sample=...) serves it)"
+            )
         x, y, width, height = sample.region_um
         plan = {
             "energies": sample.energies.tolist(),

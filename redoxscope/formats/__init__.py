@@ -34,6 +34,8 @@ from ._state import (
     read_experiment_state,
     read_external_triggers,
 )
+from ._stxm import read_stxm
+from ._stxm_parts import ImageStack, StxmFile
 from ._table import Table, read_table
 from ._tes_log import Pass, TesLog, read_tes_log
 from ._uri import file_uri, path_of_uri, plain_path
@@ -62,6 +64,7 @@ __all__ = [
     "ExternalTriggers",
     "FILTERED",
     "FormatError",
+    "ImageStack",
     "IncompleteHeader",
     "LjhFile",
     "LjhWriter",
@@ -75,6 +78,7 @@ __all__ = [
     "RECORD_HEADER",
     "SUMMARY_HEADER",
     "StateWriter",
+    "StxmFile",
     "Table",
     "TesLog",
     "channel_of_name",
@@ -91,6 +95,7 @@ __all__ = [
     "read_external_triggers",
     "read_ljh",
     "read_off",
+    "read_stxm",
     "read_tes_log",
     "summary_dtype",
     "summary_photons",

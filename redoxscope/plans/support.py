@@ -5,6 +5,7 @@ from ._foretold import Foreseen
 from ._inputs import lacking
 from ._public import description, device_parameters
 from .estimates import move_time, without_verdict
+from .stxm import stack_start
 
 __all__ = [
     "Foreseen",
@@ -13,5 +14,6 @@ __all__ = [
     "device_parameters",
     "lacking",
     "move_time",
+    "stack_start",
     "without_verdict",
 ]

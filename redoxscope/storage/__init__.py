@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._cube import stack_cube
 from ._dose_so_far import dose_so_far
 from ._find import RunTable, find, runs_table
-from ._recover import recover
+from ._recover import recover, store_run
 from .catalog import (
     DEFAULT_PROFILE,
     CatalogError,
@@ -78,4 +78,5 @@ __all__ = [
     "runs_table",
     "stack_cube",
     "store_results",
+    "store_run",
 ]

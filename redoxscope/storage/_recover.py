@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
-from .catalog import RecoveryReport, recover_logs
+from .catalog import RecoveryReport, recover_logs, store_log
 from .results import keep_results
 
-__all__ = ["recover"]
+__all__ = ["recover", "store_run"]
 
 
 def recover(
@@ -36,3 +37,20 @@ def recover(
         logged; its run is stored.
     """
     return recover_logs(directory, catalog, stored=stored, then=[keep_results()])
+
+
+def store_run(path: str | os.PathLike[str], catalog: Any) -> RecoveryReport:
+    """Put the run of one document log into the catalog, and what the analyses find in it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The log.
+    catalog : CatalogOfBlueskyRuns
+
+    Returns
+    -------
+    RecoveryReport
+        As of `recover`.
+    """
+    return store_log(Path(path), catalog, [keep_results()])

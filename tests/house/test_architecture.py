@@ -16,7 +16,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 def drawn() -> list[set[str]]:
     """Rooms of each line of the drawing, without what is said of them."""
     drawing = re.findall(r"^```\n(.*?)^```", PAGE, re.S | re.M)[0]
-    return [set(line[:69].split()) for line in drawing.splitlines()]
+    return [set(line[:81].split()) for line in drawing.splitlines()]
 
 
 def test_rooms_are_drawn_in_the_order_of_the_contract():

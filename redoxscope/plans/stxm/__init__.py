@@ -4,6 +4,7 @@ from ._energy_stack import energy_stack, execute, image
 from ._grids import coarse_image, detector_image, osa_focus, osa_image
 from ._resume import resume
 from ._spectra import focus_scan, line_spectrum, point_spectrum, tiled_image
+from ._start import stack_start
 
 __all__ = [
     "energy_stack",
@@ -13,6 +14,7 @@ __all__ = [
     "line_spectrum",
     "point_spectrum",
     "resume",
+    "stack_start",
     "tiled_image",
     "coarse_image",
     "detector_image",

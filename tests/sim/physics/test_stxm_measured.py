@@ -97,7 +97,7 @@ def test_interface(small):
         ("x", np.arange(4.0), r"'x' has shape"),
         ("y", [1.0, 2.0, np.nan, 3.0], "'y' is not finite at index 2: nan µm"),
         ("dwell", None, "'dwell' is missing"),
-        ("dwell", [0.4, 0.4], r"'dwell' has shape \(2,\); expected a number, ms"),
+        ("dwell", [0.4, 0.4], r"'dwell' has shape \(2,\); expected a number or \[5\] ms"),
         ("dwell", 0.0, "'dwell' = 0 ms; expected above 0 ms"),
         ("dwell", b"fast", "'dwell' holds no numbers"),
         ("ring_current", [1.0], r"'ring_current' has shape \(1,\)"),

@@ -53,6 +53,19 @@ def _axis(f: Any, path: Path, name: str, unit: str, n: int) -> Array:
     return values
 
 
+def _dwell(f: Any, path: Path, n: int) -> Array:
+    """Time per pixel (ms) of each image; one number is that of all."""
+    if getattr(f.get("dwell"), "shape", ()) == ():
+        return np.full(n, float(_read(f, path, "dwell", "a number, ms", 0)))
+    values = _read(f, path, "dwell", f"a number or [{n}] ms", 1)
+    if values.size != n:
+        raise ValueError(
+            f"sample file {path}: dataset 'dwell' has shape {values.shape}; expected a number or "
+            f"[{n}] ms"
+        )
+    return values
+
+
 def _nearest(axis: Array, values: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Index of the nearest grid value, and whether it is within half a step."""
     right = np.clip(np.searchsorted(axis, values), 1, axis.size - 1)
@@ -71,8 +84,8 @@ class MeasuredStack:
     ----------
     path : path
         HDF5 file with ``counts`` [nE, ny, nx], ``energy`` [nE] (eV), ``x`` [nx] and ``y`` [ny]
-        (µm), ``dwell`` (ms), and, where they are known, ``ring_current`` [nE] (mA),
-        ``oxidized`` and ``reduced`` [n, 2] (eV, optical density of an end member).
+        (µm), ``dwell`` (ms; one number, or [nE]), and, where they are known, ``ring_current`` [nE]
+        (mA), ``oxidized`` and ``reduced`` [n, 2] (eV, optical density of an end member).
 
     Raises
     ------
@@ -104,7 +117,7 @@ class MeasuredStack:
                 energies = _axis(f, self.path, "energy", "eV", n_e)
                 x = _axis(f, self.path, "x", "µm", n_x)
                 y = _axis(f, self.path, "y", "µm", n_y)
-                dwell = float(_read(f, self.path, "dwell", "a number, ms", 0))
+                dwell = _dwell(f, self.path, n_e)
                 current = None
                 if "ring_current" in f:
                     current = _read(f, self.path, "ring_current", f"[{n_e}] mA", 1)
@@ -115,13 +128,19 @@ class MeasuredStack:
                         )
         except OSError as e:
             raise ValueError(f"sample file {self.path} cannot be read as HDF5: {e}") from e
-        if not (np.isfinite(dwell) and dwell > 0):
-            raise ValueError(
-                f"sample file {self.path}: dataset 'dwell' = {dwell:g} ms; expected above 0 ms"
-            )
+        for value in dwell:
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(
+                    f"sample file {self.path}: dataset 'dwell' = {value:g} ms; expected above 0 ms"
+                )
         self._counts, self.energies, self.x, self.y = counts, energies, x, y
-        self.dwell_s = dwell * 1e-3
+        self.dwells_s = dwell * 1e-3
         self._current = current
+
+    @property
+    def dwell_s(self) -> float:
+        """Longest time per pixel (s), which may differ from image to image: `dwells_s` [nE]."""
+        return float(self.dwells_s.max())
 
     @property
     def name(self) -> str:
@@ -220,14 +239,15 @@ class MeasuredStack:
             The energy is off the grid, or the dwell is not that of the measurement.
         """
         finite("dwell", dwell_s, "s", 0, 3600, open_low=True)
-        if abs(dwell_s / self.dwell_s - 1) > 1e-3:
+        at = self._energy(energy_ev)
+        if abs(dwell_s / self.dwells_s[at] - 1) > 1e-3:
             raise ValueError(
-                f"dwell = {dwell_s:g} s is not {self.dwell_s:g} s, at which {self.path.name} was "
-                "measured"
+                f"dwell = {dwell_s:g} s is not {self.dwells_s[at]:g} s, at which {self.path.name} "
+                "was measured"
             )
         x = np.atleast_1d(np.asarray(x_um, dtype=float))
         y = np.broadcast_to(np.asarray(y_um, dtype=float), x.shape)
-        image = self._counts[self._energy(energy_ev)]
+        image = self._counts[at]
         ix, ok_x = _nearest(self.x, x)
         iy, ok_y = _nearest(self.y, y)
         dark = not (shutter_open and beam_on and flux_scale > 0)

@@ -1,0 +1,174 @@
+"""Images and stacks of any microscope, as its file has them, brought to one form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..inputs import as_number
+from ._errors import FormatError
+from ._stxm_hdf5 import read_hdf5
+from ._stxm_hdr import read_hdr
+from ._stxm_parts import ImageStack, Raw, StxmFile
+
+__all__ = ["read_stxm"]
+
+Array = NDArray[np.float64]
+RATES = ("hz", "1/s", "s^-1", "counts/s", "cps")
+"""Units in which a counter gives a rate."""
+SCALES = {
+    "m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0,
+    "micrometer": 1.0, "micrometre": 1.0, "nm": 1e-3,
+}  # fmt: skip
+"""Micrometres of a unit."""
+SMALLEST_STEP = 1e-3
+"""µm. No zone plate resolves 1 nm: positions without a unit in smaller steps are in mm."""
+
+
+def read_stxm(
+    path: str | os.PathLike[str],
+    *,
+    channel: str | None = None,
+    dwell: float | None = None,
+    position_unit: str | None = None,
+) -> StxmFile:
+    """Read images or a stack of any microscope.
+
+    NXstxm (of this package, Pixelator and PolLux, CLS, pystxmcontrol), ALS and MAX IV ``.hdr`` with
+    its ``.xim``, Data Exchange as Mantis writes it, and HDF5 with ``counts`` as for a measured
+    sample. Which it is, is seen from the content.
+
+    Parameters
+    ----------
+    path : str or Path
+    channel : str, optional
+        Detector; by default the first.
+    dwell : float, optional
+        Time per pixel (s), where the file does not say it, or is wrong.
+    position_unit : str, optional
+        Unit of positions (``"um"``, ``"mm"``), where the file says none.
+
+    Returns
+    -------
+    StxmFile
+        Rates become counts, axes rise, positions are in µm.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FormatError
+        It is none of these, holds something else than images or spectra of a sample, has no such
+        channel or no dwell (then sigma, which follows from counts, is not known), or positions
+        that are no regular grid.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    if dwell is not None:
+        dwell = as_number("dwell", dwell, "s", above=0)
+    if position_unit is not None and position_unit not in SCALES:
+        raise ValueError(f"position_unit = {position_unit!r} is none of {', '.join(SCALES)}")
+    read: Callable[..., tuple[StxmFile, list[Raw]]]
+    with path.open("rb") as file:
+        read = read_hdf5 if file.read(8) == b"\x89HDF\r\n\x1a\n" else read_hdr
+    said, regions = read(path, channel)
+    stacks = tuple(in_order(path, raw, dwell, position_unit) for raw in regions)
+    return replace(said, stacks=stacks)
+
+
+def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | None) -> ImageStack:
+    """A region with rising axes, in µm, eV, s and counts.
+
+    Raises
+    ------
+    FormatError
+        As `read_stxm`.
+    """
+    where, remarks = f"{path.name}, {raw.name}", list(raw.remarks)
+    shape = (len(raw.energy), len(raw.y), len(raw.x))
+    if raw.counts.shape != shape:
+        raise FormatError(f"{where}: data of {raw.counts.shape} where axes are of {shape}")
+    counts = np.array(raw.counts, dtype=np.float64)
+    i0 = None if raw.i0 is None else np.array(raw.i0, dtype=np.float64)
+    times = np.broadcast_to(np.asarray(raw.dwell, dtype=np.float64), len(raw.energy)).copy()
+    if dwell is not None:
+        times[:] = dwell
+    if not (np.isfinite(times) & (times > 0)).all():
+        raise FormatError(
+            f"{where}: the file does not say how long a pixel was counted, so the sigma of counts "
+            "is not known: give the dwell (s)"
+        )
+    _unmeasured(counts, remarks)
+    if raw.unit.lower() in RATES:
+        counts *= times[:, None, None]
+        remarks.append(f"rates ({raw.unit}) times the dwell are the counts")
+    axes, scale = [], micrometres(raw, position_unit, remarks)
+    for name, values, dim in (("energy", raw.energy, 0), ("y", raw.y, 1), ("x", raw.x, 2)):
+        values = np.asarray(values, dtype=np.float64) * (1.0 if dim == 0 else scale)
+        if not np.isfinite(values).all():
+            raise FormatError(f"{where}: the {name} axis has values that are no numbers")
+        order = np.argsort(values, kind="stable")
+        if not np.array_equal(order, np.arange(len(values))):
+            counts = np.take(counts, order, axis=dim)
+            i0 = None if i0 is None else np.take(i0, order, axis=dim)
+            falls = np.array_equal(order, np.arange(len(values))[::-1])
+            remarks.append(f"the {name} axis was {'turned' if falls else 'sorted'}")
+        axes.append(values[order])
+        if dim == 0:
+            times, current = times[order], raw.ring_current
+            current = None if current is None else np.asarray(current, dtype=float)[order]
+        else:
+            _check_grid(where, name, values[order])
+    return ImageStack(
+        raw.name, axes[0], axes[2], axes[1], counts, times, i0, current, tuple(remarks)
+    )
+
+
+def micrometres(raw: Raw, asked: str | None, remarks: list[str]) -> float:
+    """What positions are multiplied by."""
+    if asked is not None:
+        return SCALES[asked]
+    if raw.position_unit.lower() in SCALES:
+        return SCALES[raw.position_unit.lower()]
+    steps = [abs(np.diff(values)).mean() for values in (raw.x, raw.y) if len(values) > 1]
+    if steps and min(steps) < SMALLEST_STEP:
+        remarks.append(
+            f"positions have no unit; taken as mm, since their step would be {min(steps):.2g} µm"
+        )
+        return SCALES["mm"]
+    return 1.0
+
+
+def _unmeasured(counts: Array, remarks: list[str]) -> None:
+    """Say what is missing; zeros at the end, where some programs leave them, count as missing."""
+    lines = counts.reshape(-1, counts.shape[-1])
+    lit = np.flatnonzero(np.nan_to_num(lines).any(axis=1))
+    rest = lines[int(lit[-1]) + 1 :] if lit.size else lines[:0]
+    zeros = (rest == 0).all(axis=1)
+    if zeros.any():
+        remarks.append(f"the last {int(zeros.sum())} lines are zeros: not measured")
+        rest[zeros] = np.nan
+    missing = np.isnan(lines).all(axis=1)
+    if missing.any():
+        remarks.append(f"{int(missing.sum())} of {len(lines)} lines are missing")
+    partly = np.isnan(lines).any(axis=1) & ~missing
+    if partly.any():
+        remarks.append(f"{int(partly.sum())} lines are measured in part, and not used")
+
+
+def _check_grid(where: str, name: str, values: Array) -> None:
+    if len(values) < 2:
+        return
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    off = np.abs(values - np.linspace(values[0], values[-1], len(values))).max()
+    if not step > 0 or off > step / 2:
+        raise FormatError(
+            f"{where}: the {name} positions are no regular grid (off by up to {off:.3g} µm at a "
+            f"step of {step:.3g} µm)"
+        )
