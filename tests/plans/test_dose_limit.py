@@ -125,6 +125,15 @@ def test_regions_that_overlap_share_what_they_have():
     assert len(frames_of(run(limit, regions=near)[1])) == np.searchsorted(both, limit, "right")
 
 
+def test_room_is_kept_for_the_dose_checks():
+    """They are taken where it ends, so that what the beam has done is known."""
+    gray = of_images()
+    limit = gray[:12].sum() + gray[0] + 0.5 * gray[12]
+    _, documents = run(limit, dose_check=[ENERGIES[0], ENERGIES[15]])
+    assert frames_of(documents) == [*range(12), 20]  # of the energy that was measured
+    assert "9 of 22 images were not taken" in stop_of(documents)["reason"]
+
+
 def test_images_of_the_empty_beam_leave_nothing_in_the_sample():
     i0 = {"center": (10.0, 0.0), "size": SIZE, "pixels": PIXELS, "name": "i0"}
     _, documents = run(1.001 * of_images().sum(), i0_region=i0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...analysis.dose import DoseLimit
 from ...documents import flights
-from ...scan import Scan
+from ...scan import Frame, Role, Scan
 from .._readable import with_prefix
 from .._run import Ended
 
@@ -46,6 +46,11 @@ class DoseGuard:
         self._flights: dict[tuple[int, int], int] = {}
         self._descriptors: set[str] = set()
         self._stopped: int | None = None
+        self._left_out = 0
+        self._taken: set[Any] = set()
+        self._check_frames = [
+            i for i, frame in enumerate(scan.frames) if frame.role is Role.DOSE_CHECK
+        ]
         extents = [region.extents for region in scan.regions]
         half = [
             [size / n / 2 for size, n in zip(region.size, region.pixels, strict=True)]
@@ -56,7 +61,7 @@ class DoseGuard:
             for i in range(len(extents))
         ]
         first = next((i for i, one in enumerate(gray) if one > 0), None)
-        if first is not None and not self._fits(first):
+        if first is not None and not self._fits(first, self._checks(first)):
             frame = scan.frames[first]
             raise ValueError(
                 f"dose_limit = {_gy(limit.limit)}: the image at {frame.energy:g} eV alone, with "
@@ -97,27 +102,53 @@ class DoseGuard:
             self._lines[self._scan.frames[frame].region][line] += more * self._gray[frame]
 
     def allows(self, index: int) -> bool:
-        """Whether an image may be taken, with as many flights of each line as it may need."""
-        if self._gray[index] > 0 and not self._fits(index):
-            self._stopped = index
-            return False
-        return True
+        """Whether an image may be taken, with as many flights of each line as it may need.
+
+        Room is kept for the dose checks of what was measured: they are taken at the end, so that
+        what the beam has done is known where it has done most.
+        """
+        frame = self._scan.frames[index]
+        if frame.role is Role.DOSE_CHECK:
+            due = self._stopped is None or _key(frame) in self._taken
+            fits = due and self._fits(index)
+        elif self._gray[index] > 0:
+            fits = self._stopped is None and self._fits(index, self._checks(index))
+        else:
+            fits = self._stopped is None
+        if fits:
+            self._taken.add(_key(frame))
+        else:
+            self._left_out += 1
+            self._stopped = index if self._stopped is None else self._stopped
+        return fits
+
+    def _checks(self, index: int) -> float:
+        """What the dose checks that are due may leave where image ``index`` is (Gy)."""
+        near = self._with[self._scan.frames[index].region]
+        due = {*self._taken, _key(self._scan.frames[index])}
+        return sum(
+            self._worst(i)
+            for i in self._check_frames
+            if i > index
+            and self._scan.frames[i].region in near
+            and _key(self._scan.frames[i]) in due
+        )
 
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""
         if self._stopped is None:
             return None
-        left = len(self._scan.frames) - self._stopped
         text = (
-            f"dose_limit: {_gy(self.gray)} of {_gy(self.limit.limit)} are reached; {left} of "
+            f"dose_limit: {_gy(self.gray)} of {_gy(self.limit.limit)} are reached; "
+            f"{self._left_out} of "
             f"{len(self._scan.frames)} images were not taken"
         )
         log.warning("%s", text)
         return Ended(text)
 
-    def _fits(self, index: int) -> bool:
-        region = self._scan.frames[index].region
-        return self.limit.before + self._of(region) + self._worst(index) <= self.limit.limit
+    def _fits(self, index: int, more: float = 0.0) -> bool:
+        had = self.limit.before + self._of(self._scan.frames[index].region)
+        return had + self._worst(index) + more <= self.limit.limit
 
     def _worst(self, index: int) -> float:
         return float(self._gray[index]) * (1 + self._scan.retries)
@@ -125,6 +156,11 @@ class DoseGuard:
     def _of(self, region: int) -> float:
         """What a pixel of a region may have had: regions that overlap share theirs."""
         return float(sum(self._lines[j].max() for j in self._with[region]))
+
+
+def _key(frame: Frame) -> Any:
+    """What a dose check has in common with the image that it repeats."""
+    return frame.energy, frame.region, frame.outer
 
 
 def _touch(a: Any, half_a: Any, b: Any, half_b: Any) -> bool:

@@ -137,7 +137,7 @@ def _measured(
             if index < begin[0] or (until is not None and until.skips(frame)):
                 continue
             if dose is not None and not dose.allows(index):
-                break
+                continue
             following = _following(scan, index, until)
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):
