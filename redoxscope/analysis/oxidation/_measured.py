@@ -353,6 +353,11 @@ class Measured:
             found[1, lines] = sum(1.0 / values for values in raw) * self.units.counts
         return found[0], found[1]
 
+    @property
+    def shifts(self) -> Array | None:
+        """What the frames were moved by."""
+        return self._shifts
+
     def settle(self) -> None:
         """Bring in lines that came after a shift was set."""
         if self._shifts is None or not self._unaligned:

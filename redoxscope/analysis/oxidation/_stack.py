@@ -301,6 +301,17 @@ class StackFit:
         self._dirty[:] = True
 
     @property
+    def shifts(self) -> Array | None:
+        """What each frame was moved by [nE, 2], (dy, dx) in pixels; None: no frame was."""
+        moved = self._measured.shifts
+        return None if moved is None else moved.copy()
+
+    @property
+    def lines_on_grid(self) -> NDArray[np.bool_]:
+        """Lines [nE, ny] of the common grid that have data, where the frames were moved to it."""
+        return self._measured.present.copy()
+
+    @property
     def left_out(self) -> NDArray[np.bool_]:
         """Lines [nE, ny] that were left out."""
         return self._measured.left_out.copy()

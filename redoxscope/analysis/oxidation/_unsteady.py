@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +72,13 @@ def leave_unsteady_out(fit: StackFit) -> tuple[OxidationResult, NDArray[np.bool_
         if (new == off).all():
             break
         off = new
-        fit.leave_out(off)
+        fit.leave_out(_on_frames(off, fit.shifts, False))
         result = fit.solve()
-    return result, off, change
+    return result, _on_frames(off, fit.shifts, False), _on_frames(change, fit.shifts, np.nan)
 
 
 def light_within(fit: StackFit, result: OxidationResult) -> tuple[Array, Array]:
-    """Light of each line [nE, ny] against that of its image, in parts of it, and its σ.
+    """Light of each line [nE, ny] of the grid against that of its image, in parts of it, and its σ.
 
     The maps say what each pixel absorbs, so a line needs no blank area. The spectrum of each of
     their columns is fitted anew to each image, for references are not perfect; a step at the line
@@ -95,7 +95,9 @@ def light_within(fit: StackFit, result: OxidationResult) -> tuple[Array, Array]:
     if not len(maps) or fitted.sum(axis=1).max(initial=0) < FEWEST:
         return change, np.full((n, ny), np.nan)
     left_out, known = fit.left_out, np.isfinite(result.ln_i0)
-    present = fit.lines_present | left_out
+    if fit.shifts is not None:  # frames that were moved hold nothing of the lines left out
+        left_out = np.zeros_like(left_out)
+    present = fit.lines_on_grid | left_out
     used = np.flatnonzero(known & present.any(axis=1))
     own = _leverage(fit.design, used)
     for k in used:
@@ -121,6 +123,19 @@ def light_within(fit: StackFit, result: OxidationResult) -> tuple[Array, Array]:
     else:
         spread = np.zeros(ny)
     return np.expm1(-change), np.hypot(noise[:, None], spread)
+
+
+def _on_frames(values: NDArray[Any], shifts: Array | None, outside: Any) -> NDArray[Any]:
+    """Of lines of the common grid [nE, ny], those of the frames as they were flown."""
+    if shifts is None:
+        return values
+    found = np.full_like(values, outside)
+    lines = np.arange(values.shape[1])
+    for k, (dy, _) in enumerate(shifts):
+        at = np.rint(lines + dy).astype(np.intp)
+        there = (at >= 0) & (at < len(lines))
+        found[k, there] = values[k, at[there]]
+    return found
 
 
 def _levels(y: Array, maps: Array, good: NDArray[np.bool_], fresh: NDArray[np.bool_]) -> Array:

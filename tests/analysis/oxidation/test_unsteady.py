@@ -92,3 +92,22 @@ def test_a_line_left_out_counts_again_when_it_comes_again():
     np.testing.assert_array_equal(again.fraction, whole.fraction)
     with pytest.raises(ValueError, match="must be a mask"):
         fit.leave_out(off[:2])
+
+
+def test_lines_of_frames_that_were_moved_are_those_that_were_flown():
+    stack = make_stack()
+    counts = stack.counts(np.random.default_rng(4))
+    shifts = np.zeros((len(counts), 2))
+    shifts[12:, 0] = 3.0  # the sample lies 3 lines higher in the later images
+    counts[12:, :-3] = counts[12:, 3:]
+    counts[16, 20:26] *= 0.9
+    fit = StackFit(stack.design, 2, counts.shape[1:])
+    for k, image in enumerate(counts):
+        fit.set_image(k, image)
+    fit.reaccumulate(shifts)
+    result, off, _ = leave_unsteady_out(fit)
+    truth = np.zeros_like(off)
+    truth[16, 20:26] = True
+    np.testing.assert_array_equal(off, truth)
+    assert (result.n_energies[23:29] == len(counts) - 1).all()
+    assert result.n_energies[22] == result.n_energies[29] == len(counts)
