@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from redoxscope.callbacks import Host, analysis, dose_of_run, draw_dose
 from redoxscope.documents import LineStatus
-from redoxscope.plans import energy_stack
+from redoxscope.plans import energy_stack, line_spectrum
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
 
 ENERGIES = [630.0 + i for i in range(8)]
@@ -108,3 +108,13 @@ def test_it_goes_over_the_wire():
     (one,) = dose_of_run(found).values()
     back = analysis("dose").from_wire(*analysis("dose").to_wire(one.thinned(2)))
     assert back.gray.shape == (2, 2) and back.uid == one.uid
+
+
+def test_a_spectrum_along_a_line_says_what_it_leaves_too():
+    stxm = FakeMicroscope()
+    stxm.flux = FakeSetting("flux", FLUX)
+    engine, found = make_engine()
+    engine(line_spectrum(stxm, edge="Mn L3", energies=ENERGIES, length=1.0, pixels=10, dwell=DWELL))
+    (one,) = dose_of_run(list(found)).values()
+    assert one.photons.shape == (1, 10) and (one.photons == 8 * FLUX * DWELL).all()
+    assert one.most > 0

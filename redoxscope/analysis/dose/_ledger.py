@@ -50,7 +50,10 @@ class Exposed:
     @property
     def edges(self) -> tuple[Array, Array]:
         """Edges of the pixels along x and y (µm)."""
-        return _edges(self.x), _edges(self.y)
+        sides = [abs(v[1] - v[0]) if len(v) > 1 else None for v in (self.x, self.y)]
+        # A line is as high as its pixels are wide; of a single place nothing is known.
+        width, height = sides[0] or sides[1] or 1.0, sides[1] or sides[0] or 1.0
+        return _edges(self.x, width), _edges(self.y, height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +145,10 @@ class Ledger:
         return float(np.nanmax(total)) if np.isfinite(total).any() else math.nan
 
 
-def _edges(middles: Array) -> Array:
+def _edges(middles: Array, side: float) -> Array:
     values = np.asarray(middles, dtype=float)
     if len(values) == 1:
-        return np.array([values[0] - 0.5, values[0] + 0.5])
+        return np.array([values[0] - side / 2, values[0] + side / 2])
     half = (values[1:] - values[:-1]) / 2
     inner = values[:-1] + half
     return np.concatenate([[values[0] - half[0]], inner, [values[-1] + half[-1]]])

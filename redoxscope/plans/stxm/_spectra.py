@@ -35,6 +35,7 @@ from .._inputs import check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
 from .._safety import SafetyStep
+from ..estimates import frame_doses
 from ._frames import measure_frames
 from ._start import stack_start
 
@@ -350,6 +351,9 @@ def _measure(
     back: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors], plan_name)
+    left = frame_doses(scan, stxm)
+    if left.photons is not None:
+        metadata["exposure"] = left.as_start()
     return measure_frames(
         stxm, scan, check_axes(scan, axes), metadata, check_metadata(md, STACK_RESERVED), back=back
     )

@@ -48,3 +48,12 @@ def test_the_most_is_that_of_one_place_and_not_of_all():
 
 def test_nothing_measured_is_nothing_had():
     assert Ledger(()).gray == 0.0 and Ledger(()).photons == 0.0
+
+
+def test_a_line_is_as_high_as_its_pixels_are_wide():
+    x = 0.1 * np.arange(10)
+    line = Exposed("a", 0.0, "line", x, np.zeros(1), np.ones((1, 10)), np.full((1, 10), 2.0))
+    xs, ys = line.edges
+    assert ys == pytest.approx([-0.05, 0.05]) and xs[0] == pytest.approx(-0.05)
+    assert Ledger((line,)).within([((0.0, 1.0), (0.2, 1.0))]).gray == 0.0
+    assert Ledger((line,)).photons == pytest.approx(100.0)  # per µm²
