@@ -45,6 +45,7 @@ def main() -> None:
             bench_drift,
             bench_dry_run,
             bench_estimate,
+            bench_files,
             bench_fly,
             bench_heat,
             bench_prompt,
@@ -77,6 +78,7 @@ def main() -> None:
             bench_camera,
             bench_queue,
             bench_xas,
+            bench_files,
         ):
             show(part.rows())
 

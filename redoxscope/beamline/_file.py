@@ -113,6 +113,9 @@ class BeamlineFile:
     catalog : CatalogOptions
     publish : str
         0MQ proxy that a session publishes its documents to; empty for none.
+    nxstxm : str
+        Folder of the NXstxm files that a session writes while it measures, in its data folder
+        where it is relative; empty for none.
     where : str
         Name of the file, for messages.
     """
@@ -124,6 +127,7 @@ class BeamlineFile:
     instruments: Mapping[str, InstrumentEntry]
     catalog: CatalogOptions = field(default_factory=CatalogOptions)
     publish: str = ""
+    nxstxm: str = ""
     where: str = field(default="", compare=False)
     text: YamlText = field(default_factory=lambda: YamlText(None), compare=False, repr=False)
 

@@ -50,6 +50,7 @@ class _Whole(Strict):
     instruments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     catalog: CatalogOptions = Field(default_factory=CatalogOptions)
     publish: ProxyAddress = ""
+    nxstxm: Text = ""
 
 
 class _WithPrefix(Strict):
@@ -171,6 +172,7 @@ def _read(
         instruments=instruments,
         catalog=whole.catalog,
         publish=whole.publish,
+        nxstxm=whole.nxstxm,
         where=where,
         text=text,
     )

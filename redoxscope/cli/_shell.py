@@ -25,6 +25,10 @@ def shell(
         Optional[str],  # noqa: UP007, UP045  typer reads it
         typer.Option(help="0MQ proxy to publish documents to, HOST:PORT; see redoxscope watch."),
     ] = None,
+    nxstxm: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Folder for NXstxm files, written while scans are measured."),
+    ] = None,
 ) -> None:
     """IPython with RE, cat, bp, bps, bpp, the devices and the plans."""
     from IPython import start_ipython
@@ -41,6 +45,7 @@ def shell(
         seed=seed,
         tes=tes,
         publish=publish,
+        nxstxm=nxstxm,
     ) as session:
         config = Config()
         config.TerminalInteractiveShell.banner2 = banner(session)

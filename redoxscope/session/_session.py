@@ -16,6 +16,7 @@ from ..sim import Simulation
 from ..storage import DocumentLog, keep_results
 from . import _signals
 from ._ending import Ending
+from ._files import nxstxm_files
 from ._finish import finish, finish_at_the_end
 from ._live import live_maps
 from ._made import session_engine
@@ -56,6 +57,8 @@ class Session(Named, Ending):
     windows : WindowStore
         With a spectrometer. Named windows by edge: ``windows["Co L"]``.
     publisher : redoxscope.callbacks.DocumentPublisher or None
+    nxstxm : redoxscope.storage.nxstxm.NxstxmFiles or None
+        Where NXstxm files are written while it measures.
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
@@ -71,6 +74,7 @@ class Session(Named, Ending):
         timeout: float = CONNECT_TIMEOUT,
         engine: Callable[..., RunEngine] = RunEngine,
         publish: str = "",
+        nxstxm: str = "",
     ):
         super().__init__()
         self.simulation, self.data = simulation, data
@@ -106,6 +110,7 @@ class Session(Named, Ending):
             for part in (self.log, *maps):
                 steps.callback(part.close)
             self.publisher = publish_documents(publish, self.beamline, self.RE, steps)
+            self.nxstxm = nxstxm_files(nxstxm, data, self.RE, steps)
             steps.callback(self._finish_at_the_end)
             spectrometers.serve(self.RE, self.maps)
             _signals.watch(self)
@@ -138,7 +143,8 @@ class Session(Named, Ending):
         bool
             False when it is not done in that time; it goes on.
         """
-        return finish((*self.maps.values(), self.stored, self._kept), timeout)
+        files = () if self.nxstxm is None else (self.nxstxm,)
+        return finish((*self.maps.values(), *files, self.stored, self._kept), timeout)
 
     def _finish_at_the_end(self) -> None:
         by_signal = self.ended_by is not None

@@ -46,6 +46,7 @@ def start_session(
     timeout: float = CONNECT_TIMEOUT,
     simulation_options: Mapping[str, object] | None = None,
     publish: str | None = None,
+    nxstxm: str | Path | None = None,
 ) -> Session:
     """Start a session on a beamline, or on the simulated one.
 
@@ -76,6 +77,11 @@ def start_session(
     publish : str, optional
         0MQ proxy to which documents are published, where it takes them in: ``HOST:PORT``; see
         ``docs/how-to/watch.md``. By default what the beamline file says; ``""`` for none.
+
+    nxstxm : path, optional
+        Folder, in the data folder where it is relative, in which each scan of the microscope is
+        written as an NXstxm file while it is measured. By default what the beamline file says;
+        ``""`` for none.
 
     Returns
     -------
@@ -148,6 +154,7 @@ def start_session(
             catalog_directory=None if data is None else folder,
             timeout=timeout,
             publish=file.publish if publish is None else publish,
+            nxstxm=str(file.nxstxm if nxstxm is None else nxstxm),
         )
     except BaseException:
         if simulation is not None:

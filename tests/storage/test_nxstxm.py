@@ -352,3 +352,18 @@ def test_an_export_has_the_map_beside_the_data(tmp_path: Path, embedded: Any) ->
     assert validated(path) == (0, 0)
     with pytest.raises(FileExistsError, match="overwrite"):
         export_run(embedded[uid], "nxstxm", tmp_path)
+
+
+def test_a_run_that_continues_another_is_exported_with_it(tmp_path: Path, embedded: Any) -> None:
+    run = Run(scan_of(region("A", (7, 5))))
+    lines = run.lines()
+    first, second = (composed(run.documents(part)) for part in (lines[:23], lines[23:]))
+    frame, line = lines[23]
+    link = {"uid": first[0][1]["uid"], "frame": frame, "line": line}
+    second[0] = ("start", {**second[0][1], "resumes": link})
+    stored(tmp_path / "one", embedded, first)
+    found = stored(tmp_path / "two", embedded, second)
+    (path,) = export_run(found, "nxstxm", tmp_path)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["entry1/counter0/data"], run.counts)
+        assert file["entry1/entry_identifier_uuid"].asstr()[()] == second[0][1]["uid"]

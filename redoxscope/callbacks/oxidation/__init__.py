@@ -2,7 +2,7 @@
 
 from .._room import room_for
 from ._agglomerates import MapAgglomerates, agglomerates_of, draw_agglomerates
-from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack
+from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack, with_earlier
 from ._draw import draw_oxidation
 from ._layout import Layout, is_stack, layout_of
 from ._map import OxidationMap
@@ -25,4 +25,5 @@ __all__ = [
     "part_of",
     "read_stack",
     "room_for",
+    "with_earlier",
 ]

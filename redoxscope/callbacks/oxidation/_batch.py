@@ -18,7 +18,15 @@ from ._part import MapPart
 from ._reader import MapOptions, StackReader, is_stack
 from ._snapshot import OxidationSnapshot
 
-__all__ = ["as_i0", "i0_of_run", "oxidation_map", "oxidation_maps", "part_of", "read_stack"]
+__all__ = [
+    "as_i0",
+    "i0_of_run",
+    "oxidation_map",
+    "oxidation_maps",
+    "part_of",
+    "read_stack",
+    "with_earlier",
+]
 
 
 def oxidation_map(
@@ -229,7 +237,7 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     start = start_of(run)
     if not is_stack(start):
         raise ValueError(f"run {start.get('uid')} is not an energy stack")
-    runs = _with_earlier(run)
+    runs = with_earlier(run)
     reader = StackReader(start_of(runs[0]), options)
     _from_one(runs[0], reader)
     for one in runs[1:]:
@@ -238,7 +246,7 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     return reader
 
 
-def _with_earlier(run: Any) -> list[Any]:
+def with_earlier(run: Any) -> list[Any]:
     """A run, and before it those of the same catalog that it continues.
 
     Raises

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from redoxscope.callbacks.oxidation import with_earlier
+
 from ..catalog import run_documents
 from ..nxstxm import NxstxmRecorder, file_name, is_for_nxstxm
 from ._content import Content, distinct, file_part
@@ -30,8 +32,11 @@ def write_nxstxm(content: Content, folder: Path) -> Mapping[Path, Callable[[Path
 def _write(content: Content, path: Path) -> None:
     recorder = NxstxmRecorder(path, content.start)
     try:
-        for name, doc in run_documents(content.run):
-            recorder(name, doc)
+        runs = with_earlier(content.run)  # what it continues
+        for run in runs:
+            for name, doc in run_documents(run):
+                if name != "stop" or run is runs[-1]:
+                    recorder(name, doc)
     finally:
         recorder.close()
     if not recorder.made:

@@ -27,7 +27,13 @@ MONITOR = "i0"
 
 def is_for_nxstxm(start: Doc) -> bool:
     """Whether a run is one of those that NXstxm has: images, spectra, focus, OSA, detector."""
-    return is_stack(start) or start.get("plan_name") in POINT_SCANS
+    return _of_lines(start) or start.get("plan_name") in POINT_SCANS
+
+
+def _of_lines(start: Doc) -> bool:
+    """Whether a run has lines, of whatever plan, or is a stack of the ALS."""
+    scan = start.get("scan")
+    return is_stack(start) or (isinstance(scan, Mapping) and scan.get("kind") == "lines")
 
 
 class NxstxmRecorder:
@@ -59,7 +65,7 @@ class NxstxmRecorder:
         self._writer: NxstxmWriter | None = None
         detectors = [str(name) for name in start.get("detectors") or ()]
         monitor = MONITOR if MONITOR in detectors else ""
-        self._layout = layout_of(start) if is_stack(start) else None
+        self._layout = layout_of(start) if _of_lines(start) else None
         if self._layout is not None:
             detectors = detectors or [self._layout.counts]
             counters = [name for name in detectors if name != monitor]
