@@ -1,0 +1,120 @@
+"""Pictures of scans from their documents: each line and point where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from redoxscope.callbacks import analysis
+from redoxscope.callbacks.scans import draw_scan, scans_from_run
+from redoxscope.plans import (
+    focus_scan,
+    line_spectrum,
+    osa_image,
+    point_spectrum,
+    tiled_image,
+)
+from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
+
+
+def documents_of(make, count=None, **options):
+    stxm = FakeMicroscope(count=count)
+    if count is not None:
+        for counter in stxm.line_detectors:
+            counter._count = lambda: 7 * stxm.osa.y.position + stxm.osa.x.position
+    engine, documents = make_engine()
+    engine(make(stxm, **options))
+    return documents
+
+
+def drawn(snapshot):
+    figure = Figure()
+    draw_scan(figure, snapshot)
+    return [ax.get_xlabel() for ax in figure.axes] + [ax.get_ylabel() for ax in figure.axes]
+
+
+def test_a_grid_is_an_image_of_its_axes():
+    found = scans_from_run(
+        documents_of(osa_image, count=lambda f, i: 0, energy=640, size=(6, 4), pixels=(6, 4))
+    )
+    (picture,) = found.values()
+    assert picture.slow_name == "osa_y" and picture.fast_name == "osa_x"
+    assert picture.counts == pytest.approx(7 * picture.slow[:, None] + picture.fast)
+    assert picture.done == picture.total == 24 and picture.energy == 640
+    assert {"osa x (µm)", "osa y (µm)"} <= set(drawn(picture))
+
+
+def test_a_focus_scan_has_a_picture_for_each_energy():
+    found = scans_from_run(
+        documents_of(focus_scan, energies=[640, 650], travel=20, steps=5, pixels=3)
+    )
+    assert list(found) == ["640 eV", "650 eV"]
+    picture = found["650 eV"]
+    assert picture.slow == pytest.approx(400 - 9 * 650 + np.linspace(-10, 10, 5))
+    assert picture.counts.shape == (5, 3) and (picture.counts == 1000).all()
+    assert "zone plate z (µm)" in drawn(picture)
+
+
+def test_line_and_point_spectra_have_the_energy_as_an_axis():
+    (line,) = scans_from_run(
+        documents_of(line_spectrum, energies=[642, 640, 641, 643], pixels=5)
+    ).values()
+    assert line.slow_name == "energy" and line.slow.tolist() == [642, 640, 641, 643]
+    assert "energy (eV)" in drawn(line)
+    (point,) = scans_from_run(
+        documents_of(point_spectrum, positions=[(0, 0), (1, 1)], energies=[641, 640])
+    ).values()
+    assert point.fast.tolist() == [641, 640] and point.counts.shape == (2, 2)
+    assert "energy (eV)" in drawn(point)
+
+
+def test_tiles_are_joined():
+    number = iter(range(1, 10_000))
+    found = scans_from_run(
+        documents_of(
+            tiled_image, count=lambda f, line: next(number), energies=640, size=4, pixels=8, tile=2
+        )
+    )
+    (picture,) = found.values()
+    assert picture.counts.shape == (8, 8) and np.isfinite(picture.counts).all()
+    assert picture.fast == pytest.approx(np.arange(8) * 0.5 - 1.75)
+    assert picture.counts[0, 0] == picture.counts[0, 3] < picture.counts[0, 4]
+    assert picture.counts[4, 0] > picture.counts[3, 7]
+
+
+def test_loops_around_it_are_pictures_of_their_own():
+    found = scans_from_run(
+        documents_of(
+            line_spectrum, energies=[640, 641], pixels=2, outer={"temperature": [25, 50]},
+            axes={"temperature": FakeAxis("heater")},
+        )
+    )  # fmt: skip
+    assert list(found) == ["temperature 25", "temperature 50"]
+
+
+def test_what_is_missed_is_no_number_and_is_said():
+    documents = documents_of(osa_image, energy=640, pixels=(2, 1))
+    pairs = []
+    for name, doc in documents:
+        if name == "event" and doc["data"]["point"] == 1:
+            doc = {**doc, "data": {**doc["data"], "point_status": 3}}
+        pairs.append((name, doc))
+    (picture,) = scans_from_run(pairs).values()
+    assert np.isnan(picture.counts[0, 1]) and picture.doubtful == 1
+    assert "left out" in picture.message
+    drawn(picture)
+
+
+def test_it_crosses_a_wire_and_is_stored():
+    (picture,) = scans_from_run(documents_of(osa_image, energy=640, pixels=3)).values()
+    record = analysis("scan_image")
+    back = record.from_wire(*record.to_wire(picture))
+    assert (back.counts == picture.counts).all() and back.title == picture.title
+    stored = list(record.results(picture))
+    assert [one.dims for one in stored] == [("osa_y", "osa_x")] * 2
+
+
+def test_other_runs_are_none():
+    with pytest.raises(ValueError, match="no spectrum of lines"):
+        scans_from_run([("start", {"plan_name": "count", "uid": "a"})])
