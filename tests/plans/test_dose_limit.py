@@ -11,7 +11,8 @@ import pytest
 from redoxscope.analysis.dose import DoseLimit, absorbed_dose, as_dose_limit
 from redoxscope.data import phase_absorption
 from redoxscope.documents import LineStatus
-from redoxscope.plans import energy_stack
+from redoxscope.plans import energy_stack, execute
+from redoxscope.scan import Region, stack_scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
 
 ENERGIES = [630.0 + i for i in range(20)]
@@ -182,3 +183,12 @@ def test_it_may_be_said_in_several_ways():
     assert as_dose_limit(json.loads(json.dumps(limit.as_dict()))) == limit
     assert as_dose_limit(limit) is limit
     assert as_dose_limit(np.float32(1e7)).limit == 1e7
+
+
+def test_a_scan_given_as_data_has_a_limit_too():
+    stxm, engine, documents = bench()
+    region = Region((0.0, 0.0), (SIZE, SIZE), (PIXELS, PIXELS))
+    scan = stack_scan(energies=ENERGIES, regions=[region], dwell=DWELL, edge="Mn L3", retries=0)
+    gray = of_images()
+    engine(execute(stxm, scan, dose_limit=gray[:5].sum() + 0.5 * gray[5]))
+    assert frames_of(documents) == list(range(5))

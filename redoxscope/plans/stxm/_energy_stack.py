@@ -260,6 +260,7 @@ def execute(
     *,
     axes: Mapping[str, Movable[Any]] | None = None,
     references: References | Mapping[str, Any] | str | None = None,
+    dose_limit: DoseLimit | Mapping[str, float] | float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Measure a scan of images that is given as data, e.g. that of an earlier run again.
@@ -276,6 +277,8 @@ def execute(
         is set when the value of an image differs from that of the one before.
     references : References, mapping or str, optional
         Spectra of the pure species for the live map; by default those of the scan's edge.
+    dose_limit : DoseLimit, mapping or float, optional
+        Largest dose of any pixel (Gy), as of `energy_stack`.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -301,7 +304,8 @@ def execute(
         )
     if found.edge is not None:
         get_edge(found.edge)
-    return _measure(stxm, found, references, check_axes(found, axes), md)
+    most = None if dose_limit is None else as_dose_limit(dose_limit)
+    return _measure(stxm, found, references, check_axes(found, axes), md, most=most)
 
 
 def _measure(
