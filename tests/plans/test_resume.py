@@ -9,12 +9,14 @@ from redoxscope.callbacks import oxidation_map
 from redoxscope.callbacks.oxidation import read_stack
 from redoxscope.plans import Lookup, energy_stack, resume
 from redoxscope.scan import Region, lines_from
-from redoxscope.testing import validate_run
+from redoxscope.testing import FakeSetting, validate_run
 
 from ..callbacks.scan_runs import REFERENCES
 from ..callbacks.test_drift import SIDE, drifting
 from ..shutters import closed
 from .fake_microscope import fake_microscope
+from .test_dose_limit import ENERGIES, bench, frames_of, of_images
+from .test_dose_limit import run as limited
 
 LINES = 6
 
@@ -180,3 +182,51 @@ def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
         assert there and found.drift.shifts[9, 1] == pytest.approx(
             -3.0 if kept.start else 0.0, abs=0.2
         )
+
+
+# -- dose --------------------------------------------------------------------------------------
+
+
+def test_a_limit_of_the_dose_holds_over_all_runs_of_a_stack():
+    limit = float(of_images()[:9].sum() * 1.001)
+    _, whole = limited(limit, md={"sample": "electrode 7"})
+    whole = list(whole)
+    taken = frames_of(whole)
+    assert 5 < len(taken) < len(ENERGIES)
+
+    def cut(documents, frame, line):
+        """As if the run had ended there."""
+        found = []
+        for name, doc in documents:
+            if name == "event_page":
+                data = doc["data"]
+                keep = [
+                    i
+                    for i, place in enumerate(zip(data["frame"], data["line"], strict=True))
+                    if place < (frame, line)
+                ]
+                doc = {**doc, "data": {k: [v[i] for i in keep] for k, v in data.items()}}
+            found.append((name, doc))
+        return found
+
+    runs = [cut(whole, 3, 2)]
+    for until in ((5, 1), None):
+        stxm, engine, documents = bench()
+        known(engine, *runs)
+        engine(resume(stxm, runs[-1][0][1]["uid"]))
+        runs.append(list(documents) if until is None else cut(documents, *until))
+    assert runs[1][0][1]["resumes"]["frame"] == 3 and runs[2][0][1]["resumes"]["frame"] == 5
+    assert runs[2][0][1]["dose_limit"] == whole[0][1]["dose_limit"]
+    assert runs[2][0][1]["sample"] == "electrode 7" and "exposure" in runs[2][0][1]
+    assert sorted({frame for run in runs for frame in frames_of(run)}) == taken
+    assert "dose_limit" in runs[-1][-1][1]["reason"]
+
+
+def test_a_limit_that_cannot_be_kept_is_not_dropped():
+    _, whole = limited(1e12)
+    documents = [doc for doc in whole if doc[0] in ("start", "descriptor")]
+    stxm, engine, _ = bench()
+    stxm.flux = FakeSetting("flux", 0.0)
+    known(engine, documents)
+    with pytest.raises(ValueError, match="dose_limit cannot be kept"):
+        engine(resume(stxm, documents[0][1]["uid"]))

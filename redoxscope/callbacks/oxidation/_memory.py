@@ -28,10 +28,11 @@ def map_bytes(shape: tuple[int, int, int], columns: int, monitored: bool, factor
     """Memory (bytes) of a map of a stack [nE, ny, nx], of ``factor`` x ``factor`` pixels each."""
     n, ny, nx = shape
     frames = 4 * n * (2 if monitored else 1)
+    moved = frames  # the same once more, where the sample drifts
     pixels = (ny // factor) * (nx // factor)
     sums = 4 * (columns**2 + 3 * columns + 2) + 1
     # Maps, and copies of them in the last snapshots; what looking for the blank takes.
-    total = pixels * (frames + sums + 4 * (22 + 4 * columns) + 100)
+    total = pixels * (frames + moved + sums + 4 * (22 + 4 * columns) + 100)
     return total + (frames * ny * (nx // factor) if factor > 1 else 0)
 
 

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.dose import DoseLimit
+from ...data import References
 from ...documents import flights
 from ...scan import Frame, Role, Scan
 from .._readable import with_prefix
 from .._run import Ended
+from ..estimates import frame_doses
 
-__all__ = ["DoseGuard"]
+__all__ = ["DoseGuard", "guarded"]
 
 log = logging.getLogger("redoxscope.plans")
+
+
+def guarded(
+    stxm: Any,
+    scan: Scan,
+    references: References | None,
+    limit: DoseLimit | None,
+    metadata: dict[str, Any],
+) -> DoseGuard | None:
+    """What keeps the limit of a scan, if there is one; the start document tells the dose.
+
+    Raises
+    ------
+    ValueError
+        The limit cannot be kept: flux or material are not known, or one image is too much.
+    """
+    known = {} if limit is None else {"density": limit.density, "thickness": limit.thickness}
+    left = frame_doses(scan, stxm, references=references, **known)
+    if left.photons is not None:
+        metadata["exposure"] = left.as_start()
+    if limit is None:
+        return None
+    if left.gray is None:
+        raise ValueError(f"dose_limit cannot be kept: {left.unknown}")
+    metadata["dose_limit"] = limit.as_dict()
+    return DoseGuard(limit, scan, left.gray)
 
 
 class DoseGuard:
@@ -93,6 +121,14 @@ class DoseGuard:
                 data["frame"], data["line"], data["line_status"], strict=True
             ):
                 self._line(int(frame), int(line), int(status))
+
+    def had(self, lines: Iterable[tuple[int, int, int]], begin: int) -> None:
+        """Take lines (frame, line, status) of the runs before, which ended in image ``begin``."""
+        for frame, line, status in lines:
+            self._line(frame, line, status)
+        self._taken |= {
+            _key(frame) for frame in self._scan.frames[:begin] if frame.role is not Role.DOSE_CHECK
+        }
 
     def _line(self, frame: int, line: int, status: int) -> None:
         flown = flights(status, self._scan.retries)

@@ -28,8 +28,7 @@ from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from .._schedule import schedule
-from ..estimates import frame_doses
-from ._dose_limit import DoseGuard
+from ._dose_limit import guarded
 from ._follow import Follow
 from ._frames import measure_frames
 from ._order import informed
@@ -342,17 +341,7 @@ def _measure(
         metadata["follow_drift"] = farthest
         follow = Follow(scan, metadata["detectors"][0], farthest)
     # The shipped references come with a density, others do not.
-    own = None if references is None else spectra
-    known = {} if most is None else {"density": most.density, "thickness": most.thickness}
-    left = frame_doses(scan, stxm, references=own, **known)
-    if left.photons is not None:
-        metadata["exposure"] = left.as_start()
-    dose = None
-    if most is not None:
-        if left.gray is None:
-            raise ValueError(f"dose_limit cannot be kept: {left.unknown}")
-        dose = DoseGuard(most, scan, left.gray)
-        metadata["dose_limit"] = most.as_dict()
+    dose = guarded(stxm, scan, None if references is None else spectra, most, metadata)
     own_md = check_metadata(md, STACK_RESERVED)
     return measure_frames(stxm, scan, axes, metadata, own_md, until, follow=follow, dose=dose)
 

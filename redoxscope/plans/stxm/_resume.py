@@ -9,6 +9,8 @@ from typing import Any
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from ...analysis.dose import as_dose_limit
+from ...data import References
 from ...documents import IMAGE, RESUMES, STACK, STACK_RESERVED, check_metadata
 from ...inputs import as_name
 from ...scan import Scan
@@ -16,6 +18,7 @@ from .._inputs import check_axes, check_device
 from .._lookup import lookup
 from .._protocols import Microscope
 from .._public import plan
+from ._dose_limit import guarded
 from ._frames import measure_frames
 from ._start import stack_start
 
@@ -34,9 +37,10 @@ def resume(
 ) -> MsgGenerator[str]:
     """Continue a stack that was interrupted, after its last complete line, in a run of its own.
 
-    The new run carries the same scan, and in ``resumes`` which run it continues and where. The
-    two read as one: `redoxscope.storage.whole_run`. Where the sample moved meanwhile, the map of
-    both says by how much.
+    All that is left is measured; a limit of the dose holds on, with what the runs before have
+    left. The new run carries the same scan, and in ``resumes`` which run it continues and where.
+    The two read as one: map, cube and export of the later run are of both. Where the sample moved
+    meanwhile, they say by how much.
 
     Parameters
     ----------
@@ -72,28 +76,86 @@ def _resume(
     rest = yield from known.run(run, _rest_of)
     if rest is None:  # the plan is only listed
         return ""
+    flown, link = list(rest.lines), rest.start.get(RESUMES)
+    while link is not None:
+        earlier = yield from known.run(link["uid"], _run_of)
+        assert earlier is not None
+        flown, link = [*earlier.lines, *flown], earlier.start.get(RESUMES)
     scan = rest.scan
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
-    metadata |= rest.same
+    spectra = None
+    if "references" in rest.start:
+        metadata["references"] = rest.start["references"]
+        spectra = References.from_document(rest.start["references"])
+    limit = rest.start.get("dose_limit")
+    dose = guarded(
+        stxm,
+        scan,
+        None if spectra is None or spectra.shipped else spectra,
+        None if limit is None else as_dose_limit(limit),
+        metadata,
+    )
+    if dose is not None:
+        dose.had(flown, rest.frame)
+    if "sample" in rest.start:
+        md = {"sample": rest.start["sample"], **md}
     metadata.pop("stxm", None)  # their contract has stacks that begin at the beginning only
     left = scan.frames[rest.frame :]
     metadata["num_points"] = sum(scan.regions[frame.region].pixels[1] for frame in left) - rest.line
     metadata[RESUMES] = {"uid": rest.uid, "frame": rest.frame, "line": rest.line}
     begin = rest.frame, rest.line
-    return (
-        yield from measure_frames(stxm, scan, check_axes(scan, axes), metadata, md, begin=begin)
-    )
+    around = check_axes(scan, axes)
+    return (yield from measure_frames(stxm, scan, around, metadata, md, begin=begin, dose=dose))
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """What of a run is to be measured yet: from a line of a frame on."""
+class _Run:
+    """What a run says: its start document, its scan, and its lines (frame, line, status)."""
 
-    uid: str
+    start: Mapping[str, Any]
     scan: Scan
+    lines: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Rest(_Run):
+    """A run of which something is to be measured yet: from a line of a frame on."""
+
     frame: int
     line: int
-    same: Mapping[str, Any]
+
+    @property
+    def uid(self) -> str:
+        return str(self.start["uid"])
+
+
+def _run_of(documents: Documents) -> _Run:
+    """Read a run.
+
+    Raises
+    ------
+    ValueError
+        It is no stack.
+    """
+    start: Mapping[str, Any] = {}
+    streams: dict[str, bool] = {}
+    lines: list[tuple[int, int, int]] = []
+    for name, doc in documents:
+        if name == "start":
+            start = doc
+            if doc.get("plan_name") not in (STACK, IMAGE):
+                plan_name = doc.get("plan_name")
+                raise ValueError(f"run {doc['uid'][:8]!r} is a {plan_name}, not a stack of images")
+            scan = Scan.from_start(doc)
+        elif name == "descriptor":
+            streams[doc["uid"]] = scan.region_in(str(doc["name"])) is not None
+        elif name in ("event", "event_page") and streams.get(doc["descriptor"]):
+            columns = [doc["data"][key] for key in ("frame", "line", "line_status")]
+            rows = [columns] if name == "event" else zip(*columns, strict=True)
+            lines += [(int(f), int(r), int(s)) for f, r, s in rows]
+    if not start:
+        raise ValueError("the run has no start document")
+    return _Run(start, scan, tuple(lines))
 
 
 def _rest_of(documents: Documents) -> _Rest:
@@ -104,31 +166,14 @@ def _rest_of(documents: Documents) -> _Rest:
     ValueError
         It is no stack, or has all its lines.
     """
-    start: Mapping[str, Any] = {}
-    lines: dict[str, bool] = {}
-    last = (0, -1)
-    for name, doc in documents:
-        if name == "start":
-            start = doc
-            if doc.get("plan_name") not in (STACK, IMAGE):
-                plan_name = doc.get("plan_name")
-                raise ValueError(f"run {doc['uid'][:8]!r} is a {plan_name}, not a stack of images")
-            scan = Scan.from_start(doc)
-            begun = doc.get(RESUMES) or {"frame": 0, "line": 0}
-            last = begun["frame"], begun["line"] - 1
-        elif name == "descriptor":
-            lines[doc["uid"]] = scan.region_in(str(doc["name"])) is not None
-        elif name in ("event", "event_page") and lines.get(doc["descriptor"]):
-            data = doc["data"]
-            frames, rows = data["frame"], data["line"]
-            pairs = [(frames, rows)] if name == "event" else zip(frames, rows, strict=True)
-            last = max(last, *((int(f), int(r)) for f, r in pairs))
-    if not start:
-        raise ValueError("the run has no start document")
-    frame, line = last[0], last[1] + 1
-    if line >= scan.regions[scan.frames[frame].region].pixels[1]:
+    run = _run_of(documents)
+    begun = run.start.get(RESUMES) or {"frame": 0, "line": 0}
+    before = begun["frame"], begun["line"] - 1
+    frame, line = max([before, *((frame, line) for frame, line, _ in run.lines)])
+    line += 1
+    if line >= run.scan.regions[run.scan.frames[frame].region].pixels[1]:
         frame, line = frame + 1, 0
-    if frame >= len(scan.frames):
-        raise ValueError(f"run {start['uid'][:8]!r} has all its lines: there is nothing to resume")
-    same = {key: start[key] for key in ("references",) if key in start}
-    return _Rest(str(start["uid"]), scan, frame, line, same)
+    if frame >= len(run.scan.frames):
+        uid = str(run.start["uid"])[:8]
+        raise ValueError(f"run {uid!r} has all its lines: there is nothing to resume")
+    return _Rest(run.start, run.scan, run.lines, frame, line)
