@@ -194,6 +194,34 @@ class Monochromator(Positioner, BeamlineDevice):
         own = self.edge_offsets[known[0]] if edge and known else 0.0
         return own + float(self.user_offset.get())
 
+    def set_edge_offset(self, edge: str, offset: float | None) -> None:
+        """Say what the offset at an edge is; nothing moves, the next move goes by it.
+
+        Parameters
+        ----------
+        edge : str
+            E.g. ``"Mn L3"``.
+        offset : float or None
+            True minus monochromator energy (eV); None: not known, which counts as 0.
+
+        Raises
+        ------
+        ValueError
+            No such edge, or no finite number.
+        """
+        try:
+            known = _edge(edge)
+        except ValueError as exc:
+            raise ValueError(f"{self.name}: edge = {edge!r} {exc}") from exc
+        if not known:
+            raise ValueError(f"{self.name}: an offset belongs to an edge, and none is named")
+        if offset is None:
+            self.edge_offsets.pop(edge, None)
+        else:
+            self.edge_offsets[edge] = number(
+                f"{self.name}.edge_offsets[{edge!r}]", finite(offset), "eV"
+            )
+
     def parameter_limits(self) -> dict[str, tuple[float, float]]:
         """Limits of what plans are given, by the parameter: energies (eV), at whichever edge.
 

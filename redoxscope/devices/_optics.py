@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -104,6 +105,16 @@ class ZonePlate(BeamlineDevice):
             a0_um=self.a0.get(),
             a1_um_per_ev=self.a1.get(),
         )
+
+    def refocused(self, a0_um: float, a1_um_per_ev: float) -> ZonePlateGeometry:
+        """The geometry with another A0 (µm) and A1 (µm/eV), to be set where it is right.
+
+        Raises
+        ------
+        redoxscope.optics.InterlockError
+            There is none yet, or it would be impossible.
+        """
+        return replace(self.geometry, a0_um=a0_um, a1_um_per_ev=a1_um_per_ev)
 
     def check_set(self) -> None:
         """Refuse to go on without a geometry.

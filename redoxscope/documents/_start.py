@@ -26,8 +26,8 @@ STACK_RESERVED = (
 RIXS_RESERVED = (*RIXS_START, "holder")
 """The same for RIXS maps, emission spectra and calibrations."""
 
-SESSION_KEYS = ("beamline_id", "simulated")
-"""Keys that a session writes, from its beamline file."""
+SESSION_KEYS = ("beamline_id", "simulated", "calibrations")
+"""Keys that a session writes: from its beamline file, and of the calibrations in force."""
 
 _BY_THE_ENGINE = ("uid", "time")
 
@@ -49,7 +49,7 @@ def check_metadata(md: Any, reserved: Collection[str]) -> dict[str, Any]:
         if not isinstance(key, str):
             raise ValueError(f"md has the key {key!r}; keys must be text")
         if key in SESSION_KEYS:
-            raise ValueError(f"md has the key {key!r}, which the session takes from its file")
+            raise ValueError(f"md has the key {key!r}, which the session writes itself")
         if key in reserved:
             raise ValueError(
                 f"md has the key {key!r}, which the plan writes itself: {_listing(reserved)}"

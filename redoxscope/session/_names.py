@@ -79,7 +79,7 @@ def namespace(session: Any) -> dict[str, Any]:
     import bluesky.plans as bp
     import bluesky.preprocessors as bpp
 
-    from .. import callbacks, data, plans, scan, storage
+    from .. import calibrations, callbacks, data, plans, scan, storage
 
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
@@ -99,6 +99,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "rixs_from_run": callbacks.rixs_from_run,
         "profiles": storage.profiles,
         "ptychography_from_run": callbacks.ptychography_from_run,
+        **{name: getattr(calibrations, name) for name in calibrations.__all__ if name[0].islower()},
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,
     }

@@ -15,6 +15,7 @@ from ..beamline import CONNECT_TIMEOUT, BeamlineFile, make_beamline
 from ..sim import Simulation
 from ..storage import DocumentLog, keep_results
 from . import _signals
+from ._calibrated import in_force
 from ._ending import Ending
 from ._files import nxstxm_files
 from ._finish import finish, finish_at_the_end
@@ -52,6 +53,8 @@ class Session(Named, Ending):
     maps : dict of str to callback
         Live map of each analysis, by its name.
     log : redoxscope.storage.DocumentLog
+    calibrations : redoxscope.calibrations.Calibrations
+        Of energies, focus and aperture: what is in force, and what was.
     stored : redoxscope.storage.CatalogWriter
         Puts runs into the catalog; ``s.stored.waiting`` are those that are not there yet.
     windows : WindowStore
@@ -97,7 +100,8 @@ class Session(Named, Ending):
             self.log = DocumentLog(data / "documents")
             self.RE.preprocessors.append(known_by_name(self))
             self.maps = live_maps(self.RE)
-            self.extras = spectrometers.extras
+            self.calibrations = in_force(self.beamline, self.RE, data)
+            self.extras = {**spectrometers.extras, "calibrations": self.calibrations}
             photons = data / "photons" if spectrometers else None
             maps = self.maps.values()
             self._kept = keep_results(*maps)

@@ -2,10 +2,11 @@
 
 from ._aperture import Aperture, find_aperture
 from ._best import BestFocus, best_focus
-from ._line import FocusLine, fit_focus
+from ._line import SPREAD, FocusLine, fit_focus
 from ._sharpness import sharpness
 
 __all__ = [
+    "SPREAD",
     "Aperture",
     "BestFocus",
     "FocusLine",

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from ...inputs import as_number, as_numbers, as_pair
 
-__all__ = ["FocusLine", "fit_focus"]
+__all__ = ["SPREAD", "FocusLine", "fit_focus"]
 
 Array = NDArray[np.float64]
+
+SPREAD = 1.0
+"""Least difference of energies (eV) that tell A0 from A1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +101,10 @@ def fit_focus(
             spread = as_number(f"{name} sigma", spread, unit, above=0)
             rows.append(np.array([row]) / spread)
             wanted.append(np.array([value / spread]))
-    if len(set(at.tolist())) + (a0 is not None) + (a1 is not None) < 2:
+    if np.ptp(at) < SPREAD and a0 is None and a1 is None:
         raise ValueError(
             f"foci at one energy, {at[0]:g} eV, do not tell A0 from A1: measure at a second one, "
-            "or give a0 or a1 with its sigma"
+            f"at least {SPREAD:g} eV away, or give a0 or a1 with its sigma"
         )
     # Energies are hundreds of eV away from 0: scaled, so that the matrix is well conditioned.
     size = np.array([1.0, 1 / float(at.mean())])

@@ -1,0 +1,126 @@
+"""The edge offset of a monochromator, from a stack of something whose spectrum is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..analysis.energy_calibration import energy_shift, mean_spectrum
+from ..data import EDGES, References, as_references, get_edge, load_references
+from ..storage import stack_cube
+from ._proposal import Proposal
+from ._runs import device_with, documents_of
+
+__all__ = ["calibrate_energy"]
+
+
+def calibrate_energy(
+    run: Any,
+    references: Any = None,
+    *,
+    edge: str | None = None,
+    region: str | None = None,
+    search: float = 3.0,
+    reference_sigma: float = 0.0,
+    max_od: float = 2.0,
+    **options: Any,
+) -> Proposal:
+    """Propose the offset of an edge from an energy stack of a sample with known spectra.
+
+    Parameters
+    ----------
+    run : run or iterable of (name, document)
+        An energy stack.
+    references : References, mapping, str or path, optional
+        Spectra whose energies are true, of which the sample is a mixture (see
+        `redoxscope.data.as_references`); by default those shipped with the edge, which are
+        computed: the proposal says so.
+    edge : str, optional
+        By default the run's.
+    region : str, optional
+        Of several.
+    search : float
+        Largest shift either way (eV).
+    reference_sigma : float
+        Standard deviation of the references' own energies (eV).
+    max_od : float
+        Pixels above it are left out.
+    **options
+        As for `redoxscope.storage.stack_cube`: ``i0, blank, dead_time, ...``.
+
+    Returns
+    -------
+    Proposal
+        Of ``offset`` (eV, true minus monochromator energy), for `Calibrations.apply`.
+
+    Raises
+    ------
+    ValueError
+        No stack; no edge, or none with references; no device in the run that has edge offsets;
+        further as `redoxscope.analysis.energy_calibration.energy_shift`: what does not fit is
+        refused.
+    """
+    documents = documents_of(run)
+    start = next((doc for name, doc in documents if name == "start"), {})
+    name = edge or start.get("edge")
+    if not name:
+        raise ValueError("the run was measured at no edge: give edge=, as 'Mn L3'")
+    found = get_edge(name)
+    spectra = _references(references, found.name)
+    configuration = {
+        key: value
+        for kind, doc in documents
+        if kind == "descriptor"
+        for device in doc.get("configuration", {}).values()
+        for key, value in device["data"].items()
+    }
+    mono = device_with(configuration, "_edge", "_user_offset", "_offset")
+    user = float(configuration[f"{mono}_user_offset"])
+    held = float(configuration[f"{mono}_offset"]) - user
+    cube = stack_cube(documents, region=region, **options)
+    values, sigma, used = mean_spectrum(cube.od.values, cube.counts.values, max_od=max_od)
+    shift = energy_shift(
+        cube.energy.values, values, (spectra.energies, spectra.spectra), sigma=sigma,
+        names=spectra.names, search=search, reference_sigma=reference_sigma,
+    )  # fmt: skip
+    doubts = []
+    if spectra.shipped:
+        doubts.append(
+            f"the references are computed ones ({spectra.source}), so the offset is on their "
+            "scale: for true energies give references= of a standard that was measured"
+        )
+    if shift.chi2 > 4:
+        doubts.append(
+            f"the references miss the spectrum by {shift.chi2**0.5:.1f} times its noise; σ is "
+            "larger by as much"
+        )
+    source = {
+        "runs": [str(start.get("uid", ""))],
+        "references": {
+            "names": list(spectra.names), "source": spectra.source, "digest": spectra.digest(),
+        },
+        "shift": shift.shift,
+        "user_offset": user,
+        "pixels": int(used.sum()),
+        "chi2": None if np.isnan(shift.chi2) else shift.chi2,
+        "reference_sigma": float(reference_sigma),
+    }  # fmt: skip
+    key = found.name if found.name in EDGES else f"{found.name}3"
+    return Proposal(
+        kind="energy", of=key, device=mono, values={"offset": held + shift.shift},
+        sigma={"offset": shift.sigma}, units={"offset": "eV"}, was={"offset": held},
+        energies=tuple(float(e) for e in (cube.energy.values.min(), cube.energy.values.max())),
+        conditions={"user_offset": user}, source=source, doubts=tuple(doubts), found=shift,
+    )  # fmt: skip
+
+
+def _references(references: Any, edge: str) -> References:
+    if references is not None:
+        return as_references(references)
+    if not get_edge(edge).species:
+        raise ValueError(
+            f"no references are shipped for {edge}: give references=, of a standard that was "
+            "measured"
+        )
+    return load_references(edge)

@@ -1,0 +1,147 @@
+"""A0 and A1 of a zone plate, from focus scans."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..analysis.focus import SPREAD, BestFocus, best_focus, fit_focus
+from ._proposal import Proposal
+from ._runs import Rows, device_with, documents_of, rows_of
+
+__all__ = ["calibrate_focus"]
+
+ALONG_Z = "zone_plate_z"
+HELD = 1e-6
+"""Relative standard deviation of an A1 that was not measured."""
+
+
+class Focus(NamedTuple):
+    """A best focus, and the energy (eV) and the place of the sample (µm) it belongs to."""
+
+    energy: float
+    sample_z: float
+    best: BestFocus
+
+
+def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
+    """Propose A0 and A1 from focus scans over a line of the sample.
+
+    Parameters
+    ----------
+    *runs : run or iterable of (name, document)
+        Of ``focus_scan``, at one energy or several. With one energy A1 stays as it is, and A0
+        alone is found.
+    aperture : run or iterable of (name, document), optional
+        Of ``osa_focus``, at an energy of one of the runs: the distance of both foci is A0, whatever
+        the zero of the zone plate's motor is.
+
+    Returns
+    -------
+    Proposal
+        Of ``a0`` (µm) and ``a1`` (µm/eV), for `Calibrations.apply`.
+
+    Raises
+    ------
+    ValueError
+        No run, or none of these plans; scans in which there is no focus, or which do not hold it;
+        an aperture's focus at an energy at which the sample's is not known.
+    """
+    if not runs:
+        raise ValueError("no run is given; at least one of focus_scan is needed")
+    read = [rows_of(documents_of(run), "focus_scan") for run in runs]
+    foci = [focus for rows in read for focus in _foci(rows, "line")]
+    configuration = read[0].configuration
+    plate = device_with(configuration, "_a1", "_a0")
+    was = {key: float(configuration[f"{plate}_{key}"]) for key in ("a0", "a1")}
+    doubts: list[str] = []
+    given: dict[str, Any] = {}
+    if aperture is not None:
+        others = rows_of(documents_of(aperture), "osa_focus")
+        read.append(others)
+        given["a0"] = _between(foci, _foci(others, "point"))
+    elif np.ptp([focus.energy for focus in foci]) < SPREAD:
+        given["a1"] = (was["a1"], HELD * was["a1"])
+        doubts.append("foci at one energy: A1 was not measured and stays as it is")
+    line = fit_focus(
+        [focus.energy for focus in foci],
+        [focus.best.z - focus.sample_z for focus in foci],
+        [focus.best.sigma for focus in foci],
+        **given,
+    )
+    if line.chi2 > 4:
+        doubts.append(
+            f"the foci miss the line by {line.chi2**0.5:.1f} times their σ: an energy offset that "
+            "is not the same at all edges does that; calibrate the energies first"
+        )
+    source = {
+        "runs": [str(rows.start.get("uid", "")) for rows in read],
+        "foci": [
+            {"energy": focus.energy, "z": focus.best.z, "sigma": focus.best.sigma,
+             "sample_z": focus.sample_z}
+            for focus in foci
+        ],
+        "covariance": line.covariance.tolist(),
+        "chi2": None if np.isnan(line.chi2) else line.chi2,
+    }  # fmt: skip
+    return Proposal(
+        kind="focus", of="zone plate", device=plate,
+        values={"a0": line.a0, "a1": line.a1}, sigma={"a0": line.a0_sigma, "a1": line.a1_sigma},
+        units={"a0": "µm", "a1": "µm/eV"}, was=was,
+        energies=tuple(sorted({focus.energy for focus in foci})),
+        source=source, doubts=tuple(doubts), found=(line, foci),
+    )  # fmt: skip
+
+
+def _foci(rows: Rows, index: str) -> list[Focus]:
+    """Best foci of a run, one for each energy."""
+    detectors = list(rows.start["detectors"])
+    sample_z = float(
+        next((v for k, v in rows.configuration.items() if k.endswith("sample_stage_z")), 0.0)
+    )
+    parts = rows.scan.frames if index == "line" else rows.scan.points
+    which = rows.data["frame" if index == "line" else "point"]
+    asked = np.array([parts[int(i)].energy for i in which])
+    counts = rows.counts(detectors[0])
+    monitor = rows.counts("i0") if "i0" in detectors[1:] else None
+    found = []
+    for energy in sorted(set(asked.tolist())):
+        here = asked == energy
+        z, lines = np.asarray(rows.data[ALONG_Z], dtype=float)[here], counts[here]
+        light = None if monitor is None else monitor[here]
+        if index == "point":  # one value each: as lines, the fast axis along them
+            width = int(rows.start["shape"][-1])
+            z = np.nanmean(_lines(z, width), axis=1)
+            lines = _lines(lines, width)
+            light = None if light is None else _lines(light, width)
+        true = float(np.nanmean(np.asarray(rows.data["energy"], dtype=float)[here]))
+        known = np.isfinite(z)
+        try:
+            best = best_focus(z[known], lines[known], None if light is None else light[known])
+        except ValueError as exc:
+            run = str(rows.start.get("uid", ""))[:8]
+            raise ValueError(f"run {run}, {energy:g} eV: {exc}") from exc
+        found.append(Focus(true, sample_z, best))
+    return found
+
+
+def _lines(values: np.ndarray, width: int) -> np.ndarray:
+    """Points as lines; the last one may lack some."""
+    whole = np.full(-(-len(values) // width) * width, np.nan)
+    whole[: len(values)] = values
+    return whole.reshape(-1, width)
+
+
+def _between(sample: list[Focus], aperture: list[Focus]) -> tuple[float, float]:
+    """A0 and its σ (µm): how much further downstream the zone plate focuses on the sample."""
+    for one in aperture:
+        near = min(sample, key=lambda focus: abs(focus.energy - one.energy))
+        if abs(near.energy - one.energy) < 0.05:
+            apart = near.best.z - near.sample_z - one.best.z
+            return apart, float(np.hypot(near.best.sigma, one.best.sigma))
+    energies = ", ".join(f"{focus.energy:g}" for focus in aperture)
+    raise ValueError(
+        f"the aperture's focus was measured at {energies} eV, and the sample's at no such energy: "
+        "both must be known at the same"
+    )

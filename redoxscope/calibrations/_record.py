@@ -1,0 +1,91 @@
+"""A calibration that was applied: what, when, instead of what, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..inputs import is_number
+
+__all__ = ["Calibration"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """An applied calibration, as it is kept.
+
+    Attributes
+    ----------
+    uid, kind, of, device, beamline : str
+    values, sigma : mapping of str to float
+    units : mapping of str to str
+    before : mapping of str to float or None
+        What it replaced; None where nothing was set.
+    file : mapping of str to float or None
+        What the beamline file had.
+    source : mapping
+        Runs, references, options.
+    made, applied : str
+        When (ISO 8601).
+    reverted : str
+        When; empty while it is not.
+    """
+
+    uid: str
+    kind: str
+    of: str
+    device: str
+    beamline: str
+    values: Mapping[str, float]
+    sigma: Mapping[str, float]
+    units: Mapping[str, str]
+    before: Mapping[str, float | None]
+    file: Mapping[str, float | None]
+    source: Mapping[str, Any]
+    made: str
+    applied: str
+    reverted: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
+        """What `as_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            It is none.
+        """
+        known = {each.name for each in fields(cls)}
+        if not isinstance(content, Mapping) or set(content) != known:
+            raise ValueError("it has not the keys of a calibration")
+        values = content["values"]
+        if not isinstance(values, Mapping) or not all(is_number(v) for v in values.values()):
+            raise ValueError("its values are no numbers")
+        return cls(**content)
+
+    def told(self) -> dict[str, Any]:
+        """What a start document says of it."""
+        return {
+            "uid": self.uid,
+            "kind": self.kind,
+            "of": self.of,
+            "device": self.device,
+            "values": dict(self.values),
+            "sigma": dict(self.sigma),
+            "units": dict(self.units),
+            "applied": self.applied,
+            "runs": list(self.source.get("runs", ())),
+        }
+
+    def __str__(self) -> str:
+        shown = ", ".join(
+            f"{name} {value:.6g} ± {self.sigma[name]:.2g} {self.units[name]}"
+            for name, value in self.values.items()
+        )
+        end = f", reverted {self.reverted}" if self.reverted else ""
+        return f"{self.uid[:8]}  {self.of} ({self.device}): {shown}; applied {self.applied}{end}"

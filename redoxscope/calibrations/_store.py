@@ -1,0 +1,283 @@
+"""Calibrations in force: applied, kept, told in every run, taken back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bluesky import Msg
+from bluesky.utils import MsgGenerator, ensure_generator
+
+from ..plans.support import carried
+from ._devices import KINDS, Values
+from ._proposal import Proposal, now, said
+from ._record import Calibration
+
+__all__ = ["CalibrationError", "Calibrations"]
+
+log = logging.getLogger("redoxscope.calibrations")
+
+SAME = 1e-9
+"""Largest relative difference of values that are the same."""
+PLACE = 1.0
+"""Largest distance (µm) of an aperture that stands where it was put."""
+
+
+class CalibrationError(ValueError):
+    """A calibration that cannot be applied or taken back now."""
+
+
+class Calibrations:
+    """What was applied on a beamline, in a folder; a JSON file for each.
+
+    Parameters
+    ----------
+    folder : path
+        Made when the first is applied.
+    devices : iterable of device
+        Monochromators, zone plates, apertures; others are passed over.
+    beamline : str
+        Calibrations of others in the folder are passed over.
+    busy : callable, optional
+        Whether a run is going on: then nothing is applied.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        devices: Iterable[Any],
+        *,
+        beamline: str = "",
+        busy: Callable[[], bool] = lambda: False,
+    ):
+        self.folder, self.beamline, self._busy = Path(folder), beamline, busy
+        self._devices = {device.name: device for device in devices}
+        self._file: dict[tuple[str, str, str], Values] = {}
+
+    def __repr__(self) -> str:
+        lines = [str(one) for one in self.in_force]
+        return "\n".join(["calibrations in force:", *(f"  {line}" for line in lines or ["none"])])
+
+    @property
+    def history(self) -> list[Calibration]:
+        """All that were applied on this beamline, the last one last."""
+        found = [one for one in map(self._read, self.folder.glob("*.json")) if one is not None]
+        return sorted(found, key=lambda one: (one.applied, one.uid))
+
+    @property
+    def in_force(self) -> list[Calibration]:
+        """Those that the devices follow now; not what was taken back, or changed by hand since."""
+        newest = {(one.kind, one.of, one.device): one for one in self.history if not one.reverted}
+        return [one for one in newest.values() if self._holds(one)]
+
+    def apply(self, proposal: Proposal) -> Calibration:
+        """Put what was proposed in force, and keep it.
+
+        Offsets and focus apply to the next move; an aperture is moved at once.
+
+        Parameters
+        ----------
+        proposal : Proposal
+
+        Returns
+        -------
+        Calibration
+            `revert` takes it back.
+
+        Raises
+        ------
+        CalibrationError
+            A run is going on; the device is not here; or what must hold on it as in the run that
+            was measured does not.
+        ValueError, redoxscope.optics.InterlockError, ophyd.utils.LimitError
+            The device refuses it. Nothing has changed.
+        """
+        if not isinstance(proposal, Proposal):
+            raise CalibrationError(f"{proposal!r:.80} is no proposal of a calibration")
+        self._idle()
+        device = self._device(proposal.kind, proposal.device)
+        for name, value in proposal.conditions.items():
+            here = float(getattr(device, name).get())
+            if not _same(here, value):
+                raise CalibrationError(
+                    f"{device.name}.{name} is {here:g} eV, and was {value:g} eV in the run that "
+                    "was measured: set it as it was, or measure again"
+                )
+        kind, key = KINDS[proposal.kind], (proposal.kind, proposal.of, proposal.device)
+        before = dict(kind.read(device, proposal.of))
+        kind.check(device, proposal.of, proposal.values, proposal.energies)
+        kept = Calibration(
+            uid=str(uuid.uuid4()), kind=proposal.kind, of=proposal.of, device=proposal.device,
+            beamline=self.beamline, values=dict(proposal.values), sigma=dict(proposal.sigma),
+            units=dict(proposal.units), before=before, file=dict(self._file.get(key, before)),
+            source=dict(proposal.source), made=proposal.made, applied=now(),
+        )  # fmt: skip
+        kind.write(device, proposal.of, proposal.values)
+        try:
+            self._keep(kept)
+        except OSError:
+            if not kind.moves:  # what is not kept must not be in force
+                kind.write(device, proposal.of, before)
+            raise
+        log.info("applied: %s", kept)
+        return kept
+
+    def revert(self, which: str | Calibration) -> Calibration:
+        """Take a calibration back: what it replaced is in force again.
+
+        Parameters
+        ----------
+        which : str or Calibration
+            The edge or device, of which the newest is meant, or the start of its uid.
+
+        Raises
+        ------
+        CalibrationError
+            There is none; a run is going on; a newer one is on top of it; or what it set was
+            changed by hand since.
+        """
+        self._idle()
+        one = self._named(which)
+        device = self._device(one.kind, one.device)
+        kind = KINDS[one.kind]
+        if not self._holds(one):
+            here = ", ".join(
+                f"{name} {said(value, one.units[name])}"
+                for name, value in kind.read(device, one.of).items()
+            )
+            raise CalibrationError(
+                f"{one.device} has {here} at {one.of}, which is not what calibration "
+                f"{one.uid[:8]} set: it was changed since, and stays"
+            )
+        kind.check(device, one.of, one.before, ())
+        kind.write(device, one.of, one.before)
+        gone = replace(one, reverted=now())
+        self._keep(gone)
+        log.info("taken back: %s", gone)
+        return gone
+
+    def restore(self) -> list[Calibration]:
+        """Put what was in force when the last session ended in force again; moves nothing.
+
+        To be called once, before anything is applied. A calibration is left out, with a warning,
+        where the beamline file says something else than when it was applied: then the file is
+        newer.
+        """
+        restored = []
+        newest = {(one.kind, one.of, one.device): one for one in self.history if not one.reverted}
+        for key, one in newest.items():
+            device, kind = self._devices.get(one.device), KINDS[one.kind]
+            if device is None or kind.moves:
+                continue
+            here = dict(kind.read(device, one.of))
+            self._file[key] = here
+            if not _all_same(here, one.file):
+                log.warning(
+                    "calibration %s is not in force again: the beamline file has %s at %s, and had "
+                    "%s when it was applied", one.uid[:8], here, one.of, dict(one.file),
+                )  # fmt: skip
+                continue
+            try:
+                kind.check(device, one.of, one.values, ())
+            except ValueError as exc:
+                log.warning("calibration %s is not in force again: %s", one.uid[:8], exc)
+                continue
+            kind.write(device, one.of, one.values)
+            log.info("in force: %s", one)
+            restored.append(one)
+        return restored
+
+    def told(self, plan: MsgGenerator) -> MsgGenerator:
+        """Preprocessor: every run says, as ``calibrations``, which it used.
+
+        Of energies, that of the edge at which it measures; else all that are in force.
+        """
+        return (yield from carried(ensure_generator(plan), self._tell))
+
+    def _tell(self, msg: Msg) -> MsgGenerator:
+        if msg.command == "open_run":
+            used = [one.told() for one in self.in_force if self._used(one)]
+            if used:
+                msg = msg._replace(kwargs={**msg.kwargs, "calibrations": used})
+        return (yield msg)
+
+    def _used(self, one: Calibration) -> bool:
+        if one.kind != "energy":
+            return True
+        edge = self._devices[one.device].edge.get()
+        return bool(edge) and one.of in (edge, f"{edge}3")
+
+    def _idle(self) -> None:
+        if self._busy():
+            raise CalibrationError("a run is going on: what it measures with must not change")
+
+    def _device(self, kind: str, name: str) -> Any:
+        device = self._devices.get(name)
+        if device is None or not hasattr(device, KINDS[kind].has):
+            known = [key for key, one in self._devices.items() if hasattr(one, KINDS[kind].has)]
+            raise CalibrationError(
+                f"there is no {name!r} to be calibrated in {kind} here; there is "
+                f"{', '.join(known) or 'none at all'}"
+            )
+        return device
+
+    def _holds(self, one: Calibration) -> bool:
+        device = self._devices.get(one.device)
+        if device is None:
+            return False
+        near = PLACE if KINDS[one.kind].moves else 0.0
+        return _all_same(KINDS[one.kind].read(device, one.of), one.values, near)
+
+    def _named(self, which: str | Calibration) -> Calibration:
+        name = which.uid if isinstance(which, Calibration) else which
+        there = [one for one in self.history if not one.reverted]
+        found = [one for one in there if isinstance(name, str) and name
+                 and (name in (one.of, one.device) or one.uid.startswith(name))]  # fmt: skip
+        if not found:
+            listed = ", ".join(dict.fromkeys(one.of for one in there)) or "none"
+            raise CalibrationError(f"no calibration {name!r} is applied; applied: {listed}")
+        one = found[-1]
+        same = [each for each in there
+                if (each.kind, each.of, each.device) == (one.kind, one.of, one.device)]  # fmt: skip
+        if same[-1].uid != one.uid:
+            raise CalibrationError(
+                f"calibration {same[-1].uid[:8]} was applied after {one.uid[:8]}: take that back "
+                "first"
+            )
+        return one
+
+    def _keep(self, one: Calibration) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{one.uid}.json"
+        part = path.with_suffix(f".{os.getpid()}")
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(one.as_dict(), file, indent=2, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def _read(self, path: Path) -> Calibration | None:
+        try:
+            one = Calibration.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as exc:
+            log.warning("%s is no calibration: %s", path, exc)
+            return None
+        return one if one.beamline == self.beamline and one.kind in KINDS else None
+
+
+def _same(a: float | None, b: float | None, near: float = 0.0) -> bool:
+    if a is None or b is None:
+        return a is b
+    return abs(a - b) <= max(near, SAME * max(abs(a), abs(b), 1.0))
+
+
+def _all_same(a: Values, b: Values, near: float = 0.0) -> bool:
+    return set(a) == set(b) and all(_same(value, b[name], near) for name, value in a.items())
