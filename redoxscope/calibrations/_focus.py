@@ -96,6 +96,12 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
 
 def _foci(rows: Rows, index: str) -> list[Focus]:
     """Best foci of a run, one for each energy."""
+    loops = [loop.name for loop in rows.scan.outer]
+    if loops != ([ALONG_Z] if index == "line" else [ALONG_Z, "osa_x"]):
+        raise ValueError(
+            f"run {str(rows.start.get('uid', ''))[:8]} has loops over {', '.join(loops)}: take one "
+            "with nothing around it, for the focus may move with that"
+        )
     detectors = list(rows.start["detectors"])
     sample_z = float(
         next((v for k, v in rows.configuration.items() if k.endswith("sample_stage_z")), 0.0)
