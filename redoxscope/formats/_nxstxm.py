@@ -213,6 +213,7 @@ class NxstxmWriter:
         count_time: float,
         positions: Mapping[str, ArrayLike] | None = None,
         status: int = 0,
+        backwards: bool = False,
     ) -> None:
         """Write a row of an entry, or a point; what was there is replaced.
 
@@ -234,16 +235,18 @@ class NxstxmWriter:
             Measured (µm) of each point, by the names of the entry's ``measured``.
         status : int
             Of the line.
+        backwards : bool
+            Points came against the last axis.
         """
         places, whole = self._places[entry], self.entries[entry]
         row = len(index) < len(whole.shape)
         n = whole.shape[-1] if row else 1
         for name, values in counts.items():
-            for place, at in (
-                (places.data.get(name), index), (places.flat.get(name), (number * n,))
-            ):  # fmt: skip
-                if place is not None:
-                    self._put(place, at, values, n)
+            if (place := places.flat.get(name)) is not None:
+                self._put(place, (number * n,), values, n)
+            if (place := places.data.get(name)) is not None:
+                along = np.asarray(values)[::-1] if backwards and row else values
+                self._put(place, index, along, n)
         here = {**(positions or {}), "energy": energy, "count_time": count_time}
         for name, values in here.items():
             for key, place in places.points.items():

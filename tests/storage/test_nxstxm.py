@@ -228,6 +228,20 @@ def test_a_line_that_comes_again_replaces_the_first(tmp_path: Path) -> None:
         assert data["line_status"][4].tolist() == [0, 0, 1, 2, 0]
 
 
+def test_a_line_that_was_flown_backwards(tmp_path: Path) -> None:
+    run = Run(scan_of(region("A", (7, 5))))
+    documents = list(run.documents())
+    ahead = documents[2 + 22][1]["data"]
+    back = {key: ahead[key][0][::-1] for key in ("sample_x", "transmission")}
+    documents[2 + 22] = run.line(4, 2, **back)
+    written(tmp_path / "a.nxs", documents)
+    with h5py.File(tmp_path / "a.nxs") as file:
+        np.testing.assert_array_equal(file["entry1/counter0/data"], run.counts)
+        flat = file["entry1/instrument/counter0/data"][()].reshape(12, 5, 7)
+        np.testing.assert_array_equal(flat[4, 2], run.counts[4][2][::-1])  # as it came
+        assert np.diff(file["entry1/instrument/sample_x/data"][22 * 7 : 23 * 7]).max() < 0
+
+
 def test_the_file_can_be_read_at_each_line(tmp_path: Path) -> None:
     run, path = Run(scan_of(region("A", (7, 5)))), tmp_path / "a.nxs"
     documents = list(run.documents())

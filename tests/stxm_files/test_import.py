@@ -21,7 +21,7 @@ from redoxscope.storage.nxstxm import NxstxmRecorder
 from redoxscope.stxm_files import import_stxm, stack_documents, write_sample
 from redoxscope.testing import validate_run
 
-from ..callbacks.scan_runs import ENERGIES, REFERENCES, Particle, Run, region, scan_of
+from ..callbacks.scan_runs import EMPTY, ENERGIES, REFERENCES, Particle, Run, region, scan_of
 from ..storage.conftest import embedded, home  # noqa: F401  fixtures
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -67,6 +67,15 @@ def test_i0_of_its_own_measurement(tmp_path: Path) -> None:
     found = stack_cube(documents, i0=spectrum)
     np.testing.assert_array_equal(found["od"], wanted["od"])
     assert not np.allclose(stack_cube(documents)["od"], wanted["od"])  # as found in the image
+
+
+def test_i0_of_a_run_of_an_empty_place(tmp_path: Path) -> None:
+    run, empty = Run(scan_of(region("A"))), Run(scan_of(region("A")), (EMPTY,), seed=3)
+    documents, beam = (list(stack_documents(file_of(one, tmp_path))) for one in (run, empty))
+    wanted = oxidation_map(run.documents(), REFERENCES, i0=list(empty.documents())).result
+    found = oxidation_map(documents, REFERENCES, i0=beam).result
+    np.testing.assert_array_equal(found.fraction, wanted.fraction)
+    assert abs(float(np.nanmean(found.fraction[found.mask])) - 0.4) < 0.02
 
 
 def test_dwells_and_regions(tmp_path: Path) -> None:
@@ -200,3 +209,16 @@ def test_the_command(tmp_path: Path) -> None:
     with h5py.File(out) as file:
         assert file["counts"].shape == (4, 125, 125)
         np.testing.assert_allclose(file["dwell"], 0.433)
+
+
+@needs_data
+def test_the_command_into_the_catalog(embedded: Any, home: Path) -> None:  # noqa: F811
+    path = str(DATA / "stxm_files" / "small_diamond_nxs.nxs")
+    result = CliRunner().invoke(app, ["import", path, "--sample", "cell"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "8 images of 6 x 7 pixels, 278 to 282.2 eV, Counter1" in result.output
+    assert "taken as mm" in result.output and "It is run" in result.output
+    uid = result.output.split("It is run ")[1].split(";")[0]
+    assert embedded[uid].metadata["start"]["sample"] == "cell"
+    again = CliRunner().invoke(app, ["import", path, "--sample", "cell"])
+    assert f"It was imported before, as run {uid}" in again.output

@@ -149,7 +149,14 @@ class NxstxmRecorder:
             count_time=target.count_time,
             positions=measured_positions(data, entry),
             status=status,
+            backwards=_falls(data.get("sample_x")),
         )
+
+
+def _falls(positions: Any) -> bool:
+    """Whether a line was flown backwards."""
+    along = np.atleast_1d(np.asarray(positions, dtype=float))
+    return bool(along[0] > along[-1])
 
 
 def _rows(name: str, doc: Doc) -> Iterator[tuple[int, Doc]]:
