@@ -20,6 +20,7 @@ __all__ = [
     "as_loops",
     "centres",
     "focus_lines_scan",
+    "joined",
     "line_spectrum_scan",
     "point_spectrum_scan",
     "steps_scan",
@@ -314,6 +315,21 @@ def tiles_of(region: Any, largest: Sequence[float]) -> list[Region]:
         for row, (y, height, ny) in enumerate(cuts[1])
         for column, (x, width, nx) in enumerate(cuts[0])
     ]
+
+
+def joined(regions: Sequence[Region]) -> tuple[list[float], list[float], list[tuple[int, int]]]:
+    """How tiles make one image: x, y of its pixels (µm), and column and row where each begins."""
+    pitch = [regions[0].size[i] / regions[0].pixels[i] for i in (0, 1)]
+    corners = [[one.center[i] - one.size[i] / 2 for i in (0, 1)] for one in regions]
+    origin = [min(corner[i] for corner in corners) for i in (0, 1)]
+    begins = [
+        (round((x - origin[0]) / pitch[0]), round((y - origin[1]) / pitch[1])) for x, y in corners
+    ]
+    axes = []
+    for i in (0, 1):
+        count = max(at[i] + one.pixels[i] for at, one in zip(begins, regions, strict=True))
+        axes.append([origin[i] + pitch[i] * (k + 0.5) for k in range(count)])
+    return axes[0], axes[1], begins
 
 
 def tiled_scan(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...documents import FOCUS_SCAN, LINE_SPECTRUM, POINT_SPECTRUM, STEPPED_SCANS, TILED_IMAGE
-from ...scan import Frame, Region, Scan
+from ...scan import Frame, Region, Scan, joined
 
 __all__ = ["Picture", "Place", "pictures_of"]
 
@@ -121,21 +121,11 @@ def _point(scan: Scan, pictures: dict[str, Picture]) -> list[Place]:
 
 
 def _tiles(scan: Scan, pictures: dict[str, Picture]) -> list[Place]:
-    pitch = [scan.regions[0].size[i] / scan.regions[0].pixels[i] for i in (0, 1)]
-    corners = [
-        tuple(region.center[i] - region.size[i] / 2 for i in (0, 1)) for region in scan.regions
-    ]
-    origin = [min(corner[i] for corner in corners) for i in (0, 1)]
-    first = [tuple(round((corner[i] - origin[i]) / pitch[i]) for i in (0, 1)) for corner in corners]
-    axes = []
-    for i in (0, 1):
-        count = max(at[i] + r.pixels[i] for at, r in zip(first, scan.regions, strict=True))
-        axes.append([origin[i] + pitch[i] * (k + 0.5) for k in range(count)])
+    x, y, first = joined(scan.regions)
     places = []
     for frame in scan.frames:
         name = _named(scan, frame.outer, frame.energy)
         if name not in pictures:
-            x, y = axes
             pictures[name] = Picture(("sample_y", "um", y), ("sample_x", "um", x), frame.energy)
         column, row = first[frame.region]
         places.append(Place(name, row, column))

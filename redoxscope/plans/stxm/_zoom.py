@@ -1,0 +1,269 @@
+"""A coarse map of a whole electrode, then fine stacks of particles that were found on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from bluesky import Msg
+from bluesky.utils import MsgGenerator
+
+from ...analysis.particles import Particle, absorbance, find_particles
+from ...data import EDGES
+from ...documents import LineStatus
+from ...inputs import as_number, as_pair, as_whole, suggestion
+from ...scan import Region, Scan, joined
+from .._inputs import check_device
+from .._protocols import Microscope
+from .._public import Bounds, OneOf, plan
+from ._energy_stack import energy_stack
+from ._spectra import tiled_image
+
+__all__ = ["RULES", "map_then_zoom"]
+
+log = logging.getLogger("redoxscope.plans")
+
+RULES: Mapping[str, Callable[[Particle], float]] = {
+    "most": lambda one: one.area * one.density,
+    "largest": lambda one: one.area,
+    "thickest": lambda one: one.density,
+    "thinnest": lambda one: -one.density,
+    "surest": lambda one: one.significance,
+}
+"""By what particles are ordered, the highest first."""
+ASK = "ask"
+"""Somebody at the prompt chooses."""
+
+Choice = Callable[[Sequence[Particle]], Sequence[int]]
+
+
+@plan
+def map_then_zoom(
+    stxm: Microscope,
+    *,
+    edge: Annotated[str, OneOf(tuple(EDGES))],
+    map_energies: Annotated[float | Sequence[float], Bounds("eV", above=0)],
+    center: tuple[float, float] = (0.0, 0.0),
+    size: float | tuple[float, float] = 50.0,
+    pixels: int | tuple[int, int] = 250,
+    tile: float | tuple[float, float] = 20.0,
+    map_dwell: Annotated[float, Bounds("s", above=0)] = 0.001,
+    choose: Annotated[str, OneOf((*RULES, ASK))] | Choice = "most",
+    number: Annotated[int, Bounds(at_least=1, at_most=100)] = 3,
+    smallest: Annotated[float, Bounds("µm", at_least=0)] = 0.3,
+    gap: Annotated[float, Bounds("µm", at_least=0)] = 0.5,
+    zoom_size: float | tuple[float, float] = 5.0,
+    zoom_pixels: int | tuple[int, int] = 100,
+    stack: Mapping[str, Any] | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> MsgGenerator[tuple[str, ...]]:
+    """Map a whole electrode coarsely, find particles on it, and take fine stacks of chosen ones.
+
+    Two runs: the map, as of `tiled_image`, and one stack with a region for each chosen particle,
+    as of `energy_stack`; its start document says the map's uid and what was found (``zoom``).
+
+    Parameters
+    ----------
+    stxm : Microscope
+        A `redoxscope.devices.STXM`, or what can do the same.
+    edge : str
+        Absorption edge of the stack; its energy offset applies to the map, too.
+    map_energies : float or sequence of float
+        True photon energy (eV) of the map; of two, the lower before the edge, particles are found
+        on the difference of the optical densities, so that only the element counts.
+    center, size, pixels, tile
+        Of the map, as of `tiled_image` (µm).
+    map_dwell : float
+        Time per pixel of the map (s).
+    choose : str or callable
+        ``"most"`` material, ``"largest"``, ``"thickest"``, ``"thinnest"``, ``"surest"``; ``"ask"``
+        for the numbers of those that are wanted, at the prompt; or a function that is given the
+        list of `redoxscope.analysis.particles.Particle` and gives their indices.
+    number : int
+        How many at most, by a rule.
+    smallest : float
+        Diameter (µm) from which on something is a particle.
+    gap : float
+        What lies no farther apart than this (µm) is one agglomerate.
+    zoom_size : float or tuple of float
+        Width, height of each fine region (µm).
+    zoom_pixels : int or tuple of int
+        Columns, rows of each fine region.
+    stack : mapping, optional
+        Further parameters of `energy_stack`: ``{"dwell": 0.002, "order": "informative"}``.
+    md : mapping, optional
+        Further metadata for both start documents.
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    tuple of str
+        Uid of the map, and of the stack where something was chosen.
+
+    Raises
+    ------
+    ValueError, ophyd.utils.LimitError, redoxscope.optics.InterlockError
+        A value that makes no sense, when the plan is called; a fine region beyond a limit, before
+        the first move of its stack. A function that chooses what is not there.
+
+    Notes
+    -----
+    By a rule, only particles that are wholly in the map are chosen.
+    """
+    check_device("stxm", stxm, Microscope, "STXM")
+    if isinstance(choose, str):
+        known = (*RULES, ASK)
+        if choose not in known:
+            raise ValueError(
+                f"choose = {choose!r} is none of {', '.join(known)}{suggestion(choose, known)}"
+            )
+    elif not callable(choose):
+        raise ValueError(f"choose = {choose!r:.80} must be a rule, 'ask' or a function")
+    options = dict(stack or {})
+    for key in ("regions", "center", "size", "pixels", "edge", "md"):
+        if key in options:
+            raise ValueError(f"stack has {key!r}, which the plan gives itself")
+    width, height = (
+        as_number("zoom_size", side, "µm", above=0)
+        for side in as_pair("zoom_size", zoom_size, "µm", single=True)
+    )
+    nx, ny = (
+        as_whole("zoom_pixels", count, at_least=1)
+        for count in as_pair("zoom_pixels", zoom_pixels, single=True)
+    )
+    given: dict[str, Any] = {"edge": edge, **options}
+
+    def fine(chosen: Sequence[Particle], meant: Mapping[str, Any]) -> MsgGenerator[str]:
+        regions = [
+            Region(one.center, (width, height), (nx, ny), f"particle_{i + 1}")
+            for i, one in enumerate(chosen)
+        ]
+        return energy_stack(stxm, regions=regions, md={**(md or {}), **meant}, **given)
+
+    # What is wrong with the stack is said now, and not when the map was taken.
+    middle = as_pair("center", center, "µm")
+    probe = Particle((middle[0], middle[1]), (0, 0), 0, 0, 0, 0, 0, True)
+    fine([probe], {}).close()
+    coarse = tiled_image(
+        stxm, energies=map_energies, edge=edge, center=center, size=size, pixels=pixels, tile=tile,
+        dwell=map_dwell, md=md,
+    )  # fmt: skip
+    found = partial(_found, smallest=smallest, gap=gap)
+    return _map_then_zoom(coarse, found, choose, number, fine)
+
+
+def _map_then_zoom(
+    coarse: MsgGenerator[str],
+    found: Callable[[_Mosaic], list[Particle]],
+    choose: str | Choice,
+    number: int,
+    fine: Callable[[Sequence[Particle], Mapping[str, Any]], MsgGenerator[str]],
+) -> MsgGenerator[tuple[str, ...]]:
+    mosaic = _Mosaic()
+    token = yield Msg("subscribe", None, mosaic, "all")
+    uid = yield from coarse
+    yield Msg("unsubscribe", None, token=token)
+    if mosaic.scan is None:  # nobody carries the messages out, or a dry run foretold the map
+        return (uid,)
+    particles: list[Particle] = []
+
+    async def look() -> None:
+        particles.extend(await asyncio.to_thread(found, mosaic))
+
+    yield Msg("checkpoint")
+    yield Msg("wait_for", None, [look])
+    log.info("%d particles on the map %s", len(particles), uid)
+    chosen = yield from _chosen(particles, choose, number)
+    if not chosen:
+        log.warning("no particle of the map %s is chosen: there is no stack", uid)
+        return (uid,)
+    wanted = [particles[i] for i in chosen]
+    zoom = {"map": uid, "particles": [asdict(one) for one in wanted], "found": len(particles)}
+    return uid, (yield from fine(wanted, {"zoom": zoom}))
+
+
+def _chosen(
+    particles: Sequence[Particle], choose: str | Choice, number: int
+) -> MsgGenerator[list[int]]:
+    if not particles:
+        return []
+    if callable(choose):
+        return _indices("choose", choose(particles), len(particles))
+    if choose != ASK:
+        whole = [i for i, one in enumerate(particles) if one.whole]
+        return sorted(whole, key=lambda i: RULES[choose](particles[i]), reverse=True)[:number]
+    lines = [
+        f"{i + 1}: at ({one.center[0]:.2f}, {one.center[1]:.2f}) µm, {one.diameter:.2f} µm, "
+        f"density {one.density:.3f} ± {one.density_sigma:.3f}" + ("" if one.whole else ", cut")
+        for i, one in enumerate(particles)
+    ]
+    said = "\n".join([*lines, "which ones (numbers, or none)? "])
+    answer = yield Msg("input", prompt=said)
+    words = str(answer or "").replace(",", " ").split()
+    if not all(word.isdecimal() for word in words):
+        raise ValueError(f"{answer!r:.60} is not a list of numbers of particles")
+    return _indices("answer", [int(word) - 1 for word in words], len(particles))
+
+
+def _indices(name: str, values: Any, count: int) -> list[int]:
+    found = [as_whole(f"{name}[{i}]", value) for i, value in enumerate(values)]
+    for value in found:
+        if value >= count:
+            raise ValueError(f"{name} has particle {value}, and {count} were found (from 0)")
+    return list(dict.fromkeys(found))
+
+
+def _found(mosaic: _Mosaic, smallest: float, gap: float) -> list[Particle]:
+    """Particles on the map, or on the difference of its highest and its lowest energy."""
+    if not all(np.isfinite(image).any() for image in mosaic.images.values()):
+        raise ValueError("nothing was counted on the map, so no particle can be found")
+    maps = [absorbance(mosaic.images[energy]) for energy in sorted(mosaic.images)]
+    density, sigma = maps[-1]
+    if len(maps) > 1:
+        density = density - maps[0][0]
+        sigma = np.hypot(sigma, maps[0][1])
+    return find_particles(density, sigma, mosaic.x, mosaic.y, smallest=smallest, gap=gap)
+
+
+class _Mosaic:
+    """Images of the map by energy (eV), from the documents of its run."""
+
+    def __init__(self) -> None:
+        self.scan: Scan | None = None
+        self.images: dict[float, Any] = {}
+        self.x: list[float] = []
+        self.y: list[float] = []
+        self._begins: list[tuple[int, int]] = []
+        self._detector = ""
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        if name == "start":
+            self._detector = doc["detectors"][0]
+            scan = Scan.from_start(doc)
+            self.x, self.y, self._begins = joined(scan.regions)
+            self._empty = np.full((len(self.y), len(self.x)), np.nan)
+            self._scan = scan
+        elif name == "event_page" and "frame" in doc["data"]:
+            self.scan = self._scan
+            data = doc["data"]
+            for frame, line, status, counts in zip(
+                data["frame"], data["line"], data["line_status"], data[self._detector], strict=True
+            ):
+                self._line(int(frame), int(line), int(status), counts)
+
+    def _line(self, frame: int, line: int, status: int, counts: Any) -> None:
+        assert self.scan is not None
+        if status not in (LineStatus.OK, LineStatus.RETRIED):
+            return
+        part = self.scan.frames[frame]
+        image = self.images.setdefault(part.energy, self._empty.copy())
+        column, row = self._begins[part.region]
+        image[row + line, column : column + len(counts)] = counts

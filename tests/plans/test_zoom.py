@@ -1,0 +1,124 @@
+"""Map, then zoom: particles of a simulated map, chosen by rule, by function, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from redoxscope.plans import map_then_zoom
+from redoxscope.scan import Scan
+from redoxscope.testing import FakeMicroscope, make_engine
+
+DISCS = [(-5.0, 2.0, 2.0, 1.0), (6.0, -3.0, 1.2, 0.4)]
+MAP = {"size": 24, "pixels": 48, "tile": 12, "map_dwell": 0.001}
+STACK = {"energies": [640, 645], "dwell": 0.001}
+
+
+@pytest.fixture
+def stxm():
+    """Two discs: absorbing at 645 eV, and half as much of the first at 635 eV."""
+    microscope = FakeMicroscope()
+    lines = microscope.scanner
+    pages = lines.collect_pages
+
+    def absorbed():
+        for page in pages():
+            data = page["data"]
+            for i, (xs, ys) in enumerate(zip(data["sample_x"], data["sample_y"], strict=True)):
+                data["transmission"][i] = [
+                    1000 * math.exp(-density(x, y, data["energy"][i]))
+                    for x, y in zip(xs, ys, strict=True)
+                ]
+            yield page
+
+    def density(x, y, energy):
+        for number, (cx, cy, r, od) in enumerate(DISCS):
+            if math.hypot(x - cx, y - cy) < r:
+                return od if energy > 640 else od if number else od / 2
+        return 0.0
+
+    lines.collect_pages = absorbed
+    return microscope
+
+
+def run(stxm, **options):
+    engine, documents = make_engine()
+    engine(
+        map_then_zoom(
+            stxm, edge="Mn L3", **{"map_energies": 645, "stack": STACK, "zoom_pixels": 4}
+            | MAP | options,
+        )
+    )  # fmt: skip
+    return documents.named("start")
+
+
+def centres(start):
+    return [region.center for region in Scan.from_start(start).regions]
+
+
+def test_the_stack_is_of_the_particles_with_most_material_and_says_which_map(stxm):
+    coarse, fine = run(stxm)
+    assert coarse["plan_name"] == "tiled_image" and fine["plan_name"] == "stxm_energy_stack"
+    assert fine["zoom"]["map"] == coarse["uid"] and fine["zoom"]["found"] == 2
+    for found, disc in zip(centres(fine), DISCS, strict=True):
+        assert found == pytest.approx(disc[:2], abs=0.3)
+    assert fine["zoom"]["particles"][0]["area"] == pytest.approx(math.pi * 4, rel=0.2)
+    assert not stxm.shutter.beam
+
+
+def test_a_rule_and_a_number(stxm):
+    _, fine = run(stxm, choose="thinnest", number=1)
+    (found,) = centres(fine)
+    assert found == pytest.approx(DISCS[1][:2], abs=0.3)
+
+
+def test_a_function_of_the_user_chooses(stxm):
+    _, fine = run(stxm, choose=lambda found: [i for i, p in enumerate(found) if p.center[0] > 0])
+    assert centres(fine)[0] == pytest.approx(DISCS[1][:2], abs=0.3)
+
+
+def test_somebody_chooses_at_the_prompt(stxm, monkeypatch):
+    asked = []
+    engine, documents = make_engine()
+
+    async def answered(msg):
+        asked.append(msg.kwargs["prompt"])
+        return "2"
+
+    engine.register_command("input", answered)
+    engine(
+        map_then_zoom(
+            stxm, edge="Mn L3", map_energies=645, choose="ask", stack=STACK, zoom_pixels=4, **MAP
+        )
+    )
+    _, fine = documents.named("start")
+    assert centres(fine)[0] == pytest.approx(DISCS[1][:2], abs=0.3)
+    assert "2: at (6.0" in asked[0] and "±" in asked[0]
+
+
+def test_on_two_energies_only_the_element_counts(stxm):
+    _, fine = run(stxm, map_energies=[635, 645])
+    (found,) = centres(fine)
+    assert found == pytest.approx(DISCS[0][:2], abs=0.3)
+
+
+def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
+    starts = run(stxm, smallest=10.0)
+    assert [start["plan_name"] for start in starts] == ["tiled_image"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"choose": "bigest"}, "choose = 'bigest' is none of"),
+        ({"choose": 3}, "choose = 3 must be"),
+        ({"zoom_size": -1}, "zoom_size"),
+        ({"stack": {"pixels": 3}}, "stack has 'pixels'"),
+        ({"stack": {"energies": [-1]}}, "energies"),
+        ({"number": 0}, "number"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):
+    with pytest.raises(ValueError, match=message):
+        map_then_zoom(stxm, edge="Mn L3", **{"map_energies": 645, "stack": STACK} | MAP | options)
