@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scan import Block, Exposures, Frame, Role, Scan
+from ..scan import ZONE_PLATE, Block, Exposures, Frame, Role, Scan
 from ._blocks import block_lengths
 
 __all__ = ["Schedule", "schedule"]
@@ -139,6 +139,13 @@ def _of_frames(scan: Scan, stxm: Any) -> Schedule:
             start = None if before is None else before.energy
             key = "energy", frame.energy, start
             move += ask(key, partial(_said, stxm.energy, "time_to", frame.energy, start))
+        if ZONE_PLATE in scan.outer:  # the axes of other loops are the user's
+            i = scan.outer.index(ZONE_PLATE)
+            z, there = frame.outer[i], None if before is None else before.outer[i]
+            if z != there:
+                move += ask(
+                    ("zone plate", z, there), partial(_said, stxm.focus, "time_to", z, there)
+                )
         nx, ny = region.pixels
         key = "frame", frame.region, frame.dwell
         live, flight, following = ask(

@@ -217,3 +217,10 @@ def test_what_they_take_is_said_without_moving(stxm):
     told = estimate(focus_scan(stxm, energies=640, steps=10, pixels=10, dwell=0.01))
     assert told.ok and told.live == pytest.approx(1.0)
     assert not stxm.focus.targets
+
+
+def test_the_way_of_the_zone_plate_is_in_the_time(stxm):
+    plan = {"energies": 640, "steps": 5, "pixels": 2}
+    without = estimate(focus_scan(stxm, **plan)).total
+    stxm.focus.time_to = lambda target, start=None: 2.0
+    assert estimate(focus_scan(stxm, **plan)).total == pytest.approx(without + 10)
