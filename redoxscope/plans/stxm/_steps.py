@@ -38,7 +38,7 @@ __all__ = ["measure_steps", "steps_start"]
 log = logging.getLogger("redoxscope.plans")
 
 PER_POINT = 0.03
-"""Software of a point (s): axes, shutter, counters, documents; as measured of spectra in steps."""
+"""Software of a point (s): axes, shutter, counters, documents. Assumed, not measured yet."""
 
 
 def steps_start(scan: Scan, detectors: Sequence[str], plan_name: str) -> dict[str, Any]:
