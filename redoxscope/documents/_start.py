@@ -20,7 +20,7 @@ __all__ = [
 STACK_RESERVED = (
     *STACK_START_KEYS, "shape", "extents", "snaking", "references", "stxm", "until",
     "follow_drift", "resumes",
-    "dose_limit", "exposure",
+    "dose_limit", "exposure", "rows",
 )  # fmt: skip
 """Keys of the start document of images that only the plan may write."""
 RIXS_RESERVED = (*RIXS_START, "holder")

@@ -12,7 +12,7 @@ from ._make import points_scan, stack_scan
 from ._orders import ORDERS, as_order, bit_reversed
 from ._parts import MAX_TIMES, Exposures, Frame, Outer, Point, Role, as_times
 from ._ptychography import MAX_DARK_FRAMES, TRAJECTORIES, ptychography_scan
-from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region, lines_from
+from ._regions import MAX_PIXELS, MAX_RETRIES, Raster, Region, as_region, lines_of
 from ._rotation import ROTATION, rotation_angles, rotation_scan
 from ._scan import MAX_PARTS, Scan, as_scan
 from ._shapes import (
@@ -57,7 +57,7 @@ __all__ = [
     "bit_reversed",
     "energies_of",
     "exposures_scan",
-    "lines_from",
+    "lines_of",
     "points_scan",
     "ptychography_scan",
     "rotation_angles",

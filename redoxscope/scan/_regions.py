@@ -16,7 +16,7 @@ __all__ = [
     "Region",
     "as_region",
     "as_regions",
-    "lines_from",
+    "lines_of",
 ]
 
 MAX_PIXELS = 65_536
@@ -188,18 +188,20 @@ def as_regions(values: Any, name: str = "regions") -> list[Region]:
     return found
 
 
-def lines_from(region: Region, line: int) -> Region:
-    """What is left of a region from a line on, where those before have been measured.
+def lines_of(region: Region, lines: range) -> Region:
+    """Some lines of a region, as one of their own; itself where they are all of them.
 
     Raises
     ------
     ValueError
-        It has no such line.
+        It has no such lines.
     """
     (width, height), (nx, ny) = region.size, region.pixels
-    first = as_whole("line", line, at_most=ny - 1)
-    gone = height * first / ny
+    first = as_whole("first line", lines.start, at_most=ny - 1)
+    stop = as_whole("end of lines", lines.stop, at_least=first + 1, at_most=ny)
+    if stop - first == ny:
+        return region
     x, y = region.center
-    return replace(
-        region, center=(x, y + gone / 2), size=(width, height - gone), pixels=(nx, ny - first)
-    )
+    middle = y + height * ((first + stop) / 2 / ny - 0.5)
+    size = (width, height * (stop - first) / ny)
+    return replace(region, center=(x, middle), size=size, pixels=(nx, stop - first))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..documents import LINE_ARRAYS, LINE_UNITS, RESUMES, STACK_START_KEYS, LineStatus
@@ -39,12 +40,35 @@ def validate_run(documents: Iterable[tuple[str, Doc]]) -> None:
 
 @dataclass
 class _Stream:
-    """Lines of one region: data keys, what is due in which order, and what came."""
+    """Lines of one region: data keys, what is due in which order, and what came.
+
+    Where the plan may leave lines out, those that come are in the same order: ``places`` are their
+    numbers among what is due.
+    """
 
     keys: Doc
     nx: int
     due: list[tuple[int, int]]
+    some: bool
     seen: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+
+    def wrong_place(self, row: Doc, seq_num: int) -> list[str]:
+        """Whether an event names the frame and line that are due."""
+        if not self.some:
+            return _wrong_place(row, seq_num, self.due)
+        at = (row["frame"], row["line"])
+        if at not in self.numbers:
+            return [f"frame {at[0]}, line {at[1]} is none of the scan's"]
+        self.places[seq_num] = self.numbers[at]
+        if self.places[seq_num] <= self.places.get(seq_num - 1, -1):
+            return [f"frame {at[0]}, line {at[1]} comes after a later one"]
+        return []
+
+    @cached_property
+    def numbers(self) -> dict[tuple[int, int], int]:
+        """Place of each frame and line among what is due."""
+        return {at: i for i, at in enumerate(self.due)}
 
 
 class _Run:
@@ -111,8 +135,11 @@ class _Run:
         frames = [i for i, frame in enumerate(self.scan.frames) if frame.region == region]
         due = [(f, line) for f in frames for line in range(ny) if (f, line) >= self.begin]
         known = self.streams.get(doc["name"])  # a pause may have declared it again
-        seen = [] if known is None else known.seen
-        self.streams[doc["name"]] = _Stream(doc["data_keys"], nx, due, seen)
+        some = "rows" in self.start or "until" in self.start
+        stream = _Stream(doc["data_keys"], nx, due, some)
+        if known is not None:
+            stream.seen, stream.places = known.seen, known.places
+        self.streams[doc["name"]] = stream
         self.by_uid[doc["uid"]] = doc["name"]
         detectors = list(self.start.get("detectors", ()))
         self.wrong += [f"{doc['name']}: {text}" for text in _wrong_keys(doc, detectors, nx)]
@@ -128,7 +155,7 @@ class _Run:
         for i, seq_num in enumerate(page["seq_num"]):
             stream.seen.append(seq_num)
             row = {key: values[i] for key, values in data.items()}
-            said = [*_wrong_place(row, seq_num, stream.due), *_wrong_row(row, detectors, stream.nx)]
+            said = [*stream.wrong_place(row, seq_num), *_wrong_row(row, detectors, stream.nx)]
             if len({stamps[key][i] for key in stream.keys}) != 1 or not stamps["line"][i] > 1e9:
                 said.append("time stamps are not one time in s since 1970")
             wrong += [f"event {seq_num} of {name}: {text}" for text in said]

@@ -8,7 +8,7 @@ import pytest
 from redoxscope.callbacks import oxidation_map
 from redoxscope.callbacks.oxidation import read_stack
 from redoxscope.plans import Lookup, energy_stack, resume
-from redoxscope.scan import Region, lines_from
+from redoxscope.scan import Region, lines_of
 from redoxscope.testing import FakeSetting, validate_run
 
 from ..callbacks.scan_runs import REFERENCES
@@ -128,12 +128,12 @@ def test_a_uid_is_text_and_somebody_must_know_runs(RE):  # noqa: N803
 
 def test_the_rest_of_a_region_has_the_lines_of_the_whole():
     region = Region((1.0, 2.0), (3.0, 4.0), (7, 9))
-    rest = lines_from(region, 4)
+    rest = lines_of(region, range(4, region.pixels[1]))
     whole, part = (np.linspace(*r.extents[1], r.pixels[1]) for r in (region, rest))
     np.testing.assert_allclose(part, whole[4:])
     assert rest.extents[0] == region.extents[0]
     with pytest.raises(ValueError, match="line"):
-        lines_from(region, 9)
+        lines_of(region, range(9, 10))
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -53,3 +53,31 @@ def test_dark_images_are_refused_at_the_call():
     scan = Scan(regions=(EMPTY,), frames=(Frame(640.0, 1e-3), Frame(640.0, 1e-3, 0, Role.DARK)))
     with pytest.raises(ValueError, match=r"frames\[1\] has the role 'dark': the shutter follows"):
         execute(fake_microscope(), scan)
+
+
+def test_chosen_rows_lie_where_they_belong(stxm, RE):  # noqa: N803
+    """Blocks of rows are flown as images of their own, and each line names its row."""
+    documents = []
+    RE.subscribe(lambda name, doc: documents.append((name, doc)))
+    n, size = 16, 8.0
+    energies = [636.0, 638.0, 639.0, 640.0, 640.5, 641.0, 641.5, 642.0, 643.0, 644.0]
+    RE(
+        energy_stack(
+            stxm, edge="Mn L3", energies=energies, size=size, pixels=n, center=(2, 2),
+            dwell=0.002, order="informative", rows="informative",
+        )
+    )  # fmt: skip
+    validate_run(documents)
+    rows = {}
+    for name, page in documents:
+        if name == "event_page":
+            for frame, line, y in zip(
+                *(page["data"][key] for key in ("frame", "line", "sample_y")), strict=True
+            ):
+                rows.setdefault(frame, []).append(line)
+                asked = 2 + (line - (n - 1) / 2) * size / n
+                assert np.mean(y) == pytest.approx(asked, abs=0.2 * size / n)
+    assert list(rows) == list(range(10)) and rows[0] == list(range(n))
+    assert all(lines == sorted(set(lines)) for lines in rows.values())
+    stop = documents[-1][1]
+    assert stop["exit_status"] == "success"

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from redoxscope.analysis.oxidation import StackFit, Target, as_target
+from redoxscope.callbacks import oxidation_maps
 from redoxscope.data import load_references
 from redoxscope.plans import energy_stack
-from redoxscope.plans.stxm import _until
+from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, make_engine
+from redoxscope.testing import FakeMicroscope, make_engine, validate_run
 
 N = 18
 ENERGIES = [636.0 + 0.5 * i for i in range(40)]
@@ -20,11 +21,11 @@ UNTIL = {"sigma": 0.05, "share": 0.8}
 REFERENCES = load_references("Mn L3")
 
 
-def sample(seed=1, thickness=0.1, counts=4e3):
+def sample(seed=1, thickness=0.1, counts=4e3, center=N / 2, radius=N / 3):
     """Counts by energy: a disk of mixed phases on an empty support."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:N, :N]
-    inside = np.hypot(x - N / 2, y - N / 2) < N / 3
+    inside = np.hypot(x - N / 2, y - center) < radius
     species = len(REFERENCES.names)
     parts = [x / N, *[(1 - x / N) / (species - 1)] * (species - 1)]
     c = np.stack([*(thickness * inside * part for part in parts), 0.1 * inside])
@@ -44,9 +45,11 @@ class Bench:
         def pages():
             for page in collect():
                 data = page["data"]
+                # Where the stage is, not what a line is called: blocks of rows begin anywhere.
+                at = [round(y[0] * N / 5.0 + (N - 1) / 2) for y in data["sample_y"]]
                 data["transmission"] = [
-                    list(images[energy][line])
-                    for energy, line in zip(data["energy"], data["line"], strict=True)
+                    images[energy][row].tolist()
+                    for energy, row in zip(data["energy"], at, strict=True)
                 ]
                 yield page
 
@@ -130,7 +133,7 @@ def test_dose_checks_are_taken_of_energies_that_were_measured():
 
 def test_all_regions_have_to_reach_it():
     regions = [
-        {"name": name, "center": (0, 0), "size": 2, "pixels": N} for name in ("one", "other")
+        {"name": name, "center": (0, 0), "size": 5, "pixels": N} for name in ("one", "other")
     ]
     alone = Bench(sample()).run(until=UNTIL)
     both = Bench(sample()).run(until=UNTIL, regions=regions)
@@ -153,7 +156,7 @@ def test_an_error_while_judging_ends_the_run_safely(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("no")
 
-    monkeypatch.setattr(_until, "forecast", broken)
+    monkeypatch.setattr(_adaptive, "forecast", broken)
     bench = Bench(sample())
     with pytest.raises(ZeroDivisionError):
         bench.run(until=0.05)
@@ -164,9 +167,10 @@ def test_an_error_while_judging_ends_the_run_safely(monkeypatch):
 def test_without_the_map_of_anybody_it_judges_by_documents_that_come_again():
     """A line that comes again replaces what was there."""
     bench = Bench(sample()).run(until=UNTIL)
-    until = _until.Until(
-        Target(**UNTIL), bench.scan, REFERENCES, ["transmission"], np.ones(len(bench.scan.frames))
-    )
+    until = _adaptive.Adaptive(
+        bench.scan, REFERENCES, ["transmission"], np.ones(len(bench.scan.frames)),
+        target=Target(**UNTIL),
+    )  # fmt: skip
     for name, doc in bench.documents:
         until(name, doc)
         until(name, doc)
@@ -197,3 +201,73 @@ def test_what_makes_no_sense_is_refused_at_the_call(options, said):
 @pytest.mark.parametrize("value", [np.float32(0.25), Target(0.25), {"sigma": 0.25}])
 def test_a_target_may_be_said_in_several_ways(value):
     assert as_target(value) == Target(0.25, 0.9)
+
+
+# -- rows ---------------------------------------------------------------------------------------
+
+
+def rows_flown(bench):
+    """Lines of each image, in the order in which they came."""
+    found: dict[int, list[int]] = {}
+    for page in bench.of("event_page"):
+        for frame, line in zip(page["data"]["frame"], page["data"]["line"], strict=True):
+            found.setdefault(frame, []).append(line)
+    return found
+
+
+def narrow():
+    """The sample in the upper third of the rows."""
+    return sample(counts=2e4, center=3, radius=4)
+
+
+def test_only_rows_with_sample_are_flown_at_most_energies():
+    bench = Bench(narrow()).run(rows="informative", energies=ENERGIES[::2], order="informative")
+    validate_run(bench.documents)
+    flown = rows_flown(bench)
+    whole = [frame for frame, lines in flown.items() if lines == list(range(N))]
+    assert len(flown) == 20 and 5 <= len(whole) <= 7 and whole == list(range(len(whole)))
+    for frame, lines in flown.items():
+        assert lines == sorted(set(lines)) and set(range(6)) <= set(lines)
+        if frame not in whole:
+            assert len(lines) < 14
+    for page in bench.of("event_page"):  # each line lies where it says
+        for y, line in zip(page["data"]["sample_y"], page["data"]["line"], strict=True):
+            assert y[0] == pytest.approx((line - (N - 1) / 2) * 5.0 / N)
+    assert bench.of("start")[0]["rows"] == "informative"
+    assert bench.of("stop")[0]["exit_status"] == "success"
+    bench.safe()
+
+
+def test_the_map_of_chosen_rows_says_what_was_left_out_and_lacks_nothing():
+    images = narrow()
+    bench = Bench(images).run(rows="informative", energies=ENERGIES[::2], order="informative")
+    (snapshot,) = oxidation_maps(bench.documents).values()
+    kinds = {doubt.kind: doubt for doubt in snapshot.doubts}
+    assert "lines" not in kinds and "missing" not in kinds
+    lines = sum(map(len, rows_flown(bench).values()))
+    assert f"{lines} of {20 * N} lines were flown, at 20 of 20 energies" in kinds["chosen"].text
+    assert snapshot.result.mask[:7].sum() == snapshot.result.mask.sum() > 20
+
+
+def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():
+    some = Bench(narrow()).run(rows="informative", until={"sigma": 0.03, "share": 0.8})
+    every = Bench(narrow()).run(until={"sigma": 0.03, "share": 0.8})
+    validate_run(some.documents)
+    assert some.of("stop")[0]["reason"].startswith("until: ")
+    lines = [sum(map(len, rows_flown(bench).values())) for bench in (some, every)]
+    assert lines[0] < 0.8 * lines[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rows": "some"}, "rows = 'some' is unknown"),
+        ({"rows": "informativ"}, "did you mean 'informative'"),
+        ({"rows": "informative", "edge": None}, "rows = 'informative' needs reference spectra"),
+        ({"md": {"rows": "all"}}, "md has the key 'rows'"),
+    ],
+)
+def test_rows_that_make_no_sense_are_refused_at_the_call(options, said):
+    options = {"edge": "Mn L3", "energies": ENERGIES, "pixels": N} | options
+    with pytest.raises(ValueError, match=said):
+        energy_stack(FakeMicroscope(), **options)

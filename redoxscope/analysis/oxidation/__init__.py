@@ -8,6 +8,7 @@ from ._dose import DoseChange, change_of_od
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._informative import ENERGY_SIGMA, informative_order
+from ._model_error import ModelError, model_error
 from ._noise import LACK, Noise
 from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
@@ -25,6 +26,7 @@ __all__ = [
     "I0Error",
     "I0Spectrum",
     "LACK",
+    "ModelError",
     "Noise",
     "OxidationResult",
     "PixelFlag",
@@ -43,5 +45,6 @@ __all__ = [
     "leave_unsteady_out",
     "log_variance",
     "map_of_od",
+    "model_error",
     "rows_that_matter",
 ]

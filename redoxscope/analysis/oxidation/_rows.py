@@ -19,8 +19,9 @@ LEFT = 0.28
 SURE = 3.0
 """Standard deviations from which on a smoothed thickness is one."""
 BLANK_PIXELS = 200
-"""So many pixels of the blank area are flown at each energy: I0's variance, which all pixels
-share, is then a two hundredth of a pixel's own."""
+BLANK_SHARE = 0.25
+"""So many pixels of the blank area are flown at each energy, or this share of it where that is
+less: I0's variance, which all pixels share, is then far below a pixel's own."""
 SPARED = 0.1
 """Of the pixels that a target need not reach, the part that may lie in rows left out."""
 
@@ -76,8 +77,9 @@ def rows_that_matter(
     blank = fit.i0_mask
     if blank is not None:
         held = blank.sum(axis=1)
+        enough = min(BLANK_PIXELS, BLANK_SHARE * held.sum())
         for row in np.argsort(-held, kind="stable"):
-            if held[rows].sum() >= BLANK_PIXELS or not held[row]:
+            if held[rows].sum() >= enough or not held[row]:
                 break
             rows[row] = True
     return rows

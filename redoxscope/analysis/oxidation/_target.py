@@ -124,8 +124,8 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
 
     Not by extrapolating: from the coefficients that a pixel has now follow its optical densities
     at the energies to come, from these its counts, and from these the covariance of a fit that
-    will have them. I0 of energies to come is that of the nearest ones measured. Where not all rows
-    are measured at each energy, those speak for all that have every energy so far.
+    will have them. I0 of energies to come is that of the nearest ones measured. Rows that lack
+    an energy measured so far are taken to stay as they are.
 
     Parameters
     ----------
@@ -158,6 +158,10 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
     rows = fit.design * weight[:, None]
     second = np.einsum("kp,kn->kpn", rows[:, pairs[0]] * rows[:, pairs[1]], variance)[order]
     second = np.cumsum(second, axis=0)
+    apart = result.mask & ~whole[:, None]  # stay as they are
+    as_it_is = float((result.sigma[apart] <= target.sigma).sum())
+    weight_of_rest = float(apart.sum()) / max(result.n_mask, 1)
+    share_of_rest = as_it_is / max(result.n_mask, 1)
     names = ("fraction", "sigma", "thickness", "thickness_sigma")
     maps = {name: np.empty(c.shape[1]) for name in names}
 
@@ -172,18 +176,20 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
             mask = maps["thickness"] > floor
             if not mask.any():
                 return 0.0
-            return float((maps["sigma"][mask] <= target.sigma).mean())
+            sure = float((maps["sigma"][mask] <= target.sigma).mean())
+            return (1.0 - weight_of_rest) * sure + share_of_rest
 
     here = len(measured)
     if share >= target.share and here >= least:
         return Forecast(share, result.n_mask, done, total, done, share_after(total))
     stride = max(1, (total - here) // STEPS)
-    needed = None
-    for n in [*range(here + stride, total, stride), total]:
+    needed, tried = None, here
+    for n in sorted({*range(here + stride, total, stride), total} - {here}):
         if share_after(n) >= target.share:
-            finer = range(max(here + 1, n - stride + 1), n + 1)
-            needed = next(n for n in finer if share_after(n) >= target.share) + done - here
+            finer = [m for m in range(tried + 1, n) if share_after(m) >= target.share]
+            needed = min([*finer, n]) + done - here
             break
+        tried = n
     return Forecast(share, result.n_mask, done, total, needed, share_after(total))
 
 

@@ -51,6 +51,7 @@ def doubts_of(
     names: tuple[str, ...],
     *,
     final: bool,
+    chosen: bool = False,
 ) -> Iterator[Doubt]:
     """Say what speaks against a map.
 
@@ -72,6 +73,8 @@ def doubts_of(
         The species; empty without references.
     final : bool
         Whether no more lines come.
+    chosen : bool
+        Whether the plan may have left lines out: those are not lacking.
 
     Yields
     ------
@@ -79,7 +82,9 @@ def doubts_of(
     """
     present = fit.lines_present
     yield from _off(energies, read)
-    yield from _gaps(present | fit.left_out, status, energies, final)
+    yield from _gaps(present | fit.left_out, status, energies, final and not chosen)
+    if final and chosen:
+        yield from _left_out(status)
     if final:
         yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present & ~fit.left_out, energies)
     yield from _noise(fit)
@@ -167,6 +172,19 @@ def _gaps(
             n,
             f"{several(n, 'line')} of {where} {'is' if n == 1 else 'are'} lacking ({parts}): "
             "their pixels rest on fewer energies.",
+        )
+
+
+def _left_out(status: NDArray[np.int8]) -> Iterator[Doubt]:
+    """What the plan left out since the map does not need it."""
+    flown, energies = int((status >= 0).sum()), int((status >= 0).any(axis=1).sum())
+    if flown < status.size:
+        yield Doubt(
+            "chosen",
+            flown / status.size,
+            f"{flown} of {several(status.size, 'line')} were flown, at {energies} of "
+            f"{several(len(status), 'energy', 'energies')}: the plan was to leave out what the map "
+            "does not need (until, rows).",
         )
 
 

@@ -15,6 +15,7 @@ from ...analysis.oxidation import (
     DoseChange,
     I0Error,
     I0Spectrum,
+    OxidationResult,
     StackFit,
     change_of_od,
     checked_mask,
@@ -27,6 +28,7 @@ from .._doubt import Doubt
 from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
 from ._doubts_beam import left_out_doubt
+from ._doubts_model import model_doubts
 from ._drift import Break, ImageDrift
 from ._images import Images, Row
 from ._layout import Group, Layout
@@ -306,7 +308,9 @@ class MapPart:
                 *doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
+                    chosen="until" in self.start or "rows" in self.start,
                 ),
+                *(self._model_doubts(result) if final else ()),
                 *(dose_doubt(change) for change in self._dose),
             )  # fmt: skip
         return OxidationSnapshot(
@@ -392,6 +396,11 @@ class MapPart:
                 )
             )
         return said
+
+    def _model_doubts(self, result: OxidationResult) -> tuple[Doubt, ...]:
+        if self.references is None or self.refusal is not None:
+            return ()
+        return tuple(model_doubts(self.fit, result, self.references))
 
     def _dose_changes(self, sample: NDArray[np.bool_], *, final: bool) -> list[DoseChange]:
         """Each dose check that is whole against the image of its energy."""

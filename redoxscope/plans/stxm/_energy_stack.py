@@ -22,22 +22,25 @@ from ...data import (
     load_references,
 )
 from ...documents import STACK_RESERVED, check_metadata
-from ...inputs import as_pair
+from ...inputs import as_pair, suggestion
 from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_loops, as_scan, stack_scan
 from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from .._schedule import schedule
+from ._adaptive import Adaptive
 from ._dose_limit import guarded
 from ._follow import Follow
 from ._frames import measure_frames
 from ._order import informed
 from ._start import stack_start
-from ._until import Until
 
 __all__ = ["energy_stack", "execute", "image"]
 
 log = logging.getLogger("redoxscope.plans")
+
+ROWS = ("all", "informative")
+"""Which rows of an image are flown."""
 
 
 @plan
@@ -57,6 +60,7 @@ def energy_stack(
     dose_check: Annotated[float | Sequence[float] | None, Bounds("eV", above=0)] = None,
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     references: References | Mapping[str, Any] | str | None = None,
+    rows: Annotated[str, OneOf(ROWS)] = "all",
     until: Target | Mapping[str, float] | float | None = None,
     outer: Mapping[str, Sequence[float]] | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
@@ -111,6 +115,11 @@ def energy_stack(
         path of a CSV file, or as `redoxscope.data.as_references` takes them. By default those of
         the edge, which are left out where so few energies cannot tell them apart. They are
         written into the start document, at this stack's energies.
+    rows : {"all", "informative"}
+        Which rows of the images are flown, where reference spectra are known. ``informative``: all
+        of the first energies, then those with sample, of a target (``until``) those that have not
+        reached it, and enough of the empty support to know I0. The map of the others rests on the
+        energies that they have, and so does its σ. What is estimated beforehand is the whole.
     until : Target, mapping or float, optional
         End early, when so many pixels are so sure: ``{"sigma": 0.05, "share": 0.9}``, or σ of the
         fraction alone for 90 % of the pixels of the mask; of all regions. Best with an order that
@@ -181,10 +190,15 @@ def energy_stack(
     if order == "informative":
         spectra = _spectra(scan, references)
         scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
+    if rows not in ROWS:
+        raise ValueError(
+            f"rows = {rows!r} is unknown, it must be one of {', '.join(ROWS)}"
+            f"{suggestion(rows, ROWS)}"
+        )
     target = None if until is None else as_target(until)
     most = None if dose_limit is None else as_dose_limit(dose_limit)
     loops = check_axes(scan, axes)
-    return _measure(stxm, scan, references, loops, md, target, follow_drift, most)
+    return _measure(stxm, scan, references, loops, md, target, follow_drift, most, rows)
 
 
 @plan
@@ -316,6 +330,7 @@ def _measure(
     target: Target | None = None,
     farthest: float | None = None,
     most: DoseLimit | None = None,
+    rows: str = "all",
 ) -> MsgGenerator[str]:
     """The plan of a scan whose arguments were looked at; refuses what can be refused now."""
     for i, frame in enumerate(scan.frames):
@@ -328,14 +343,20 @@ def _measure(
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
     if spectra is not None:
         metadata["references"] = spectra.at(scan.energies)
-    until = None
-    if target is not None:
+    adaptive = None
+    if target is not None or rows != "all":
         if spectra is None:
-            raise ValueError("until needs reference spectra: give an edge or references")
-        metadata["until"] = target.as_dict()
+            said = "until" if target is not None else f"rows = {rows!r}"
+            raise ValueError(f"{said} needs reference spectra: give an edge or references")
+        if target is not None:
+            metadata["until"] = target.as_dict()
+        if rows != "all":
+            metadata["rows"] = rows
         times = schedule(scan, stxm)
         seconds = times.motion + times.live + times.flight + times.software
-        until = Until(target, scan, spectra, metadata["detectors"], seconds)
+        adaptive = Adaptive(
+            scan, spectra, metadata["detectors"], seconds, target=target, rows=rows != "all"
+        )
     follow = None
     if farthest is not None:
         metadata["follow_drift"] = farthest
@@ -343,7 +364,7 @@ def _measure(
     # The shipped references come with a density, others do not.
     dose = guarded(stxm, scan, None if references is None else spectra, most, metadata)
     own_md = check_metadata(md, STACK_RESERVED)
-    return measure_frames(stxm, scan, axes, metadata, own_md, until, follow=follow, dose=dose)
+    return measure_frames(stxm, scan, axes, metadata, own_md, adaptive, follow=follow, dose=dose)
 
 
 def _spectra(

@@ -14,7 +14,7 @@ from bluesky.utils import MsgGenerator
 
 from ...documents import STACK_RESERVED
 from ...inputs import is_number
-from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_from
+from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
 from .._foretold import foretold
 from .._outage import outlasting
@@ -23,10 +23,10 @@ from .._protocols import Microscope
 from .._run import Ended, in_run
 from .._safety import SafetyStep, close, halt, made_safe
 from ..progress import with_progress
+from ._adaptive import Adaptive
 from ._dose_limit import DoseGuard
 from ._follow import Follow, corners
 from ._line_stream import LineStream
-from ._until import Until
 
 __all__ = ["check_values", "measure_frames", "where"]
 
@@ -37,7 +37,7 @@ def measure_frames(
     axes: Mapping[str, Any],
     metadata: Mapping[str, Any],
     md: Mapping[str, Any],
-    until: Until | None = None,
+    adaptive: Adaptive | None = None,
     back: Sequence[SafetyStep] = (),
     follow: Follow | None = None,
     begin: tuple[int, int] = (0, 0),
@@ -54,8 +54,8 @@ def measure_frames(
         For each outer loop, by its name.
     metadata, md : mapping
         The plan's start document, and what the user adds.
-    until : Until, optional
-        Ends it early.
+    adaptive : Adaptive, optional
+        Leaves out what the map does not need.
     back : sequence of SafetyStep
         What the plan sets back besides.
     follow : Follow, optional
@@ -82,7 +82,7 @@ def measure_frames(
 
     def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *back)
-        plan = _frames(stxm, scan, axes, until, follow, begin, dose)
+        plan = _frames(stxm, scan, axes, adaptive, follow, begin, dose)
         return (yield from made_safe(plan, steps))
 
     @bpp.stage_decorator([stxm])
@@ -96,7 +96,7 @@ def _frames(
     stxm: Microscope,
     scan: Scan,
     axes: Mapping[str, Any],
-    until: Until | None,
+    adaptive: Adaptive | None,
     follow: Follow | None,
     begin: tuple[int, int],
     dose: DoseGuard | None,
@@ -104,14 +104,14 @@ def _frames(
     if (yield from foretold(stxm, scan)):
         return None
     tokens = []
-    for watching in (dose, until, follow):
+    for watching in (dose, adaptive, follow):
         if watching is not None:
             tokens.append((yield Msg("subscribe", None, watching, "all")))
-    measured = _measured(stxm, scan, axes, until, follow, begin, dose)
+    measured = _measured(stxm, scan, axes, adaptive, follow, begin, dose)
     yield from with_progress(measured, scan, stxm, begin=begin)
     for token in tokens:
         yield Msg("unsubscribe", None, token=token)
-    reasons = (one.ended() for one in (dose, until) if one is not None)
+    reasons = (one.ended() for one in (dose, adaptive) if one is not None)
     return next(filter(None, reasons), None)
 
 
@@ -119,7 +119,7 @@ def _measured(
     stxm: Microscope,
     scan: Scan,
     axes: Mapping[str, Any],
-    until: Until | None,
+    adaptive: Adaptive | None,
     follow: Follow | None,
     begin: tuple[int, int],
     dose: DoseGuard | None,
@@ -134,20 +134,25 @@ def _measured(
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
-            if index < begin[0] or (until is not None and until.skips(frame)):
+            if index < begin[0] or (adaptive is not None and adaptive.skips(frame)):
                 continue
             if dose is not None and not dose.allows(index):
                 continue
-            following = _following(scan, index, until)
+            following = _following(scan, index, adaptive)
             same = None if pauses.count != asked else before  # a pause stops a heater, too
             if scan.outer and (same is None or frame.outer != same.outer):
                 asked = pauses.count
                 yield from _set_outer(scan, axes, same, frame, _not_focus)
             region = scan.regions[frame.region] if follow is None else follow.region(frame.region)
-            if (frame.region, frame.dwell, region) != prepared:
-                prepare = partial(_prepare, stxm, scan, frame, region)
+            some = None if adaptive is None else adaptive.blocks(frame)
+            first = begin[1] if index == begin[0] else 0
+            blocks = some or [range(first, region.pixels[1])]
+            whole = frame.region not in streams  # its descriptor holds the raster of all of it
+            begins = region if whole else lines_of(region, blocks[0])
+            if (frame.region, frame.dwell, begins) != prepared:
+                prepare = partial(_prepare, stxm, scan, frame, begins)
                 yield from outlasting(partial(uninterrupted, prepare, pauses), stxm)
-                prepared = frame.region, frame.dwell, region
+                prepared = frame.region, frame.dwell, begins
             name = scan.stream_of(frame.region)
             if frame.region not in streams:
                 # Now, and not before: the descriptor holds the raster that was just prepared.
@@ -161,22 +166,24 @@ def _measured(
                 # After the energy: where it is sent, it takes the zone plate with it.
                 yield from outlasting(partial(_set_outer, scan, axes, same, frame, _is_focus), stxm)
             stream = streams[frame.region]
-            stream.frame, flown = index, (stream, name)
             stream.around = [where(axes[outer.name]) for outer in scan.outer]
-            stream.first_line = begin[1] if index == begin[0] else 0
-            if stream.first_line:
-                rest = partial(_prepare, stxm, scan, frame, lines_from(region, stream.first_line))
-                yield from outlasting(partial(uninterrupted, rest, pauses), stxm)
-                prepared = None
             if follow is not None:
                 stream.followed = follow.offset(frame.region)
-            yield from _image(stxm, stream, name, frame, following)
+            for i, block in enumerate(blocks):
+                part = lines_of(region, block)
+                if (frame.region, frame.dwell, part) != prepared:
+                    prepare = partial(_prepare, stxm, scan, frame, part)
+                    yield from outlasting(partial(uninterrupted, prepare, pauses), stxm)
+                    prepared = frame.region, frame.dwell, part
+                stream.frame, stream.first_line, flown = index, block.start, (stream, name)
+                then = following if i == len(blocks) - 1 else frame
+                yield from _image(stxm, stream, name, frame, then)
             before, sent = frame, frame.energy if following is None else following.energy
             if follow is not None:
                 yield from follow.seen(index)
             last = following is None or following.energy != frame.energy
-            if until is not None and frame.role is not Role.DOSE_CHECK and last:
-                yield from until.judged(index)
+            if adaptive is not None and frame.role is not Role.DOSE_CHECK and last:
+                yield from adaptive.judged(index)
     except GeneratorExit:
         raise
     except BaseException:
@@ -185,10 +192,10 @@ def _measured(
         raise
 
 
-def _following(scan: Scan, index: int, until: Until | None) -> Frame | None:
+def _following(scan: Scan, index: int, adaptive: Adaptive | None) -> Frame | None:
     """The image after this one."""
     rest = (scan.frames[i] for i in range(index + 1, len(scan.frames)))
-    return next((frame for frame in rest if until is None or not until.skips(frame)), None)
+    return next((frame for frame in rest if adaptive is None or not adaptive.skips(frame)), None)
 
 
 def _is_focus(outer: Outer) -> bool:

@@ -1,4 +1,4 @@
-"""Ends a stack when its map is good enough, and says how long that will take."""
+"""Leaves out of a stack what its map does not need: rows, and energies once it is good enough."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ import numpy as np
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
-from ...analysis.oxidation import Detector, Forecast, StackFit, Target, forecast
+from ...analysis.oxidation import (
+    Detector,
+    Forecast,
+    StackFit,
+    Target,
+    blocks_of,
+    forecast,
+    rows_that_matter,
+)
 from ...data import References
 from ...documents import LineStatus
 from ...scan import Frame, Role, Scan
 from .._run import Ended
 
-__all__ = ["Until"]
+__all__ = ["Adaptive"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -29,7 +37,7 @@ TAKEN = (LineStatus.OK, LineStatus.RETRIED)
 Outer = tuple[float, ...]
 
 
-class Until:
+class Adaptive:
     """Watches the lines of a run, and judges after each energy.
 
     It gets documents as a live map does, and keeps sums of its own: a plan that depended on what
@@ -37,7 +45,6 @@ class Until:
 
     Parameters
     ----------
-    target : Target
     scan : Scan
         Of images of a sample.
     references : References
@@ -45,20 +52,27 @@ class Until:
         Data keys of the counters, the one behind the sample first.
     seconds : numpy.ndarray [frames]
         What each image will take, its move included; NaN where that is not known.
+    target : Target, optional
+        Ends it when it is reached.
+    rows : bool
+        Whether rows that do not matter are left out.
     clock : callable
         Time (s).
     """
 
     def __init__(
         self,
-        target: Target,
         scan: Scan,
         references: References,
         detectors: Sequence[str],
         seconds: Any,
+        *,
+        target: Target | None = None,
+        rows: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.target, self._scan, self._clock = target, scan, clock
+        self.target, self.choose_rows = target, rows
+        self._scan, self._clock = scan, clock
         self._seconds = np.asarray(seconds, dtype=float)
         self._counts = detectors[0]
         self._monitor = "i0" if "i0" in detectors[1:] else None
@@ -114,10 +128,17 @@ class Until:
     def skips(self, frame: Frame) -> bool:
         """Whether an image is not needed any more; a dose check is, of an energy measured."""
         if frame.outer not in self._enough:
-            return False
+            return frame.role is Role.SAMPLE and self.blocks(frame) == []
         if frame.role is not Role.DOSE_CHECK:
             return True
         return frame.energy not in self._parts[frame.outer, frame.region].measured
+
+    def blocks(self, frame: Frame) -> list[range] | None:
+        """Rows of an image that are flown, in blocks; None: all."""
+        part = self._parts.get((frame.outer, frame.region))
+        if part is None or frame.role is not Role.SAMPLE:
+            return None
+        return part.blocks
 
     def judged(self, index: int) -> MsgGenerator[None]:
         """Judge what there is after image ``index``, the last one at its energy.
@@ -136,7 +157,7 @@ class Until:
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""
         if not self._enough:
-            if self.forecasts:
+            if self.target is not None and self.forecasts:
                 log.warning(
                     "until: not reached, %s; %.0f %% of the pixels are at the end",
                     self.target, 100 * self.forecasts[-1].share,
@@ -147,8 +168,8 @@ class Until:
     def _judge(self, outer: Outer, index: int) -> None:
         self._pace(index)
         parts = [part for (around, _), part in self._parts.items() if around == outer]
-        found = [part.forecast(self.target) for part in parts]
-        if any(one is None for one in found):  # a region that no line has come of yet
+        found = [part.judge(self.target, self.choose_rows) for part in parts]
+        if self.target is None or any(one is None for one in found):  # a region to come
             return
         known = [one for one in found if one is not None]
         worst = min(known, key=lambda one: (one.needed is not None, -(one.needed or 0), one.share))
@@ -215,7 +236,10 @@ class _Part:
         nx, ny = scan.regions[self.region].pixels
         self._step = max(1, math.ceil(nx * ny / MOST_PIXELS))
         self._shape = (math.ceil(ny / self._step), nx)
+        self._ny = ny
         self._fit: StackFit | None = None
+        self.blocks: list[range] | None = None
+        """Rows of the next image; None: all."""
 
     @property
     def measured(self) -> set[float]:
@@ -255,8 +279,14 @@ class _Part:
             None if monitor is None else values(monitor),
         )  # fmt: skip
 
-    def forecast(self, target: Target) -> Forecast | None:
-        """How far it is; None before any line."""
+    def judge(self, target: Target | None, rows: bool) -> Forecast | None:
+        """Choose the rows of the next image, and say how far it is; None before any line."""
         if self._fit is None:
             return None
-        return forecast(self._fit, self._fit.solve(self._fit.refresh()), target)
+        result = self._fit.solve(self._fit.refresh())
+        if rows:
+            chosen = rows_that_matter(self._fit, result, target)
+            if chosen is not None:
+                chosen = np.repeat(chosen, self._step)[: self._ny]
+                self.blocks = blocks_of(chosen)
+        return None if target is None else forecast(self._fit, result, target)
