@@ -40,7 +40,7 @@ def calibrate_aperture(run: Any) -> Proposal:
     columns = np.array([points[i].outer[-1] for i in range(nx)])
     lines = np.array([points[i * nx].outer[-2] for i in range(ny)])
     disc = find_aperture(counts.reshape(ny, nx), columns, lines)
-    (place,) = {k.removesuffix("_x") for k in rows.configuration if k.endswith("osa_x")} or {"osa"}
+    (place,) = {k.removesuffix("_x") for k in rows.configuration if k.endswith("_osa_x")} or {""}
     was = {"x": rows.configuration.get(f"{place}_x"), "y": rows.configuration.get(f"{place}_y")}
     return Proposal(
         kind="aperture", of="aperture", device=place, values={"x": disc.x, "y": disc.y},

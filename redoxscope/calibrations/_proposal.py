@@ -35,7 +35,7 @@ class Proposal:
     of : str
         The edge, or what is calibrated.
     device : str
-        Its name in documents.
+        Its name in documents; empty where the run does not say it, for the only one there is.
     values, sigma : mapping of str to float
         What is proposed, and the standard deviations.
     units : mapping of str to str
@@ -71,7 +71,9 @@ class Proposal:
 
     def __repr__(self) -> str:
         runs = ", ".join(uid[:8] for uid in self.source.get("runs", ()))
-        lines = [f"proposed for {self.device}, {self.of} (run {runs}); not applied:"]
+        lines = [
+            f"proposed for {self.device or 'the only one'}, {self.of} (run {runs}); not applied:"
+        ]
         for name, value in self.values.items():
             unit = self.units[name]
             digits = DIGITS[unit]

@@ -109,11 +109,11 @@ class Calibrations:
                     f"{device.name}.{name} is {here:g} eV, and was {value:g} eV in the run that "
                     "was measured: set it as it was, or measure again"
                 )
-        kind, key = KINDS[proposal.kind], (proposal.kind, proposal.of, proposal.device)
+        kind, key = KINDS[proposal.kind], (proposal.kind, proposal.of, device.name)
         before = dict(kind.read(device, proposal.of))
         kind.check(device, proposal.of, proposal.values, proposal.energies)
         kept = Calibration(
-            uid=str(uuid.uuid4()), kind=proposal.kind, of=proposal.of, device=proposal.device,
+            uid=str(uuid.uuid4()), kind=proposal.kind, of=proposal.of, device=device.name,
             beamline=self.beamline, values=dict(proposal.values), sigma=dict(proposal.sigma),
             units=dict(proposal.units), before=before, file=dict(self._file.get(key, before)),
             source=dict(proposal.source), made=proposal.made, applied=now(),
@@ -218,9 +218,9 @@ class Calibrations:
             raise CalibrationError("a run is going on: what it measures with must not change")
 
     def _device(self, kind: str, name: str) -> Any:
-        device = self._devices.get(name)
-        if device is None or not hasattr(device, KINDS[kind].has):
-            known = [key for key, one in self._devices.items() if hasattr(one, KINDS[kind].has)]
+        known = [key for key, one in self._devices.items() if hasattr(one, KINDS[kind].has)]
+        device = self._devices.get(known[0] if not name and len(known) == 1 else name)
+        if device is None or device.name not in known:
             raise CalibrationError(
                 f"there is no {name!r} to be calibrated in {kind} here; there is "
                 f"{', '.join(known) or 'none at all'}"

@@ -245,7 +245,9 @@ def test_the_distance_of_both_foci_is_a0(bench):
 
 
 def test_the_aperture_goes_where_the_beam_is(bench, kept):
-    found = calibrate_aperture(bench.osa_image())
+    run = bench.osa_image()
+    run[1][1]["configuration"] = {}  # stepped points do not say what stands still
+    found = calibrate_aperture(run)
     assert found.values == pytest.approx({"x": 7.3, "y": -4.6}, abs=0.2)
     assert bench.osa.x.position == 0.0
     kept.apply(found)
