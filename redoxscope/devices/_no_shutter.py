@@ -32,6 +32,7 @@ class NoShutter(Device):
     interrupted = False
     is_open = True
     blade = None
+    takes_beam = False
 
     def __init__(self, prefix: str = "", *, name: str, **kwargs: Any):
         super().__init__(prefix, name=name, **kwargs)
@@ -51,6 +52,9 @@ class NoShutter(Device):
 
     def check_open_time(self, seconds: float, what: str) -> None:
         """Nothing limits it."""
+
+    def check_holds(self) -> None:
+        """Nothing: there is beam without it."""
 
     def disown(self) -> None:
         """Nothing: nobody is named."""

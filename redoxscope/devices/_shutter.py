@@ -107,6 +107,13 @@ class ScanShutter(Protocol):
     def check_open_time(self, seconds: float, what: str) -> None:
         """Refuse with `ValueError` what needs it open for too long."""
 
+    @property
+    def takes_beam(self) -> bool:
+        """Whether it can take the beam from the sample at all."""
+
+    def check_holds(self) -> None:
+        """Refuse with `DeviceError` where it cannot be held open, point by point."""
+
 
 class Shutter(BeamlineDevice):
     """Shutter that follows the scanner during a scan and is closed after it.
@@ -138,6 +145,7 @@ class Shutter(BeamlineDevice):
     _order: object = None  # the last thing that it was asked for
     _holding = False  # this client holds it open: it was seen so, and not let go since
     _latches = False  # the command PV says what was asked for last; a momentary one goes back to 0
+    takes_beam = True
     interrupted = False
     """The RunEngine stopped it, in a pause, and it was not asked for anything since."""
 
@@ -319,6 +327,9 @@ class Shutter(BeamlineDevice):
                 f"{what} takes {seconds:g} s, longer than {self.name}.dead_man = {longest:g} s, "
                 "which would close the shutter"
             )
+
+    def check_holds(self) -> None:
+        """Nothing: its dead man ends it."""
 
     @property
     def told_to_follow(self) -> bool:

@@ -218,6 +218,7 @@ class ShutterRole(Protocol):
     follows: bool
     interrupted: bool
     is_open: bool
+    takes_beam: bool
 
     def set(self, value: str | int) -> Any: ...
 
@@ -228,6 +229,8 @@ class ShutterRole(Protocol):
     def check_free(self) -> None: ...
 
     def check_open_time(self, seconds: float, what: str) -> None: ...
+
+    def check_holds(self) -> None: ...
 
     def disown(self) -> None: ...
 

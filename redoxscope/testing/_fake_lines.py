@@ -288,7 +288,9 @@ class FakeMicroscope:
         self.name = name
         self.energy = FakeAxis("energy", ENERGY, unit="eV", limits=(400.0, 1100.0))
         self.focus = FakeFocus("zone_plate_z", -5000.0, limits=(-20_000.0, -100.0))
-        self.monochromator = SimpleNamespace(name="mono", edge=FakeSetting("mono_edge"))
+        self.monochromator = SimpleNamespace(
+            name="mono", edge=FakeSetting("mono_edge"), tolerance=0.01
+        )
         self.sample_stage = SimpleNamespace(
             x=FakeAxis("sample_x_coarse"), y=FakeAxis("sample_y_coarse")
         )
@@ -326,6 +328,8 @@ class FakeMicroscope:
 
     def checks(self, scan: Scan) -> Iterator[Callable[[], None]]:
         """What `check_scan` does, check by check."""
+        if scan.points:
+            yield self.shutter.check_holds
         for energy in scan.all_energies:
             yield partial(self.energy.check_value, energy)
 

@@ -177,6 +177,7 @@ class FakeShutter:
     parent = None
     dead_man = FakeSetting("shutter_dead_man", 30.0)
     blade = FakeSetting("shutter_status")
+    takes_beam = True
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -202,6 +203,9 @@ class FakeShutter:
         """
         if seconds >= self.dead_man.get():
             raise ValueError(f"{what} takes {seconds:g} s, longer than {self.dead_man.get():g} s")
+
+    def check_holds(self) -> None:
+        """It can be held open."""
 
     def set(self, value: str) -> Status:
         """Do as told, at once."""

@@ -7,7 +7,15 @@ import logging
 import pytest
 
 from redoxscope.beamline import ConfigError, parse_beamline
-from redoxscope.devices import FlyCounter, FlyLines, FlyShutter, MotorMonochromator, NoShutter
+from redoxscope.devices import (
+    DeviceError,
+    FlyCounter,
+    FlyLines,
+    FlyShutter,
+    MotorMonochromator,
+    NoShutter,
+)
+from redoxscope.scan import Outer, steps_scan
 from redoxscope.testing import made_stxm
 
 from .conftest import beamline_file
@@ -71,6 +79,20 @@ def test_without_a_shutter_it_is_said_what_that_means(made, caplog):
     assert stxm.shutter.is_open
     with pytest.raises(RuntimeError, match="no shutter to hold open"):
         stxm.shutter.set("hold")
+
+
+@pytest.mark.parametrize("shutter", [True, False], ids=["gate", "none"])
+def test_points_are_refused_where_nothing_would_close_what_is_held_open(made, shutter):
+    stxm = made(**{} if shutter else NO_SHUTTER)
+    axes = [(Outer(f"osa_{axis}", "um"), [0.0, 1.0]) for axis in "yx"]
+    checks = stxm.checks(steps_scan(energy=640, dwell=0.01, slow=axes[0], fast=axes[1]))
+    next(checks)  # that nobody else measures
+    check = next(checks)
+    if not shutter:
+        check()  # there is beam without it
+        return
+    with pytest.raises(DeviceError, match="no dead man, so it is not held open"):
+        check()
 
 
 @pytest.mark.parametrize(

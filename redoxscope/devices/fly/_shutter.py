@@ -58,6 +58,7 @@ class FlyShutter(BeamlineDevice):
     interrupted = False
     _ours = False
     blade = None
+    takes_beam = True
 
     @property
     def follows(self) -> bool:
@@ -79,6 +80,19 @@ class FlyShutter(BeamlineDevice):
     def check_open_time(self, seconds: float, what: str) -> None:
         """Nothing in the contract limits it."""
 
+    def check_holds(self) -> None:
+        """Refuse to be held open.
+
+        Raises
+        ------
+        DeviceError
+            Nothing would close it if this client died.
+        """
+        raise DeviceError(
+            f"{self.name} ({self.mode.pvname}) has no dead man, so it is not held open: open "
+            "it with 'open', and close it again"
+        )
+
     def set(self, value: str | int) -> Status:
         """Go to ``"open"``, ``"closed"``, or ``"follow"`` the scanner.
 
@@ -96,10 +110,7 @@ class FlyShutter(BeamlineDevice):
         """
         value = mode_of(self.name, value)
         if value == "hold":
-            raise DeviceError(
-                f"{self.name} ({self.mode.pvname}) has no dead man, so it is not held open: open "
-                "it with 'open', and close it again"
-            )
+            self.check_holds()
         self.told_to_follow, self.interrupted = value == "follow", False
         self._ours = self._ours or value != "closed"
         if value == "follow":

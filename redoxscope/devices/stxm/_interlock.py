@@ -55,6 +55,8 @@ class Interlock(Geometry):
         if scan.exposures:
             raise ValueError(f"{self.name}: a scan of {scan.kind} is none of images")
         yield self.scanner.check_free
+        if scan.points:
+            yield self.shutter.check_holds
         yield from self._place_checks(scan)
         for dwell in dict.fromkeys(point.dwell for point in scan.points):
             yield partial(self.shutter.check_open_time, dwell, f"a point of {self.name}")
