@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
 
 from redoxscope.plans import (
     energy_stack,
@@ -12,6 +15,7 @@ from redoxscope.plans import (
     focus_scan,
     image,
     line_spectrum,
+    osa_image,
     point_spectrum,
     tiled_image,
 )
@@ -19,6 +23,7 @@ from redoxscope.scan import Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeMicroscope,
+    PromptHeater,
     make_engine,
     paused_after,
     run_resuming,
@@ -225,3 +230,59 @@ def test_the_way_of_the_zone_plate_is_in_the_time(stxm):
     stxm.focus.time_to = lambda target, start=None: 2.0
     told = estimate(focus_scan(stxm, **plan))
     assert told.total == pytest.approx(without + 5 * 2.0 + 2.0)  # there, and back into focus
+
+
+def test_an_axis_that_is_a_signal_is_read(stxm, run):
+    loops = {"outer": {"polarisation": [0, 90]}, "axes": {"polarisation": Signal(name="epu")}}
+    documents = run(line_spectrum(stxm, energies=[640], pixels=2, **loops))
+    assert column(documents, "polarisation") == [0, 90]
+
+
+# -- a heater in a loop
+
+
+HOT = {
+    "lines": lambda stxm, **loops: line_spectrum(stxm, energies=[640], pixels=2, **loops),
+    "points": lambda stxm, **loops: osa_image(stxm, energy=640, pixels=2, **loops),
+}
+
+
+def hot(stxm, which, heater):
+    return HOT[which](stxm, outer={"temperature": [25, 300]}, axes={"temperature": heater})
+
+
+@pytest.mark.parametrize("which", HOT)
+def test_a_heater_of_a_loop_is_made_safe_at_the_end(stxm, run, which):
+    heater = PromptHeater()
+    run(hot(stxm, which, heater))
+    assert heater.told == [("set", 25), ("set", 300), ("safe",)]
+
+
+@pytest.mark.parametrize("which", HOT)
+def test_a_heater_of_a_loop_is_made_safe_after_an_error(stxm, which):
+    heater = PromptHeater()
+    move = heater.set
+    heater.set = lambda value: move(value) if value < 300 else 1 / 0
+    engine, _ = make_engine()
+    with pytest.raises(ZeroDivisionError):
+        engine(hot(stxm, which, heater))
+    assert heater.told == [("set", 25), ("safe",)] and not stxm.shutter.beam
+
+
+@pytest.mark.parametrize("which", HOT)
+@pytest.mark.parametrize("how", ["abort", "stop", "halt"])
+def test_whoever_ends_it_a_heater_of_a_loop_is_made_safe(stxm, which, how):
+    heater, (engine, _) = PromptHeater(), make_engine()
+    move = heater.set
+
+    def paused_on_the_way(value):
+        heater.prompt = value < 300
+        if not heater.prompt:  # it is waited for until the pause has come
+            threading.Thread(target=engine.request_pause).start()
+        return move(value)
+
+    heater.set = paused_on_the_way
+    with pytest.raises(RunEngineInterrupted):
+        engine(hot(stxm, which, heater))
+    getattr(engine, how)()
+    assert heater.told[-1] == ("safe",) and ("set", 300) in heater.told

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
 from ophyd.status import Status
 
+from redoxscope.devices import DeviceError, NoShutter
 from redoxscope.plans import coarse_image, detector_image, estimate, osa_focus, osa_image
 from redoxscope.scan import Scan
 from redoxscope.testing import (
@@ -219,3 +221,116 @@ def test_the_start_document_says_the_scan(stxm, run):
     scan = Scan.from_start(run(osa_image(stxm, energy=640, size=4, pixels=2)).start)
     assert [outer.name for outer in scan.outer] == ["osa_y", "osa_x"]
     assert [point.outer for point in scan.points] == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+def test_the_motors_go_back_to_where_they_stood_when_the_run_began(stxm, run):
+    plan = osa_image(stxm, energy=640, size=2, pixels=2)
+    stxm.osa.x.position = 7.0  # by hand, or by a plan that was listed before
+    run(plan)
+    assert stxm.osa.x.position == 7.0
+
+
+# -- beam
+
+
+def test_a_shutter_that_cannot_be_held_is_refused_before_anything_moves(stxm):
+    def check_holds():
+        raise DeviceError("gate has no dead man, so it is not held open")
+
+    stxm.shutter.check_holds = check_holds
+    engine, documents = make_engine()
+    with pytest.raises(DeviceError, match="no dead man"):
+        engine(osa_image(stxm, energy=640, pixels=2))
+    assert not documents.named("start")
+    assert not stxm.energy.targets and not stxm.osa.x.targets
+
+
+def test_where_there_is_no_shutter_points_are_counted_all_the_same(stxm, run):
+    stxm.shutter = NoShutter(name="no_shutter")
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2)))
+    assert [row["point_status"] for row in rows] == [0] * 4
+    assert {row["transmission"] for row in rows} == {1000}
+
+
+def test_the_shutter_is_closed_while_a_slow_axis_moves(stxm, run):
+    heater, lit = FakeAxis("heater", 20.0), []
+    for axis in (stxm.osa.y, heater):
+        move = axis.set
+        axis.set = lambda value, move=move: (lit.append(stxm.shutter.beam), move(value))[1]
+    run(
+        osa_image(
+            stxm, energy=640, pixels=3, outer={"temperature": [25, 50]},
+            axes={"temperature": heater},
+        )
+    )  # fmt: skip
+    assert len(lit) == 2 * 3 + 1 + 2 and not any(lit)  # and the way back
+
+
+def test_a_shutter_that_somebody_took_is_not_opened_again(stxm):
+    order = stxm.shutter.set
+
+    def taken(value):
+        if value == "hold" and stxm.shutter.told.count("hold") == 3:
+            stxm.shutter.told.append("refused")
+            raise DeviceError("somebody else has taken it")
+        return order(value)
+
+    stxm.shutter.set = taken
+    engine, _ = make_engine()
+    with pytest.raises(RuntimeError, match="3 points in a row.*somebody else has taken it"):
+        engine(osa_image(stxm, energy=640, pixels=3))
+    told = stxm.shutter.told
+    rest = told[told.index("refused") :]
+    assert rest[: rest.index("closed")] == ["refused"] * 6  # three points, each tried twice
+    assert "hold" not in rest
+
+
+def test_points_at_another_energy_are_measured_again_at_the_right_one(stxm, run):
+    count, moved = stxm.line_detectors[0]._count, iter([0, 1])
+
+    def jogged():
+        if next(moved, 0):
+            stxm.energy.position += 1.0
+        return count()
+
+    stxm.line_detectors[0]._count = jogged
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2)))
+    assert [row["point_status"] for row in rows] == [0, 1, 0, 0]
+    assert {row["energy"] for row in rows} == {640}
+
+
+def test_points_without_stored_beam_are_told_and_end_no_run(stxm, run):
+    counter = stxm.line_detectors[0]
+
+    def dumped():
+        stxm.ring.current.value = 500.0 if counter.points <= 2 else 0.0
+        return 1000.0
+
+    counter._count = dumped
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=3, retries=0)))
+    assert [row["point_status"] for row in rows] == [0, 0, *[3] * 7]
+
+
+# -- axes
+
+
+def test_an_axis_that_is_a_signal_is_read(stxm, run):
+    epu = Signal(name="epu", value=0.0)
+    rows = rows_of(
+        run(
+            osa_image(
+                stxm, energy=640, pixels=2, outer={"polarisation": [0, 90]},
+                axes={"polarisation": epu},
+            )
+        )
+    )  # fmt: skip
+    assert [row["polarisation"] for row in rows] == [0] * 4 + [90] * 4
+
+
+@pytest.mark.parametrize("tolerance", [1, 1.0, np.float32(1)], ids=["int", "float", "float32"])
+@pytest.mark.parametrize("at", [3.0, math.nan], ids=["elsewhere", "not known"])
+def test_an_axis_outside_its_tolerance_disturbs_a_point(stxm, run, tolerance, at):
+    stxm.osa.x.tolerance = tolerance
+    stxm.osa.x.here = lambda: at
+    rows = rows_of(run(osa_image(stxm, energy=640, size=2, pixels=(2, 1))))
+    assert [row["point_status"] for row in rows] == [3, 3]

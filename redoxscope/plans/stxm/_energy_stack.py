@@ -130,7 +130,8 @@ def energy_stack(
         Loops around all of it, outermost first: ``{"temperature": [25, 200]}`` (degC),
         ``{"polarisation": [0, 90]}`` (deg), or any other in the unit of its axis.
     axes : mapping of str to device, optional
-        What is set for each of them: ``{"temperature": heater}``.
+        What is set for each of them: ``{"temperature": heater}``. A heater is made safe,
+        whatever ends the plan; anything else stays where it was set last.
     follow_drift : float, optional
         Move each region after its sample where that drifts, by so much (µm) along each axis at
         most. Each image is registered with those before; the limits are checked for regions moved
@@ -287,7 +288,8 @@ def execute(
         an earlier run: ``Scan.from_start(run.metadata["start"])``.
     axes : mapping of str to device, optional
         What is set for the scan's outer loops, by their names: ``{"temperature": heater}``. Each
-        is set when the value of an image differs from that of the one before.
+        is set when the value of an image differs from that of the one before. A heater is made
+        safe, whatever ends the plan; anything else stays where it was set last.
     references : References, mapping or str, optional
         Spectra of the pure species for the live map; by default those of the scan's edge.
     dose_limit : DoseLimit, mapping or float, optional

@@ -11,24 +11,26 @@ from bluesky import Msg
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
+from ophyd import Signal
 
 from ...documents import STACK_RESERVED
 from ...inputs import is_number
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
 from .._foretold import foretold
+from .._inputs import lacking
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
-from .._protocols import Microscope
+from .._protocols import Heater, Microscope
 from .._run import Ended, in_run
-from .._safety import SafetyStep, close, halt, made_safe
+from .._safety import SafetyStep, close, cooled, halt, made_safe, shielded
 from ..progress import with_progress
 from ._adaptive import Adaptive
 from ._dose_limit import DoseGuard
 from ._follow import Follow, corners
 from ._line_stream import LineStream
 
-__all__ = ["check_values", "measure_frames", "where"]
+__all__ = ["check_values", "heaters", "kept_safe", "measure_frames", "where"]
 
 
 def measure_frames(
@@ -43,7 +45,9 @@ def measure_frames(
     begin: tuple[int, int] = (0, 0),
     dose: DoseGuard | None = None,
 ) -> MsgGenerator[str]:
-    """Measure a scan of images; whatever ends it, the shutter is closed and the scanner halted.
+    """Measure a scan of images.
+
+    Whatever ends it, the scanner is halted, the shutter closed, a heater of its loops made safe.
 
     Parameters
     ----------
@@ -79,9 +83,10 @@ def measure_frames(
     for moved in () if follow is None else corners(scan, follow.farthest):
         stxm.check_scan(moved)
     check_values(scan, axes)
+    hot = heaters(axes)
 
     def images() -> MsgGenerator[Ended | None]:
-        steps = (halt(stxm.scanner), close(stxm.shutter), *back)
+        steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back)
         plan = _frames(stxm, scan, axes, adaptive, follow, begin, dose)
         return (yield from made_safe(plan, steps))
 
@@ -89,7 +94,20 @@ def measure_frames(
     def run() -> MsgGenerator[str]:
         return (yield from in_run(images, metadata, md, STACK_RESERVED))
 
-    return (yield from at_edge(stxm.monochromator, scan.edge, run()))
+    plan = at_edge(stxm.monochromator, scan.edge, run())
+    return (yield from kept_safe(hot, plan))
+
+
+def heaters(axes: Mapping[str, Any]) -> list[Any]:
+    """Those of the loops' axes that would stay hot."""
+    return [axis for axis in axes.values() if not lacking(axis, Heater)]
+
+
+def kept_safe(hot: Sequence[Any], plan: MsgGenerator[str]) -> MsgGenerator[str]:
+    """Run a plan; a halt, after which it can send nothing, lets no heater stay hot."""
+    for heater in hot:
+        plan = shielded(heater, plan)
+    return (yield from plan)
 
 
 def _frames(
@@ -216,8 +234,8 @@ def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:
 
 
 def where(axis: Any) -> float:
-    """Where an axis says that it is; NaN where it does not."""
-    position: Any = getattr(axis, "position", None)
+    """Where an axis says that it is; NaN where it does not. A signal has a value, no position."""
+    position: Any = axis.get() if isinstance(axis, Signal) else getattr(axis, "position", None)
     return float(position) if is_number(position) else math.nan
 
 

@@ -64,7 +64,8 @@ def osa_image(
     energy : float
         True photon energy (eV).
     center : tuple of float, optional
-        x, y of the middle (µm, of the aperture's motors); by default where it stands.
+        x, y of the middle (µm, of the aperture's motors); by default where it
+        stands when the plan is called.
     size : float or tuple of float
         Width, height (µm); one number for a square.
     pixels : int or tuple of int
@@ -78,7 +79,7 @@ def osa_image(
     outer : mapping of str to sequence of float, optional
         Loops around it, outermost first, as of `line_spectrum`.
     axes : mapping of str to device, optional
-        What is set for each of them.
+        What is set for each of them; as of `line_spectrum`.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -130,7 +131,8 @@ def detector_image(
     energy : float
         True photon energy (eV).
     center : tuple of float, optional
-        x, y of the middle (µm, of the detector's motors); by default where it stands.
+        x, y of the middle (µm, of the detector's motors); by default where it
+        stands when the plan is called.
     size, pixels, dwell, edge, retries, outer, axes, md
         As of `osa_image`.
 
@@ -189,7 +191,8 @@ def coarse_image(
     energy : float
         True photon energy (eV).
     center : tuple of float, optional
-        x, y of the middle (µm, of the coarse motors); by default where it stands.
+        x, y of the middle (µm, of the coarse motors); by default where it
+        stands when the plan is called.
     size, pixels, dwell, edge, retries, outer, axes, md
         As of `osa_image`.
 
@@ -250,7 +253,8 @@ def osa_focus(
     offset : float
         Of the middle of the way from there (µm), positive downstream.
     center : float, optional
-        x of the aperture in the middle (µm); by default where it stands.
+        x of the aperture in the middle (µm); by default where it
+        stands when the plan is called.
     length : float
         Of the way across the aperture (µm).
     pixels : int
@@ -287,8 +291,7 @@ def osa_focus(
         outer=as_loops(outer),
     )
     given = {**(axes or {}), ZONE_PLATE.name: stxm.focus, "osa_x": motor}
-    back = [back_in_focus(stxm), _back(motor)]
-    return _measure(stxm, scan, OSA_FOCUS, given, md, back)
+    return _measure(stxm, scan, OSA_FOCUS, given, md, [motor], [back_in_focus(stxm)])
 
 
 def _check(stxm: Any) -> None:
@@ -332,8 +335,8 @@ def _grid(
         retries=retries,
         outer=as_loops(outer),
     )
-    back = [_back(x_motor), _back(y_motor)]
-    return _measure(stxm, scan, plan_name, {**(axes or {}), **motors}, md, back)
+    given = {**(axes or {}), **motors}
+    return _measure(stxm, scan, plan_name, given, md, [x_motor, y_motor])
 
 
 def _measure(
@@ -342,12 +345,18 @@ def _measure(
     plan_name: str,
     axes: Mapping[str, Any],
     md: Mapping[str, Any] | None,
-    back: Sequence[SafetyStep],
+    motors: Sequence[Any],
+    back: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
+    """Measure a scan; whatever ends it, the motors go back to where they stand when it begins."""
     metadata = steps_start(scan, [det.field for det in stxm.line_detectors], plan_name)
-    return measure_steps(
-        stxm, scan, check_axes(scan, axes), metadata, check_metadata(md, STACK_RESERVED), back
-    )
+    given, own = check_axes(scan, axes), check_metadata(md, STACK_RESERVED)
+
+    def begun() -> MsgGenerator[str]:  # not when it is called: they may be moved meanwhile
+        steps = [*back, *map(_back, motors)]
+        return (yield from measure_steps(stxm, scan, given, metadata, own, steps))
+
+    return begun()
 
 
 def _back(motor: Any) -> SafetyStep:

@@ -87,7 +87,8 @@ def line_spectrum(
         Loops around it, outermost first: ``{"temperature": [25, 200]}`` (degC), ``{"polarisation":
         [0, 90]}`` (deg), or any other in the unit of its axis.
     axes : mapping of str to device, optional
-        What is set for each of them: ``{"temperature": heater}``.
+        What is set for each of them: ``{"temperature": heater}``. A heater is made safe,
+        whatever ends the plan; anything else stays where it was set last.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -187,8 +188,8 @@ def focus_scan(
     """Fly one line again and again, with the zone plate at several places along the beam.
 
     The zone plate goes from upstream to downstream through where its geometry says that the
-    sample is in focus; the line that is sharpest says where it really is. Whatever ends the plan,
-    the zone plate is brought back to where the geometry says.
+    sample is in focus when the plan is called; the line that is sharpest says where it really is.
+    Whatever ends the plan, the zone plate is brought back to where the geometry says.
 
     Parameters
     ----------

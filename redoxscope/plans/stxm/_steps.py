@@ -21,6 +21,7 @@ from ...documents import (
     LineStatus,
     PointStatus,
 )
+from ...inputs import is_number
 from ...scan import Point, Scan
 from .._doubts import DoubtCount
 from .._edge import at_edge
@@ -30,8 +31,8 @@ from .._outage import outlasting
 from .._pauses import Pauses
 from .._protocols import AlignableMicroscope
 from .._run import in_run
-from .._safety import SafetyStep, close, halt, made_safe, named
-from ._frames import check_values
+from .._safety import SafetyStep, close, cooled, halt, made_safe, named
+from ._frames import check_values, heaters, kept_safe, where
 
 __all__ = ["measure_steps", "steps_start"]
 
@@ -39,6 +40,9 @@ log = logging.getLogger("redoxscope.plans")
 
 PER_POINT = 0.03
 """Software of a point (s): axes, shutter, counters, documents. Assumed, not measured yet."""
+
+RING_LOST = 0.5
+"""Share of the most stored current of the run below which the beam is lost, as for lines."""
 
 
 def steps_start(scan: Scan, detectors: Sequence[str], plan_name: str) -> dict[str, Any]:
@@ -71,7 +75,8 @@ def measure_steps(
     md: Mapping[str, Any],
     back: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
-    """Measure a grid; whatever ends it, the shutter is closed and the axes go back.
+    """Measure a grid; whatever ends it, the shutter is closed, a heater is made safe, and the axes
+    go back.
 
     Parameters
     ----------
@@ -92,17 +97,18 @@ def measure_steps(
     """
     stxm.check_scan(scan)
     check_values(scan, axes)
-    dwells = _dwells_back(stxm)
+    dwells, hot = _dwells_back(stxm), heaters(axes)
 
     def points() -> MsgGenerator[None]:
-        steps = (halt(stxm.scanner), close(stxm.shutter), *back, *dwells)
+        steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back, *dwells)
         return (yield from made_safe(_points(stxm, scan, axes), steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator[str]:
         return (yield from in_run(points, metadata, md, STACK_RESERVED))
 
-    return (yield from at_edge(stxm.monochromator, scan.edge, run()))
+    plan = at_edge(stxm.monochromator, scan.edge, run())
+    return (yield from kept_safe(hot, plan))
 
 
 def _dwells_back(stxm: AlignableMicroscope) -> list[SafetyStep]:
@@ -185,6 +191,8 @@ class _Step:
         self._values: dict[str, Any] = {}
         self._doubts = DoubtCount(scan.retries, "point_status")
         self._stands: tuple[float, ...] | None = None
+        self._lit: tuple[float, ...] | None = None  # slow axes of the last point that was counted
+        self._most = 0.0  # stored current so far
 
     def __repr__(self) -> str:
         return "step"
@@ -201,30 +209,44 @@ class _Step:
         """
         stxm, point = self._stxm, self._scan.points[number]
         doubts = self._doubts
-        status, why = LineStatus.OK, ""
+        status, why, dark = LineStatus.OK, "", ""
         for left in reversed(range(1 + self._scan.retries)):
             yield from outlasting(partial(self._go_to, point), stxm)
             failed = yield from self._counted(point)
             self._values = self._read(number, counted=failed is None)
             why = "; ".join(self._wrong(point)) if failed is None else str(failed)
+            dark = self._dark() if failed is None else ""
             status = LineStatus.MISSED if failed is not None else LineStatus.DISTURBED
-            if not why:
+            if not why and not dark:
                 status = LineStatus.OK if left == self._scan.retries else LineStatus.RETRIED
                 break
             self._stands = None
             doubts.again += bool(left)
             verb = "measured again" if left else "kept as such"
-            log.warning("point %d is %s, %s: %s", number, status.name.lower(), verb, why)
+            log.warning("point %d is %s, %s: %s", number, status.name.lower(), verb, why or dark)
         self._values["point_status"] = int(status)
         yield Msg("checkpoint")  # what is measured is not measured again because of a pause now
         yield from event([self], STREAM)
-        doubts.kept(PointStatus.MISSED if why else PointStatus.OK, why)
+        lost = PointStatus.BEAM if dark else PointStatus.OK  # which ends no run
+        doubts.kept(PointStatus.MISSED if why else lost, why)
 
     def _go_to(self, point: Point) -> MsgGenerator[None]:
-        """Bring the axes there that are elsewhere; all of it again until no pause came between."""
+        """Bring the axes there that are elsewhere; all of it again until no pause came between.
+
+        Without beam where a slow one moves: a heater ramps for hours. After a point that failed
+        the shutter is left alone: somebody may have closed it, and held it is not opened again.
+        """
+        stxm = self._stxm
         while True:
             seen = self.pauses.count
             yield Msg("checkpoint")
+            if self._lit is not None and self._lit != point.outer[:-1]:
+                yield Msg("set", stxm.shutter, "closed", group="shutter")
+                yield Msg("wait", None, group="shutter")
+                self._lit = None
+            if self._stands is None and not stxm.energy.at(point.energy):
+                yield Msg("set", stxm.energy, point.energy, group="energy")
+                yield Msg("wait", None, group="energy")
             for i, axis in enumerate(self._axes):
                 if self._stands is None or self._stands[i] != point.outer[i]:
                     yield Msg("set", axis, point.outer[i], group="axes")
@@ -239,9 +261,11 @@ class _Step:
         stxm = self._stxm
         while True:
             seen = self.pauses.count
+            self._lit = None
             try:
-                yield Msg("set", stxm.shutter, "hold", group="shutter")
-                yield Msg("wait", None, group="shutter")
+                if stxm.shutter.takes_beam:
+                    yield Msg("set", stxm.shutter, "hold", group="shutter")
+                    yield Msg("wait", None, group="shutter")
                 for counter in stxm.line_detectors:
                     yield Msg("trigger", counter, group="point")
                 yield Msg("wait", None, group="point")
@@ -250,23 +274,35 @@ class _Step:
             except (RuntimeError, FailedStatus, TimeoutError) as exc:
                 return named(exc)  # type: ignore[return-value]
             if self.pauses.count == seen:
+                self._lit = point.outer[:-1]
                 return None
             self._stands = None
             yield from self._go_to(point)
 
     def _wrong(self, point: Point) -> list[str]:
-        """Axes that are not where they were sent."""
+        """What is not where it was sent: the energy, an axis."""
+        asked = [("energy", "eV", self._stxm.monochromator, point.energy)]
+        for outer, axis, value in zip(self._scan.outer, self._axes, point.outer, strict=True):
+            asked.append((outer.name, outer.unit, axis, value))
         wrong = []
-        for outer, axis, asked in zip(self._scan.outer, self._axes, point.outer, strict=True):
-            tolerance = getattr(axis, "tolerance", None)
-            limit = tolerance if isinstance(tolerance, float) else math.inf
-            here = self._values[outer.name]
-            if abs(here - asked) > limit:
+        for name, unit, device, value in asked:
+            tolerance = getattr(device, "tolerance", None)
+            here = self._values[name]
+            if is_number(tolerance) and not abs(here - value) <= tolerance:  # NaN, too
                 wrong.append(
-                    f"{outer.name} is at {here:.6g} {outer.unit}, asked for {asked:.6g} "
-                    f"(tolerance {limit:g})"
+                    f"{name} is at {here:.6g} {unit}, asked for {value:.6g} "
+                    f"(tolerance {tolerance:g})"
                 )
         return wrong
+
+    def _dark(self) -> str:
+        """Why there was no beam, as far as the stored current says so."""
+        ring = self._values[self._stxm.ring.field]
+        if math.isfinite(ring):
+            self._most = max(self._most, ring)
+        if ring < RING_LOST * self._most:
+            return f"the ring current is {ring:.4g} mA where it was {self._most:.4g} mA"
+        return ""
 
     def _read(self, number: int, *, counted: bool = True) -> dict[str, Any]:
         stxm = self._stxm
@@ -275,7 +311,7 @@ class _Step:
         values[stxm.ring.field] = float(stxm.ring.current.get())
         for outer, axis in zip(self._scan.outer, self._axes, strict=True):
             here = getattr(axis, "here", None)
-            values[outer.name] = float(here() if callable(here) else axis.position)
+            values[outer.name] = float(here()) if callable(here) else where(axis)
         for counter in stxm.line_detectors:
             got = next(iter(counter.read().values()))["value"] if counted else math.nan
             values[counter.field] = float(got)
