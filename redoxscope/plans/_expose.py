@@ -26,7 +26,7 @@ from ._inputs import check_axes, check_device, check_settable
 from ._pauses import Pauses
 from ._public import plan
 from ._run import in_run
-from ._safety import SafetyStep, close, halt, made_safe, named
+from ._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe, named
 
 __all__ = ["EXPOSE_RESERVED", "expose", "exposed"]
 
@@ -75,7 +75,8 @@ def expose(
         Opened with ``"hold"`` for each exposure, when everything stands, and closed for those of
         the role *dark*; closed at the end, and by its dead man where nobody asks again.
     axes : mapping of str to Movable, optional
-        What is set for the scan's outer loops, by their names.
+        What is set for the scan's outer loops, by their names. A heater is made safe, whatever ends
+        the plan.
     also : sequence of Readable, optional
         What is read with each exposure, e.g. the ring current; counters are triggered with it.
     md : mapping, optional
@@ -279,6 +280,8 @@ def _run(
     setup.check()
     detector, shutter = setup.detector, setup.shutter
     steps: list[SafetyStep] = [halt(detector)] + ([] if shutter is None else [close(shutter)])
+    hot = heaters(setup.loops)
+    steps += map(cooled, hot)
 
     def safe() -> MsgGenerator[None]:
         inner = made_safe(_exposures(setup), steps)
@@ -289,7 +292,7 @@ def _run(
     mono = _mono(setup.energy)
     if mono is not None:
         whole = at_edge(mono, setup.scan.edge, whole)
-    return (yield from whole)
+    return (yield from kept_safe(hot, whole))
 
 
 def _exposures(setup: _Setup) -> MsgGenerator[None]:

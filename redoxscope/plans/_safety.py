@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,9 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import FailedStatus, RunEngineControlException
 
+from ._inputs import lacking
+from ._protocols import Heater
+
 __all__ = [
     "SafetyStep",
     "close",
@@ -20,6 +23,8 @@ __all__ = [
     "explained",
     "finished",
     "halt",
+    "heaters",
+    "kept_safe",
     "made_safe",
     "named",
     "shielded",
@@ -124,6 +129,18 @@ def shielded(heater: Any, plan: MsgGenerator) -> MsgGenerator:
         except BaseException as exc:
             error = exc
         real = real or answer is not None
+
+
+def heaters(devices: Iterable[Any]) -> list[Any]:
+    """Those that would stay hot."""
+    return [device for device in devices if not lacking(device, Heater)]
+
+
+def kept_safe(hot: Iterable[Any], plan: MsgGenerator) -> MsgGenerator:
+    """Run a plan, each of several heaters `shielded`."""
+    for heater in hot:
+        plan = shielded(heater, plan)
+    return (yield from plan)
 
 
 def _safe_now(heater: Any) -> None:

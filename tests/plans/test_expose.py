@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import nullcontext
 
 import h5py
 import numpy as np
@@ -18,6 +19,7 @@ from redoxscope.testing import (
     FakeMono,
     FakePoint,
     FakeShutter,
+    PromptHeater,
     make_engine,
     paused_after,
     run_resuming,
@@ -116,6 +118,18 @@ def test_outer_loops_set_their_axis(bench):
     bench.check(scan)
     assert heater.targets == [100.0, 200.0]
     assert [row["heater"] for row in bench.documents.rows().values()] == [100.0, 200.0]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "error"])
+def test_a_heater_of_a_loop_is_made_safe(bench, fails):
+    heater = PromptHeater()
+    parts = [Exposures(640.0, 0.1, PLACES[:1], outer=(t,)) for t in (100.0, 200.0)]
+    scan = Scan(exposures=parts, outer=(Outer("temperature", "degC"),))
+    move = heater.set
+    heater.set = lambda value: 1 / 0 if fails and value > 100 else move(value)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        bench.engine(bench.plan(scan, axes={"temperature": heater}))
+    assert ("set", 100.0) in heater.told and heater.told[-1] == ("safe",)
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["mono", "energy-of-a-mono"])

@@ -18,19 +18,18 @@ from ...inputs import is_number
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
 from .._foretold import foretold
-from .._inputs import lacking
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
-from .._protocols import Heater, Microscope
+from .._protocols import Microscope
 from .._run import Ended, in_run
-from .._safety import SafetyStep, close, cooled, halt, made_safe, shielded
+from .._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe
 from ..progress import with_progress
 from ._adaptive import Adaptive
 from ._dose_limit import DoseGuard
 from ._follow import Follow, corners
 from ._line_stream import LineStream
 
-__all__ = ["check_values", "heaters", "kept_safe", "measure_frames", "where"]
+__all__ = ["check_values", "measure_frames", "where"]
 
 
 def measure_frames(
@@ -83,7 +82,7 @@ def measure_frames(
     for moved in () if follow is None else corners(scan, follow.farthest):
         stxm.check_scan(moved)
     check_values(scan, axes)
-    hot = heaters(axes)
+    hot = heaters(axes.values())
 
     def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back)
@@ -96,18 +95,6 @@ def measure_frames(
 
     plan = at_edge(stxm.monochromator, scan.edge, run())
     return (yield from kept_safe(hot, plan))
-
-
-def heaters(axes: Mapping[str, Any]) -> list[Any]:
-    """Those of the loops' axes that would stay hot."""
-    return [axis for axis in axes.values() if not lacking(axis, Heater)]
-
-
-def kept_safe(hot: Sequence[Any], plan: MsgGenerator[str]) -> MsgGenerator[str]:
-    """Run a plan; a halt, after which it can send nothing, lets no heater stay hot."""
-    for heater in hot:
-        plan = shielded(heater, plan)
-    return (yield from plan)
 
 
 def _frames(

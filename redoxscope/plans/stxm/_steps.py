@@ -31,8 +31,8 @@ from .._outage import outlasting
 from .._pauses import Pauses
 from .._protocols import AlignableMicroscope
 from .._run import in_run
-from .._safety import SafetyStep, close, cooled, halt, made_safe, named
-from ._frames import check_values, heaters, kept_safe, where
+from .._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe, named
+from ._frames import check_values, where
 
 __all__ = ["measure_steps", "steps_start"]
 
@@ -97,7 +97,7 @@ def measure_steps(
     """
     stxm.check_scan(scan)
     check_values(scan, axes)
-    dwells, hot = _dwells_back(stxm), heaters(axes)
+    dwells, hot = _dwells_back(stxm), heaters(axes.values())
 
     def points() -> MsgGenerator[None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back, *dwells)
