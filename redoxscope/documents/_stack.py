@@ -61,7 +61,11 @@ class LineStatus(IntEnum):
 
 
 def flights(status: int, retries: int) -> int:
-    """How often a line was flown, at most: what it may have left in the sample.
+    """How often a line may have been flown, and so left its dose in the sample.
+
+    One that came in the end may have failed as often as it is taken again: of it no less is known
+    than of one that was lost. What a pause broke off is counted as one flight more where lines are
+    not taken again.
 
     Parameters
     ----------
@@ -72,4 +76,4 @@ def flights(status: int, retries: int) -> int:
     """
     if status == LineStatus.OK:
         return 1
-    return 2 if status == LineStatus.RETRIED else 1 + retries
+    return max(2, 1 + retries) if status == LineStatus.RETRIED else 1 + retries

@@ -27,8 +27,8 @@ def is_exposed(start: Doc) -> bool:
 class DoseReader(Reader[DoseSnapshot]):
     """Adds up what the lines of one run have left.
 
-    A line that was flown again counts twice, one that was lost as often as it was tried: what is
-    not known is taken for more, not for less.
+    A line that was flown again, or lost, counts as often as it may have been tried: what is not
+    known is taken for more, not for less.
 
     Parameters
     ----------

@@ -51,8 +51,8 @@ def guarded(
 class DoseGuard:
     """Adds up what the lines of a run have left, and says before each image whether it may be.
 
-    It gets documents, as who watches the map does: a line that was flown again is counted twice,
-    one that was lost as often as it was tried.
+    It gets documents, as who watches the map does: a line that was flown again, or lost,
+    counts as often as it may have been tried.
 
     Parameters
     ----------
