@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
-__all__ = ["Pauses", "uninterrupted"]
+__all__ = ["Pauses", "in_thread", "uninterrupted"]
 
 T = TypeVar("T")
 
@@ -88,3 +89,47 @@ def _uninterrupted(step: Callable[[], MsgGenerator[T]], pauses: Pauses | None) -
         result: Any = yield from step()
         if pauses.count == before:
             return result
+
+
+def in_thread(work: Callable[[], T]) -> MsgGenerator[T | None]:
+    """What a function gives that the RunEngine should not wait for in its own thread.
+
+    It is called once. A pause breaks off the wait and not the work; what is waited for after it
+    is the same call, whether the RunEngine repeats the message or not.
+
+    Parameters
+    ----------
+    work : callable
+
+    Yields
+    ------
+    bluesky.Msg
+
+    Returns
+    -------
+    object
+        What it returned, or raised; None where nobody carries the messages out.
+    """
+    return _in_thread(work)  # a generator function would be taken for a plan
+
+
+def _in_thread(work: Callable[[], T]) -> MsgGenerator[T | None]:
+    begun: list[asyncio.Future[T]] = []
+
+    def guarded() -> T:
+        try:
+            return work()
+        except StopIteration as exc:  # no future takes one: the wait would never end
+            raise RuntimeError(f"it raised {exc!r}") from exc
+
+    async def over() -> None:
+        if not begun:
+            begun.append(asyncio.get_running_loop().run_in_executor(None, guarded))
+        await asyncio.wait(begun)
+
+    while True:
+        yield Msg("wait_for", None, [over])
+        if not begun:
+            return None
+        if begun[0].done():
+            return begun[0].result()

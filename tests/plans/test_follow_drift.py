@@ -151,3 +151,16 @@ def test_an_image_is_registered_and_the_region_prepared_anew():
 def test_what_cannot_be_is_refused_at_the_call(change, match):
     with pytest.raises(ValueError, match=match):
         stack_plan(fake_microscope(), **change)
+
+
+def test_an_image_lies_where_its_lines_say_that_it_was_flown():
+    """Not where its region is when they come."""
+    follow = follower(5.0)
+    follow("descriptor", {"uid": "d", "name": "primary"})
+    line = {
+        "frame": 0, "line": 0, "line_status": 0, "sample_x": [0.0, 1.0],
+        "transmission": [1000.0] * SIDE, "followed_x": 0.3, "followed_y": -0.1,
+    }  # fmt: skip
+    data = {key: [value] for key, value in line.items()}
+    follow("event_page", {"descriptor": "d", "data": data})
+    assert follow.offset(0) == (0.0, 0.0) and follow._taken_at[0] == (0.3, -0.1)

@@ -25,6 +25,7 @@ from redoxscope.plans import (
     rixs_map,
     uninterrupted,
 )
+from redoxscope.plans._pauses import in_thread
 from redoxscope.scan import Frame, Outer, Raster, Region, Scan
 from redoxscope.testing import (
     FakeAxis,
@@ -487,3 +488,36 @@ def test_a_map_paused_in_the_middle_of_a_point(what, number):
     setattr(part, name, act_and_pause)
     assert run_resuming(bench.engine, bench.plan(), bench.paused) == 1
     bench.check()
+
+
+# -- work in a thread
+
+
+def test_work_in_a_thread_is_done_once_whatever_pauses_come():
+    engine, _ = make_engine()
+    calls, found, go = [], [], threading.Event()
+
+    def work():
+        calls.append(threading.get_ident())
+        threading.Thread(target=engine.request_pause).start()
+        assert go.wait(60)  # until it is paused
+        return 7
+
+    def plan():
+        yield Msg("checkpoint")
+        found.append((yield from in_thread(work)))
+        found.append(threading.get_ident())
+
+    assert run_resuming(engine, plan(), go.set) == 1
+    assert found[0] == 7 and len(calls) == 1 and calls[0] != found[1]
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), StopIteration("odd")], ids=["any", "stop"])
+def test_what_goes_wrong_in_a_thread_goes_wrong_in_the_plan(error):
+    engine, _ = make_engine()
+
+    def work():
+        raise error
+
+    with pytest.raises((ValueError, RuntimeError), match="odd"):
+        engine(in_thread(work))

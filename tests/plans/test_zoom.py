@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import pytest
 
 from redoxscope.plans import map_then_zoom
+from redoxscope.plans.stxm import _zoom
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, make_engine
+from redoxscope.testing import FakeMicroscope, make_engine, run_resuming
 
 DISCS = [(-5.0, 2.0, 2.0, 1.0), (6.0, -3.0, 1.2, 0.4)]
 MAP = {"size": 24, "pixels": 48, "tile": 12, "map_dwell": 0.001}
@@ -122,3 +124,51 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
 def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):
     with pytest.raises(ValueError, match=message):
         map_then_zoom(stxm, edge="Mn L3", **{"map_energies": 645, "stack": STACK} | MAP | options)
+
+
+def test_a_map_without_counts_fails_and_is_not_taken_for_an_empty_one(stxm):
+    pages = stxm.scanner.collect_pages
+
+    def dark():
+        for page in pages():
+            rows = page["data"]["transmission"]
+            page["data"]["transmission"] = [[0.0] * len(row) for row in rows]
+            yield page
+
+    stxm.scanner.collect_pages = dark
+    with pytest.raises(ValueError, match="fewer than 4 pixels with counts"):
+        run(stxm)
+
+
+def test_a_map_that_lacks_an_energy_is_not_taken_for_a_map_at_the_other(stxm):
+    pages = stxm.scanner.collect_pages
+
+    def missed():
+        for page in pages():
+            data = page["data"]
+            data["line_status"] = [2 if energy == 635 else 0 for energy in data["energy"]]
+            yield page
+
+    stxm.scanner.collect_pages = missed
+    with pytest.raises(ValueError, match="nothing was counted on the map at 635 eV"):
+        run(stxm, map_energies=[635, 645])
+
+
+def test_a_pause_while_particles_are_looked_for_finds_each_once(stxm, monkeypatch):
+    engine, documents = make_engine()
+    looks, go, look = [], threading.Event(), _zoom.find_particles
+
+    def slow(*args, **options):
+        looks.append(args)
+        threading.Thread(target=engine.request_pause).start()
+        assert go.wait(60)  # until it is paused
+        return look(*args, **options)
+
+    monkeypatch.setattr(_zoom, "find_particles", slow)
+    plan = map_then_zoom(
+        stxm, edge="Mn L3", map_energies=645, stack=STACK, zoom_pixels=4, **MAP
+    )  # fmt: skip
+    assert run_resuming(engine, plan, go.set) == 1
+    _, fine = documents.named("start")
+    assert len(looks) == 1 and fine["zoom"]["found"] == 2
+    assert len(centres(fine)) == 2

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
 from ...analysis.oxidation import (
@@ -25,6 +24,7 @@ from ...analysis.oxidation import (
 from ...data import References
 from ...documents import LineStatus
 from ...scan import Frame, Role, Scan
+from .._pauses import in_thread
 from .._run import Ended
 
 __all__ = ["Adaptive"]
@@ -146,13 +146,7 @@ class Adaptive:
         In a thread, since the map of a large image takes longer than the RunEngine should wait.
         """
         outer = self._scan.frames[index].outer
-
-        async def judge() -> None:
-            await asyncio.to_thread(self._judge, outer, index)
-
-        tasks = yield Msg("wait_for", None, [judge])
-        for task in tasks or ():
-            task.result()  # what went wrong there goes wrong here
+        yield from in_thread(partial(self._judge, outer, index))
 
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from bluesky import Msg
 from bluesky.utils import MsgGenerator
 from numpy.typing import NDArray
 
 from ...analysis.registration import LEAST_SIDE, DriftTracker
-from ...documents import LineStatus
+from ...documents import FOLLOWED, LineStatus
 from ...scan import Region, Role, Scan
+from .._pauses import in_thread
 
 __all__ = ["Follow", "corners"]
 
@@ -105,7 +105,8 @@ class Follow:
                     continue
                 if frame not in self._images:
                     self._images[frame] = np.full((ny, nx), np.nan)
-                    self._taken_at[frame] = self._offsets[region]
+                    x, y = (float(data[key][i]) for key in FOLLOWED)
+                    self._taken_at[frame] = x, y  # where it was flown, not where it is now
                 counts = np.asarray(data[self._counts][i], dtype=float)
                 if data["line_status"][i] not in TAKEN:
                     counts = np.full(nx, np.nan)
@@ -118,21 +119,12 @@ class Follow:
     def seen(self, index: int) -> MsgGenerator[None]:
         """Register image ``index``; in a thread, since a large one takes a while."""
         frame = self._scan.frames[index]
-        if index not in self._images or not self._has_sample(frame.role):
-            return
-
-        async def register() -> None:
-            await asyncio.to_thread(self._register, index)
-
-        tasks = yield Msg("wait_for", None, [register])
-        for task in tasks or ():
-            task.result()  # what went wrong there goes wrong here
+        if index in self._images and self._has_sample(frame.role):
+            yield from in_thread(partial(self._register, index))
 
     def _register(self, index: int) -> None:
         region = self._scan.frames[index].region
-        counts = self._images.pop(index, None)
-        if counts is None:  # asked again after a pause
-            return
+        counts = self._images.pop(index)
         tracker = self._trackers[region]
         with np.errstate(divide="ignore", invalid="ignore"):
             tracker.add(index, np.log(counts), 1.0 / counts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from ...documents import LineStatus
 from ...inputs import as_number, as_pair, as_whole, suggestion
 from ...scan import Region, Scan, joined
 from .._inputs import check_device
+from .._pauses import in_thread
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from ._energy_stack import energy_stack
@@ -173,13 +173,11 @@ def _map_then_zoom(
     yield Msg("unsubscribe", None, token=token)
     if mosaic.scan is None:  # nobody carries the messages out, or a dry run foretold the map
         return (uid,)
-    particles: list[Particle] = []
-
-    async def look() -> None:
-        particles.extend(await asyncio.to_thread(found, mosaic))
-
     yield Msg("checkpoint")
-    yield Msg("wait_for", None, [look])
+    particles = yield from in_thread(partial(found, mosaic))
+    if particles is None:  # nobody carries the messages out
+        return (uid,)
+    yield Msg("checkpoint")
     log.info("%d particles on the map %s", len(particles), uid)
     chosen = yield from _chosen(particles, choose, number)
     if not chosen:
@@ -223,8 +221,13 @@ def _indices(name: str, values: Any, count: int) -> list[int]:
 
 def _found(mosaic: _Mosaic, smallest: float, gap: float) -> list[Particle]:
     """Particles on the map, or on the difference of its highest and its lowest energy."""
-    if not all(np.isfinite(image).any() for image in mosaic.images.values()):
-        raise ValueError("nothing was counted on the map, so no particle can be found")
+    assert mosaic.scan is not None
+    counted = {energy for energy, image in mosaic.images.items() if np.isfinite(image).any()}
+    dark = sorted({*mosaic.scan.all_energies} - counted)
+    if dark:
+        raise ValueError(
+            f"nothing was counted on the map at {dark[0]:g} eV, so no particle can be found"
+        )
     maps = [absorbance(mosaic.images[energy]) for energy in sorted(mosaic.images)]
     density, sigma = maps[-1]
     if len(maps) > 1:
