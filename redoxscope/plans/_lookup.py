@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
 from bluesky import Msg
@@ -12,6 +10,7 @@ from bluesky.utils import MsgGenerator
 
 from ..inputs import suggestion
 from ._carried import carried
+from ._pauses import in_thread
 
 __all__ = ["Lookup", "lookup"]
 
@@ -96,7 +95,7 @@ class Lookup:
             raise ValueError(
                 "earlier runs are not known here: RE.preprocessors.append(Lookup(…, runs=…))"
             )
-        return (yield from _apart(lambda: list(find(key, uid)))) or []
+        return (yield from in_thread(lambda: list(find(key, uid)))) or []
 
     def run(
         self, uid: str, look: Callable[[Iterable[tuple[str, Mapping[str, Any]]]], T]
@@ -115,13 +114,7 @@ class Lookup:
             raise ValueError(
                 "earlier runs are not known here: RE.preprocessors.append(Lookup(…, documents=…))"
             )
-        return (yield from _apart(lambda: look(find(uid))))
-
-
-def _apart(work: Callable[[], T]) -> MsgGenerator[T | None]:
-    """Wait for work in a thread; bring back what it finds, or raises."""
-    tasks = yield Msg("wait_for", None, [partial(asyncio.to_thread, work)])
-    return tasks[0].result() if tasks else None
+        return (yield from in_thread(lambda: look(find(uid))))
 
 
 def _of(what: str, known: Mapping[str, Any], name: str) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
+from redoxscope.analysis.dose import DoseLimit
 from redoxscope.callbacks import oxidation_map
 from redoxscope.callbacks.oxidation import read_stack
+from redoxscope.documents import LineStatus
 from redoxscope.plans import Lookup, energy_stack, resume
-from redoxscope.scan import Region, lines_of
+from redoxscope.plans.stxm._dose_limit import DoseGuard
+from redoxscope.scan import Region, lines_of, stack_scan
 from redoxscope.testing import FakeSetting, validate_run
 
 from ..callbacks.scan_runs import REFERENCES
@@ -184,6 +189,69 @@ def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
         )
 
 
+def cut(documents, frame, line):
+    """As if the run had ended there."""
+    found = []
+    for name, doc in documents:
+        if name == "event_page":
+            data = doc["data"]
+            keep = [
+                i
+                for i, place in enumerate(zip(data["frame"], data["line"], strict=True))
+                if place < (frame, line)
+            ]
+            doc = {**doc, "data": {k: [v[i] for i in keep] for k, v in data.items()}}
+        found.append((name, doc))
+    return found
+
+
+def resumed(documents):
+    """Documents of the run that continues another."""
+    stxm, engine, found = bench()
+    known(engine, documents)
+    engine(resume(stxm, documents[0][1]["uid"]))
+    return list(found)
+
+
+# -- where it begins ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "status", [LineStatus.MISSED, LineStatus.DISTURBED], ids=["missed", "dark"]
+)
+def test_lines_that_were_lost_at_the_end_are_flown_again(status):
+    """The beam was lost at night, and the run aborted in the morning."""
+    first = cut(list(limited(1e12)[1]), 3, 2)
+    for name, doc in first:
+        if name == "event_page":
+            data = doc["data"]
+            places = zip(data["frame"], data["line"], strict=True)
+            data["line_status"] = [
+                int(status) if place >= (2, 3) or place == (1, 1) else 0 for place in places
+            ]
+    second = resumed(first)
+    assert second[0][1]["resumes"] == {"uid": first[0][1]["uid"], "frame": 2, "line": 3}
+    assert rows(second)[0] == (2, 3) and rows(second)[-1] == (len(ENERGIES) - 1, 3)
+
+
+def test_a_run_that_ended_as_it_was_told_to_is_not_said_to_have_all_its_lines():
+    gray = of_images()
+    limit = gray[:12].sum() + gray[0] + 0.5 * gray[12]
+    _, first = limited(limit, dose_check=[ENERGIES[0]])  # which is its last image
+    with pytest.raises(ValueError, match=r"ended as it was told to \(dose_limit: .*nothing to res"):
+        resumed(list(first))
+
+
+@pytest.mark.parametrize("keys", [["until"], ["rows", "follow_drift"]], ids=["one", "two"])
+def test_what_belongs_to_one_run_is_said_to_end_with_it(keys, caplog):
+    first = cut(list(limited(1e12)[1]), 3, 2)
+    first[0] = "start", first[0][1] | dict.fromkeys(keys, 1.0)
+    with caplog.at_level(logging.WARNING):
+        second = resumed(first)
+    assert f"resume: {' and '.join(keys)} of run" in caplog.text
+    assert not set(keys) & set(second[0][1])
+
+
 # -- dose --------------------------------------------------------------------------------------
 
 
@@ -193,21 +261,6 @@ def test_a_limit_of_the_dose_holds_over_all_runs_of_a_stack():
     whole = list(whole)
     taken = frames_of(whole)
     assert 5 < len(taken) < len(ENERGIES)
-
-    def cut(documents, frame, line):
-        """As if the run had ended there."""
-        found = []
-        for name, doc in documents:
-            if name == "event_page":
-                data = doc["data"]
-                keep = [
-                    i
-                    for i, place in enumerate(zip(data["frame"], data["line"], strict=True))
-                    if place < (frame, line)
-                ]
-                doc = {**doc, "data": {k: [v[i] for i in keep] for k, v in data.items()}}
-            found.append((name, doc))
-        return found
 
     runs = [cut(whole, 3, 2)]
     for until in ((5, 1), None):
@@ -220,6 +273,20 @@ def test_a_limit_of_the_dose_holds_over_all_runs_of_a_stack():
     assert runs[2][0][1]["sample"] == "electrode 7" and "exposure" in runs[2][0][1]
     assert sorted({frame for run in runs for frame in frames_of(run)}) == taken
     assert "dose_limit" in runs[-1][-1][1]["reason"]
+
+
+def test_a_line_that_two_runs_have_flown_counts_in_both():
+    region = Region((0.0, 0.0), (2.0, 2.0), (4, 4))
+    scan = stack_scan(energies=ENERGIES[:2], regions=[region], dwell=0.01, retries=0)
+    guard = DoseGuard(DoseLimit(1e9), scan, np.array([1.0, 1.0]))
+    guard.had([(0, line, 2) for line in range(4)], 0)
+    guard.had([(0, line, 0) for line in range(4)], 0)
+    assert guard.gray == 2.0
+    guard("descriptor", {"uid": "d", "name": scan.stream_of(0)})
+    data = {"frame": [0] * 4, "line": list(range(4)), "line_status": [0] * 4}
+    for _ in range(2):  # after a pause the same events may come again
+        guard("event_page", {"descriptor": "d", "data": data})
+    assert guard.gray == 3.0
 
 
 def test_a_limit_that_cannot_be_kept_is_not_dropped():

@@ -123,9 +123,13 @@ class DoseGuard:
                 self._line(int(frame), int(line), int(status))
 
     def had(self, lines: Iterable[tuple[int, int, int]], begin: int) -> None:
-        """Take lines (frame, line, status) of the runs before, which ended in image ``begin``."""
+        """Take lines (frame, line, status) of a run before; they ended in image ``begin``.
+
+        What another run flies again adds to them.
+        """
         for frame, line, status in lines:
             self._line(frame, line, status)
+        self._flights.clear()
         self._taken |= {
             _key(frame) for frame in self._scan.frames[:begin] if frame.role is not Role.DOSE_CHECK
         }

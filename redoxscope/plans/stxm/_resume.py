@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from bluesky.utils import MsgGenerator
 
 from ...analysis.dose import as_dose_limit
 from ...data import References
-from ...documents import IMAGE, RESUMES, STACK, STACK_RESERVED, check_metadata
+from ...documents import IMAGE, RESUMES, STACK, STACK_RESERVED, LineStatus, check_metadata
 from ...inputs import as_name
 from ...scan import Scan
 from .._inputs import check_axes, check_device
@@ -23,6 +24,12 @@ from ._frames import measure_frames
 from ._start import stack_start
 
 __all__ = ["resume"]
+
+log = logging.getLogger("redoxscope.plans")
+
+TAKEN = (LineStatus.OK, LineStatus.RETRIED)
+OF_ONE_RUN = ("until", "rows", "follow_drift")
+"""Parameters of a stack that know no more than their own run."""
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
 
@@ -37,9 +44,13 @@ def resume(
 ) -> MsgGenerator[str]:
     """Continue a stack that was interrupted, after its last complete line, in a run of its own.
 
-    All that is left is measured; a limit of the dose holds on, with what the runs before have
-    left. The new run carries the same scan, and in ``resumes`` which run it continues and where.
-    The two read as one: map, cube and export of the later run are of both. Where the sample moved
+    Lines at its end that were lost or taken without beam are flown again. All that is left is
+    measured; a limit of the dose holds on, with what the runs before have left. What `energy_stack`
+    was told as ``until``, ``rows`` or ``follow_drift`` does not, and a warning says so: every line
+    is flown, where the region was at the beginning.
+
+    The new run carries the same scan, and in ``resumes`` which run it continues and where. The two
+    read as one: map, cube and export of the later run are of both. Where the sample moved
     meanwhile, they say by how much.
 
     Parameters
@@ -62,8 +73,9 @@ def resume(
     Raises
     ------
     ValueError
-        No such run, or it is no stack, is being measured, or has all its lines. Raised before the
-        plan's first move, as are limits and geometry; see `energy_stack`.
+        No such run, or it is no stack, is being measured, has all its lines, or ended as it was
+        told to. Raised before the plan's first move, as are limits and geometry; see
+        `energy_stack`.
     """
     check_device("stxm", stxm, Microscope, "STXM")
     return _resume(stxm, as_name("run", run, "1a2b3c4d"), axes, check_metadata(md, STACK_RESERVED))
@@ -76,11 +88,12 @@ def _resume(
     rest = yield from known.run(run, _rest_of)
     if rest is None:  # the plan is only listed
         return ""
-    flown, link = list(rest.lines), rest.start.get(RESUMES)
+    runs, link = [rest.lines], rest.start.get(RESUMES)
     while link is not None:
         earlier = yield from known.run(link["uid"], _run_of)
         assert earlier is not None
-        flown, link = [*earlier.lines, *flown], earlier.start.get(RESUMES)
+        runs.append(earlier.lines)
+        link = earlier.start.get(RESUMES)
     scan = rest.scan
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
     spectra = None
@@ -96,7 +109,15 @@ def _resume(
         metadata,
     )
     if dose is not None:
-        dose.had(flown, rest.frame)
+        for flown in runs:
+            dose.had(flown, rest.frame)
+    dropped = [key for key in OF_ONE_RUN if key in rest.start]
+    if dropped:
+        log.warning(
+            "resume: %s of run %s not taken over: all its lines that are left are flown, where "
+            "its regions were at first",
+            " and ".join(dropped), f"{rest.uid[:8]} {'is' if len(dropped) == 1 else 'are'}",
+        )  # fmt: skip
     if "sample" in rest.start:
         md = {"sample": rest.start["sample"], **md}
     metadata.pop("stxm", None)  # their contract has stacks that begin at the beginning only
@@ -110,11 +131,12 @@ def _resume(
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run says: its start document, its scan, and its lines (frame, line, status)."""
+    """What a run says: its start document, its scan, its lines (frame, line, status), its end."""
 
     start: Mapping[str, Any]
     scan: Scan
     lines: tuple[tuple[int, int, int], ...]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,7 @@ def _run_of(documents: Documents) -> _Run:
     """
     start: Mapping[str, Any] = {}
     streams: dict[str, bool] = {}
+    reason = ""
     lines: list[tuple[int, int, int]] = []
     for name, doc in documents:
         if name == "start":
@@ -153,9 +176,11 @@ def _run_of(documents: Documents) -> _Run:
             columns = [doc["data"][key] for key in ("frame", "line", "line_status")]
             rows = [columns] if name == "event" else zip(*columns, strict=True)
             lines += [(int(f), int(r), int(s)) for f, r, s in rows]
+        elif name == "stop":
+            reason = str(doc.get("reason") or "")
     if not start:
         raise ValueError("the run has no start document")
-    return _Run(start, scan, tuple(lines))
+    return _Run(start, scan, tuple(lines), reason)
 
 
 def _rest_of(documents: Documents) -> _Rest:
@@ -164,16 +189,20 @@ def _rest_of(documents: Documents) -> _Rest:
     Raises
     ------
     ValueError
-        It is no stack, or has all its lines.
+        It is no stack, has all its lines, or ended as it was told to.
     """
     run = _run_of(documents)
     begun = run.start.get(RESUMES) or {"frame": 0, "line": 0}
     before = begun["frame"], begun["line"] - 1
-    frame, line = max([before, *((frame, line) for frame, line, _ in run.lines)])
+    taken = ((frame, line) for frame, line, status in run.lines if status in TAKEN)
+    frame, line = max([before, *taken])
     line += 1
     if line >= run.scan.regions[run.scan.frames[frame].region].pixels[1]:
         frame, line = frame + 1, 0
     if frame >= len(run.scan.frames):
         uid = str(run.start["uid"])[:8]
-        raise ValueError(f"run {uid!r} has all its lines: there is nothing to resume")
-    return _Rest(run.start, run.scan, run.lines, frame, line)
+        why = "has all its lines"
+        if run.reason.startswith(("until:", "dose_limit:")):  # and its dose checks
+            why = f"ended as it was told to ({run.reason})"
+        raise ValueError(f"run {uid!r} {why}: there is nothing to resume")
+    return _Rest(run.start, run.scan, run.lines, run.reason, frame, line)
