@@ -49,7 +49,7 @@ def as_loops(values: Any) -> Loops:
     Raises
     ------
     ValueError
-        No mapping, no values, or one that is no number.
+        No mapping, no values, or one that is no number; the zone plate.
     """
     if values is None:
         return ()
@@ -58,6 +58,10 @@ def as_loops(values: Any) -> Loops:
     found = []
     for name, given in values.items():
         outer = Outer(name, UNITS.get(name, ""))
+        if outer.name == ZONE_PLATE.name:
+            raise ValueError(
+                f"outer {outer.name}: the zone plate is no loop around a scan; focus_scan moves it"
+            )
         listed = as_numbers(f"outer {outer.name}", given, outer.unit or "units of the axis")
         if not listed:
             raise ValueError(f"outer {outer.name} has no values")

@@ -12,6 +12,7 @@ from ophyd import Signal
 from redoxscope.plans import (
     energy_stack,
     estimate,
+    execute,
     focus_scan,
     image,
     line_spectrum,
@@ -19,7 +20,7 @@ from redoxscope.plans import (
     point_spectrum,
     tiled_image,
 )
-from redoxscope.scan import Scan
+from redoxscope.scan import ZONE_PLATE, Frame, Region, Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeMicroscope,
@@ -135,6 +136,36 @@ def test_a_focus_scan_goes_on_after_pauses_with_every_line_off_focus_as_asked(st
     assert stxm.scanner.dark == []
 
 
+PLACES = (-5380.0, -5360.0)
+IN_PLACES = Scan(
+    regions=(Region((0.0, 0.0), (2.0, 2.0), (2, 1)),),
+    frames=[Frame(e, 0.01, outer=(z,)) for z in PLACES for e in (640.0, 650.0)],
+    outer=(ZONE_PLATE,),
+)
+
+
+def test_each_energy_at_a_place_of_the_zone_plate_is_taken_there(stxm, run):
+    """The energy takes it along, and what is executed has an end as a focus scan has."""
+    move = stxm.energy.set
+
+    def along(energy):
+        stxm.focus.position = stxm.focus.nominal(energy)
+        return move(energy)
+
+    stxm.energy.set = along
+    documents = run(execute(stxm, IN_PLACES, axes={"zone_plate_z": stxm.focus}))
+    assert column(documents, "zone_plate_z") == [z for z in PLACES for _ in range(2)]
+    assert stxm.focus.position == stxm.focus.nominal()
+
+
+def test_a_loop_of_the_zone_plate_is_set_by_the_axis_that_keeps_it(stxm):
+    engine, documents = make_engine()
+    motor = FakeAxis("zone_plate_motor")
+    with pytest.raises(ValueError, match=r"axes\['zone_plate_z'\] must be stxm\.focus"):
+        engine(execute(stxm, IN_PLACES, axes={"zone_plate_z": motor}))
+    assert not documents.named("start") and not motor.targets
+
+
 def test_a_place_of_the_zone_plate_beyond_its_limit_is_refused_before_anything_moves(stxm):
     engine, documents = make_engine()
     plan = focus_scan(stxm, energies=640, travel=12000, steps=3, pixels=3)
@@ -211,6 +242,12 @@ def test_any_of_them_in_loops_of_temperature_and_polarisation(stxm, run, make):
         ),
         (lambda s: image(s, energy=640, outer=[25]), "outer = .* must be a mapping"),
         (lambda s: image(s, energy=640, outer={"temperature": [25, 25]}), "a value twice"),
+        (
+            lambda s: image(
+                s, energy=640, outer={"zone_plate_z": [-5e3]}, axes={"zone_plate_z": s.focus}
+            ),
+            "outer zone_plate_z: .*focus_scan moves it",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_the_call(stxm, plan, message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,10 @@ from ...inputs import is_number
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
 from .._foretold import foretold
+from .._inputs import check_device
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
-from .._protocols import Microscope
+from .._protocols import AlignableMicroscope, Microscope
 from .._run import Ended, in_run
 from .._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe
 from ..progress import with_progress
@@ -29,7 +30,7 @@ from ._dose_limit import DoseGuard
 from ._follow import Follow, corners
 from ._line_stream import LineStream
 
-__all__ = ["check_values", "measure_frames", "where"]
+__all__ = ["back_in_focus", "check_values", "measure_frames", "where"]
 
 
 def measure_frames(
@@ -39,14 +40,14 @@ def measure_frames(
     metadata: Mapping[str, Any],
     md: Mapping[str, Any],
     adaptive: Adaptive | None = None,
-    back: Sequence[SafetyStep] = (),
     follow: Follow | None = None,
     begin: tuple[int, int] = (0, 0),
     dose: DoseGuard | None = None,
 ) -> MsgGenerator[str]:
     """Measure a scan of images.
 
-    Whatever ends it, the scanner is halted, the shutter closed, a heater of its loops made safe.
+    Whatever ends it, the scanner is halted, the shutter closed, a heater of its loops made safe,
+    and the zone plate brought back into focus where it is one of them.
 
     Parameters
     ----------
@@ -59,8 +60,6 @@ def measure_frames(
         The plan's start document, and what the user adds.
     adaptive : Adaptive, optional
         Leaves out what the map does not need.
-    back : sequence of SafetyStep
-        What the plan sets back besides.
     follow : Follow, optional
         Moves its regions after the sample.
     begin : tuple of int
@@ -83,6 +82,7 @@ def measure_frames(
         stxm.check_scan(moved)
     check_values(scan, axes)
     hot = heaters(axes.values())
+    back = [_focus_back(stxm, axes)] if any(map(_is_focus, scan.outer)) else []
 
     def images() -> MsgGenerator[Ended | None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back)
@@ -167,9 +167,10 @@ def _measured(
                 yield from bps.abs_set(stxm.shutter, "follow", wait=True)
             if frame.energy != sent:  # the first; after images that were left out
                 yield from outlasting(partial(_go_to, stxm, frame.energy), stxm)
-            if focused and (same is None or frame.outer != same.outer):
+            at = same if same is not None and same.energy == frame.energy else None
+            if focused and (at is None or frame.outer != at.outer):
                 # After the energy: where it is sent, it takes the zone plate with it.
-                yield from outlasting(partial(_set_outer, scan, axes, same, frame, _is_focus), stxm)
+                yield from outlasting(partial(_set_outer, scan, axes, at, frame, _is_focus), stxm)
             stream = streams[frame.region]
             stream.around = [where(axes[outer.name]) for outer in scan.outer]
             if follow is not None:
@@ -209,6 +210,33 @@ def _is_focus(outer: Outer) -> bool:
 
 def _not_focus(outer: Outer) -> bool:
     return not _is_focus(outer)
+
+
+def _focus_back(stxm: Any, axes: Mapping[str, Any]) -> SafetyStep:
+    """What brings the zone plate back, for the energy keeps the distance from focus it is set to.
+
+    Raises
+    ------
+    ValueError
+        It is no axis of the microscope that would be set.
+    """
+    check_device("stxm", stxm, AlignableMicroscope, "STXM")
+    name = ZONE_PLATE.name
+    if axes[name] is not stxm.focus:
+        raise ValueError(
+            f"axes[{name!r}] must be {stxm.name}.focus: any other is taken back into focus by the "
+            "energy"
+        )
+    return back_in_focus(stxm)
+
+
+def back_in_focus(stxm: AlignableMicroscope) -> SafetyStep:
+    """Bring the zone plate back to where its geometry says."""
+
+    def back() -> MsgGenerator[None]:
+        yield from bps.abs_set(stxm.focus, stxm.focus.nominal(), wait=True)
+
+    return f"bring {stxm.focus.name} back into focus", back
 
 
 def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:

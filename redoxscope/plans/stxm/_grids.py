@@ -25,7 +25,8 @@ from .._inputs import check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
 from .._safety import SafetyStep
-from ._spectra import back_in_focus, zone_plate_way
+from ._frames import back_in_focus
+from ._spectra import zone_plate_way
 from ._steps import measure_steps, steps_start
 
 __all__ = ["coarse_image", "detector_image", "osa_focus", "osa_image"]

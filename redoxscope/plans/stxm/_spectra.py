@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from bluesky import plan_stubs as bps
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
@@ -34,12 +33,11 @@ from ...scan import (
 from .._inputs import check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
-from .._safety import SafetyStep
 from ..estimates import frame_doses
 from ._frames import measure_frames
 from ._start import stack_start
 
-__all__ = ["back_in_focus", "focus_scan", "line_spectrum", "point_spectrum", "tiled_image"]
+__all__ = ["focus_scan", "line_spectrum", "point_spectrum", "tiled_image"]
 
 Outers = Mapping[str, Sequence[float]]
 
@@ -232,7 +230,7 @@ def focus_scan(
         edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
     given = {**(axes or {}), "zone_plate_z": stxm.focus}
-    return _measure(stxm, scan, FOCUS_SCAN, given, md, [back_in_focus(stxm)])
+    return _measure(stxm, scan, FOCUS_SCAN, given, md)
 
 
 def zone_plate_way(travel: float, steps: int, offset: float) -> list[float]:
@@ -241,15 +239,6 @@ def zone_plate_way(travel: float, steps: int, offset: float) -> list[float]:
     count = as_whole("steps", steps, at_least=2)
     middle = as_number("offset", offset, "µm")
     return [float(z) for z in np.linspace(middle - way / 2, middle + way / 2, count)]
-
-
-def back_in_focus(stxm: AlignableMicroscope) -> SafetyStep:
-    """Bring the zone plate back to where its geometry says."""
-
-    def back() -> MsgGenerator[None]:
-        yield from bps.abs_set(stxm.focus, stxm.focus.nominal(), wait=True)
-
-    return f"bring {stxm.focus.name} back into focus", back
 
 
 @plan
@@ -349,12 +338,11 @@ def _measure(
     plan_name: str,
     axes: Mapping[str, Any] | None,
     md: Mapping[str, Any] | None,
-    back: Sequence[SafetyStep] = (),
 ) -> MsgGenerator[str]:
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors], plan_name)
     left = frame_doses(scan, stxm)
     if left.photons is not None:
         metadata["exposure"] = left.as_start()
     return measure_frames(
-        stxm, scan, check_axes(scan, axes), metadata, check_metadata(md, STACK_RESERVED), back=back
+        stxm, scan, check_axes(scan, axes), metadata, check_metadata(md, STACK_RESERVED)
     )
