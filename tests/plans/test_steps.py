@@ -299,6 +299,17 @@ def test_points_at_another_energy_are_measured_again_at_the_right_one(stxm, run)
     assert {row["energy"] for row in rows} == {640}
 
 
+def test_points_without_a_count_of_the_monitor_are_told_not_zeros_of_a_picture(stxm, run):
+    """The ring current says nothing of a shutter upstream."""
+    for counter in stxm.line_detectors:
+        counter._count = lambda: 0.0
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2, retries=0)))
+    assert [row["point_status"] for row in rows] == [3] * 4
+    stxm.line_detectors[1]._count = lambda: 1000.0  # i0: the aperture takes it all
+    rows = rows_of(run(osa_image(stxm, energy=640, pixels=2, retries=0)))
+    assert [row["point_status"] for row in rows] == [0] * 4
+
+
 def test_points_without_stored_beam_are_told_and_end_no_run(stxm, run):
     counter = stxm.line_detectors[0]
 

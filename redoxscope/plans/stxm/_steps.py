@@ -296,25 +296,29 @@ class _Step:
         return wrong
 
     def _dark(self) -> str:
-        """Why there was no beam, as far as the stored current says so."""
+        """Why there was no beam, as far as the stored current and the monitor say so."""
         ring = self._values[self._stxm.ring.field]
         if math.isfinite(ring):
             self._most = max(self._most, ring)
         if ring < RING_LOST * self._most:
             return f"the ring current is {ring:.4g} mA where it was {self._most:.4g} mA"
+        counted = {
+            counter.field: self._values[counter.field] for counter in self._stxm.line_detectors
+        }
+        if "i0" in counted and not any(counted.values()):
+            return "no counts at all, of the monitor and behind the sample"
         return ""
 
     def _read(self, number: int, *, counted: bool = True) -> dict[str, Any]:
         stxm = self._stxm
         values: dict[str, Any] = {"point": number, "point_status": 0}
-        values["energy"] = float(stxm.energy.position)
+        values["energy"] = _value(stxm.energy)  # asked now: a monitor may lag behind the move
         values[stxm.ring.field] = float(stxm.ring.current.get())
         for outer, axis in zip(self._scan.outer, self._axes, strict=True):
             here = getattr(axis, "here", None)
             values[outer.name] = float(here()) if callable(here) else where(axis)
         for counter in stxm.line_detectors:
-            got = next(iter(counter.read().values()))["value"] if counted else math.nan
-            values[counter.field] = float(got)
+            values[counter.field] = _value(counter) if counted else math.nan
         return values
 
     def tell(self) -> None:
@@ -353,3 +357,8 @@ class _Step:
         for part in (*self._stxm.line_detectors, *self._stxm.fixed_parts):
             keys |= part.describe_configuration()
         return keys
+
+
+def _value(device: Any) -> float:
+    """What a device reads, of which that is all."""
+    return float(next(iter(device.read().values()))["value"])
