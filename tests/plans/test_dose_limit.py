@@ -139,6 +139,16 @@ def test_room_is_kept_for_the_dose_checks():
     assert "9 of 22 images were not taken" in stop_of(documents)["reason"]
 
 
+def test_dose_checks_have_their_image_of_the_empty_beam_where_it_ends():
+    """With the I0 of the first time a ring that decays would look like damage."""
+    gray = of_images()
+    limit = gray[:12].sum() + gray[0] + 0.5 * gray[12]
+    i0 = {"center": (10.0, 0.0), "size": SIZE, "pixels": PIXELS, "name": "i0"}
+    _, documents = run(limit, dose_check=[ENERGIES[0], ENERGIES[15]], i0_region=i0)
+    # Sample and empty beam at 12 energies; both again at the one that was measured.
+    assert frames_of(documents) == [*range(24), 40, 41]
+
+
 def test_images_of_the_empty_beam_leave_nothing_in_the_sample():
     i0 = {"center": (10.0, 0.0), "size": SIZE, "pixels": PIXELS, "name": "i0"}
     _, documents = run(1.001 * of_images().sum(), i0_region=i0)

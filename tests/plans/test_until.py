@@ -131,6 +131,28 @@ def test_dose_checks_are_taken_of_energies_that_were_measured():
     assert pages[-1]["data"]["energy"][-1] == first  # it was gone back to
 
 
+def test_a_dose_check_keeps_its_image_of_the_empty_beam():
+    """With the I0 of the first time a ring that decays would look like damage."""
+    first, last = ENERGIES[0], ENERGIES[39]
+    empty = {"center": (0, 0), "size": 5, "pixels": N, "name": "empty"}
+    bench = Bench(sample()).run(until=UNTIL, dose_check=[first, last], i0_region=empty)
+    assert bench.of("stop")[0]["reason"].startswith("until: ")
+    flown = [bench.scan.frames[i] for i in bench.frames]
+    assert [(str(frame.role), frame.energy) for frame in flown[-2:]] == [
+        ("dose_check", first), ("i0", first),
+    ]  # fmt: skip
+    energies = len({frame.energy for frame in flown})
+    assert energies < 40 and len(flown) == 2 * energies + 2
+
+
+def test_the_last_energy_is_judged_before_its_own_dose_check(caplog):
+    caplog.set_level(logging.INFO, "redoxscope.plans")
+    Bench(sample()).run(
+        until=0.001, energies=ENERGIES[::2], order="sequential", dose_check=ENERGIES[38]
+    )
+    assert "after 20 of 20 energies" in caplog.text
+
+
 def test_all_regions_have_to_reach_it():
     regions = [
         {"name": name, "center": (0, 0), "size": 5, "pixels": N} for name in ("one", "other")

@@ -26,6 +26,7 @@ from ...documents import LineStatus
 from ...scan import Frame, Role, Scan
 from .._pauses import in_thread
 from .._run import Ended
+from ._checks import i0_of_checks
 
 __all__ = ["Adaptive"]
 
@@ -82,6 +83,8 @@ class Adaptive:
             if frame.role is Role.SAMPLE and key not in self._parts:
                 self._parts[key] = _Part(scan, key, references)
         self._of_frame = {i: part for part in self._parts.values() for i in part.frames}
+        self._i0_of_checks = i0_of_checks(scan)
+        self._given_up = False
         self._regions: dict[str, int] = {}
         self._paces: list[float] = []
         self._begun, self._judged_to = clock(), 0
@@ -125,13 +128,21 @@ class Adaptive:
 
     # -- the plan ------------------------------------------------------------------------------
 
-    def skips(self, frame: Frame) -> bool:
-        """Whether an image is not needed any more; a dose check is, of an energy measured."""
+    def skips(self, index: int) -> bool:
+        """Whether image ``index`` is not needed any more.
+
+        A dose check is, of an energy measured, and the image of the empty beam with it.
+        """
+        frame = self._scan.frames[index]
         if frame.outer not in self._enough:
             return frame.role is Role.SAMPLE and self.blocks(frame) == []
-        if frame.role is not Role.DOSE_CHECK:
-            return True
-        return frame.energy not in self._parts[frame.outer, frame.region].measured
+        check = frame.role is Role.DOSE_CHECK
+        checks = (index,) if check else self._i0_of_checks.get(index, ())
+        return not any(self._measured(self._scan.frames[i]) for i in checks)
+
+    def _measured(self, check: Frame) -> bool:
+        """Whether there is something that a dose check repeats."""
+        return check.energy in self._parts[check.outer, check.region].measured
 
     def blocks(self, frame: Frame) -> list[range] | None:
         """Rows of an image that are flown, in blocks; None: all."""

@@ -16,6 +16,7 @@ from ...scan import Frame, Role, Scan
 from .._readable import with_prefix
 from .._run import Ended
 from ..estimates import frame_doses
+from ._checks import i0_of_checks
 
 __all__ = ["DoseGuard", "guarded"]
 
@@ -79,6 +80,7 @@ class DoseGuard:
         self._check_frames = [
             i for i, frame in enumerate(scan.frames) if frame.role is Role.DOSE_CHECK
         ]
+        self._i0_of_checks = i0_of_checks(scan)
         extents = [region.extents for region in scan.regions]
         half = [
             [size / n / 2 for size, n in zip(region.size, region.pixels, strict=True)]
@@ -145,7 +147,8 @@ class DoseGuard:
         """Whether an image may be taken, with as many flights of each line as it may need.
 
         Room is kept for the dose checks of what was measured: they are taken at the end, so that
-        what the beam has done is known where it has done most.
+        what the beam has done is known where it has done most, and the images of the empty beam
+        with them.
         """
         frame = self._scan.frames[index]
         if frame.role is Role.DOSE_CHECK:
@@ -154,7 +157,8 @@ class DoseGuard:
         elif self._gray[index] > 0:
             fits = self._stopped is None and self._fits(index, self._checks(index))
         else:
-            fits = self._stopped is None
+            checks = (self._scan.frames[i] for i in self._i0_of_checks.get(index, ()))
+            fits = self._stopped is None or any(_key(check) in self._taken for check in checks)
         if fits:
             self._taken.add(_key(frame))
         else:

@@ -139,7 +139,7 @@ def _measured(
     yield from pauses.watch()
     try:
         for index, frame in enumerate(scan.frames):
-            if index < begin[0] or (adaptive is not None and adaptive.skips(frame)):
+            if index < begin[0] or (adaptive is not None and adaptive.skips(index)):
                 continue
             if dose is not None and not dose.allows(index):
                 continue
@@ -187,7 +187,7 @@ def _measured(
             before, sent = frame, frame.energy if following is None else following.energy
             if follow is not None:
                 yield from follow.seen(index)
-            last = following is None or following.energy != frame.energy
+            last = following is None or _turn(following) != _turn(frame)
             if adaptive is not None and frame.role is not Role.DOSE_CHECK and last:
                 yield from adaptive.judged(index)
     except GeneratorExit:
@@ -200,8 +200,13 @@ def _measured(
 
 def _following(scan: Scan, index: int, adaptive: Adaptive | None) -> Frame | None:
     """The image after this one."""
-    rest = (scan.frames[i] for i in range(index + 1, len(scan.frames)))
-    return next((frame for frame in rest if adaptive is None or not adaptive.skips(frame)), None)
+    rest = range(index + 1, len(scan.frames))
+    return next((scan.frames[i] for i in rest if adaptive is None or not adaptive.skips(i)), None)
+
+
+def _turn(frame: Frame) -> tuple[float, tuple[float, ...], bool]:
+    """What the images have in common that are judged together."""
+    return frame.energy, frame.outer, frame.role is Role.DOSE_CHECK
 
 
 def _is_focus(outer: Outer) -> bool:
