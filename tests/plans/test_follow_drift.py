@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ophyd.utils import LimitError
 
+from redoxscope.analysis.registration import DriftTracker
 from redoxscope.callbacks import oxidation_map
 from redoxscope.plans.stxm._follow import Follow
 from redoxscope.scan import Region, stack_scan
@@ -110,6 +111,24 @@ def test_it_goes_no_further_than_it_may_and_says_so(caplog):
     assert follow.offset(0) == (0.3, -0.3)
     assert caplog.text.count("it is followed no further") == 1
     assert "may be moved by 0.3 µm" in caplog.text
+
+
+@pytest.mark.parametrize("error", [np.linalg.LinAlgError, StopIteration])
+def test_an_image_that_cannot_be_registered_ends_the_following_only(monkeypatch, caplog, error):
+    def broken(*_):
+        raise error("no")
+
+    follow = follower(5.0)
+    monkeypatch.setattr(DriftTracker, "add", broken)
+    page = {"frame": [0], "line": [0], "line_status": [0], "transmission": [[1.0] * SIDE],
+            "sample_x": [[0.1 * i for i in range(SIDE)]], "followed_x": [0.0],
+            "followed_y": [0.0]}  # fmt: skip
+    follow("descriptor", {"uid": "d", "name": "primary"})
+    for k in range(3):
+        follow("event_page", {"descriptor": "d", "data": page | {"frame": [k]}})
+        done(follow.seen(k))
+    assert follow.offset(0) == (0.0, 0.0)
+    assert caplog.text.count("could not be registered") == 1 and error.__name__ in caplog.text
 
 
 def test_the_limits_are_checked_as_far_as_it_may_go():

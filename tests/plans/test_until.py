@@ -174,16 +174,33 @@ def test_after_each_energy_it_is_told_how_long_it_takes(caplog):
     assert said[-1][1] == 1  # and then it was reached
 
 
-def test_an_error_while_judging_ends_the_run_safely(monkeypatch):
+@pytest.mark.parametrize("error", [ZeroDivisionError, np.linalg.LinAlgError, StopIteration])
+def test_an_error_while_judging_costs_the_target_and_not_the_stack(monkeypatch, caplog, error):
     def broken(*_):
-        raise ZeroDivisionError("no")
+        raise error("no")
 
     monkeypatch.setattr(_adaptive, "forecast", broken)
-    bench = Bench(sample())
-    with pytest.raises(ZeroDivisionError):
-        bench.run(until=0.05)
-    assert bench.of("stop")[0]["exit_status"] == "fail" and len(bench.frames) == 1
+    bench = Bench(sample()).run(until=UNTIL)
+    assert bench.of("stop")[0]["exit_status"] == "success" and len(bench.frames) == 40
+    assert caplog.text.count("could not be judged") == 1 and error.__name__ in caplog.text
     bench.safe()
+
+
+def test_after_an_error_all_rows_are_flown(monkeypatch):
+    chosen = _adaptive.rows_that_matter
+    calls = []
+
+    def broken(*args):
+        calls.append(args)
+        if len(calls) == 10:
+            raise np.linalg.LinAlgError("no")
+        return chosen(*args)
+
+    monkeypatch.setattr(_adaptive, "rows_that_matter", broken)
+    bench = Bench(narrow()).run(rows="informative", energies=ENERGIES[::2], order="informative")
+    lines = [len(flown) for flown in rows_flown(bench).values()]
+    assert len(lines) == 20 and len(calls) == 10
+    assert lines[9] < N and lines[10:] == [N] * 10
 
 
 def test_without_the_map_of_anybody_it_judges_by_documents_that_come_again():

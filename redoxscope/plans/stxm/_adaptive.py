@@ -171,6 +171,21 @@ class Adaptive:
         return Ended("until: " + "; ".join(dict.fromkeys(self._enough.values())))
 
     def _judge(self, outer: Outer, index: int) -> None:
+        """Judge; what goes wrong in it costs the choice, and no lines: all that is left is flown."""
+        if self._given_up or outer in self._enough:
+            return
+        try:
+            self._judge_now(outer, index)
+        except Exception as exc:
+            self._given_up = True
+            for part in self._parts.values():
+                part.blocks = None
+            log.error(
+                "what is measured after image %d could not be judged (%r): no rows and no "
+                "energies are left out from now on", index, exc, exc_info=True,
+            )  # fmt: skip
+
+    def _judge_now(self, outer: Outer, index: int) -> None:
         self._pace(index)
         parts = [part for (around, _), part in self._parts.items() if around == outer]
         found = [part.judge(self.target, self.choose_rows) for part in parts]

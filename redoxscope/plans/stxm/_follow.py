@@ -75,6 +75,7 @@ class Follow:
             self._trackers[index] = DriftTracker(energies, (ny, nx))
         self._offsets = dict.fromkeys(range(len(scan.regions)), (0.0, 0.0))
         self._told: set[int] = set()
+        self._given_up = False
 
     @staticmethod
     def _has_sample(role: Role) -> bool:
@@ -123,8 +124,21 @@ class Follow:
             yield from in_thread(partial(self._register, index))
 
     def _register(self, index: int) -> None:
-        region = self._scan.frames[index].region
+        """Register; what goes wrong in it ends the following, and not the stack."""
         counts = self._images.pop(index)
+        if self._given_up:
+            return
+        try:
+            self._register_now(index, counts)
+        except Exception as exc:
+            self._given_up = True
+            log.error(
+                "follow_drift: image %d could not be registered (%r): the regions stay where they "
+                "are from now on", index, exc, exc_info=True,
+            )  # fmt: skip
+
+    def _register_now(self, index: int, counts: NDArray[np.float64]) -> None:
+        region = self._scan.frames[index].region
         tracker = self._trackers[region]
         with np.errstate(divide="ignore", invalid="ignore"):
             tracker.add(index, np.log(counts), 1.0 / counts)
