@@ -10,6 +10,7 @@ import pytest
 
 from redoxscope.analysis.dose import DoseLimit, absorbed_dose, as_dose_limit
 from redoxscope.data import phase_absorption
+from redoxscope.devices import NoShutter
 from redoxscope.documents import LineStatus, flights
 from redoxscope.plans import energy_stack, execute
 from redoxscope.scan import Region, stack_scan
@@ -190,6 +191,27 @@ def test_what_is_not_known_is_said():
     stxm.flux = FakeSetting("flux", FLUX)
     with pytest.raises(ValueError, match="what absorbs is not known"):
         energy_stack(stxm, **options)
+
+
+def test_where_beam_cannot_be_taken_away_there_is_no_limit():
+    """Between lines and images, in a pause, at the end: nobody counts what that leaves."""
+    stxm, _, _ = bench()
+    stxm.shutter = NoShutter(name="shutter")
+    options = {"edge": "Mn L3", "energies": ENERGIES}
+    with pytest.raises(ValueError, match="dose_limit cannot be kept: there is no shutter"):
+        energy_stack(stxm, dose_limit=1e9, **options)
+    energy_stack(stxm, **options).close()
+
+
+def test_a_fly_back_that_nobody_declares_is_not_counted_as_none():
+    stxm, _, _ = bench()
+
+    def none(nx, ny, dwell):
+        raise RuntimeError("scanner_flyback says -1 s")
+
+    stxm.scanner.frame_time = none
+    with pytest.raises(ValueError, match="cannot be kept: how long the fly-back"):
+        energy_stack(stxm, edge="Mn L3", energies=ENERGIES, dose_limit=1e9)
 
 
 def test_it_may_be_said_in_several_ways():

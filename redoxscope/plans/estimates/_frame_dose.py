@@ -32,12 +32,15 @@ class FrameDoses:
         Of the pure phase that absorbs most (Gy).
     unknown : str
         Why one of them is None; empty where both are known.
+    lacking : str
+        What is not in them because nobody says it.
     """
 
     flux: float
     photons: Array | None
     gray: Array | None
     unknown: str = ""
+    lacking: str = ""
 
     def as_start(self) -> dict[str, Any]:
         """For a start document; one number stands for images that are all alike."""
@@ -105,4 +108,6 @@ def frame_doses(
     gray = absorbed_dose(
         photons / area, energies, 1.0, density=absorber.density, thickness=thickness, **kind
     )
-    return FrameDoses(flux, photons, np.asarray(gray.max(axis=0)))
+    blind_flight = np.isnan(times.flight[exposed]).any()
+    lacking = "how long the fly-back between lines takes is not known" if blind_flight else ""
+    return FrameDoses(flux, photons, np.asarray(gray.max(axis=0)), lacking=lacking)

@@ -35,7 +35,8 @@ def guarded(
     Raises
     ------
     ValueError
-        The limit cannot be kept: flux or material are not known, or one image is too much.
+        The limit cannot be kept: flux, material or the time between lines are not known, there is
+        no shutter, or one image is too much.
     """
     known = {} if limit is None else {"density": limit.density, "thickness": limit.thickness}
     left = frame_doses(scan, stxm, references=references, **known)
@@ -43,8 +44,13 @@ def guarded(
         metadata["exposure"] = left.as_start()
     if limit is None:
         return None
-    if left.gray is None:
-        raise ValueError(f"dose_limit cannot be kept: {left.unknown}")
+    if not getattr(stxm.shutter, "takes_beam", True):
+        raise ValueError(
+            "dose_limit cannot be kept: there is no shutter, so the sample has beam between lines "
+            "and images, in pauses and afterwards, too"
+        )
+    if left.gray is None or left.lacking:
+        raise ValueError(f"dose_limit cannot be kept: {left.unknown or left.lacking}")
     metadata["dose_limit"] = limit.as_dict()
     return DoseGuard(limit, scan, left.gray)
 
