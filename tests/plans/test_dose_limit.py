@@ -193,6 +193,15 @@ def test_what_is_not_known_is_said():
         energy_stack(stxm, **options)
 
 
+def test_the_shipped_references_may_be_asked_for_by_name():
+    gray = of_images()
+    limit = gray[:5].sum() + 0.5 * gray[5]
+    _, documents = run(limit, references="Mn L3")
+    assert frames_of(documents) == list(range(5))
+    start = next(doc for name, doc in documents if name == "start")
+    assert "gray" in start["exposure"]
+
+
 def test_where_beam_cannot_be_taken_away_there_is_no_limit():
     """Between lines and images, in a pause, at the end: nobody counts what that leaves."""
     stxm, _, _ = bench()

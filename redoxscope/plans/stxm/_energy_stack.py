@@ -363,8 +363,9 @@ def _measure(
     if farthest is not None:
         metadata["follow_drift"] = farthest
         follow = Follow(scan, metadata["detectors"][0], farthest)
-    # The shipped references come with a density, others do not.
-    dose = guarded(stxm, scan, None if references is None else spectra, most, metadata)
+    # Those shipped with the edge have a density, others do not.
+    own = spectra is not None and (scan.edge is None or not spectra.shipped)
+    dose = guarded(stxm, scan, spectra if own else None, most, metadata)
     own_md = check_metadata(md, STACK_RESERVED)
     return measure_frames(stxm, scan, axes, metadata, own_md, adaptive, follow=follow, dose=dose)
 
