@@ -12,7 +12,8 @@ from redoxscope.analysis.dose import DoseLimit, absorbed_dose, as_dose_limit
 from redoxscope.data import phase_absorption
 from redoxscope.devices import NoShutter
 from redoxscope.documents import LineStatus, flights
-from redoxscope.plans import energy_stack, execute
+from redoxscope.plans import energy_stack, estimate, execute
+from redoxscope.plans.stxm._ahead import part_of
 from redoxscope.scan import Region, stack_scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
 
@@ -200,6 +201,30 @@ def test_the_shipped_references_may_be_asked_for_by_name():
     assert frames_of(documents) == list(range(5))
     start = next(doc for name, doc in documents if name == "start")
     assert "gray" in start["exposure"]
+
+
+def test_what_the_limit_leaves_out_is_not_in_the_time():
+    stxm, _, _ = bench()
+    gray = of_images()
+    options = {"edge": "Mn L3", "energies": ENERGIES, "dwell": DWELL, "size": SIZE,
+               "pixels": PIXELS, "retries": 0, "dose_check": ENERGIES[0]}  # fmt: skip
+    limit = gray[:5].sum() + gray[0] + 0.5 * gray[5]
+    found = estimate(energy_stack(stxm, dose_limit=limit, **options))
+    assert found.live == pytest.approx(6 * PIXELS**2 * DWELL)  # five, and the check of the first
+    assert found.unknown[0].startswith("dose_limit ends it after 6 of 21 images")
+    whole = estimate(energy_stack(stxm, dose_limit=100 * limit, **options))
+    assert whole.live == pytest.approx(21 * PIXELS**2 * DWELL) and not whole.unknown
+
+
+def test_a_part_of_a_scan_is_a_scan():
+    regions = [Region((10.0 * i, 0.0), (SIZE, SIZE), (PIXELS, PIXELS)) for i in range(2)]
+    scan = stack_scan(energies=ENERGIES[:3], regions=regions, dwell=DWELL, dose_check=ENERGIES[0])
+    assert part_of(scan, range(8)) is scan
+    rest = part_of(scan, [5, 6, 7])  # of the second region; checks without their images
+    assert [str(frame.role) for frame in rest.frames] == ["sample"] * 3
+    assert [frame.region for frame in rest.frames] == [1, 0, 1]
+    last = part_of(scan, [1, 3, 5])
+    assert last.regions == (scan.regions[1],) and {frame.region for frame in last.frames} == {0}
 
 
 def test_where_beam_cannot_be_taken_away_there_is_no_limit():

@@ -131,6 +131,26 @@ def test_a_uid_is_text_and_somebody_must_know_runs(RE):  # noqa: N803
         RE(resume(fake_microscope(), "abcd"))
 
 
+def test_beforehand_the_rest_is_told_and_not_the_whole():
+    _, documents = limited(None)
+    first = [
+        (name, doc)
+        for name, doc in documents
+        if name != "event_page" or max(doc["data"]["frame"]) < 3
+    ]
+    stxm, engine, _ = bench()
+    known(engine, first)
+    scans = []
+
+    async def told(msg):
+        scans.append(msg.kwargs.get("scan"))
+        return True
+
+    engine.register_command("null", told)
+    engine(resume(stxm, first[0][1]["uid"]))
+    assert [[frame.energy for frame in scan.frames] for scan in scans] == [ENERGIES[3:]]
+
+
 def test_the_rest_of_a_region_has_the_lines_of_the_whole():
     region = Region((1.0, 2.0), (3.0, 4.0), (7, 9))
     rest = lines_of(region, range(4, region.pixels[1]))

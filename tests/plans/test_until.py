@@ -10,7 +10,7 @@ import pytest
 from redoxscope.analysis.oxidation import StackFit, Target, as_target
 from redoxscope.callbacks import oxidation_maps
 from redoxscope.data import load_references
-from redoxscope.plans import energy_stack
+from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
 from redoxscope.testing import FakeMicroscope, make_engine, validate_run
@@ -240,6 +240,21 @@ def test_what_makes_no_sense_is_refused_at_the_call(options, said):
 @pytest.mark.parametrize("value", [np.float32(0.25), Target(0.25), {"sigma": 0.25}])
 def test_a_target_may_be_said_in_several_ways(value):
     assert as_target(value) == Target(0.25, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"until": 0.05}, "until"),
+        ({"rows": "informative"}, "rows"),
+        ({"until": 0.05, "rows": "informative"}, "until and rows"),
+    ],
+    ids=["until", "rows", "both"],
+)
+def test_beforehand_it_is_said_that_something_may_be_left_out(options, names):
+    found = estimate(energy_stack(FakeMicroscope(), edge="Mn L3", pixels=N, **options))
+    assert found.unknown == (f"what {names} will leave out: time and dose are those of the whole",)
+    assert not estimate(energy_stack(FakeMicroscope(), edge="Mn L3", pixels=N)).unknown
 
 
 # -- rows ---------------------------------------------------------------------------------------

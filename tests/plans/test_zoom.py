@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from redoxscope.plans import map_then_zoom
+from redoxscope.plans import estimate, map_then_zoom
 from redoxscope.plans.stxm import _zoom
 from redoxscope.scan import Scan
 from redoxscope.testing import FakeMicroscope, make_engine, run_resuming
@@ -97,6 +97,56 @@ def test_somebody_chooses_at_the_prompt(stxm, monkeypatch):
     _, fine = documents.named("start")
     assert centres(fine)[0] == pytest.approx(DISCS[1][:2], abs=0.3)
     assert "2: at (6.0" in asked[0] and "±" in asked[0]
+
+
+def test_a_slip_at_the_prompt_costs_no_map(stxm, caplog):
+    answers, asked = ["two", "3", "0", "2, 2"], []
+    engine, documents = make_engine()
+
+    async def answered(msg):
+        asked.append(msg.kwargs["prompt"])
+        return answers[len(asked) - 1]
+
+    engine.register_command("input", answered)
+    engine(
+        map_then_zoom(
+            stxm, edge="Mn L3", map_energies=645, choose="ask", stack=STACK, zoom_pixels=4, **MAP
+        )
+    )
+    _, fine = documents.named("start")
+    assert len(centres(fine)) == 1 and len(asked) == 4
+    assert asked[2].startswith("'3' is not a list of numbers from 1 to 2; which ones")
+    assert caplog.text.count("asked again") == 3
+
+
+def test_regions_that_overlap_are_said(stxm, caplog):
+    run(stxm, zoom_size=4.0)
+    assert "overlap" not in caplog.text
+    run(stxm, zoom_size=13.0)
+    assert "particle_1 and particle_2 overlap" in caplog.text
+
+
+def test_a_line_that_was_flown_backwards_lies_the_right_way_round(stxm):
+    pages = stxm.scanner.collect_pages
+
+    def backwards():
+        for page in pages():
+            for key in ("sample_x", "transmission"):
+                page["data"][key] = [list(values)[::-1] for values in page["data"][key]]
+            yield page
+
+    stxm.scanner.collect_pages = backwards
+    _, fine = run(stxm)
+    for found, disc in zip(centres(fine), DISCS, strict=True):
+        assert found == pytest.approx(disc[:2], abs=0.3)
+
+
+def test_beforehand_it_is_said_that_the_stack_is_not_in_the_time(stxm):
+    found = estimate(map_then_zoom(stxm, edge="Mn L3", map_energies=645, stack=STACK, **MAP))
+    assert found.runs == 1 and found.live == pytest.approx(48 * 48 * 0.001)
+    assert found.unknown == (
+        "the stack of map_then_zoom, which depends on what is found on the map",
+    )
 
 
 def test_on_two_energies_only_the_element_counts(stxm):

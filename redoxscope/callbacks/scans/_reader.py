@@ -80,9 +80,11 @@ class ScanReader(Reader[ScanSnapshot]):
         status = int(data["line_status" if flown else "point_status"])
         place = self._places[number]
         picture = self.pictures[place.picture]
+        back = flown and data["sample_x"][0] > data["sample_x"][-1]
         for key, array in ((self.detector, picture.counts), ("i0", picture.i0)):
             if key in data:
                 values = np.atleast_1d(np.asarray(data[key], float))
+                values = values[::-1] if back else values
                 array[place.row + line, place.column : place.column + values.size] = (
                     values if status in GOOD else np.nan
                 )

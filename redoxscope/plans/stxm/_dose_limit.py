@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...analysis.dose import DoseLimit
 from ...data import References
-from ...documents import flights
+from ...documents import LineStatus, flights
 from ...scan import Frame, Role, Scan
 from .._readable import with_prefix
 from .._run import Ended
@@ -171,6 +172,18 @@ class DoseGuard:
             self._left_out += 1
             self._stopped = index if self._stopped is None else self._stopped
         return fits
+
+    def planned(self, images: Iterable[int]) -> list[int]:
+        """Those of the images that it will allow where no line is flown again."""
+        shared = {id(part): part for part in (self._scan, self._gray)}
+        trial, found = deepcopy(self, shared), []
+        for index in images:
+            if trial.allows(index):
+                region = self._scan.regions[self._scan.frames[index].region]
+                lines = range(region.pixels[1])
+                trial.had(((index, line, LineStatus.OK) for line in lines), 0)
+                found.append(index)
+        return found
 
     def _checks(self, index: int) -> float:
         """What the dose checks that are due may leave where image ``index`` is (Gy)."""

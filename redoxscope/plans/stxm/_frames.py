@@ -17,7 +17,6 @@ from ...documents import STACK_RESERVED
 from ...inputs import is_number
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
-from .._foretold import foretold
 from .._inputs import check_device
 from .._outage import outlasting
 from .._pauses import Pauses, uninterrupted
@@ -26,6 +25,7 @@ from .._run import Ended, in_run
 from .._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe
 from ..progress import with_progress
 from ._adaptive import Adaptive
+from ._ahead import foretold_ahead
 from ._dose_limit import DoseGuard
 from ._follow import Follow, corners
 from ._line_stream import LineStream
@@ -106,7 +106,7 @@ def _frames(
     begin: tuple[int, int],
     dose: DoseGuard | None,
 ) -> MsgGenerator[Ended | None]:
-    if (yield from foretold(stxm, scan)):
+    if (yield from foretold_ahead(stxm, scan, begin[0], adaptive, dose)):
         return None
     tokens = []
     for watching in (dose, adaptive, follow):

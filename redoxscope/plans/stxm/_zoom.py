@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import combinations
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...data import EDGES
 from ...documents import LineStatus
 from ...inputs import as_number, as_pair, as_whole, suggestion
 from ...scan import Region, Scan, joined
+from .._foretold import Foreseen, foretold
 from .._inputs import check_device
 from .._pauses import in_thread
 from .._protocols import Microscope
@@ -38,6 +40,7 @@ RULES: Mapping[str, Callable[[Particle], float]] = {
 """By what particles are ordered, the highest first."""
 ASK = "ask"
 """Somebody at the prompt chooses."""
+UNKNOWN = "the stack of map_then_zoom, which depends on what is found on the map"
 
 Choice = Callable[[Sequence[Particle]], Sequence[int]]
 
@@ -146,6 +149,13 @@ def map_then_zoom(
             Region(one.center, (width, height), (nx, ny), f"particle_{i + 1}")
             for i, one in enumerate(chosen)
         ]
+        for one, other in combinations(regions, 2):
+            apart = (abs(a - b) for a, b in zip(one.center, other.center, strict=True))
+            if all(a < side for a, side in zip(apart, (width, height), strict=True)):
+                log.warning(
+                    "%s and %s overlap: what lies in both has the dose of both",
+                    one.name, other.name,
+                )  # fmt: skip
         return energy_stack(stxm, regions=regions, md={**(md or {}), **meant}, **given)
 
     # What is wrong with the stack is said now, and not when the map was taken.
@@ -172,6 +182,7 @@ def _map_then_zoom(
     uid = yield from coarse
     yield Msg("unsubscribe", None, token=token)
     if mosaic.scan is None:  # nobody carries the messages out, or a dry run foretold the map
+        yield from foretold(None, Foreseen(0.0, unknown=(UNKNOWN,)))
         return (uid,)
     yield Msg("checkpoint")
     particles = yield from in_thread(partial(found, mosaic))
@@ -204,11 +215,21 @@ def _chosen(
         for i, one in enumerate(particles)
     ]
     said = "\n".join([*lines, "which ones (numbers, or none)? "])
-    answer = yield Msg("input", prompt=said)
+    while True:
+        answer = yield Msg("input", prompt=said)
+        try:
+            return _numbers(answer, len(particles))
+        except ValueError as exc:  # a slip of the finger must not cost the map
+            log.warning("asked again: %s", exc)
+            said = f"{exc}; which ones (numbers, or none)? "
+
+
+def _numbers(answer: Any, count: int) -> list[int]:
+    """Indices of the numbers that were typed, from 1."""
     words = str(answer or "").replace(",", " ").split()
-    if not all(word.isdecimal() for word in words):
-        raise ValueError(f"{answer!r:.60} is not a list of numbers of particles")
-    return _indices("answer", [int(word) - 1 for word in words], len(particles))
+    if not all(word.isdecimal() and 1 <= int(word) <= count for word in words):
+        raise ValueError(f"{answer!r:.60} is not a list of numbers from 1 to {count}")
+    return list(dict.fromkeys(int(word) - 1 for word in words))
 
 
 def _indices(name: str, values: Any, count: int) -> list[int]:
@@ -257,10 +278,12 @@ class _Mosaic:
         elif name == "event_page" and "frame" in doc["data"]:
             self.scan = self._scan
             data = doc["data"]
-            for frame, line, status, counts in zip(
-                data["frame"], data["line"], data["line_status"], data[self._detector], strict=True
-            ):
-                self._line(int(frame), int(line), int(status), counts)
+            for i, counts in enumerate(data[self._detector]):
+                back = data["sample_x"][i][0] > data["sample_x"][i][-1]
+                frame, line, status = (
+                    int(data[key][i]) for key in ("frame", "line", "line_status")
+                )
+                self._line(frame, line, status, counts[::-1] if back else counts)
 
     def _line(self, frame: int, line: int, status: int, counts: Any) -> None:
         assert self.scan is not None

@@ -93,6 +93,21 @@ def test_loops_around_it_are_pictures_of_their_own():
     assert list(found) == ["temperature 25", "temperature 50"]
 
 
+def test_a_line_that_was_flown_backwards_lies_the_right_way_round():
+    documents = documents_of(line_spectrum, energies=[640, 641], pixels=4)
+    pairs = []
+    for name, doc in documents:
+        if name == "event_page":
+            data = dict(doc["data"])
+            data["transmission"] = [[1, 2, 3, 4] for _ in data["transmission"]]
+            if 0 in data["frame"]:
+                data["sample_x"] = [list(x)[::-1] for x in data["sample_x"]]
+            doc = {**doc, "data": data}
+        pairs.append((name, doc))
+    (picture,) = scans_from_run(pairs).values()
+    assert picture.counts.tolist() == [[4, 3, 2, 1], [1, 2, 3, 4]]
+
+
 def test_what_is_missed_is_no_number_and_is_said():
     documents = documents_of(osa_image, energy=640, pixels=(2, 1))
     pairs = []
