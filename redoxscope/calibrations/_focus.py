@@ -75,8 +75,12 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
             f"the foci miss the line by {line.chi2**0.5:.1f} times their σ: an energy offset that "
             "is not the same at all edges does that; calibrate the energies first"
         )
+    scales = _scales(read)
+    if len({(scale["device"], scale["edge"]) for scale in scales}) < len(scales):
+        doubts.append("the energy offset at an edge was not the same in all runs")
     source = {
         "runs": [str(rows.start.get("uid", "")) for rows in read],
+        "energy_scale": scales,
         "foci": [
             {"energy": focus.energy, "z": focus.best.z, "sigma": focus.best.sigma,
              "sample_z": focus.sample_z}
@@ -92,6 +96,21 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
         energies=tuple(sorted({focus.energy for focus in foci})),
         source=source, doubts=tuple(doubts), found=(line, foci),
     )  # fmt: skip
+
+
+def _scales(read: list[Rows]) -> list[dict[str, Any]]:
+    """Energy offsets (eV) of the runs, which the foci belong to; of those that say theirs."""
+    found: list[dict[str, Any]] = []
+    for rows in read:
+        try:
+            mono = device_with(rows.configuration, "_edge", "_user_offset", "_offset")
+        except ValueError:  # stepped points do not say what stands still
+            continue
+        edge, offset = (rows.configuration[f"{mono}_{key}"] for key in ("edge", "offset"))
+        scale = {"device": mono, "edge": str(edge or ""), "offset": float(offset)}
+        if scale not in found:
+            found.append(scale)
+    return found
 
 
 def _foci(rows: Rows, index: str) -> list[Focus]:

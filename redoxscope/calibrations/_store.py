@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ SAME = 1e-9
 """Largest relative difference of values that are the same."""
 PLACE = 1.0
 """Largest distance (µm) of an aperture that stands where it was put."""
+SCALE = 0.05
+"""Largest difference (eV) of the energy offsets of a focus: it moves by half a µm with that."""
 
 
 class CalibrationError(ValueError):
@@ -59,6 +61,7 @@ class Calibrations:
         self.folder, self.beamline, self._busy = Path(folder), beamline, busy
         self._devices = {device.name: device for device in devices}
         self._file: dict[tuple[str, str, str], Values] = {}
+        self._read_so_far: dict[Path, tuple[Any, Calibration | None]] = {}
 
     def __repr__(self) -> str:
         lines = [str(one) for one in self.in_force]
@@ -67,7 +70,8 @@ class Calibrations:
     @property
     def history(self) -> list[Calibration]:
         """All that were applied on this beamline, the last one last."""
-        found = [one for one in map(self._read, self.folder.glob("*.json")) if one is not None]
+        files = sorted(self.folder.glob("*.json"))
+        found = [one for one in map(self._read, files) if one is not None]
         return sorted(found, key=lambda one: (one.applied, one.uid))
 
     @property
@@ -94,7 +98,7 @@ class Calibrations:
         ------
         CalibrationError
             A run is going on; the device is not here; or what must hold on it as in the run that
-            was measured does not.
+            was measured does not, of a focus the energy offset.
         ValueError, redoxscope.optics.InterlockError, ophyd.utils.LimitError
             The device refuses it. Nothing has changed.
         """
@@ -109,6 +113,8 @@ class Calibrations:
                     f"{device.name}.{name} is {here:g} eV, and was {value:g} eV in the run that "
                     "was measured: set it as it was, or measure again"
                 )
+        for text in self._off_scale(proposal.source):
+            raise CalibrationError(f"{text}: set it as it was, or measure again")
         kind, key = KINDS[proposal.kind], (proposal.kind, proposal.of, device.name)
         before = dict(kind.read(device, proposal.of))
         kind.check(device, proposal.of, proposal.values, proposal.energies)
@@ -126,6 +132,7 @@ class Calibrations:
                 kind.write(device, proposal.of, before)
             raise
         log.info("applied: %s", kept)
+        self._tell_focus(proposal.kind)
         return kept
 
     def revert(self, which: str | Calibration) -> Calibration:
@@ -160,6 +167,7 @@ class Calibrations:
         gone = replace(one, reverted=now())
         self._keep(gone)
         log.info("taken back: %s", gone)
+        self._tell_focus(one.kind)
         return gone
 
     def restore(self) -> list[Calibration]:
@@ -213,6 +221,26 @@ class Calibrations:
         edge = self._devices[one.device].edge.get()
         return bool(edge) and one.of in (edge, f"{edge}3")
 
+    def _off_scale(self, source: Mapping[str, Any]) -> Iterator[str]:
+        """Energy offsets that are not what they were in the runs that a focus was measured in."""
+        for scale in source.get("energy_scale", ()):
+            mono, edge, was = (scale[key] for key in ("device", "edge", "offset"))
+            if mono in self._devices:
+                here = float(self._devices[mono].offset_at(edge or None))
+                if not abs(here - was) <= SCALE:
+                    yield (
+                        f"{mono} has an offset of {here:g} eV at {edge or 'no edge'}, and had "
+                        f"{was:g} eV in the run that was measured"
+                    )
+
+    def _tell_focus(self, changed: str) -> None:
+        """Say it where a change of the energy takes the ground from under a focus."""
+        if changed != "energy":
+            return
+        for one in self.in_force:
+            for text in self._off_scale(one.source):
+                log.warning("measure the focus again (%s): %s", one, text)
+
     def _idle(self) -> None:
         if self._busy():
             raise CalibrationError("a run is going on: what it measures with must not change")
@@ -263,9 +291,30 @@ class Calibrations:
         part.replace(path)
 
     def _read(self, path: Path) -> Calibration | None:
+        """What a file says, read again where it is another: every run asks for all of them.
+
+        What is wrong with one is told once, and costs no run.
+        """
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            seen: Any = type(exc), exc.errno
+        else:
+            seen = there.st_ino, there.st_mtime_ns, there.st_size
+        known = self._read_so_far.get(path)
+        if known is None or known[0] != seen:
+            known = self._read_so_far[path] = seen, self._read_now(path)
+        return known[1]
+
+    def _read_now(self, path: Path) -> Calibration | None:
         try:
             one = Calibration.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
+            return None
+        except OSError as exc:
+            log.warning("%s cannot be read, so what it may hold is not told: %s", path, exc)
             return None
         except (ValueError, TypeError) as exc:
             log.warning("%s is no calibration: %s", path, exc)

@@ -103,8 +103,10 @@ class FocusAxis(Positioner):
         """
         z_um = number(self.name, z_um, "µm")
         self.check_value(z_um)
-        self._defocus.put(z_um - self.nominal())
-        return self._motor.set(z_um)
+        away = z_um - self.nominal()
+        move = self._motor.set(z_um)
+        self._defocus.put(away)  # not where the move was refused: the next energy would be off
+        return move
 
     def stop(self, *, success: bool = False) -> None:
         """Stop the motor."""

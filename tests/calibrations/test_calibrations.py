@@ -233,6 +233,53 @@ def test_focus_is_checked_against_the_geometry(bench, kept):
         kept.apply(found)
 
 
+def test_a_focus_belongs_to_the_energy_offset_it_was_measured_with(bench, energy, kept, caplog):
+    """0.4 eV are 3.5 µm."""
+    found = calibrate_focus(bench.focus([640.0], "Mn L3"))
+    assert found.source["energy_scale"] == [{"device": MONO, "edge": "Mn L3", "offset": 0.0}]
+    kept.apply(found)
+    with caplog.at_level(logging.WARNING):
+        kept.apply(energy)
+    assert caplog.text.count("measure the focus again") == 1
+    kept.revert(PLATE)
+    with pytest.raises(
+        CalibrationError, match=r"has an offset of 0\.\d+ eV at Mn L3, and had 0 eV in the run"
+    ):
+        kept.apply(found)
+    assert bench.plate.geometry.a0_um == 400.0
+    again = calibrate_focus(bench.focus([640.0], "Mn L3"))
+    kept.apply(again)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        kept.revert("Mn L3")
+    assert "measure the focus again" in caplog.text
+
+
+def test_runs_with_several_offsets_at_an_edge_are_doubted(bench):
+    first = bench.focus([600.0], "Mn L3")
+    bench.mono.edge_offsets["Mn L3"] = 0.3
+    found = calibrate_focus(first, bench.focus([800.0], "Mn L3"))
+    assert "the energy offset at an edge was not the same in all runs" in found.doubts
+
+
+def test_a_file_is_read_once_and_one_that_cannot_be_costs_no_run(
+    bench, energy, kept, caplog, monkeypatch
+):
+    kept.apply(energy)
+    (kept.folder / "odd.json").mkdir()
+    read, mine = [], Calibrations(kept.folder, [bench.mono], beamline="ours")
+    whole = mine._read_now
+    monkeypatch.setattr(mine, "_read_now", lambda path: [read.append(path), whole(path)][1])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert [one.of for one in mine.in_force] == ["Mn L3"]
+    assert caplog.text.count("odd.json cannot be read") == 1
+    assert len(read) == 2
+    # What another session does in the same folder is seen.
+    kept.revert("Mn L3")
+    assert mine.in_force == [] and len(read) == 3 and mine.history[0].reverted
+
+
 def test_the_distance_of_both_foci_is_a0(bench):
     run = bench.focus([640.0])
     found = calibrate_focus(run, aperture=bench.osa_focus(640.0))
