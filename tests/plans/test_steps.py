@@ -12,10 +12,12 @@ from ophyd.status import Status
 
 from redoxscope.devices import DeviceError, NoShutter
 from redoxscope.plans import coarse_image, detector_image, estimate, osa_focus, osa_image
+from redoxscope.plans.stxm._steps import PER_POINT
 from redoxscope.scan import Scan
 from redoxscope.testing import (
     FakeAxis,
     FakeMicroscope,
+    FakeSetting,
     make_engine,
     paused_after,
     run_resuming,
@@ -221,6 +223,22 @@ def test_the_start_document_says_the_scan(stxm, run):
     scan = Scan.from_start(run(osa_image(stxm, energy=640, size=4, pixels=2)).start)
     assert [outer.name for outer in scan.outer] == ["osa_y", "osa_x"]
     assert [point.outer for point in scan.points] == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
+    """Aperture and detector move, the sample does not: all of it falls on one place."""
+    options = {"energy": 640, "size": 4, "pixels": (3, 2), "dwell": 0.1}
+    assert "exposure" not in run(osa_image(stxm, **options)).start
+    stxm.flux = FakeSetting("flux", 1e8)
+    for axis in (stxm.osa.x, stxm.osa.y, stxm.sample_stage.x):
+        axis.time_to = lambda target, start=None: 5.0
+    said = run(osa_image(stxm, **options)).start["exposure"]
+    # Six points and four moves along x; where y moves, the shutter is closed.
+    assert said == {"flux": 1e8, "spot_photons": pytest.approx(2e9 + 6e8 * (0.1 + PER_POINT), 1e-5)}
+    said = run(coarse_image(stxm, **options)).start["exposure"]
+    assert said["spot_photons"] == pytest.approx(
+        1e8 * (0.1 + PER_POINT), 1e-5
+    )  # each place is another
 
 
 def test_the_motors_go_back_to_where_they_stood_when_the_run_began(stxm, run):

@@ -27,6 +27,7 @@ from .._public import Bounds, OneOf, plan
 from .._safety import SafetyStep
 from ._frames import back_in_focus
 from ._spectra import zone_plate_way
+from ._spot import spot_exposure
 from ._steps import measure_steps, steps_start
 
 __all__ = ["coarse_image", "detector_image", "osa_focus", "osa_image"]
@@ -351,6 +352,7 @@ def _measure(
 ) -> MsgGenerator[str]:
     """Measure a scan; whatever ends it, the motors go back to where they stand when it begins."""
     metadata = steps_start(scan, [det.field for det in stxm.line_detectors], plan_name)
+    metadata |= spot_exposure(stxm, scan, axes)
     given, own = check_axes(scan, axes), check_metadata(md, STACK_RESERVED)
 
     def begun() -> MsgGenerator[str]:  # not when it is called: they may be moved meanwhile
