@@ -10,10 +10,12 @@ from ophyd.utils import LimitError
 
 from redoxscope.analysis.registration import DriftTracker
 from redoxscope.callbacks import oxidation_map
+from redoxscope.plans import energy_stack
 from redoxscope.plans.stxm._follow import Follow
 from redoxscope.scan import Region, stack_scan
 from redoxscope.sim.physics.stxm import build_model
 from redoxscope.sim.physics.stxm._stage import Stage
+from redoxscope.testing import FakeMicroscope, make_engine, paused_after, run_resuming
 
 from .fake_microscope import fake_microscope, stack_plan, told
 
@@ -149,7 +151,47 @@ def test_the_limits_are_checked_as_far_as_it_may_go():
         next(plan)
 
 
-def test_an_image_is_registered_and_the_region_prepared_anew():
+@pytest.mark.parametrize("pauses", [(), range(60, 4000, 307)], ids=["whole", "paused"])
+def test_a_region_that_was_moved_is_flown_where_its_lines_say(pauses):
+    """Through the plan: the scanner goes where the sample went, whatever pauses come."""
+    model = build_model("lmr", seed=3, stage=Stage(drift_um_per_h=DRIFT))
+    stxm = FakeMicroscope(fields=("transmission",))
+    energies = [float(energy) for energy in ENERGIES]
+    collect = stxm.scanner.collect_pages
+
+    def pages():
+        for page in collect():
+            data = page["data"]
+            for i, energy in enumerate(data["energy"]):
+                when = BETWEEN * energies.index(energy)
+                at = model.positions(np.array(data["sample_x"][i]), data["sample_y"][i][0], when)
+                counts = model.line(energy, None, at.actual_x, at.actual_y, DWELL, when)
+                data["transmission"][i] = counts["transmission"].tolist()
+            yield page
+
+    stxm.scanner.collect_pages = pages
+    engine, documents = make_engine()
+    plan = energy_stack(
+        stxm, edge="Mn L3", energies=energies, regions=[REGION], dwell=DWELL, follow_drift=5.0
+    )
+    paused = run_resuming(engine, paused_after(plan, pauses))
+    assert (paused > 3) == bool(pauses)
+    documents.validate()
+    rows = list(documents.rows().values())
+    places = [(row["frame"], row["line"]) for row in rows]
+    assert places == [(k, line) for k in range(len(energies)) for line in range(SIDE)]
+    for row in rows:
+        assert np.mean(row["sample_x"]) == pytest.approx(row["followed_x"], abs=1e-6)
+        y = 0.1 * (row["line"] - (SIDE - 1) / 2) + row["followed_y"]
+        assert row["sample_y"][0] == pytest.approx(y, abs=1e-6)
+    # The last image lies where the one before it was found to be.
+    true = np.array(DRIFT) * (len(energies) - 2) * BETWEEN / 3600
+    last = rows[-1]["followed_x"], rows[-1]["followed_y"]
+    np.testing.assert_allclose(last, true, atol=0.1)  # a pixel
+    assert documents.stop["exit_status"] == "success" and not stxm.shutter.beam
+
+
+def test_where_nothing_moved_the_region_is_prepared_once():
     stxm = fake_microscope(lines=8)
     messages = list(stack_plan(stxm, follow_drift=0.5, pixels=(8, 8), lines=8))
     commands = [name for name, *_ in told(messages)]

@@ -236,9 +236,8 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
     # Six points and four moves along x; where y moves, the shutter is closed.
     assert said == {"flux": 1e8, "spot_photons": pytest.approx(2e9 + 6e8 * (0.1 + PER_POINT), 1e-5)}
     said = run(coarse_image(stxm, **options)).start["exposure"]
-    assert said["spot_photons"] == pytest.approx(
-        1e8 * (0.1 + PER_POINT), 1e-5
-    )  # each place is another
+    each = 1e8 * (0.1 + PER_POINT)  # another place of the sample
+    assert said["spot_photons"] == pytest.approx(each, 1e-5)
 
 
 def test_the_motors_go_back_to_where_they_stood_when_the_run_began(stxm, run):

@@ -171,7 +171,7 @@ class Adaptive:
         return Ended("until: " + "; ".join(dict.fromkeys(self._enough.values())))
 
     def _judge(self, outer: Outer, index: int) -> None:
-        """Judge; what goes wrong in it costs the choice, and no lines: all that is left is flown."""
+        """Judge; what goes wrong costs the choice, and no lines: all that is left is flown."""
         if self._given_up or outer in self._enough:
             return
         try:
