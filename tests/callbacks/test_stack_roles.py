@@ -216,6 +216,26 @@ def test_a_dose_check_says_by_how_much_the_sample_has_changed(damage, monitored,
     assert "Dose check at" in shown
 
 
+@pytest.mark.parametrize("monitored", [False, True])
+@pytest.mark.parametrize("damage", [0.0, 0.03])
+def test_a_ring_that_decays_is_no_damage(damage, monitored):
+    """A check has its own image of the empty beam: the mean of both would hide the decay."""
+    run = with_empty_beam(damage=damage, monitored=monitored)
+    energy = ENERGIES[[3]]
+    frames = (
+        *run.scan.frames, *of_role(Role.DOSE_CHECK, energy), *of_role(Role.I0, energy, where=1)
+    )  # fmt: skip
+    run.scan = Scan(regions=run.scan.regions, frames=frames)
+    run.__post_init__()
+    for k in (-2, -1):
+        run.counts[k] *= 0.95
+        if monitored:  # what it watches decays less, as one that is not in the same beam
+            run.monitor[k] *= 0.98
+    (change,) = oxidation_map(run.documents(), REFERENCES, region="A").dose
+    assert change.change == pytest.approx(damage, abs=4 * change.sigma)
+    assert change.sigma < 0.007
+
+
 def test_a_dose_check_is_compared_when_it_is_whole():
     run = checked(0.03)
     live = OxidationMap(REFERENCES, rate=1e6)

@@ -48,7 +48,12 @@ class DoseChange:
 
 
 def change_of_od(
-    first: StackFit, k: int, later: StackFit, j: int, sample: NDArray[np.bool_]
+    first: StackFit,
+    k: int,
+    later: StackFit,
+    j: int,
+    sample: NDArray[np.bool_],
+    i0_change: tuple[float, float] = (0.0, 0.0),
 ) -> DoseChange:
     """Change of the optical density from image ``k`` of a stack to image ``j`` of another.
 
@@ -63,6 +68,9 @@ def change_of_od(
         Energy indices, from 0.
     sample : numpy.ndarray of bool [ny, nx]
         Pixels that are sample; where none is, those with an optical density above 0.1.
+    i0_change : tuple of float
+        Where I0 is a spectrum: by how much ln I0 has changed between both images, and its
+        variance. A spectrum that is the mean over both knows nothing of it.
 
     Returns
     -------
@@ -78,8 +86,8 @@ def change_of_od(
         after, variance = float(found[j]), before_variance + float(found_variance[j])
     elif first.given_i0 is not None:
         dwell = None if later.dwell is None else later.dwell[[j]]
-        after = float(first.given_i0.at([energy], dwell)[0][0])
-        variance = 0.0  # the same number in both: it cancels
+        after = float(first.given_i0.at([energy], dwell)[0][0]) + i0_change[0]
+        variance = i0_change[1]  # what is the same number in both cancels
     else:
         after, variance = before, 0.0  # one ratio to the monitor for all; NaN without one
     if not np.isfinite(before) or not np.isfinite(after):

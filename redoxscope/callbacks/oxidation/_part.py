@@ -151,6 +151,8 @@ class MapPart:
         self._spectrum: tuple[NDArray[np.bool_] | None, AreaSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
         self._dose: tuple[DoseChange, ...] = ()
+        self.i0_changes: dict[int, tuple[float, float]] = {}
+        """Of each dose check: change of ln I0 since the first image, and its variance."""
 
     @property
     def fit(self) -> StackFit:
@@ -413,9 +415,15 @@ class MapPart:
                 self.checks.fit,
                 int(j),
                 sample,
+                self._i0_change(int(j)),
             )
             for j in np.flatnonzero(self.checks.whole(final=final))
         ]
+
+    def _i0_change(self, j: int) -> tuple[float, float]:
+        """By how much ln I0 has changed until a dose check, and its variance."""
+        unknown = 0.0, 0.0
+        return unknown if self._i0_images is None else self.i0_changes.get(j, unknown)
 
     def _frame(self) -> Frame:
         """The image that the last line belongs to."""

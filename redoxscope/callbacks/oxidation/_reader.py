@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...analysis.oxidation import Detector, I0Spectrum
 from ...documents import FOLLOWED, RESUMES, LineStatus
 from ...inputs import as_whole, is_number
-from ...scan import Role
+from ...scan import Frame, Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
 from .._doubt import Doubt
@@ -97,6 +97,8 @@ class StackReader(Reader[OxidationSnapshot]):
             part = self.parts[group.name]
             self._of_sample |= {i: (part, k) for k, i in enumerate(group.sample)}
             self._of_checks |= {i: (part, j) for j, i in enumerate(group.checks)}
+        images = {_place(scan.frames[i]): i for i in self._of_sample}
+        self._first_of = {i: images[_place(scan.frames[i])] for i in self._of_checks}
         self._of_i0, self._of_dark = frozenset(empty), frozenset(dark)
         known = {*self._of_sample, *self._of_checks, *empty, *dark}
         self._passed = Counter(
@@ -289,6 +291,9 @@ class StackReader(Reader[OxidationSnapshot]):
         if self.i0_images is not None:
             for part in self.parts.values():
                 part.offer_i0(self.i0_images.spectrum(part.outer, final=final), final=final)
+            for check, (part, j) in self._of_checks.items():
+                first = self._first_of[check]
+                part.i0_changes[j] = self.i0_images.change(first, check, final=final)
             if final:
                 said += self.i0_images.doubts()
         else:
@@ -389,6 +394,11 @@ def _line(key: str, values: Any, nx: int) -> NDArray[np.float64]:
     if found.shape != (nx,):
         raise ValueError(f"{key} has shape {found.shape}, but a line has {nx} pixels")
     return found
+
+
+def _place(frame: Frame) -> tuple[Any, ...]:
+    """What a dose check has in common with the image that it repeats."""
+    return frame.energy, frame.region, frame.outer
 
 
 def _any(fits: list[Any]) -> bool:

@@ -36,7 +36,7 @@ class I0Images:
     """
 
     def __init__(self, layout: Layout, frames: list[int], factors: Mapping[int, int]) -> None:
-        scan = layout.scan
+        self._scan = scan = layout.scan
         self._where: dict[int, tuple[int, int]] = {}
         self._outer: dict[int, list[tuple[float, ...]]] = {}
         self.regions: dict[int, Images] = {}
@@ -93,6 +93,38 @@ class I0Images:
             np.array(list(found)), values_at, values_at * sigma, dwell=1.0, ratio=monitored,
             source="from the images of the empty beam", partial=True,
         )  # fmt: skip
+
+    def change(self, first: int, later: int, *, final: bool) -> tuple[float, float]:
+        """By how much ln I0 has changed between two images of the sample, and its variance.
+
+        Of each the image of the empty beam counts that was taken nearest, at its energy; 0 where
+        that is the same one, or none is whole.
+        """
+        before = self._nearest(first, final, None)
+        after = None if before is None else self._nearest(later, final, self._where[before[0]][0])
+        if before is None or after is None or before[0] == after[0]:
+            return 0.0, 0.0
+        return after[1] - before[1], before[2] + after[2]
+
+    def _nearest(
+        self, frame: int, final: bool, region: int | None
+    ) -> tuple[int, float, float] | None:
+        """Frame of the empty beam, its ln I0 (per s, without a monitor) and the variance."""
+        wanted = self._scan.frames[frame]
+        found = []
+        for i, (of, k) in self._where.items():
+            one, images = self._scan.frames[i], self.regions[of]
+            alike = (one.energy, one.outer) == (wanted.energy, wanted.outer)
+            if not alike or region not in (None, of) or not images.whole(final=final)[k]:
+                continue
+            values, variances = images.fit.updated_ln_i0()
+            ln = float(values[k])
+            if not images.fit.monitored:
+                ln -= float(np.log(images.together * images.dwell[k]))
+            if np.isfinite(ln):
+                # Of two that are as near the one that comes after it, as it is planned.
+                found.append((abs(i - frame), i < frame, i, ln, float(variances[k])))
+        return min(found)[2:] if found else None
 
     def doubts(self) -> Iterator[Doubt]:
         """Say it where an image is not empty."""
