@@ -13,7 +13,7 @@ from redoxscope.data import load_references
 from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, make_engine, validate_run
+from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
 
 N = 18
 ENERGIES = [636.0 + 0.5 * i for i in range(40)]
@@ -325,3 +325,22 @@ def test_rows_that_make_no_sense_are_refused_at_the_call(options, said):
     options = {"edge": "Mn L3", "energies": ENERGIES, "pixels": N} | options
     with pytest.raises(ValueError, match=said):
         energy_stack(FakeMicroscope(), **options)
+
+
+def test_rows_and_a_limit_of_the_dose():
+    """Rows with sample are in every image, so the limit ends it where it would without choice."""
+
+    def run(limit):
+        bench = Bench(narrow())
+        bench.stxm.flux = FakeSetting("flux", 1e8)
+        return bench.run(
+            rows="informative", energies=ENERGIES[::2], order="informative", retries=0,
+            dose_limit=limit,
+        )  # fmt: skip
+
+    gray = run(1e15).of("start")[0]["exposure"]["gray"]
+    bench = run(sum(gray[:12]) + 0.5 * gray[12])
+    assert bench.frames == list(range(12))
+    assert bench.of("stop")[0]["reason"].startswith("dose_limit: ")
+    assert len(rows_flown(bench)[11]) < 14
+    bench.safe()
