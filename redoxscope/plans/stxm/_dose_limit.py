@@ -176,7 +176,8 @@ class DoseGuard:
     def planned(self, images: Iterable[int]) -> list[int]:
         """Those of the images that it will allow where no line is flown again."""
         shared = {id(part): part for part in (self._scan, self._gray)}
-        trial, found = deepcopy(self, shared), []
+        trial = deepcopy(self, shared)
+        found: list[int] = []
         for index in images:
             if trial.allows(index):
                 region = self._scan.regions[self._scan.frames[index].region]
