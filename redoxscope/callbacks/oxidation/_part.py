@@ -213,6 +213,7 @@ class MapPart:
         """Take a line of a dose check."""
         assert self.checks is not None
         self.checks.take(j, line, row)
+        self._drift.check_line(j)
 
     # -- what comes from other images ----------------------------------------------------------
 
@@ -406,16 +407,17 @@ class MapPart:
         """Each dose check that is whole against the image of its energy."""
         if self.checks is None:
             return []
-        return [
-            change_of_od(
-                self.fit,
-                int(np.flatnonzero(self.energies == self.checks.energies[j])[0]),
-                self.checks.fit,
-                int(j),
-                sample,
-            )
-            for j in np.flatnonzero(self.checks.whole(final=final))
-        ]
+        placed = self._drift.place_checks(self.checks, final=final)
+        changes: list[DoseChange] = []
+        for j in np.flatnonzero(self.checks.whole(final=final)).tolist():
+            energy = float(self.checks.energies[j])
+            if not placed[j]:
+                why = "how far the sample has moved until then cannot be told"
+                changes.append(DoseChange(energy, np.nan, np.nan, 0, why))
+                continue
+            k = int(np.flatnonzero(self.energies == energy)[0])
+            changes.append(change_of_od(self.fit, k, self.checks.fit, j, sample))
+        return changes
 
     def _frame(self) -> Frame:
         """The image that the last line belongs to."""
