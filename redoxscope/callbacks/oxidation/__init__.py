@@ -4,7 +4,7 @@ from .._room import room_for
 from ._agglomerates import MapAgglomerates, agglomerates_of, draw_agglomerates
 from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack, with_earlier
 from ._draw import draw_oxidation
-from ._layout import Layout, is_stack, layout_of
+from ._layout import Layout, groups_of, is_stack, layout_of
 from ._map import OxidationMap
 from ._snapshot import Frame, OxidationSnapshot
 
@@ -17,6 +17,7 @@ __all__ = [
     "agglomerates_of",
     "draw_agglomerates",
     "draw_oxidation",
+    "groups_of",
     "i0_of_run",
     "is_stack",
     "layout_of",
