@@ -18,6 +18,12 @@ from ._find import find
 __all__ = ["dose_so_far"]
 
 
+def _rows_alone(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same, holding one number for each row: a line leaves the same in all its pixels."""
+    same: NDArray[np.float64] = np.broadcast_to(image[:, :1].copy(), image.shape)
+    return same
+
+
 def dose_so_far(
     catalog: Any, sample: str, regions: Iterable[Region | Mapping[str, Any]] | None = None
 ) -> Ledger:
@@ -68,9 +74,3 @@ def dose_so_far(
     entries.sort(key=lambda entry: entry.time)
     ledger = Ledger(tuple(entries), tuple(unknown))
     return ledger if wanted is None else ledger.within(one.extents for one in wanted)
-
-
-def _rows_alone(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same, holding one number for each row: a line leaves the same in all its pixels."""
-    same: NDArray[np.float64] = np.broadcast_to(image[:, :1].copy(), image.shape)
-    return same

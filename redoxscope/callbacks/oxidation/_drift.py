@@ -24,13 +24,15 @@ from .._draw_style import measured
 from ._images import Images
 from ._words import several
 
-__all__ = ["Aligned", "Break", "ImageDrift"]
+__all__ = ["UNPLACED", "Aligned", "Break", "ImageDrift"]
 
 Array = NDArray[np.float64]
 BESIDE = 3
 """Images before and after a break that say how far the sample moved meanwhile."""
 BETTER = 0.02
 """Pixels by which a shift must have changed for the images to be moved anew under way."""
+UNPLACED = "how far the sample has moved until then cannot be told"
+"""Why a dose check is not compared."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
 from ._doubts_beam import left_out_doubt
 from ._doubts_model import model_doubts
-from ._drift import Break, ImageDrift
+from ._drift import UNPLACED, Break, ImageDrift
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._made_with import borrowed_doubt, digest_of, made_with
@@ -408,16 +408,18 @@ class MapPart:
         if self.checks is None:
             return []
         placed = self._drift.place_checks(self.checks, final=final)
-        changes: list[DoseChange] = []
-        for j in np.flatnonzero(self.checks.whole(final=final)).tolist():
-            energy = float(self.checks.energies[j])
-            if not placed[j]:
-                why = "how far the sample has moved until then cannot be told"
-                changes.append(DoseChange(energy, np.nan, np.nan, 0, why))
-                continue
-            k = int(np.flatnonzero(self.energies == energy)[0])
-            changes.append(change_of_od(self.fit, k, self.checks.fit, j, sample))
-        return changes
+        return [
+            change_of_od(
+                self.fit,
+                int(np.flatnonzero(self.energies == self.checks.energies[j])[0]),
+                self.checks.fit,
+                int(j),
+                sample,
+            )
+            if placed[j]
+            else DoseChange(float(self.checks.energies[j]), np.nan, np.nan, 0, UNPLACED)
+            for j in np.flatnonzero(self.checks.whole(final=final))
+        ]
 
     def _frame(self) -> Frame:
         """The image that the last line belongs to."""
