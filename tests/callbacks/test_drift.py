@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from redoxscope.analysis.registration import likeness
 from redoxscope.callbacks import OxidationMap, oxidation_map
 from redoxscope.callbacks.oxidation import OxidationSnapshot, _drift
 from redoxscope.callbacks.oxidation._stored import results_of
@@ -132,6 +133,20 @@ def test_a_dose_check_in_which_the_sample_is_not_found_says_nothing():
     assert found.drift.undone
     assert "how far the sample has moved until then" in found.dose[0].reason
     assert "cannot be compared" in found.message
+
+
+def test_noise_is_like_noise_nowhere():
+    """A dose check of a sample without structure has no place: it stays where it is."""
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, SIDE, SIDE))
+    best = max(likeness(one, other, (dy, dx)) for dy in range(-5, 6) for dx in range(-5, 6))
+    assert 2 < best < 0.8 * _drift.LIKE
+    y, x = np.mgrid[:SIDE, :SIDE]
+    disc = 3.0 * (np.hypot(y - 18, x - 20) < 9)
+    moved_on = np.roll(disc, 3, axis=1)
+    assert likeness(disc + one, moved_on + other, (0, 3)) > 2 * _drift.LIKE
+    assert likeness(np.ones((SIDE, SIDE)), other, (0, 0)) == 0.0
+    assert likeness(np.full((SIDE, SIDE), np.nan), other, (0, 0)) == 0.0
 
 
 def test_without_drift_nothing_is_moved():

@@ -17,6 +17,7 @@ from ...analysis.registration import (
     Drift,
     DriftTracker,
     Shift,
+    likeness,
     shift_onto,
 )
 from .._doubt import Doubt
@@ -31,6 +32,8 @@ BESIDE = 3
 """Images before and after a break that say how far the sample moved meanwhile."""
 BETTER = 0.02
 """Pixels by which a shift must have changed for the images to be moved anew under way."""
+LIKE = 8.0
+"""Standard deviations of the correlation from which on a dose check shows the same as its image."""
 UNPLACED = "how far the sample has moved until then cannot be told"
 """Why a dose check is not compared."""
 
@@ -176,7 +179,7 @@ class ImageDrift:
         return known
 
     def _shift_of(self, checks: Images, j: int) -> Shift | None:
-        """Shift of a dose check onto the image of its energy, as that lies now; None: no image."""
+        """Shift of a dose check onto the image of its energy, as that lies now; None: not known."""
         fit = self._images.fit
         k = int(np.flatnonzero(self._images.energies == checks.energies[j])[0])
         there = np.flatnonzero(fit.lines_on_grid[k])
@@ -190,10 +193,12 @@ class ImageDrift:
         variance[there] += own
         order = self._tracker.images
         start = np.nan_to_num(self._tracker.drift.shifts[order[-1]]) if order else np.zeros(2)
-        return shift_onto(
+        found = shift_onto(
             image, reference, variance=variance,
             start=start if self._applied is not None else np.zeros(2),
         )  # fmt: skip
+        alike = found.found and likeness(image, reference, (found.dy, found.dx)) > LIKE
+        return found if alike else None
 
     def _apply(self, drift: Drift, *, final: bool) -> None:
         if not drift.matters:
