@@ -213,6 +213,7 @@ class NxstxmWriter:
         count_time: float,
         positions: Mapping[str, ArrayLike] | None = None,
         status: int = 0,
+        usable: bool = True,
         backwards: bool = False,
     ) -> None:
         """Write a row of an entry, or a point; what was there is replaced.
@@ -235,6 +236,9 @@ class NxstxmWriter:
             Measured (µm) of each point, by the names of the entry's ``measured``.
         status : int
             Of the line.
+        usable : bool
+            Whether its counts may be used. Where not, the data hold NaN: readers do not look at the
+            status. In the instrument's lists they stand as they came.
         backwards : bool
             Points came against the last axis.
         """
@@ -246,7 +250,7 @@ class NxstxmWriter:
                 self._put(place, (number * n,), values, n)
             if (place := places.data.get(name)) is not None:
                 along = np.asarray(values)[::-1] if backwards and row else values
-                self._put(place, index, along, n)
+                self._put(place, index, along if usable else np.nan, n)
         here = {**(positions or {}), "energy": energy, "count_time": count_time}
         for name, values in here.items():
             for key, place in places.points.items():

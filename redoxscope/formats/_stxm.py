@@ -19,8 +19,14 @@ from ._stxm_parts import ImageStack, Raw, StxmFile
 __all__ = ["read_stxm"]
 
 Array = NDArray[np.float64]
-RATES = ("hz", "1/s", "s^-1", "counts/s", "cps")
-"""Units in which a counter gives a rate."""
+COUNTS = ("", "1", "count", "counts", "ct", "cts", "events", "photons")
+"""Units of what is counted, one by one."""
+RATES = {
+    "hz": 1.0, "1/s": 1.0, "s-1": 1.0, "s^-1": 1.0, "cps": 1.0, "c/s": 1.0, "counts/s": 1.0,
+    "counts/sec": 1.0, "count/s": 1.0, "cts/s": 1.0, "ct/s": 1.0, "photons/s": 1.0,
+    "khz": 1e3, "kcps": 1e3, "kcts/s": 1e3, "counts/ms": 1e3, "mhz": 1e6, "mcps": 1e6,
+}  # fmt: skip
+"""Units in which a counter gives a rate, in counts per second."""
 SCALES = {
     "m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0,
     "micrometer": 1.0, "micrometre": 1.0, "nm": 1e-3,
@@ -64,8 +70,8 @@ def read_stxm(
         There is no such file.
     FormatError
         It is none of these, holds something else than images or spectra of a sample, has no such
-        channel or no dwell (then sigma, which follows from counts, is not known), or positions
-        that are no regular grid.
+        channel, data that are neither counts nor rates or no dwell (then sigma, which follows from
+        counts, is not known), or positions that are no regular grid.
     """
     path = Path(path)
     if not path.is_file():
@@ -105,9 +111,24 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
             "is not known: give the dwell (s)"
         )
     _unmeasured(counts, remarks)
-    if raw.unit.lower() in RATES:
-        counts *= times[:, None, None]
+    rate = counts_per_second(raw.unit)
+    if rate is None:
+        raise FormatError(
+            f"{where}: its data are in {raw.unit!r}, which are neither counts nor a rate of them, "
+            "so their sigma is not known"
+        )
+    if rate:
+        counts *= rate * times[:, None, None]
         remarks.append(f"rates ({raw.unit}) times the dwell are the counts")
+    if i0 is not None:
+        unit = raw.i0_unit or raw.unit
+        rate = counts_per_second(unit)
+        if rate is None:
+            i0 = None
+            remarks.append(f"the monitor is in {unit!r}, which are no counts: not used")
+        elif rate:
+            i0 *= rate * times[:, None, None]
+            remarks.append(f"rates of the monitor ({unit}) times the dwell are its counts")
     axes, scale = [], micrometres(raw, position_unit, remarks)
     for name, values, dim in (("energy", raw.energy, 0), ("y", raw.y, 1), ("x", raw.x, 2)):
         values = np.asarray(values, dtype=np.float64) * (1.0 if dim == 0 else scale)
@@ -128,6 +149,16 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
     return ImageStack(
         raw.name, axes[0], axes[2], axes[1], counts, times, i0, current, tuple(remarks)
     )
+
+
+def counts_per_second(unit: str) -> float | None:
+    """What a rate in a unit is multiplied by; 0 of counts, None of what is neither."""
+    known = unit.strip().lower()
+    if known in COUNTS:
+        return 0.0
+    if known.startswith("mh") and unit.strip().startswith("m"):  # not of millions
+        return None
+    return RATES.get(known)
 
 
 def micrometres(raw: Raw, asked: str | None, remarks: list[str]) -> float:

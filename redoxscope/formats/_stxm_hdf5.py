@@ -23,6 +23,12 @@ OTHER = ("focus", "osa", "detector image", "generic")
 """Words in the type of scans that are none of a sample."""
 ENERGIES = ("energy", "photon_energy")
 EXCHANGE = "exchange/data"
+SECONDS = {
+    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
+    "millisecond": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6,
+    "microsecond": 1e-6, "microseconds": 1e-6,
+}  # fmt: skip
+"""Seconds of a unit of time."""
 
 
 def read_hdf5(path: Path, channel: str | None) -> tuple[StxmFile, list[Raw]]:
@@ -104,18 +110,19 @@ def _region(path: Path, entry: h5py.Group, data: h5py.Group) -> Raw:
         y = y[:1]
     counts = _ordered(where, data, counts, (len(energy), len(y), len(x)))
     monitor = _monitor(entry, np.asarray(signal[()]).shape, counts.shape, remarks)
-    dwell = _values(data, "count_time")
+    dwell = _times(data, "count_time", "s", remarks)
     if not dwell.size:
-        dwell = _values(entry, f"instrument/{data.name.rpartition('/')[2]}/count_time")[:1]
+        name = f"instrument/{data.name.rpartition('/')[2]}/count_time"
+        dwell = _times(entry, name, "s", remarks)[:1]
     if dwell.size not in (1, len(energy)):
         remarks.append(f"{dwell.size} dwells for {len(energy)} energies: the first is taken")
         dwell = dwell[:1]
     unit = _plain(signal.attrs.get("units", ""))
-    position = _plain(data["sample_x"].attrs.get("units", ""))
+    position = _unit(data, "sample_x")
     title = _text(entry, "title") if _text(entry, "entry_identifier_uuid") else ""
     return Raw(
         title, energy, x, y, counts, dwell if dwell.size else np.array([np.nan]), unit, position,
-        monitor, remarks=remarks,
+        monitor, _unit(entry, "control/data"), remarks=remarks,
     )  # fmt: skip
 
 
@@ -182,11 +189,12 @@ def _of_exchange(path: Path, file: h5py.File) -> tuple[StxmFile, list[Raw]]:
             f"{path.name}: exchange/data has {counts.shape} values where x, y and energy have "
             f"{(len(x), len(y), len(energy))}"
         )
-    dwell = _values(file, "spectromicroscopy/data_dwell")  # ms
+    remarks: list[str] = []
+    dwell = _times(file, "spectromicroscopy/data_dwell", "ms", remarks)
     raw = Raw(
         "region", energy, x, y, np.transpose(counts, (2, 1, 0)),
-        dwell * 1e-3 if dwell.size in (1, len(energy)) else np.array([np.nan]),
-        _plain(place["data"].attrs.get("units", "")), _plain(place["x"].attrs.get("units", "")),
+        dwell if dwell.size in (1, len(energy)) else np.array([np.nan]),
+        _unit(place, "data"), _unit(place, "x"), remarks=remarks,
     )  # fmt: skip
     return StxmFile(path, "Data Exchange", "data", ("data",), ()), [raw]
 
@@ -229,6 +237,22 @@ def _values(parent: h5py.Group, name: str) -> Array:
     if not hasattr(found, "shape") or found.dtype.kind not in "iufb":
         return np.array([])
     return np.atleast_1d(np.asarray(found[()], dtype=np.float64))
+
+
+def _unit(parent: h5py.Group, name: str) -> str:
+    """Unit of a dataset, as it says; empty where it says none, or is not there."""
+    found = parent.get(name)
+    return "" if found is None else _plain(found.attrs.get("units", "")).strip()
+
+
+def _times(parent: h5py.Group, name: str, usual: str, remarks: list[str]) -> Array:
+    """Times (s) of a dataset, in its own unit or the usual one; none where it is not there."""
+    values, unit = _values(parent, name), _unit(parent, name) or usual
+    scale = SECONDS.get(unit.lower())
+    if values.size and scale is None:
+        remarks.append(f"{name.rpartition('/')[2]} is in {unit!r}, no unit of time: not used")
+        return np.full(1, np.nan)
+    return values * (scale or 1.0)
 
 
 def _text(parent: h5py.Group, name: str) -> str:

@@ -93,7 +93,7 @@ class StxmFile:
 
 @dataclass
 class Raw:
-    """A region as a file has it, in whatever order and unit."""
+    """A region as a file has it, in whatever order and unit; the dwell in s."""
 
     name: str
     energy: Array
@@ -104,6 +104,7 @@ class Raw:
     unit: str = ""
     position_unit: str = ""
     i0: Array | None = None
+    i0_unit: str = ""
     ring_current: Array | None = None
     remarks: list[str] = field(default_factory=list)
 

@@ -28,7 +28,8 @@ def stack_cube(
 ) -> xarray.Dataset:
     """Counts, I0 and optical density of an energy stack, with their coordinates.
 
-    They are those of the map: ``oxidation_map(source)`` is fitted to this optical density.
+    Images are as they were taken. ``oxidation_map(source)`` is fitted to this optical density,
+    after it has moved each image by ``shift_y`` and ``shift_x``.
 
     Parameters
     ----------
@@ -49,9 +50,13 @@ def stack_cube(
         pixel would have without a sample; of the light alone (dead time corrected, no dark counts),
         so with counts to which the same is done ``od = -ln(counts / i0)``. ``od`` [energy, y, x]:
         optical density. NaN where nothing was measured, or I0 is not known. ``line_status``
-        [energy, y]: `redoxscope.documents.LineStatus`, -1 where no line has come. Coordinates:
-        ``energy`` (eV, rising), ``y`` and ``x`` (µm, measured), ``dwell`` [energy] (s),
-        ``order`` [energy] (which came first). Attributes: ``uid``, ``region``, ``edge``,
+        [energy, y]: `redoxscope.documents.LineStatus`, -1 where no line has come. ``left_out``
+        [energy, y]: lines whose beam was not that of their image. The map does not use them: they
+        have counts, but neither I0 nor optical density.
+        ``shift_y``, ``shift_x`` [energy]: by how many pixels the map moves each image; 0 where
+        drift is not undone. Coordinates: ``energy`` (eV, rising), ``y`` and ``x`` (µm, measured;
+        of the first image where drift is undone), ``dwell`` [energy] (s), ``order`` [energy]
+        (which came first). Attributes: ``uid``, ``region``, ``edge``,
         ``sample``, ``lines_done`` and ``lines_total``, ``monitored``,
         and ``doubts`` (kind, value, text).
 
@@ -79,14 +84,18 @@ def stack_cube(
     for i, k in enumerate(order):
         counts[i], od[i] = fit.image(int(k))
         i0[i] = fit.i0_image(int(k))
-    images = ("energy", "y", "x")
+    shifts = np.zeros((len(order), 2)) if fit.shifts is None else fit.shifts[order]
+    images, lines = ("energy", "y", "x"), ("energy", "y")
     pixel = "counts per pixel"
     return xarray.Dataset(
         {
             "counts": (images, counts, {"units": pixel}),
             "i0": (images, i0, {"units": pixel}),
             "od": (images, od, {"units": "", "long_name": "optical density"}),
-            "line_status": (("energy", "y"), part.images.fit_status[order]),
+            "line_status": (lines, part.images.fit_status[order]),
+            "left_out": (lines, fit.left_out[order]),
+            "shift_y": ("energy", shifts[:, 0], {"units": "pixels"}),
+            "shift_x": ("energy", shifts[:, 1], {"units": "pixels"}),
         },
         {
             "energy": ("energy", part.energies[order], {"units": "eV"}),

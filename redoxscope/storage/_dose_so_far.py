@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from redoxscope.analysis.dose import Exposed, Ledger
 from redoxscope.callbacks import dose_of_run
 from redoxscope.inputs import as_name
@@ -13,6 +16,12 @@ from redoxscope.scan import Region, as_region
 from ._find import find
 
 __all__ = ["dose_so_far"]
+
+
+def _rows_alone(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same, holding one number for each row: a line leaves the same in all its pixels."""
+    same: NDArray[np.float64] = np.broadcast_to(image[:, :1].copy(), image.shape)
+    return same
 
 
 def dose_so_far(
@@ -33,7 +42,8 @@ def dose_so_far(
     Ledger
         ``gray`` and ``photons`` of the place that has most; ``map()`` place by place; ``unknown``
         runs whose dose is not known. ``energy_stack(…, dose_limit={"limit": 5e7, "before":
-        dose_so_far(cat, "electrode 7", regions).gray})`` goes on with it.
+        dose_so_far(cat, "electrode 7", regions)})`` goes on with it, and is refused where there
+        are such runs.
 
     Raises
     ------
@@ -57,10 +67,9 @@ def dose_so_far(
                 unknown.append(str(exc))
                 continue
             for one in left.values():
+                photons, gray = _rows_alone(one.photons), _rows_alone(one.gray)
                 entries.append(
-                    Exposed(
-                        uid, float(start["time"]), one.region, one.x, one.y, one.photons, one.gray
-                    )
+                    Exposed(uid, float(start["time"]), one.region, one.x, one.y, photons, gray)
                 )
     entries.sort(key=lambda entry: entry.time)
     ledger = Ledger(tuple(entries), tuple(unknown))

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from redoxscope.callbacks import Host, analysis, dose_of_run, draw_dose
+from redoxscope.callbacks.dose import DoseReader
 from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack, line_spectrum
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
@@ -118,3 +119,19 @@ def test_a_spectrum_along_a_line_says_what_it_leaves_too():
     (one,) = dose_of_run(list(found)).values()
     assert one.photons.shape == (1, 10) and (one.photons == 8 * FLUX * DWELL).all()
     assert one.most > 0
+
+
+def test_an_image_that_was_not_taken_leaves_nothing_unknown():
+    """Of an aborted run whose last energies have no references."""
+    found = documents(size=2.0, pixels=4)
+    said = start_of(found)["exposure"]
+    gray = [*said["gray"][:-1], np.nan]
+    reader = DoseReader({**start_of(found), "exposure": {**said, "gray": gray}})
+    for frame in range(7):
+        for line in range(4):
+            reader.line(frame, line, LineStatus.OK)
+    (one,) = reader.snapshot(final=True).values()
+    np.testing.assert_allclose(one.gray, sum(gray[:-1]))
+    reader.line(7, 0, LineStatus.OK)
+    (one,) = reader.snapshot(final=True).values()
+    assert np.isnan(one.gray[0]).all() and np.isfinite(one.gray[1:]).all()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from redoxscope.analysis.registration import likeness
 from redoxscope.callbacks import OxidationMap, oxidation_map
-from redoxscope.callbacks.oxidation import OxidationSnapshot
+from redoxscope.callbacks.oxidation import OxidationSnapshot, _drift
 from redoxscope.callbacks.oxidation._stored import results_of
 from redoxscope.callbacks.wire import pack, unpack
+from redoxscope.scan import Frame, Role
 
 from .scan_runs import REFERENCES, Run, i0_rate, play, region, scan_of, spectra
 
@@ -16,21 +18,29 @@ N, SIDE = 20, 40
 ENERGIES = np.linspace(636.0, 656.0, N)
 
 
-def drifting(amplitude: float, seed: int = 0) -> tuple[Run, np.ndarray]:
-    """A run of a particle that wanders, and where it was (px)."""
-    run = Run(scan_of(region("only", (SIDE, SIDE)), energies=ENERGIES))
+def drifting(
+    amplitude: float,
+    seed: int = 0,
+    *,
+    check: tuple[float, float] | None = None,
+    dwell: float = 1e-3,
+) -> tuple[Run, np.ndarray]:
+    """A run of a particle that wanders, and where it was (px), with a dose check where it is."""
+    after = () if check is None else (Frame(float(ENERGIES[5]), dwell, 0, Role.DOSE_CHECK),)
+    only = region("only", (SIDE, SIDE))
+    run = Run(scan_of(only, energies=ENERGIES, dwell=dwell, after=after))
     rng = np.random.default_rng(seed)
     where = np.cumsum(rng.normal(0, 0.4, (N, 2)), axis=0)
     where -= where[0]
     where *= amplitude / np.abs(where).max()
     y, x = np.mgrid[:SIDE, :SIDE].astype(float)
-    for k, (dy, dx) in enumerate(where):
+    for k, frame in enumerate(run.scan.frames):
+        dy, dx = where[k] if frame.role is Role.SAMPLE else check or (0.0, 0.0)
         r = np.hypot(y - dy - 20, 1.2 * (x - dx - 19))
         thick = 1.2 / (1 + np.exp((r - 11) / 0.9))
         share = 0.3 + 0.4 * (x - dx) / SIDE
-        s = spectra([ENERGIES[k]])[:, 0]
+        s = spectra([frame.energy])[:, 0]
         od = thick * (share * s[0] + (1 - share) * s[1])
-        frame = run.scan.frames[k]
         light = float(i0_rate(frame.energy)) * frame.dwell
         run.counts[k] = rng.poisson(light * np.exp(-od)).astype(float)
     return run, where
@@ -81,6 +91,62 @@ def test_live_is_batch_whatever_comes_twice():
         a, b = getattr(live.result, name), getattr(batch.result, name)
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
     np.testing.assert_array_equal(live.snapshot.drift.shifts, batch.drift.shifts)
+
+
+def test_the_last_shifts_are_the_maps_however_little_they_changed(monkeypatch):
+    """Live the images are not moved again for each small change; at the end they are."""
+    monkeypatch.setattr(_drift, "BETTER", 1e3)
+    run, _ = drifting(2.0, seed=1)
+    live = OxidationMap(REFERENCES, rate=1e6)
+    play(live, run.documents())
+    batch = oxidation_map(run.documents(), REFERENCES)
+    np.testing.assert_array_equal(live.snapshot.drift.shifts, batch.drift.shifts)
+    np.testing.assert_allclose(live.result.fraction, batch.result.fraction, rtol=1e-9, atol=1e-9)
+
+
+def test_a_dose_check_is_compared_where_the_sample_is():
+    """It comes last, where the sample has gone furthest; of a gradient that looks like damage."""
+    run, _ = drifting(2.5, check=(1.0, 5.0), dwell=1e-2)
+    (change,) = oxidation_map(run.documents(), REFERENCES).dose
+    assert not change.reason and abs(change.significance) < 3 and change.n_pixels > 100
+    (left,) = oxidation_map(run.documents(), REFERENCES, drift="ignore").dose
+    assert abs(left.change) > 3 * abs(change.change)
+    live = OxidationMap(REFERENCES, rate=1e6)
+    play(live, run.documents())
+    (again,) = live.snapshot.dose
+    assert again.change == pytest.approx(change.change, abs=1e-6)
+
+
+def test_a_sample_that_stood_still_until_its_dose_check_is_found_there():
+    run, _ = drifting(1e-9, check=(0.0, 5.0), dwell=1e-2)
+    found = oxidation_map(run.documents(), REFERENCES)
+    assert not found.drift.undone and abs(found.dose[0].significance) < 3
+    run, _ = drifting(1e-9, check=(0.0, 0.0))
+    found = oxidation_map(run.documents(), REFERENCES)
+    plain = oxidation_map(run.documents(), REFERENCES, drift="ignore")
+    assert found.dose == plain.dose  # nothing is moved for less than can be told
+
+
+def test_a_dose_check_in_which_the_sample_is_not_found_says_nothing():
+    run, _ = drifting(2.5, check=(200.0, 200.0))
+    found = oxidation_map(run.documents(), REFERENCES)
+    assert found.drift.undone
+    assert "how far the sample has moved until then" in found.dose[0].reason
+    assert "cannot be compared" in found.message
+
+
+def test_noise_is_like_noise_nowhere():
+    """A dose check of a sample without structure has no place: it stays where it is."""
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, SIDE, SIDE))
+    best = max(likeness(one, other, (dy, dx)) for dy in range(-5, 6) for dx in range(-5, 6))
+    assert 2 < best < 0.8 * _drift.LIKE
+    y, x = np.mgrid[:SIDE, :SIDE]
+    disc = 3.0 * (np.hypot(y - 18, x - 20) < 9)
+    moved_on = np.roll(disc, 3, axis=1)
+    assert likeness(disc + one, moved_on + other, (0, 3)) > 2 * _drift.LIKE
+    assert likeness(np.ones((SIDE, SIDE)), other, (0, 0)) == 0.0
+    assert likeness(np.full((SIDE, SIDE), np.nan), other, (0, 0)) == 0.0
 
 
 def test_without_drift_nothing_is_moved():

@@ -235,6 +235,65 @@ def test_a_monitor_is_taken_a_ring_current_is_not(tmp_path: Path) -> None:
     assert stack.i0 is None and "not used" in stack.remarks[0]
 
 
+def with_units(path: Path, **units: str) -> Path:
+    """Units of data, count_time, ... of the first entry, and of control."""
+    with h5py.File(path, "r+") as file:
+        for name, unit in units.items():
+            where = "entry0/control/data" if name == "control" else f"entry0/counter0/{name}"
+            file[where].attrs["units"] = unit
+    return path
+
+
+def test_rates_of_data_and_monitor_are_counts_after_their_dwell(tmp_path: Path) -> None:
+    dwell = np.array([0.01, 0.02, 0.03])[:, None, None]
+    path = nexus(tmp_path / "a", control=COUNTS + 5)
+    (stack,) = read_stxm(with_units(path, data="kHz", control="Hz")).stacks
+    np.testing.assert_allclose(stack.counts, 1e3 * COUNTS * dwell)
+    assert stack.i0 is not None
+    np.testing.assert_allclose(stack.i0, (COUNTS + 5) * dwell)
+    assert stack.remarks == (
+        "rates (kHz) times the dwell are the counts",
+        "rates of the monitor (Hz) times the dwell are its counts",
+    )
+    # Which says no unit is of the same program, and in the same.
+    (stack,) = read_stxm(with_units(nexus(tmp_path / "b", control=COUNTS), data="cps")).stacks
+    assert stack.i0 is not None
+    np.testing.assert_allclose(stack.i0, stack.counts)
+    path = nexus(tmp_path / "c", control=COUNTS)
+    (stack,) = read_stxm(with_units(path, data="counts/sec", control="counts")).stacks
+    assert stack.i0 is not None
+    np.testing.assert_allclose(stack.i0, COUNTS)
+    np.testing.assert_allclose(stack.counts, COUNTS * dwell)
+
+
+@pytest.mark.parametrize("unit", ["V", "pA", "mHz", "OD"])
+def test_what_is_neither_counts_nor_rates_has_no_sigma(unit: str, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=f"in '{unit}', which are neither counts nor a rate"):
+        read_stxm(with_units(nexus(tmp_path / "a"), data=unit))
+    path = with_units(nexus(tmp_path / "b", control=COUNTS + 5), data="counts", control=unit)
+    (stack,) = read_stxm(path).stacks
+    assert stack.i0 is None
+    assert stack.remarks == (f"the monitor is in '{unit}', which are no counts: not used",)
+
+
+def test_a_dwell_has_a_unit(tmp_path: Path) -> None:
+    path = with_units(nexus(tmp_path / "a"), count_time="ms")
+    (stack,) = read_stxm(path).stacks
+    np.testing.assert_allclose(stack.dwell, [1e-5, 2e-5, 3e-5])
+    other = with_units(nexus(tmp_path / "b"), count_time="ticks")
+    with pytest.raises(FormatError, match="give the dwell"):
+        read_stxm(other)
+    (stack,) = read_stxm(other, dwell=0.5).stacks
+    np.testing.assert_array_equal(stack.dwell, [0.5] * 3)
+    assert stack.remarks == ("count_time is in 'ticks', no unit of time: not used",)
+    with h5py.File(tmp_path / "mantis.hdf5", "w") as file:
+        for name, value in (("energy", E), ("x", X), ("y", Y)):
+            file[f"exchange/{name}"] = value
+        file["exchange/data"] = COUNTS.transpose(2, 1, 0)
+        file["spectromicroscopy/data_dwell"] = np.full(3, 2.0)  # ms
+    np.testing.assert_allclose(read_stxm(tmp_path / "mantis.hdf5").stacks[0].dwell, 0.002)
+
+
 @pytest.mark.parametrize("rest", [np.nan, 0.0])
 def test_what_an_aborted_stack_lacks_is_missing(rest: float, tmp_path: Path) -> None:
     counts = COUNTS.copy()

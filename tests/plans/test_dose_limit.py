@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pytest
 
-from redoxscope.analysis.dose import DoseLimit, absorbed_dose, as_dose_limit
+from redoxscope.analysis.dose import DoseLimit, Ledger, absorbed_dose, as_dose_limit
 from redoxscope.data import phase_absorption
 from redoxscope.devices import NoShutter
 from redoxscope.documents import LineStatus, flights
@@ -253,6 +253,9 @@ def test_it_may_be_said_in_several_ways():
     assert as_dose_limit(json.loads(json.dumps(limit.as_dict()))) == limit
     assert as_dose_limit(limit) is limit
     assert as_dose_limit(np.float32(1e7)).limit == 1e7
+    assert as_dose_limit({"limit": 1e7, "before": Ledger(())}).before == 0.0
+    with pytest.raises(ValueError, match="no limit can be kept: run a: the flux was not known"):
+        as_dose_limit({"limit": 1e7, "before": Ledger((), ("run a: the flux was not known",))})
 
 
 def test_a_scan_given_as_data_has_a_limit_too():

@@ -16,7 +16,8 @@ from redoxscope.scan import Frame, Role
 from redoxscope.storage import DocumentLog, stack_cube
 
 from ..callbacks.conftest import Stack, make
-from ..callbacks.scan_runs import EMPTY, ENERGIES, Particle, Run, region, scan_of
+from ..callbacks.scan_runs import EMPTY, ENERGIES, REFERENCES, Particle, Run, region, scan_of
+from ..callbacks.test_drift import drifting
 from .test_maps import composed, stored
 
 
@@ -114,6 +115,30 @@ def test_missed_lines_are_no_zeros() -> None:
     cube = stack_cube(documents)
     assert np.isnan(cube["counts"].values[1, 6]).all() and np.isnan(cube["i0"].values[1, 6]).all()
     assert cube["line_status"].values[1, 6] == 2
+
+
+def test_lines_whose_beam_changed_keep_their_counts() -> None:
+    run = Run(scan_of(region("A")))
+    run.counts[7][16:] = np.round(0.8 * run.counts[7][16:])
+    cube = stack_cube(run.documents(), REFERENCES)
+    out = cube["left_out"].values
+    assert out[7, 16:].any()
+    np.testing.assert_array_equal(cube["counts"], run.counts)
+    assert (np.isnan(cube["od"].values).all(axis=2) == out).all()
+    assert (np.isnan(cube["i0"].values).all(axis=2) == out).all()
+    assert (cube["line_status"].values == 0).all()
+
+
+def test_how_far_the_map_moves_each_image_is_said() -> None:
+    run, _ = drifting(2.5)
+    cube = stack_cube(run.documents(), REFERENCES)
+    drift = oxidation_map(run.documents(), REFERENCES).drift
+    assert drift is not None and drift.undone
+    np.testing.assert_array_equal(cube["shift_y"], drift.shifts[:, 0])
+    np.testing.assert_array_equal(cube["shift_x"], drift.shifts[:, 1])
+    np.testing.assert_array_equal(cube["counts"], run.counts)  # as they were taken
+    still = stack_cube(Run(scan_of(region("A"))).documents(), REFERENCES)
+    assert not still["shift_y"].values.any() and not still["left_out"].values.any()
 
 
 def test_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,16 +38,24 @@ def test_runs_on_one_place_of_a_sample_add_up(tmp_path: Path, embedded: Any) -> 
     measured(tmp_path, embedded, "electrode 8")
     dark = measured(tmp_path, embedded, "electrode 7", flux=0.0)
     one = sum(first.metadata["start"]["exposure"]["gray"])
+    bare = measured(
+        tmp_path, embedded, "electrode 7", center=(0.5, 0.0), edge=None, energies=[700.0, 701.0]
+    )
     ledger = dose_so_far(embedded, "electrode 7")
     assert ledger.gray == pytest.approx(2 * one, rel=1e-4)
-    assert len(ledger.entries) == 3 and len(ledger.unknown) == 1
+    assert len(ledger.entries) == 4 and len(ledger.unknown) == 2
     assert dark.metadata["start"]["uid"][:8] in ledger.unknown[0]
+    assert bare.metadata["start"]["uid"][:8] in ledger.unknown[1]
     away = dose_so_far(embedded, "electrode 7", [{"center": (30.0, 0.0), "size": 1.0, "pixels": 9}])
     assert away.gray == pytest.approx(0.1 * one, rel=1e-4)
+    assert len(away.unknown) == 1  # the run without a material was not there
     assert dose_so_far(embedded, "electrode 9").gray == 0.0
     # And the plan goes on with it.
     stxm = FakeMicroscope()
     stxm.flux = FakeSetting("flux", 1e8)
+    limit: dict[str, Any] = {"limit": 2.5 * one, "before": ledger}
+    with pytest.raises(ValueError, match="had more than what is known.*Give the most"):
+        energy_stack(stxm, **OPTIONS, dose_limit=limit)
     limit = {"limit": 2.5 * one, "before": ledger.gray}
     engine, documents = make_engine()
     engine(energy_stack(stxm, **OPTIONS, retries=0, dose_limit=limit))

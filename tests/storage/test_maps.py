@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 from event_model import compose_run
 
-from redoxscope.callbacks import oxidation_map, oxidation_maps
+from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
 from redoxscope.scan import Frame, Role, Scan
-from redoxscope.storage import DocumentLog, ingest, logged_run, run_documents, stack_cube
+from redoxscope.storage import (
+    DocumentLog,
+    ingest,
+    keep_results,
+    list_results,
+    logged_run,
+    read_results,
+    run_documents,
+    stack_cube,
+    store_results,
+)
 
 from ..callbacks.scan_runs import (
     EMPTY,
@@ -150,6 +160,36 @@ def test_a_stack_and_the_run_that_continued_it_are_one(
     assert (cube.line_status == 0).all() and cube.attrs["lines_done"] == len(lines)
     part = oxidation_map(embedded[uid], REFERENCES)
     assert part.lines_done == 77  # the earlier one holds what it holds
+
+
+def test_what_is_stored_of_a_run_that_continues_another_is_of_both(
+    tmp_path: Path, embedded: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Live it has seen its own lines only: a map of a part of the images looks like a whole one."""
+    run = Run(scan_of(region("only")), (Particle(0.6),))
+    lines = run.lines()
+    first, second = (composed(run.documents(part)) for part in (lines[:77], lines[77:]))
+    uid, frame, line = first[0][1]["uid"], *lines[77]
+    second[0] = ("start", {**second[0][1], "resumes": {"uid": uid, "frame": frame, "line": line}})
+    live = OxidationMap(REFERENCES, rate=1e6)
+    for name, doc in second:
+        live(name, doc)
+    live.close()
+    later = str(stored(tmp_path, embedded, second).metadata["start"]["uid"])
+    keep_results(live)(embedded, later)
+    assert list_results(embedded[later]) == []
+    assert "no results of oxidation map" in caplog.text and "not in the same catalog" in caplog.text
+    stored_log(tmp_path, first)
+    ingest(tmp_path / f"{uid}.jsonl", embedded)
+    keep_results(live)(embedded, later)
+    whole = oxidation_map(run.documents(), REFERENCES).result
+    found = read_results(embedded[later], "oxidation_map")
+    np.testing.assert_allclose(found["fraction"], whole.fraction, atol=1e-5)
+    np.testing.assert_array_equal(found["mask"], whole.mask)
+    assert store_results(embedded, later) == ["oxidation_map_v2"]  # with its own references: none
+    # The earlier one has what it holds.
+    keep_results()(embedded, uid)
+    assert [one.analysis for one in list_results(embedded[uid])] == ["oxidation_map"]
 
 
 def stored_log(folder: Path, documents: list) -> Path:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from redoxscope.documents import LineStatus
+from redoxscope.documents import FOCUS_SCAN, LineStatus
 from redoxscope.scan import Frame, Outer, Point, Region, Role, Scan
 from redoxscope.storage import export_run, store_results
 from redoxscope.storage.nxstxm import NxstxmFiles, NxstxmRecorder, is_for_nxstxm
@@ -226,6 +226,54 @@ def test_a_line_that_comes_again_replaces_the_first(tmp_path: Path) -> None:
         np.testing.assert_array_equal(data["data"][4, 1], run.counts[4][1])
         assert np.isnan(data["data"][4, 3]).all()
         assert data["line_status"][4].tolist() == [0, 0, 1, 2, 0]
+
+
+def test_lines_that_must_not_be_used_are_no_data(tmp_path: Path) -> None:
+    """Readers do not look at the status; what came stands in the instrument."""
+    run = Run(scan_of(region("A", (7, 5))), monitored=True)
+    documents = list(run.documents())
+    documents[2 + 22] = run.line(4, 2, line_status=int(LineStatus.DISTURBED))
+    written(tmp_path / "a.nxs", documents)
+    with h5py.File(tmp_path / "a.nxs") as file:
+        entry = file["entry1"]
+        assert entry["counter0/line_status"][4].tolist() == [0, 0, 3, 0, 0]
+        for path, counts in (("counter0", run.counts), ("control", run.monitor)):
+            found = entry[f"{path}/data"][()]
+            wanted = np.array(counts)
+            wanted[4, 2] = np.nan
+            np.testing.assert_array_equal(found, wanted)
+        flat = entry["instrument/counter0/data"][()].reshape(12, 5, 7)
+        np.testing.assert_array_equal(flat, run.counts)
+    assert validated(tmp_path / "a.nxs") == (0, 0)
+
+
+def test_parts_of_the_results_know_their_entries(tmp_path: Path) -> None:
+    """Never the first one for want of a better: it may be of the empty beam, or colder."""
+    frames = [
+        Frame(float(e), 1e-3, i, role, (t,))
+        for t in (20.0, 300.0)
+        for i, role in ((1, Role.I0), (0, Role.SAMPLE))
+        for e in ENERGIES[:3]
+    ]
+    loops = (Outer("temperature", "degC"),)
+    both = Scan(regions=(region("A"), region("no", (4, 4))), frames=tuple(frames), outer=loops)
+    two = NxstxmRecorder(tmp_path / "a.nxs", Run(both, (Particle(),) * 2).start()[1])
+    assert [two.entry_of(f"A, {t} degC") for t in (20, 300)] == ["entry2", "entry4"]
+    assert two.entry_of("A") == "entry2"  # over all loops
+    assert two.entry_of("") is None and two.entry_of("no") is None
+    before = tuple(Frame(float(e), 1e-3, 0, Role.I0) for e in ENERGIES[:3])
+    one = NxstxmRecorder(tmp_path / "b.nxs", Run(scan_of(region("A"), before=before)).start()[1])
+    assert one.entry_of("") == one.entry_of("A") == "entry2"
+    z = (-7850.0, -7800.0)
+    focus = Scan(
+        regions=(region("edge", (5, 1)),), outer=(Outer("zone_plate_z", "um"),),
+        frames=tuple(
+            Frame(e, 1e-3, 0, Role.SAMPLE, (value,)) for e in (700.0, 710.0) for value in z
+        ),
+    )  # fmt: skip
+    start = {**Run(focus).start()[1], "plan_name": FOCUS_SCAN}
+    lines = NxstxmRecorder(tmp_path / "c.nxs", start)
+    assert [lines.entry_of(f"{e} eV") for e in (700, 710)] == ["entry1", "entry2"]
 
 
 def test_a_line_that_was_flown_backwards(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ...inputs import as_number, check_keys
+from ._ledger import Ledger
 
 __all__ = ["DoseLimit", "as_dose_limit"]
 
@@ -20,7 +21,8 @@ class DoseLimit:
     limit : float
         Gy, with what the place had before.
     before : float
-        What it had before (Gy): ``dose_so_far(cat, sample, regions).gray``.
+        What it had before (Gy). In a mapping it may be what ``dose_so_far(cat, sample, regions)``
+        gives, which is refused where it does not know all.
     density : float, optional
         g/cm³; by default 4.2 with the shipped references.
     thickness : float, optional
@@ -61,15 +63,30 @@ class DoseLimit:
 def as_dose_limit(value: Any) -> DoseLimit:
     """A limit from what a user or a queue gives: Gy, a mapping of its parameters, or itself.
 
+    ``before`` of a mapping may be a `Ledger`.
+
     Raises
     ------
     ValueError
-        It is none of these, or a value makes no sense.
+        It is none of these, a value makes no sense, or the ledger lacks the dose of a run.
     """
     if isinstance(value, DoseLimit):
         return value
     if isinstance(value, Mapping):
         names = [one.name for one in fields(DoseLimit)]
         check_keys("dose_limit", value, names, needed=1)
-        return DoseLimit(**value)
+        return DoseLimit(**{key: _gray(one) for key, one in value.items()})
     return DoseLimit(value)
+
+
+def _gray(value: Any) -> Any:
+    """What a ledger sums up; everything else as it is."""
+    if not isinstance(value, Ledger):
+        return value
+    if value.unknown:
+        listed = "; ".join(value.unknown[:3]) + ("; …" if len(value.unknown) > 3 else "")
+        raise ValueError(
+            "dose_limit before: the sample has had more than what is known, so that no limit can "
+            f"be kept: {listed}. Give the most that it may have had there as a number (Gy)"
+        )
+    return value.gray

@@ -57,6 +57,8 @@ def change_of_od(
 ) -> DoseChange:
     """Change of the optical density from image ``k`` of a stack to image ``j`` of another.
 
+    Where images are moved, both must be, onto the same grid.
+
     I0 of both comes from where the first stack has it: from the same blank pixels in each image,
     from a spectrum, or from the monitor.
 
@@ -92,7 +94,7 @@ def change_of_od(
         after, variance = before, 0.0  # one ratio to the monitor for all; NaN without one
     if not np.isfinite(before) or not np.isfinite(after):
         return DoseChange(energy, np.nan, np.nan, 0, "I0 is not known")
-    lines = np.flatnonzero(first.lines_present[k] & later.lines_present[j])
+    lines = np.flatnonzero(first.lines_on_grid[k] & later.lines_on_grid[j])
     if not lines.size:
         return DoseChange(energy, np.nan, np.nan, 0, "no line was taken in both images")
     y1, v1 = first.logarithm(k, lines)

@@ -338,6 +338,10 @@ class Measured:
             return
         self.version += 1
 
+    def counted(self, k: int) -> NDArray[np.bool_]:
+        """Lines [ny] of an energy that hold counts, those that are left out too."""
+        return np.asarray(self.measured[k] | (self.left_out[k] & self._there[0, k, :, 0]))
+
     def unmoved(self, k: int) -> tuple[NDArray, NDArray]:
         """``-ln(N / M)`` [ny, nx] of an energy as it was taken, and its counting variance.
 

@@ -257,12 +257,12 @@ class StackFit:
         """Counts and optical density of one energy [ny, nx], as it was taken, whatever the shifts.
 
         Both are NaN where nothing was measured, the optical density also where I0 is not known,
-        or there are no counts.
+        or there are no counts, and in lines that are left out.
         """
         self._check_index(k, 0)
-        lines = np.flatnonzero(self._measured.measured[k])
+        lines, held = np.flatnonzero(self._measured.measured[k]), self._measured.counted(k)
         counts, od = (np.full(self.shape, np.nan, dtype=np.float32) for _ in range(2))
-        counts[lines] = self._measured.counts.raw[k, lines]
+        counts[held] = self._measured.counts.raw[k, held]
         od[lines] = self._measured.unmoved(k)[0][lines] + self._i0.ln_i0[k]
         od[~np.isfinite(od)] = np.nan
         return counts, od
@@ -271,7 +271,7 @@ class StackFit:
         """Counts that one energy would have without a sample [ny, nx], as I0 is now.
 
         In counts of the light alone: dead time corrected, without dark counts. NaN where nothing
-        was measured or I0 is not known.
+        was measured, I0 is not known, or the line is left out.
         """
         self._check_index(k, 0)
         i0 = np.full(self.shape, np.nan, dtype=np.float32)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from .._move import moved
 from ._shift import LEAST_SIDE, Shift, shift_onto
 
-__all__ = ["MATTERS", "SEEN", "Drift", "DriftTracker"]
+__all__ = ["MATTERS", "MOST_SIGMA", "SEEN", "Drift", "DriftTracker"]
 
 Array = NDArray[np.float64]
 KINDS = 3

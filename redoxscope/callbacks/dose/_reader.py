@@ -106,7 +106,8 @@ class DoseReader(Reader[DoseSnapshot]):
         for i, frame in enumerate(self.scan.frames):
             if frame.region == index:
                 for what, each in self._each.items():
-                    total[what] += each[i] * self._flights[i]
+                    flown = self._flights[i]  # what was not is 0, also where it is not known
+                    total[what] += np.where(flown > 0, each[i] * flown, 0.0)
         limit = self.start.get("dose_limit") or {}
         return DoseSnapshot(
             uid=str(self.start.get("uid", "")),

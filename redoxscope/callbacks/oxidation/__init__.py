@@ -2,24 +2,36 @@
 
 from .._room import room_for
 from ._agglomerates import MapAgglomerates, agglomerates_of, draw_agglomerates
-from ._batch import i0_of_run, oxidation_map, oxidation_maps, part_of, read_stack, with_earlier
+from ._batch import (
+    i0_of_run,
+    maps_with,
+    oxidation_map,
+    oxidation_maps,
+    part_of,
+    read_stack,
+    with_earlier,
+)
 from ._draw import draw_oxidation
-from ._layout import Layout, is_stack, layout_of
+from ._layout import Layout, groups_of, is_stack, layout_of
 from ._map import OxidationMap
+from ._options import MapOptions
 from ._snapshot import Frame, OxidationSnapshot
 
 __all__ = [
     "Frame",
     "Layout",
     "MapAgglomerates",
+    "MapOptions",
     "OxidationMap",
     "OxidationSnapshot",
     "agglomerates_of",
     "draw_agglomerates",
     "draw_oxidation",
+    "groups_of",
     "i0_of_run",
     "is_stack",
     "layout_of",
+    "maps_with",
     "oxidation_map",
     "oxidation_maps",
     "part_of",

@@ -21,6 +21,7 @@ from ._snapshot import OxidationSnapshot
 __all__ = [
     "as_i0",
     "i0_of_run",
+    "maps_with",
     "oxidation_map",
     "oxidation_maps",
     "part_of",
@@ -98,6 +99,17 @@ def read_stack(source: Any, references: References | None = None, **options: Any
         There is no energy stack in it.
     """
     return _read(source, MapOptions(references, **{**options, "i0": as_i0(options.get("i0"))}))
+
+
+def maps_with(source: Any, options: MapOptions) -> dict[str, OxidationSnapshot]:
+    """Maps of all regions of a finished run with options as they are, also those refused.
+
+    Raises
+    ------
+    ValueError
+        There is no energy stack in it, or a run that it continues is lacking.
+    """
+    return dict(_read(source, options).snapshot(final=True))
 
 
 def part_of(reader: StackReader, region: str | None) -> MapPart:

@@ -9,19 +9,33 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.registration import LEAST_SIDE, MATTERS, SEEN, Drift, DriftTracker
+from ...analysis.registration import (
+    LEAST_SIDE,
+    MATTERS,
+    MOST_SIGMA,
+    SEEN,
+    Drift,
+    DriftTracker,
+    Shift,
+    likeness,
+    shift_onto,
+)
 from .._doubt import Doubt
 from .._draw_style import measured
 from ._images import Images
 from ._words import several
 
-__all__ = ["Aligned", "Break", "ImageDrift"]
+__all__ = ["UNPLACED", "Aligned", "Break", "ImageDrift"]
 
 Array = NDArray[np.float64]
 BESIDE = 3
 """Images before and after a break that say how far the sample moved meanwhile."""
 BETTER = 0.02
-"""Pixels by which a shift must have changed for the images to be moved anew."""
+"""Pixels by which a shift must have changed for the images to be moved anew under way."""
+LIKE = 8.0
+"""Standard deviations of the correlation from which on a dose check shows the same as its image."""
+UNPLACED = "how far the sample has moved until then cannot be told"
+"""Why a dose check is not compared."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class ImageDrift:
         self._stale: set[int] = set()
         self._applied: Array | None = None
         self._settled = False
+        self._checks: dict[int, Shift | None] = {}
         self.breaks: list[Break] = []
         self.followed = np.zeros((len(images.energies), 2))
 
@@ -123,21 +138,85 @@ class ImageDrift:
                 self._mend(torn[k])
             self._tracker.add(k, *fit.unmoved(k))
         if (new or final) and self._correct:
-            self._apply(self._tracker.drift)
+            self._apply(self._tracker.drift, final=final)
 
-    def _apply(self, drift: Drift) -> None:
+    def check_line(self, j: int) -> None:
+        """A dose check has changed."""
+        self._checks.pop(j, None)
+
+    def place_checks(self, checks: Images, *, final: bool) -> NDArray[np.bool_]:
+        """Move dose checks onto the images that they repeat, where images are moved.
+
+        They come last, where the sample has gone furthest.
+
+        Returns
+        -------
+        numpy.ndarray of bool [n]
+            Those that may be compared. Of the others nobody knows where the sample lies in them.
+        """
+        n = len(checks.energies)
+        if not (self._on and self._correct):
+            return np.ones(n, dtype=bool)
+        if final:  # as if all had come at once
+            self._checks.clear()
+        come = np.flatnonzero(checks.whole(final=final)).tolist()
+        new = [j for j in come if j not in self._checks]
+        for j in new:
+            self._checks[j] = self._shift_of(checks, j)
+        undone = self._applied is not None
+        shifts, known = np.zeros((n, 2)), np.ones(n, dtype=bool)
+        for j in come:
+            one = self._checks[j]
+            sigma = np.full(2, np.inf) if one is None else np.array([one.sigma_y, one.sigma_x])
+            if one is None or not one.found or sigma.max() > MOST_SIGMA:
+                known[j] = not undone
+                continue
+            shift = np.array([one.dy, one.dx])
+            if undone or (np.abs(shift) > np.maximum(SEEN * sigma, MATTERS)).any():
+                shifts[j] = shift
+        if new and (shifts.any() or checks.fit.shifts is not None):
+            checks.fit.reaccumulate(shifts if shifts.any() else None)
+        return known
+
+    def _shift_of(self, checks: Images, j: int) -> Shift | None:
+        """Shift of a dose check onto the image of its energy, as that lies now; None: not known."""
+        fit = self._images.fit
+        k = int(np.flatnonzero(self._images.energies == checks.energies[j])[0])
+        there = np.flatnonzero(fit.lines_on_grid[k])
+        if not there.size:
+            return None
+        image, variance = checks.fit.unmoved(j)
+        image[~(np.isfinite(image) & np.isfinite(variance))] = np.nan
+        reference = np.full(self._images.shape, np.nan)
+        reference[there], own = fit.logarithm(k, there)
+        reference[~np.isfinite(reference)] = np.nan
+        variance[there] += own
+        order = self._tracker.images
+        start = np.nan_to_num(self._tracker.drift.shifts[order[-1]]) if order else np.zeros(2)
+        found = shift_onto(
+            image, reference, variance=variance,
+            start=start if self._applied is not None else np.zeros(2),
+        )  # fmt: skip
+        alike = found.found and likeness(image, reference, (found.dy, found.dx)) > LIKE
+        return found if alike else None
+
+    def _apply(self, drift: Drift, *, final: bool) -> None:
         if not drift.matters:
             if self._applied is not None:
                 self._images.fit.reaccumulate(None)
                 self._applied = None
+                self._checks.clear()
             return
         shifts = drift.shifts.copy()
         # An image that is under way lies as the one before.
         shifts[~np.isfinite(shifts).all(axis=1)] = shifts[self._tracker.images[-1]]
         shifts = np.nan_to_num(shifts)
-        if self._applied is None or np.abs(shifts - self._applied).max() > BETTER:
+        # At the end the shifts that are told are those that the map was made with.
+        least = 0.0 if final else BETTER
+        if self._applied is None or np.abs(shifts - self._applied).max() > least:
             self._images.fit.reaccumulate(shifts)
             self._applied = shifts
+            self._checks.clear()
 
     def _jump(self, one: Break) -> tuple[Array, Array] | None:
         """Shift (px) from the images before a break to those after it, and σ; None: not known."""

@@ -29,7 +29,7 @@ from .._room import gigabytes
 from ._doubts import dose_doubt, doubts_of
 from ._doubts_beam import left_out_doubt
 from ._doubts_model import model_doubts
-from ._drift import Break, ImageDrift
+from ._drift import UNPLACED, Break, ImageDrift
 from ._images import Images, Row
 from ._layout import Group, Layout
 from ._made_with import borrowed_doubt, digest_of, made_with
@@ -215,6 +215,7 @@ class MapPart:
         """Take a line of a dose check."""
         assert self.checks is not None
         self.checks.take(j, line, row)
+        self._drift.check_line(j)
 
     # -- what comes from other images ----------------------------------------------------------
 
@@ -408,6 +409,7 @@ class MapPart:
         """Each dose check that is whole against the image of its energy."""
         if self.checks is None:
             return []
+        placed = self._drift.place_checks(self.checks, final=final)
         return [
             change_of_od(
                 self.fit,
@@ -417,6 +419,8 @@ class MapPart:
                 sample,
                 self._i0_change(int(j)),
             )
+            if placed[j]
+            else DoseChange(float(self.checks.energies[j]), np.nan, np.nan, 0, UNPLACED)
             for j in np.flatnonzero(self.checks.whole(final=final))
         ]
 

@@ -2,6 +2,7 @@
 
 from ._batch import scans_from_run
 from ._draw import draw_scan
+from ._layout import pictures_of
 from ._snapshot import ScanSnapshot
 
-__all__ = ["ScanSnapshot", "draw_scan", "scans_from_run"]
+__all__ = ["ScanSnapshot", "draw_scan", "pictures_of", "scans_from_run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,8 @@ class ScanReader(Reader[ScanSnapshot]):
         check_version(start)
         self.start = start
         self.scan = scan = Scan.from_start(start)
-        pixels = sum(r.pixels[0] * r.pixels[1] for r in scan.regions) * len(scan.frames)
+        # A frame is of one region only: all tiles together are one picture.
+        pixels = sum(math.prod(scan.regions[frame.region].pixels) for frame in scan.frames)
         room_for("the pictures of a scan", PIXEL_BYTES * max(pixels, len(scan.points)))
         self.pictures, self._places = pictures_of(str(start["plan_name"]), scan)
         detectors = [str(name) for name in start.get("detectors", ())]
@@ -122,6 +124,7 @@ class ScanReader(Reader[ScanSnapshot]):
                 done=len(self._status),
                 total=self.scan.events,
                 doubtful=doubtful,
+                part=name,
                 title=f"{title}, {name}" if name else title,
                 uid=str(self.start.get("uid", "")),
                 message=" ".join(word for word in words if word),

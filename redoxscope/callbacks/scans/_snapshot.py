@@ -33,6 +33,8 @@ class ScanSnapshot:
         Lines or points of the run.
     doubtful : int
         Those left out: missed, or moved by somebody else.
+    part : str
+        Which picture of its run it is; empty where there is one only.
     title, uid, message : str
     finished : bool
     """
@@ -50,6 +52,7 @@ class ScanSnapshot:
     done: int = 0
     total: int = 0
     doubtful: int = 0
+    part: str = ""
     title: str = ""
     uid: str = ""
     message: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["write_nxstxm"]
+
+log = logging.getLogger("redoxscope.storage")
 
 
 def write_nxstxm(content: Content, folder: Path) -> Mapping[Path, Callable[[Path], None]]:
@@ -43,18 +46,23 @@ def _write(content: Content, path: Path) -> None:
         raise ValueError(f"run {content.uid[:8]} ended before its first line")
     if content.newest:
         with h5py.File(path, "r+") as file:
-            _results(file, content)
+            _results(file, content, recorder)
 
 
-def _results(file: h5py.File, content: Content) -> None:
+def _results(file: h5py.File, content: Content, recorder: NxstxmRecorder) -> None:
     """Images of the newest results, each a process with its data: so they are no NXstxm of it."""
-    titles = {file[name]["title"].asstr()[()]: name for name in file}
     called = distinct(
         (f"{analysis} {part}".strip() for analysis, part in content.newest), file_part
     )
     for (analysis, part), found in content.newest.items():
-        entry = file[titles.get(part, "entry1")]
-        process = entry.create_group(called[f"{analysis} {part}".strip()])
+        entry = recorder.entry_of(part)
+        if entry is None:
+            log.warning(
+                "%s of %r of run %s is not in its NXstxm file: no entry is of that",
+                analysis, part, content.uid[:8],
+            )  # fmt: skip
+            continue
+        process = file[entry].create_group(called[f"{analysis} {part}".strip()])
         process.attrs["NX_class"] = "NXprocess"
         program, _, version = str(found.attrs.get("software", "redoxscope")).partition(" ")
         process["program"], process["version"] = program, version

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from redoxscope.callbacks.oxidation import is_stack, layout_of
+from redoxscope.callbacks.oxidation import groups_of, is_stack, layout_of
+from redoxscope.callbacks.scans import pictures_of
 from redoxscope.documents import LineStatus
 from redoxscope.formats import NxstxmWriter
 from redoxscope.inputs import is_number
-from redoxscope.scan import Scan
+from redoxscope.scan import Role, Scan
 
 from ._entries import POINT_SCANS, Target, entries_of_lines, entries_of_points, measured_positions
 
@@ -23,6 +25,7 @@ __all__ = ["NxstxmRecorder", "is_for_nxstxm"]
 log = logging.getLogger("redoxscope.storage")
 Doc = Mapping[str, Any]
 MONITOR = "i0"
+USABLE = (LineStatus.OK, LineStatus.RETRIED)
 
 
 def is_for_nxstxm(start: Doc) -> bool:
@@ -94,6 +97,29 @@ class NxstxmRecorder:
         elif name == "stop" and self._writer is not None:
             self._writer.finish(_iso(doc["time"]))
 
+    def entry_of(self, part: str) -> str | None:
+        """Name of the entry that a part of the run's results is of; None where there is none."""
+        found = self._parts.get(part)
+        return None if found is None else f"entry{self._targets[found].entry + 1}"
+
+    @cached_property
+    def _parts(self) -> dict[str, int]:
+        """Frame or point that each part of the results begins with."""
+        found: dict[str, int] = {}
+        scan = Scan.from_start(self.start) if self._layout is None else self._layout.scan
+        if is_stack(self.start):
+            found.update((group.name, group.sample[0]) for group in groups_of(scan))
+        else:
+            places = pictures_of(str(self.start["plan_name"]), scan)[1]
+            for i, place in enumerate(places):
+                found.setdefault(place.picture, i)
+        for i, frame in enumerate(scan.frames):  # what is of a region, whatever loops go round it
+            if frame.role is Role.SAMPLE:
+                found.setdefault(scan.regions[frame.region].name, i)
+                if len(scan.regions) == 1:
+                    found.setdefault("", i)
+        return found
+
     def close(self) -> None:
         """Close the file as it is."""
         if self._writer is not None:
@@ -149,6 +175,7 @@ class NxstxmRecorder:
             count_time=target.count_time,
             positions=measured_positions(data, entry),
             status=status,
+            usable=status in USABLE,
             backwards=_falls(data.get("sample_x")),
         )
 

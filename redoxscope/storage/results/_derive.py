@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from redoxscope.callbacks import Analysis, Reader, Result, analyses
+from redoxscope.callbacks import Analysis, Reader, Result, analyses, analysis
+from redoxscope.callbacks.oxidation import MapOptions, is_stack, maps_with
+from redoxscope.documents import RESUMES
 
-__all__ = ["apart_for", "derive"]
+__all__ = ["MAP", "apart_for", "continues", "derive", "derive_map"]
+
+MAP = "oxidation_map"
 
 
 def derive(
@@ -65,6 +69,36 @@ def derive(
         except Exception as exc:  # as above
             failed(analysis, exc)
     return results, problems
+
+
+def continues(start: Mapping[str, Any]) -> bool:
+    """Whether the map of a run is made of an earlier run's lines, too."""
+    return is_stack(start) and start.get(RESUMES) is not None
+
+
+def derive_map(run: Any, options: MapOptions | None = None) -> tuple[list[Result], list[str]]:
+    """Results of the map of a run that `continues` another, of the lines of both.
+
+    The later run's own are a part of the images only: their map would look like a whole one.
+
+    Parameters
+    ----------
+    run : BlueskyRun
+    options : MapOptions, optional
+        By default those of the analysis.
+
+    Returns
+    -------
+    results : list of Result
+    problems : list of str
+        Why there are none, as when the earlier run is not in the catalog.
+    """
+    made = analysis(MAP)
+    try:
+        found = maps_with(run, options or made.options())
+        return [one for snapshot in found.values() for one in made.results(snapshot)], []
+    except Exception as exc:  # as of any other analysis: other results are wanted
+        return [], [f"{made.title}: {exc}"]
 
 
 def apart_for(start: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,10 @@ import threading
 from typing import Any, Protocol
 
 from redoxscope.callbacks import NotDoneError, Result
+from redoxscope.callbacks.oxidation import MapOptions
 
 from ..catalog import main_streams, run_documents, stored_run
-from ._derive import apart_for, derive
+from ._derive import MAP, apart_for, continues, derive, derive_map
 from ._read import list_results
 from ._store import store_results
 
@@ -42,7 +43,8 @@ def keep_results(*live: Live) -> ResultsKeeper:
 
     For ``CatalogWriter(catalog, log, then=[keep_results(omap)])``: it is called on the catalog's
     thread, waits there for the live analyses to end, and stores what they found: with what a user
-    set meanwhile (an I0, an area). What they have not kept, and what is not stored yet, is found
+    set meanwhile (an I0, an area). The map of a run that continues another is made anew, of the
+    lines of both. What they have not kept, and what is not stored yet, is found
     again in the run. An analysis that takes longer than two minutes holds up nobody: its results
     are stored when it has them.
 
@@ -97,12 +99,19 @@ class ResultsKeeper:
         if run is None:
             raise LookupError(f"run {uid} is not in the catalog")
         start = run.metadata["start"]
+        # Live the earlier run's lines were not there.
+        both = continues(start)
+        found = [result for result in found if not (both and result.analysis == MAP)]
         there = {result.analysis for result in found}
         there |= {one.analysis for one in list_results(run)}  # recover may come a second time
         measured = set(main_streams(start)) & set(run)  # none before the first event
         # What takes so long that it has a process of its own is not made again in this one.
         apart = set(apart_for(start)) - there if measured else set()
-        more, problems = derive(run_documents(run), but=there | apart) if measured else ([], [])
+        but = there | apart | ({MAP} if both else set())
+        more, problems = derive(run_documents(run), but=but) if measured else ([], [])
+        if both and measured and MAP not in there:
+            whole, lacks = derive_map(run, self._map_options)
+            more, problems = [*more, *whole], [*problems, *lacks]
         problems += [_missing(name, uid, lacking.get(name)) for name in sorted(apart - set(late))]
         if problems:
             log.warning("run %s: no results of %s", uid[:8], "; ".join(problems))
@@ -110,6 +119,12 @@ class ResultsKeeper:
             store_results(catalog, uid, [*found, *more])
         for name in sorted(apart & set(late)):
             self._store_later(catalog, uid, name, late[name])
+
+    @property
+    def _map_options(self) -> MapOptions | None:
+        """What a user has chosen for the map."""
+        chosen = (getattr(host, "options", None) for host in self._live)
+        return next((one for one in chosen if isinstance(one, MapOptions)), None)
 
     @property
     def pending(self) -> str:

@@ -13,7 +13,7 @@ from redoxscope.callbacks import Result, analyses
 
 from ..catalog import run_documents, writing
 from ._datasets import datasets, plain
-from ._derive import derive
+from ._derive import MAP, continues, derive, derive_map
 
 if TYPE_CHECKING:
     import xarray
@@ -39,7 +39,8 @@ def store_results(catalog: Any, uid: str, results: Any = None) -> list[str]:
     results : optional
         What to store: a snapshot of an analysis (``oxidation_map(run, references=mine)``), several
         (a list, or a dict by region), or `redoxscope.callbacks.Result` objects. By default what the
-        analyses find in the run with their own options.
+        analyses find in the run with their own options; the map of a run that continues another is
+        of the lines of both.
 
     Returns
     -------
@@ -61,7 +62,11 @@ def store_results(catalog: Any, uid: str, results: Any = None) -> list[str]:
     run = catalog[uid]
     full = str(run.metadata["start"]["uid"])
     if results is None:
-        found, problems = derive(run_documents(run, files=True))
+        both = continues(run.metadata["start"])
+        found, problems = derive(run_documents(run, files=True), but={MAP} if both else ())
+        if both:
+            whole, lacks = derive_map(run)
+            found, problems = [*found, *whole], [*problems, *lacks]
         if problems and not found:
             raise ValueError(f"run {full[:8]}: {'; '.join(problems)}")
     else:

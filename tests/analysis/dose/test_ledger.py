@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,40 @@ def test_a_line_is_as_high_as_its_pixels_are_wide():
     assert ys == pytest.approx([-0.05, 0.05]) and xs[0] == pytest.approx(-0.05)
     assert Ledger((line,)).within([((0.0, 1.0), (0.2, 1.0))]).gray == 0.0
     assert Ledger((line,)).photons == pytest.approx(100.0)  # per µm²
+
+
+def test_a_dose_that_is_not_known_hides_none_that_is():
+    """Photons are known, what absorbs is not: the sum is of the rest, and it is said."""
+    known = exposed("a", (0.0, 0.0), 4.0, 8, 3.0)
+    unknown = replace(exposed("b" * 20, (1.0, 0.0), 4.0, 8, 1.0), gray=np.full((8, 8), np.nan))
+    ledger = Ledger((known, unknown), ("run c: the flux was not known",))
+    assert ledger.gray == pytest.approx(3.0) and np.isfinite(ledger.map()[2]).all()
+    assert len(ledger.unknown) == 2 and ledger.unknown[1].startswith("run bbbbbbbb: ")
+    assert ledger.photons == pytest.approx(4 * (30.0 + 10.0))
+    # Where it has not been, it lacks nothing.
+    assert len(ledger.within([((-1.9, -1.2), (0.0, 0.0))]).unknown) == 1
+    assert len(ledger.within([((1.2, 1.9), (0.0, 0.0))]).unknown) == 2
+
+
+def test_many_runs_make_no_grid_of_all_their_pixels():
+    runs = [exposed(str(i), (0.013 * i, 0.007 * i), 4.0, 200, 1.0) for i in range(40)]
+    x, y, total = Ledger(tuple(runs)).map()
+    assert total.shape == (len(y) - 1, len(x) - 1) and total.size <= 80**2
+    assert total.max() == pytest.approx(40.0)
+    assert (total * np.outer(np.diff(y), np.diff(x))).sum() == pytest.approx(40 * 16.0)
+
+
+def test_lines_flown_again_are_seen_in_the_sum():
+    one = exposed("a", (0.0, 0.0), 4.0, 8, 1.0)
+    one.gray[3] = 2.0
+    x, y, total = Ledger((one,)).map()
+    assert x == pytest.approx([-2.0, 2.0]) and y == pytest.approx([-2.0, -0.5, 0.0, 2.0])
+    assert total[:, 0].tolist() == [1.0, 2.0, 1.0]
+
+
+def test_what_touches_a_small_region_is_kept_alone():
+    ledger = Ledger((exposed("a", (0.0, 0.0), 4.0, 8, 1.0),)).within([((0.1, 0.1), (0.1, 0.1))])
+    (one,) = ledger.entries
+    assert one.gray.shape == one.photons.shape == (1, 1)
+    assert [edge.tolist() for edge in one.edges] == [[0.0, 0.5], [0.0, 0.5]]
+    assert ledger.photons == pytest.approx(40.0)  # per µm²

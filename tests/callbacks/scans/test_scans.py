@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from redoxscope.callbacks import analysis
-from redoxscope.callbacks.scans import draw_scan, scans_from_run
+from redoxscope.callbacks.scans import _reader, draw_scan, scans_from_run
 from redoxscope.plans import (
     focus_scan,
     line_spectrum,
@@ -15,6 +15,7 @@ from redoxscope.plans import (
     point_spectrum,
     tiled_image,
 )
+from redoxscope.storage.results._datasets import datasets
 from redoxscope.testing import FakeAxis, FakeMicroscope, make_engine
 
 
@@ -128,6 +129,44 @@ def test_it_crosses_a_wire_and_is_stored():
     assert (back.counts == picture.counts).all() and back.title == picture.title
     stored = list(record.results(picture))
     assert [one.dims for one in stored] == [("osa_y", "osa_x")] * 2
+    assert [(one.name, one.part, one.unit) for one in stored] == [
+        ("counts", "", "counts"), ("i0", "", "counts"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "names"),
+    [
+        (focus_scan, {"energies": [640, 650], "travel": 20, "steps": 5}, ["640 eV", "650 eV"]),
+        (
+            line_spectrum,
+            {"energies": [640, 641], "outer": {"polarisation": [-1, 1]}},
+            ["polarisation -1", "polarisation 1"],
+        ),
+    ],
+)
+def test_pictures_with_axes_of_their_own_are_stored_as_parts(plan, options, names):
+    """The zone plate is elsewhere at each energy, and names differ by a sign alone."""
+    if "outer" in options:
+        options = options | {"axes": {"polarisation": FakeAxis("undulator")}}
+    pictures = scans_from_run(documents_of(plan, pixels=3, **options))
+    results = [one for found in pictures.values() for one in analysis("scan_image").results(found)]
+    parts = datasets(results)
+    assert list(parts) == names
+    for name, picture in pictures.items():
+        stored = parts[name]
+        assert (stored["counts"].values == picture.counts).all()
+        assert stored["counts"].attrs["units"] == "counts"
+        assert stored[picture.slow_name].values == pytest.approx(picture.slow)
+
+
+def test_memory_of_tiles_is_that_of_their_pixels(monkeypatch):
+    """Not that of all tiles for each of them."""
+    asked = []
+    monkeypatch.setattr(_reader, "room_for", lambda what, needed: asked.append(needed))
+    documents = documents_of(tiled_image, energies=[640, 650], size=4, pixels=8, tile=2)
+    scans_from_run(documents)
+    assert asked == [2 * 8 * 8 * _reader.PIXEL_BYTES]
 
 
 def test_other_runs_are_none():
