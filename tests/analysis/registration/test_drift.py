@@ -141,6 +141,26 @@ def test_nothing_to_see_is_no_shift():
     assert not shift_onto(noise[0], np.full((40, 40), np.nan)).found
 
 
+def test_what_has_not_arrived_is_no_shift():
+    """Begun 14 pixels off, on a slope that leads there: the steps end before."""
+    y, x = np.mgrid[:96, :96] - 48.0
+    image = 2.0 * np.exp(-0.5 * (y**2 + x**2) / 20.0**2)
+    there = moved(image, (0.0, 14.0)) + np.random.default_rng(0).normal(0, 1e-3, image.shape)
+    assert not shift_onto(there, image, variance=1e-6, search=False).found
+    near = shift_onto(there, image, variance=1e-6, start=(0.0, -12.0), search=False)
+    np.testing.assert_allclose((near.dy, near.dx), (0.0, -14.0), atol=0.05)
+
+
+def test_even_images_are_compared_with_nothing():
+    """Without any sample in them nothing tells where they lie."""
+    even = np.full((48, 48), 8.0)
+    tracker = DriftTracker([700.0, 701.0, 702.0], (48, 48))
+    for k in range(3):
+        tracker.add(k, even, 1e-4)
+    tracker.again(lambda k: (even, 1e-4))
+    assert not tracker.drift.known.any() and not tracker.drift.matters
+
+
 # -- the measured stack ------------------------------------------------------------------------
 
 
