@@ -96,6 +96,9 @@ def test_the_region_goes_where_the_sample_went():
     np.testing.assert_allclose(follow.offset(0), true, atol=0.05)  # half a pixel
     found = oxidation_map(documents)
     np.testing.assert_allclose(found.drift.movement[-1], true[::-1], atol=0.04)
+    (said,) = [doubt for doubt in found.doubts if doubt.kind == "drift"]
+    assert said.value == pytest.approx(np.hypot(*true) / 0.1, abs=0.6)
+    assert "and its region after it" in said.text
     np.testing.assert_allclose(np.diff(found.x), 0.1, atol=1e-9)
     assert abs(found.x[0] - REGION.extents[0][0]) < 1e-6  # sample coordinates of the first image
     still = oxidation_map(flown(None, (0.0, 0.0)))
