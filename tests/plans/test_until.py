@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from redoxscope.analysis.oxidation import StackFit, Target, as_target
-from redoxscope.callbacks import oxidation_maps
+from redoxscope.callbacks import OxidationMap, oxidation_maps
 from redoxscope.data import load_references
 from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
+
+from ..callbacks.scan_runs import play
 
 N = 18
 ENERGIES = [636.0 + 0.5 * i for i in range(40)]
@@ -301,6 +303,26 @@ def test_the_map_of_chosen_rows_says_what_was_left_out_and_lacks_nothing():
     lines = sum(map(len, rows_flown(bench).values()))
     assert f"{lines} of {20 * N} lines were flown, at 20 of 20 energies" in kinds["chosen"].text
     assert snapshot.result.mask[:7].sum() == snapshot.result.mask.sum() > 20
+
+
+def test_what_an_aborted_run_lacks_was_not_left_out_on_purpose():
+    bench = Bench(narrow()).run(rows="informative", energies=ENERGIES[::2], order="informative")
+    (stop,) = bench.of("stop")
+    stop = {**stop, "exit_status": "abort", "reason": "as it happens"}
+    documents = [
+        (name, stop if name == "stop" else doc)
+        for name, doc in bench.documents
+        if name != "event_page" or max(doc["data"]["frame"]) < 10
+    ]
+    live = OxidationMap(rate=1e6)
+    play(live, documents)
+    (batch,) = oxidation_maps(documents).values()
+    (cut,) = oxidation_maps(documents[:-1]).values()  # nor did one without an end end well
+    for snapshot in (live.snapshot, batch, cut):
+        kinds = {doubt.kind: doubt for doubt in snapshot.doubts}
+        assert "chosen" not in kinds
+        assert "10 of 20 energies have no data" in kinds["missing"].text
+        assert "never flown" in kinds["lines"].text
 
 
 def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():
