@@ -334,6 +334,35 @@ def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():
     assert lines[0] < 0.8 * lines[1]
 
 
+def test_the_time_left_is_that_of_the_rows_that_are_flown():
+    """Of a scan whose lines all take 1.3 times as long as was planned."""
+    until = {"sigma": 0.03, "share": 0.8}
+    bench = Bench(narrow()).run(rows="informative", until=until)
+    now, asked = [0.0], 0
+    watch = _adaptive.Adaptive(
+        bench.scan, REFERENCES, ["transmission"], np.full(len(bench.scan.frames), 2.0 * N),
+        target=Target(**until), rows=True, clock=lambda: now[0],
+    )  # fmt: skip
+    pages = [doc for name, doc in bench.documents if name == "event_page"]
+    for doc in bench.of("descriptor"):
+        watch("descriptor", doc)
+    for frame, lines in rows_flown(bench).items():
+        for page in pages:
+            if page["data"]["frame"][0] == frame:
+                watch("event_page", page)
+        now[0] += 1.3 * 2.0 * len(lines)
+        watch._judge((), frame)
+        foretold = watch.forecasts[-1]
+        blocks = watch.blocks(bench.scan.frames[frame])
+        if foretold.enough or blocks is None:
+            continue
+        asked += 1
+        more = (foretold.needed or foretold.total) - (frame + 1)
+        assert sum(map(len, blocks)) < N
+        assert watch.seconds_left == pytest.approx(1.3 * 2.0 * sum(map(len, blocks)) * more)
+    assert asked
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
