@@ -65,6 +65,7 @@ def particles(seed):
 
 @pytest.mark.parametrize("target", [None, Target(0.03, 0.9)], ids=["sample", "until"])
 def test_sigma_stays_honest(target):
+    """Of made particles, four together; without drift, and with the energies as they are said."""
     inside, pixels = 0, 0
     order = informative_order(REFERENCES.design(ENERGIES), len(REFERENCES.names), ENERGIES)
     for seed in range(4):

@@ -172,7 +172,9 @@ def by_fourier(image, shift):
 
 
 def test_toner_drift_of_three_pixels(toner):
-    """The shifts to 0.1 px, and the map to 0.01 of that of the same stack without them."""
+    """The shifts to 0.1 px. The map to 0.015 rms of that of the stack as it is, and to 0.01 of that
+    of the same stack put through the same registration: it was aligned to 0.02 px itself.
+    """
     n, y = len(toner.counts), np.log(toner.counts.astype(float))
     true = np.cumsum(np.random.default_rng(0).normal(0, 0.15, (n, 2)), axis=0)
     true -= true[0]
