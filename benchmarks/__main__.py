@@ -42,6 +42,7 @@ def main() -> None:
         from . import (
             bench_analysis,
             bench_camera,
+            bench_choice,
             bench_drift,
             bench_dry_run,
             bench_estimate,
@@ -72,6 +73,7 @@ def main() -> None:
             bench_ramp,
             bench_analysis,
             bench_drift,
+            bench_choice,
             bench_rixs,
             bench_tes,
             bench_ptycho,

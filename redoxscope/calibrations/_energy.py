@@ -78,7 +78,9 @@ def calibrate_energy(
     mono = device_with(configuration, "_edge", "_user_offset", "_offset")
     user = float(configuration[f"{mono}_user_offset"])
     held = float(configuration[f"{mono}_offset"]) - user
-    cube = stack_cube(documents, region=region, **options)
+    # Of a run that continues another the lines of both: documents of it alone have its own.
+    whole = run if hasattr(run, "metadata") else documents
+    cube = stack_cube(whole, region=region, **options)
     values, sigma, used = mean_spectrum(cube.od.values, cube.counts.values, max_od=max_od)
     shift = energy_shift(
         cube.energy.values, values, (spectra.energies, spectra.spectra), sigma=sigma,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,8 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
     ------
     ValueError
         No run, or none of these plans; scans in which there is no focus, or which do not hold it;
-        an aperture's focus at an energy at which the sample's is not known.
+        an aperture's focus at an energy at which the sample's is not known; a run that does not say
+        where the sample stage is along the beam, or what A0 and A1 are.
     """
     if not runs:
         raise ValueError("no run is given; at least one of focus_scan is needed")
@@ -122,9 +124,10 @@ def _foci(rows: Rows, index: str) -> list[Focus]:
             "with nothing around it, for the focus may move with that"
         )
     detectors = list(rows.start["detectors"])
-    sample_z = float(
-        next((v for k, v in rows.configuration.items() if k.endswith("sample_stage_z")), 0.0)
-    )
+    sample_z = math.nan  # of the aperture the place of the sample is not asked
+    if index == "line":
+        stage = device_with(rows.configuration, "_fine_x", "_z")
+        sample_z = float(rows.configuration[f"{stage}_z"])
     parts = rows.scan.frames if index == "line" else rows.scan.points
     which = rows.data["frame" if index == "line" else "point"]
     asked = np.array([parts[int(i)].energy for i in which])

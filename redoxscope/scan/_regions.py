@@ -83,6 +83,12 @@ class Region:
             spans.append((center - half, center + half))
         return spans[0], spans[1]
 
+    @property
+    def edges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Outer edges of the first and last pixel, ((x0, x1), (y0, y1)) in µm."""
+        (x, y), (width, height) = self.center, self.size
+        return (x - width / 2, x + width / 2), (y - height / 2, y + height / 2)
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {

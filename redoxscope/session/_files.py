@@ -30,6 +30,7 @@ def nxstxm_files(
     if not folder:
         return None
     files = NxstxmFiles(data / folder)
-    engine.subscribe(files)
+    token = engine.subscribe(files)
     steps.callback(files.close)
+    steps.callback(engine.unsubscribe, token)
     return files

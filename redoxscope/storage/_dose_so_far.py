@@ -73,4 +73,4 @@ def dose_so_far(
                 )
     entries.sort(key=lambda entry: entry.time)
     ledger = Ledger(tuple(entries), tuple(unknown))
-    return ledger if wanted is None else ledger.within(one.extents for one in wanted)
+    return ledger if wanted is None else ledger.within(one.edges for one in wanted)

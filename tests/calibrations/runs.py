@@ -84,8 +84,8 @@ class Bench:
             f"{MONO}_edge": edge or "", f"{MONO}_user_offset": self.mono.user_offset.get(),
             f"{MONO}_offset": self.mono.offset_at(edge),
             f"{PLATE}_a0": self.plate.a0.get(), f"{PLATE}_a1": self.plate.a1.get(),
-            "stxm_sample_stage_z": 0.0, f"{OSA}_x": self.osa.x.position,
-            f"{OSA}_y": self.osa.y.position,
+            "stxm_sample_stage_fine_x": 0.0, "stxm_sample_stage_z": 0.0,
+            f"{OSA}_x": self.osa.x.position, f"{OSA}_y": self.osa.y.position,
             "transmission_dead_time": self.model.transmission.dead_time_s,
             "i0_dead_time": self.model.i0.dead_time_s,
         }  # fmt: skip

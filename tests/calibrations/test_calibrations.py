@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bluesky import plan_stubs as bps
 from redoxscope.calibrations import (
     CalibrationError,
     Calibrations,
+    _energy,
     calibrate_aperture,
     calibrate_energy,
     calibrate_focus,
@@ -20,6 +22,7 @@ from redoxscope.calibrations import (
 from redoxscope.callbacks import oxidation_map
 from redoxscope.data import edge_energies, load_references
 from redoxscope.optics import InterlockError
+from redoxscope.storage import stack_cube
 from redoxscope.testing import make_engine
 
 from .runs import MONO, PLATE, Bench, Plate
@@ -289,6 +292,31 @@ def test_the_distance_of_both_foci_is_a0(bench):
     assert [axes.get_xlabel() for axes in found.figure().axes] == [
         "zone plate z from best focus (µm)", "energy (eV)",
     ]  # fmt: skip
+
+
+def test_the_stage_is_found_whatever_it_is_called(bench):
+    run = bench.focus([640.0])
+    still = calibrate_focus(run)
+    (data,) = [doc["configuration"]["scanner"]["data"] for name, doc in run if name == "descriptor"]
+    del data["stxm_sample_stage_fine_x"], data["stxm_sample_stage_z"]
+    with pytest.raises(ValueError, match="the run does not say _fine_x, _z of any device"):
+        calibrate_focus(run)
+    data |= {"other_fine_x": 0.0, "other_z": 7.0}
+    assert calibrate_focus(run).values["a0"] == pytest.approx(still.values["a0"] - 7.0)
+
+
+def test_of_a_run_that_continues_another_the_lines_of_both_are_taken(bench, monkeypatch):
+    documents = bench.stack("Mn L3", energies=edge_energies("Mn L3")[::2])
+    run, given = SimpleNamespace(metadata={}), []
+
+    def cube(source, **options):
+        given.append(source)
+        return stack_cube(documents, **options)
+
+    monkeypatch.setattr(_energy, "documents_of", lambda source: documents)
+    monkeypatch.setattr(_energy, "stack_cube", cube)
+    calibrate_energy(run)
+    assert given == [run]  # documents would be those of the later run alone
 
 
 def test_the_aperture_goes_where_the_beam_is(bench, kept):

@@ -96,6 +96,9 @@ def test_the_region_goes_where_the_sample_went():
     np.testing.assert_allclose(follow.offset(0), true, atol=0.05)  # half a pixel
     found = oxidation_map(documents)
     np.testing.assert_allclose(found.drift.movement[-1], true[::-1], atol=0.04)
+    (said,) = [doubt for doubt in found.doubts if doubt.kind == "drift"]
+    assert said.value == pytest.approx(np.hypot(*true) / 0.1, abs=0.6)
+    assert "and its region after it" in said.text
     np.testing.assert_allclose(np.diff(found.x), 0.1, atol=1e-9)
     assert abs(found.x[0] - REGION.extents[0][0]) < 1e-6  # sample coordinates of the first image
     still = oxidation_map(flown(None, (0.0, 0.0)))
@@ -105,6 +108,26 @@ def test_the_region_goes_where_the_sample_went():
     gone = np.isnan(left.result.thickness).sum() - np.isnan(still.result.thickness).sum()
     lost = np.isnan(found.result.thickness).sum() - np.isnan(still.result.thickness).sum()
     assert lost < 0.6 * gone  # without it the rim is lost that it keeps
+
+
+def test_an_image_of_a_few_lines_is_nothing_to_compare_with():
+    """As the first one is of a stack that is resumed at its last lines."""
+
+    class Late:
+        def __init__(self, follow):
+            self._follow = follow
+
+        def __getattr__(self, name):
+            return getattr(self._follow, name)
+
+        def __call__(self, name, doc):
+            if name != "event_page" or (0, 36) < (doc["data"]["frame"][0], doc["data"]["line"][0]):
+                self._follow(name, doc)
+
+    follow = follower(5.0)
+    flown(Late(follow))
+    true = np.array(DRIFT) * (len(ENERGIES) - 2) * BETWEEN / 3600  # since the second image
+    np.testing.assert_allclose(follow.offset(0), true, atol=0.06)
 
 
 def test_it_goes_no_further_than_it_may_and_says_so(caplog):

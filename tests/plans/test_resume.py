@@ -189,6 +189,23 @@ def test_the_map_of_both_is_that_of_one_run():
     assert said.value < 0.2 and "the sample moved by" in said.text
 
 
+def test_what_the_plan_moved_itself_is_no_movement_of_the_sample():
+    """The region was 0.3 µm elsewhere: the images are shifted, and the sample stood still."""
+    run, _ = drifting(1e-9)
+    documents = broken(run, (9, 0), jump=-3)
+    for name, doc in documents:
+        if name == "event_page" and doc["data"]["frame"][0] >= 9:
+            doc["data"] |= {"followed_x": [0.3], "followed_y": [0.0]}
+            doc["data"]["sample_x"] = [
+                (np.array(x) + 0.3).tolist() for x in doc["data"]["sample_x"]
+            ]
+    found = oxidation_map(documents, REFERENCES)
+    (said,) = [d for d in found.doubts if d.kind == "resumed"]
+    assert said.value < 0.2
+    assert np.abs(found.drift.movement).max() < 0.04
+    assert found.drift.shifts[12, 1] == pytest.approx(3.0, abs=0.1)
+
+
 @pytest.mark.parametrize("line", [0, 10, 30])
 def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
     run, _ = drifting(1e-9)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from redoxscope.analysis.oxidation import StackFit, Target, as_target
-from redoxscope.callbacks import oxidation_maps
+from redoxscope.callbacks import OxidationMap, oxidation_maps
 from redoxscope.data import load_references
 from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
+
+from ..callbacks.scan_runs import play
 
 N = 18
 ENERGIES = [636.0 + 0.5 * i for i in range(40)]
@@ -303,6 +305,26 @@ def test_the_map_of_chosen_rows_says_what_was_left_out_and_lacks_nothing():
     assert snapshot.result.mask[:7].sum() == snapshot.result.mask.sum() > 20
 
 
+def test_what_an_aborted_run_lacks_was_not_left_out_on_purpose():
+    bench = Bench(narrow()).run(rows="informative", energies=ENERGIES[::2], order="informative")
+    (stop,) = bench.of("stop")
+    stop = {**stop, "exit_status": "abort", "reason": "as it happens"}
+    documents = [
+        (name, stop if name == "stop" else doc)
+        for name, doc in bench.documents
+        if name != "event_page" or max(doc["data"]["frame"]) < 10
+    ]
+    live = OxidationMap(rate=1e6)
+    play(live, documents)
+    (batch,) = oxidation_maps(documents).values()
+    (cut,) = oxidation_maps(documents[:-1]).values()  # nor did one without an end end well
+    for snapshot in (live.snapshot, batch, cut):
+        kinds = {doubt.kind: doubt for doubt in snapshot.doubts}
+        assert "chosen" not in kinds
+        assert "10 of 20 energies have no data" in kinds["missing"].text
+        assert "never flown" in kinds["lines"].text
+
+
 def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():
     some = Bench(narrow()).run(rows="informative", until={"sigma": 0.03, "share": 0.8})
     every = Bench(narrow()).run(until={"sigma": 0.03, "share": 0.8})
@@ -310,6 +332,35 @@ def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():
     assert some.of("stop")[0]["reason"].startswith("until: ")
     lines = [sum(map(len, rows_flown(bench).values())) for bench in (some, every)]
     assert lines[0] < 0.8 * lines[1]
+
+
+def test_the_time_left_is_that_of_the_rows_that_are_flown():
+    """Of a scan whose lines all take 1.3 times as long as was planned."""
+    until = {"sigma": 0.03, "share": 0.8}
+    bench = Bench(narrow()).run(rows="informative", until=until)
+    now, asked = [0.0], 0
+    watch = _adaptive.Adaptive(
+        bench.scan, REFERENCES, ["transmission"], np.full(len(bench.scan.frames), 2.0 * N),
+        target=Target(**until), rows=True, clock=lambda: now[0],
+    )  # fmt: skip
+    pages = [doc for name, doc in bench.documents if name == "event_page"]
+    for doc in bench.of("descriptor"):
+        watch("descriptor", doc)
+    for frame, lines in rows_flown(bench).items():
+        for page in pages:
+            if page["data"]["frame"][0] == frame:
+                watch("event_page", page)
+        now[0] += 1.3 * 2.0 * len(lines)
+        watch._judge((), frame)
+        foretold = watch.forecasts[-1]
+        blocks = watch.blocks(bench.scan.frames[frame])
+        if foretold.enough or blocks is None:
+            continue
+        asked += 1
+        more = (foretold.needed or foretold.total) - (frame + 1)
+        assert sum(map(len, blocks)) < N
+        assert watch.seconds_left == pytest.approx(1.3 * 2.0 * sum(map(len, blocks)) * more)
+    assert asked
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,19 @@ def test_runs_on_one_place_of_a_sample_add_up(tmp_path: Path, embedded: Any) -> 
         energy_stack(stxm, **OPTIONS, dose_limit={"limit": 1.9 * one, "before": ledger.gray})
 
 
+def test_the_outer_half_of_the_outer_pixels_belongs_to_a_region(
+    tmp_path: Path, embedded: Any
+) -> None:
+    """A spot that was exposed, on the rim of a coarse region that is measured next."""
+    spot = measured(tmp_path, embedded, "electrode 7", center=(30.0, 0.0), size=0.2)
+    coarse = {"center": (28.15, 0.0), "size": 4.0, "pixels": 4}  # up to 30.15 µm
+    found = dose_so_far(embedded, "electrode 7", [coarse])
+    gray = sum(spot.metadata["start"]["exposure"]["gray"])
+    assert found.gray == pytest.approx(gray, rel=1e-4) and gray > 0
+    away = dose_so_far(embedded, "electrode 7", [{**coarse, "center": (27.85, 0.0)}])
+    assert away.gray == 0.0
+
+
 def test_agglomerates_of_a_stored_map(tmp_path: Path, embedded: Any) -> None:
     """The paper's Fig. 4 out of a run: what is stored beside it, and the picture."""
     fraction, sigma, thickness, _ = electrode(np.random.default_rng(3))

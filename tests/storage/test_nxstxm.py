@@ -386,6 +386,28 @@ def test_what_goes_wrong_is_said_and_other_runs_go_on(
     assert (tmp_path / "run.nxs").exists()
 
 
+def test_what_comes_after_the_end_or_makes_no_sense_hangs_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = NxstxmFiles(tmp_path)
+    files("start", {"time": 0.0, "plan_name": "no uid"})
+    files("start", {"uid": "other", "time": 0.0, "plan_name": "count"})
+    files("descriptor", {"uid": "d", "run_start": "other", "name": "primary"})
+    files("stop", {"uid": "s", "run_start": "other", "time": 1.0})
+    assert files.wait(60)
+    assert not files._streams  # of a run that is none of ours, too
+    assert "KeyError" in files.problems[""]
+    (name, start), *rest = Run(scan_of(region("A", (7, 5)))).documents()
+    files(name, start)
+    files.close()
+    for name, doc in rest:
+        files(name, doc)
+    files.close()
+    assert files.wait(60) and not files.pending
+    assert "closed before its end" in files.problems["run"]
+    assert "run run has no whole NXstxm file" in caplog.text
+
+
 def test_other_runs_are_none() -> None:
     assert not is_for_nxstxm({"uid": "r", "plan_name": "count"})
 

@@ -119,9 +119,9 @@ class Ledger:
         return self._most("photons")
 
     def within(self, extents: Iterable[Sequence[Sequence[float]]]) -> Ledger:
-        """What touches regions, given by the middles of their outer pixels ((x0, x1), (y0, y1)).
+        """What touches regions, given by their edges ((x0, x1), (y0, y1), µm).
 
-        Of each entry the pixels within them alone; half a pixel of the entry is added all round.
+        Of each entry the pixels that reach into them alone.
         """
         areas = [tuple(tuple(sorted(map(float, pair))) for pair in one) for one in extents]
         found = []

@@ -52,7 +52,7 @@ def informative_order(
     design : array_like [nE, K+1]
         Absorption of the species, in columns, then a constant.
     species : int
-        Number of leading columns that are species.
+        Number of leading columns that are species, at least two.
     energies : array_like [nE]
         eV, in any order, each once.
     time : float or array_like [nE]
@@ -73,12 +73,15 @@ def informative_order(
     Raises
     ------
     ValueError
-        The design matrix cannot be fitted, shapes differ, or a value is not positive.
+        The design matrix cannot be fitted or has fewer than two species, shapes differ, or a value
+        is not positive.
     """
     a = np.array(design, dtype=np.float64)
     check_design(a, species)
-    if not species:
-        raise ValueError("design has no species: nothing tells which energy says most")
+    if species < 2:
+        raise ValueError(
+            f"design has {species} species: an order of energies that tells a fraction needs two"
+        )
     e = np.array(energies, dtype=np.float64)
     if e.shape != (len(a),) or not np.isfinite(e).all() or len(np.unique(e)) != len(e):
         raise ValueError(

@@ -34,7 +34,7 @@ class ModelError:
     offset, offset_sigma : float
         How much higher the true energies are than those of the stack, by the references (eV), for
         all pixels of the mask together; and its standard deviation, with what the fit misses
-        still.
+        still. At the end of what is looked through the offset may be larger, and σ is infinite.
     chi2, chi2_shifted : float
         Reduced chi-square of the mean spectrum of the mask, without and with that offset.
     worst : AreaSpectrum
@@ -135,4 +135,5 @@ def _shifted(
             break
     left, _ = _fitted(spectrum, design_at(e + offset))
     chi2 = float(np.square(left / s).sum() / max(len(e) - design.shape[1] - 1, 1))
-    return offset, float(np.sqrt(variance * max(chi2, 1.0))), chi2
+    sigma = float(np.sqrt(variance * max(chi2, 1.0)))
+    return offset, np.inf if abs(offset) > FARTHEST - STEP else sigma, chi2

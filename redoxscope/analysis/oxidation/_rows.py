@@ -70,8 +70,10 @@ def rows_that_matter(
     rows = np.asarray(number > 0)
     if target is not None:  # few pixels may stay as they are, and cost whole rows
         order = np.argsort(number, kind="stable")
-        spare = SPARED * (1.0 - target.share) * sample.sum()
+        spare = SPARED * (1.0 - target.share) * result.n_mask  # so many leave the share reached
         rows[order[np.cumsum(number[order]) <= spare]] = False
+    # A row whose first lines were missed is not known yet.
+    rows |= measured < fit.design.shape[1] + FREEDOM
     if not rows.any():
         return rows
     blank = fit.i0_mask

@@ -147,7 +147,8 @@ def forecast(fit: StackFit, result: OxidationResult, target: Target) -> Forecast
     whole = np.logical_and.reduce(present[measured], axis=0)
     known = np.isfinite(result.thickness) & whole[:, None]
     if not len(measured) or not known.any():
-        return Forecast(share, result.n_mask, done, total, None, float("nan"))
+        enough = share >= target.share and len(measured) >= least
+        return Forecast(share, result.n_mask, done, total, done if enough else None, float("nan"))
     line, column = (axis[:: max(1, len(axis) // PIXELS)] for axis in np.nonzero(known))
     rest = np.flatnonzero(~come)
     order = np.r_[measured, rest]

@@ -22,6 +22,8 @@ FEWEST = 5
 CHANGE = 0.025
 """Change of the light from which on a line is left out: what it costs is an energy less."""
 SIGMA = 5.0
+BLANK_SIGMA = 3.0
+"""Standard deviations by which the blank pixels of a line must contradict its other pixels."""
 MOST_OWN = 0.8
 PASSES = 3
 ROUNDS = 4
@@ -43,7 +45,7 @@ def leave_unsteady_out(fit: StackFit) -> tuple[OxidationResult, NDArray[np.bool_
     result : OxidationResult
     off : numpy.ndarray of bool [nE, ny]
         Lines left out: the light differs by more than 2.5 %, and by more than five of its standard
-        deviations.
+        deviations, and blank pixels of the line, where it has some, do not say otherwise.
     change : numpy.ndarray [nE, ny]
         By how much, in parts of the light; NaN where nothing tells.
 
@@ -65,6 +67,7 @@ def leave_unsteady_out(fit: StackFit) -> tuple[OxidationResult, NDArray[np.bool_
         now, sigma = light_within(fit, result)
         with np.errstate(invalid="ignore"):
             size = np.where(np.abs(now) > np.maximum(CHANGE, SIGMA * sigma), np.abs(now), 0.0)
+        size[_not_the_beam(fit, now, size > 0)] = 0.0
         worst = np.where(off, 0.0, size).max(axis=0)
         # What was left out for the sake of another, and agrees with those that are left, is back.
         new = (size > 0) & (off | (size > WORST * worst)) | (off & np.isnan(now))
@@ -123,6 +126,33 @@ def light_within(fit: StackFit, result: OxidationResult) -> tuple[Array, Array]:
     else:
         spread = np.zeros(ny)
     return np.expm1(-change), np.hypot(noise[:, None], spread)
+
+
+def _not_the_beam(fit: StackFit, change: Array, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of lines ``which`` [nE, ny] those whose blank pixels had the light of the other lines.
+
+    Then the sample did it: something that no reference has, across most of a line.
+    """
+    found, blank = np.zeros_like(which), fit.i0_mask
+    if blank is None:
+        return found
+    lines = np.flatnonzero(blank.sum(axis=1) >= FEWEST)
+    for k in np.flatnonzero(which.any(axis=1)) if lines.size else ():
+        y, variance = (np.asarray(one, np.float64) for one in fit.logarithm(int(k), lines))
+        good = blank[lines] & np.isfinite(y) & np.isfinite(variance)
+        number = good.sum(axis=1)
+        seen = number >= FEWEST
+        usual = seen & ~which[k, lines]
+        if usual.sum() < FEWEST:
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            level = np.where(good, y, 0.0).sum(axis=1) / number
+            sigma = np.sqrt(np.where(good, variance, 0.0).sum(axis=1)) / number
+            light = np.expm1(np.median(level[usual]) - level)
+            off = change[k, lines]
+            differs = np.abs(light - off) > BLANK_SIGMA * sigma
+            found[k, lines] = seen & differs & (np.abs(light) < np.abs(off) / 2)
+    return found & which
 
 
 def _on_frames(values: NDArray[Any], shifts: Array | None, outside: Any) -> NDArray[Any]:

@@ -23,6 +23,8 @@ ENOUGH = 2e-3
 AROUND = np.ones((3, 3), dtype=bool)
 LONGEST_STEP = 1.0
 """Pixels; a linear step is not to be trusted further."""
+MOST_LEFT = 0.05
+"""Pixels; where the last step is still longer, it was going somewhere and has not arrived."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class _Problem:
         self._image, self._variance = image, variance
 
     def solve(self, start: Array, middle: Array, largest: float) -> Shift:
-        shift, mixture = start.copy(), None
+        shift, mixture, step = start.copy(), None, np.zeros(2)
         result = None
         for _ in range(STEPS):
             result = self._step(shift, mixture)
@@ -147,6 +149,8 @@ class _Problem:
             if np.abs(step).max() < ENOUGH and covariance is not None:
                 break
         assert result is not None
+        if np.abs(step).max() > MOST_LEFT:
+            return UNKNOWN
         _, _, covariance, chi2 = result
         if covariance is None or not (np.diag(covariance) > 0).all():
             return UNKNOWN

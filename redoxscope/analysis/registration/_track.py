@@ -181,6 +181,8 @@ class DriftTracker:
             return None
         weights, vectors = np.linalg.eigh(self._gram[np.ix_(others, others)])
         vectors = vectors[:, ::-1][:, weights[::-1] > 1e-9 * weights[-1]][:, :KINDS]
+        if not vectors.shape[1]:  # all of them even: nothing to compare with
+            return None
         references = np.zeros((vectors.shape[1], *y.shape), dtype=np.float32)
         for i, factors in zip(others.tolist(), vectors, strict=True):
             references += factors[:, None, None].astype(np.float32) * self._moved[i]

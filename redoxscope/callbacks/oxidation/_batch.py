@@ -223,25 +223,28 @@ def _from_documents(
     documents: Iterable[tuple[str, Mapping[str, Any]]], options: MapOptions
 ) -> StackReader:
     reader: StackReader | None = None
-    run, descriptors = "", set()
+    run, descriptors, succeeded = "", set(), False
     for name, doc in documents:
         if name == "start" and is_stack(doc):
             if reader is not None and (doc.get(RESUMES) or {}).get("uid") == run:
                 reader.resumed(doc)
             else:
                 reader = StackReader(doc, options)
-            run = doc["uid"]
+            run, succeeded = doc["uid"], False
         elif reader is None:
             continue
         elif name == "descriptor" and doc["run_start"] == run and reader.describe(doc):
             descriptors.add(doc["uid"])
         elif name in ("event", "event_page") and doc["descriptor"] in descriptors:
             reader.take(name, doc)
+        elif name == "stop" and doc.get("run_start") == run:
+            succeeded = doc.get("exit_status") == "success"
     if reader is None:
         raise ValueError(
             "no energy stack in these documents: no start document with a scan of lines, nor with "
             "a block stxm"
         )
+    reader.succeeded = succeeded
     return reader
 
 
@@ -255,6 +258,7 @@ def _from_catalog(run: Any, options: MapOptions) -> StackReader:
     for one in runs[1:]:
         reader.resumed(start_of(one))
         _from_one(one, reader)
+    reader.succeeded = (runs[-1].metadata.get("stop") or {}).get("exit_status") == "success"
     return reader
 
 

@@ -47,7 +47,19 @@ def model_doubts(fit: StackFit, result: OxidationResult, references: References)
     found = model_error(fit, result, design_at)
     if found is None:
         return
-    if abs(found.offset) > max(OFFSET, OFFSET_SIGMA * found.offset_sigma):
+    freedom = max(len(found.worst.od) - fit.design.shape[1], 1)
+    enough = max(MISFIT, 1.0 + CHANCE * np.sqrt(2.0 / freedom))
+    if np.isinf(found.offset_sigma):
+        if found.chi2 > enough:
+            by = f"{found.offset:+.1f}".replace("-", "−")
+            yield Doubt(
+                "energy_offset",
+                found.offset,
+                f"By the references the energies are off by {by} eV or more, or the references are "
+                f"of something else (reduced χ² {found.chi2:.3g}, with that offset "
+                f"{found.chi2_shifted:.3g}): further away is not looked.",
+            )
+    elif abs(found.offset) > max(OFFSET, OFFSET_SIGMA * found.offset_sigma):
         yield Doubt(
             "energy_offset",
             found.offset,
@@ -56,8 +68,7 @@ def model_doubts(fit: StackFit, result: OxidationResult, references: References)
             f"(reduced χ² {found.chi2:.3g}, with that offset {found.chi2_shifted:.3g}): calibrate "
             "the energy, or take references of this beamline.",
         )
-    freedom = max(len(found.worst.od) - fit.design.shape[1], 1)
-    if found.worst_shifted > max(MISFIT, 1.0 + CHANCE * np.sqrt(2.0 / freedom)):
+    if found.worst_shifted > enough:
         yield Doubt(
             "component",
             found.worst_shifted,

@@ -218,9 +218,13 @@ class ImageDrift:
             self._applied = shifts
             self._checks.clear()
 
-    def _jump(self, one: Break) -> tuple[Array, Array] | None:
-        """Shift (px) from the images before a break to those after it, and σ; None: not known."""
+    def _jump(self, one: Break, followed: Array | float = 0.0) -> tuple[Array, Array] | None:
+        """Shift (px) from the images before a break to those after it, and σ; None: not known.
+
+        Of the sample, where its region had been moved after it: `followed` is given in pixels.
+        """
         drift = self._tracker.drift
+        places = drift.shifts - followed
         order = [k for k in sorted(self._tracker.images) if drift.known[k]]
         before = [k for k in order if k < one.k][-BESIDE:]
         after = [k for k in order if k >= one.k + (one.line > 0)][:BESIDE]
@@ -229,7 +233,7 @@ class ImageDrift:
         means, variances = [], []
         for k in (before, after):
             weight = 1.0 / np.maximum(drift.sigma[k], 1e-3) ** 2
-            means.append((weight * drift.shifts[k]).sum(axis=0) / weight.sum(axis=0))
+            means.append((weight * places[k]).sum(axis=0) / weight.sum(axis=0))
             variances.append(1.0 / weight.sum(axis=0))
         return means[1] - means[0], np.sqrt(variances[0] + variances[1])
 
@@ -257,7 +261,7 @@ class ImageDrift:
         """Say it where the sample moved."""
         drift = self._tracker.drift
         for one in self.breaks if self._on else ():
-            jump, run = self._jump(one), one.run[:8]
+            jump, run = self._jump(one, self.followed / np.array(pixel)), one.run[:8]
             if jump is None:
                 text = "how far the sample moved meanwhile cannot be told."
                 yield Doubt("resumed", np.nan, f"Continued in run {run!r}: {text}")
@@ -270,10 +274,26 @@ class ImageDrift:
                 f"Continued in run {run!r}: meanwhile the sample moved by {measured(far, sure)} "
                 f"pixels ({nm:.0f} nm).",
             )
-        if not self._on or not drift.matters:
+        followed = self.followed[drift.known].any()
+        if not self._on or not (drift.matters or followed):
             return
         length, sigma = drift.largest
-        nm = 1e3 * length * float(np.mean(pixel))
+        if followed:
+            movement = (self.followed - drift.shifts * np.array(pixel))[drift.known]
+            farthest = float(np.hypot(*movement.T).max())
+            first = f"The sample moved by up to {1e3 * farthest:.0f} nm, and its region after it"
+            if not drift.matters:
+                text = f"{first}: its images lie on each other."
+                yield Doubt("drift", farthest / float(np.mean(pixel)), text)
+                return
+            said = f"{first}, but for up to {measured(length, sigma)} pixels"
+            length = farthest / float(np.mean(pixel))
+        else:
+            nm = 1e3 * length * float(np.mean(pixel))
+            said = (
+                f"The sample moved by up to {measured(length, sigma)} pixels ({nm:.0f} nm) against "
+                "the first image"
+            )
         then = "the images were moved back"
         if not self._correct:
             then = "the images are as they were taken (drift='correct' moves them back)"
@@ -284,6 +304,5 @@ class ImageDrift:
         yield Doubt(
             "drift",
             length,
-            f"The sample moved by up to {measured(length, sigma)} pixels ({nm:.0f} nm) against the "
-            f"first image: {then}.",
+            f"{said}: {then}.",
         )

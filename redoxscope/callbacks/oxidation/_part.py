@@ -288,10 +288,12 @@ class MapPart:
         message: str,
         doubts: Sequence[Doubt],
         lines: dict[str, int],
+        succeeded: bool = True,
     ) -> OxidationSnapshot:
         """Solve what has changed (all, if final) and return it; in full with the spectrum.
 
         ``doubts`` are those that concern all maps of the run, ``lines`` the lines of all images.
+        Of a run that ``succeeded`` the plan may have left lines out; of another they are lacking.
         """
         self._drift.update(final=final)
         beam: list[Doubt] = []
@@ -311,7 +313,7 @@ class MapPart:
                 *doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
-                    chosen="until" in self.start or "rows" in self.start,
+                    chosen=succeeded and ("until" in self.start or "rows" in self.start),
                 ),
                 *(self._model_doubts(result) if final else ()),
                 *(dose_doubt(change) for change in self._dose),

@@ -54,6 +54,8 @@ class StackReader(Reader[OxidationSnapshot]):
     parts : dict of str to MapPart
         The maps, by region; the values of outer loops are part of the name. Empty where no image
         is of a sample.
+    succeeded : bool
+        Whether the run ended well; what its plan left out on purpose is not lacking then.
     """
 
     def __init__(self, start: Doc, options: MapOptions) -> None:
@@ -111,6 +113,7 @@ class StackReader(Reader[OxidationSnapshot]):
         self._newest = next(iter(self.parts.values()), None)
         self._touched: dict[str, MapPart] = {}
         self._solved = False
+        self.succeeded = True
 
     @property
     def part(self) -> MapPart:
@@ -359,15 +362,20 @@ class StackReader(Reader[OxidationSnapshot]):
             The run has no image of a sample.
         """
         newest = self.part
+        if final and message:  # nothing is said of a run that ended well
+            self.succeeded = False
         said = self.settle(final=final)
         chosen = dict(self.parts if final else self._touched)
         chosen.pop(newest.name, None)
         lines = self.line_counts
         self._touched, self._solved = {}, True
         return {
-            name: part.snapshot(final=final, full=full, message=message, doubts=said, lines=lines)
+            name: part.snapshot(
+                final=final, full=full, message=message, doubts=said, lines=lines,
+                succeeded=self.succeeded,
+            )
             for name, part in (chosen | {newest.name: newest}).items()
-        }
+        }  # fmt: skip
 
 
 def _energy(value: Any) -> float:

@@ -34,6 +34,8 @@ log = logging.getLogger("redoxscope.plans")
 
 MOST_PIXELS = 65_536
 """Of larger images every second, third, ... line is judged: a share needs no more."""
+RECENT = 5
+"""Images whose pace is taken for that of those to come: with fewer rows more of it is moves."""
 TAKEN = (LineStatus.OK, LineStatus.RETRIED)
 Outer = tuple[float, ...]
 
@@ -218,7 +220,7 @@ class Adaptive:
     def _pace(self, index: int) -> None:
         """How much longer images take than was planned; a pause is one that is left out."""
         now = self._clock()
-        planned = float(self._seconds[self._judged_to : index + 1].sum())
+        planned = self._planned(range(self._judged_to, index + 1))
         if planned > 0:
             self._paces.append((now - self._begun) / planned)
         self._begun, self._judged_to = now, index + 1
@@ -234,7 +236,16 @@ class Adaptive:
             for i, frame in enumerate(self._scan.frames)
             if i >= self._judged_to and frame.outer == outer and frame.energy in energies
         ]
-        return float(self._seconds[rest].sum() * (np.median(self._paces) if self._paces else 1.0))
+        paces = self._paces[-RECENT:] if self.choose_rows else self._paces
+        return float(self._planned(rest) * (np.median(paces) if paces else 1.0))
+
+    def _planned(self, images: Sequence[int]) -> float:
+        """What images should take (s) with the rows that are flown now."""
+        found = 0.0
+        for i in images:
+            part = self._of_frame.get(i)
+            found += float(self._seconds[i]) * (1.0 if part is None else part.share)
+        return found
 
 
 class _Part:
@@ -260,6 +271,11 @@ class _Part:
         self._fit: StackFit | None = None
         self.blocks: list[range] | None = None
         """Rows of the next image; None: all."""
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that the next image has."""
+        return 1.0 if self.blocks is None else sum(map(len, self.blocks)) / self._ny
 
     @property
     def measured(self) -> set[float]:

@@ -27,6 +27,8 @@ LEAST = 0.25
 what matters to the picture."""
 SURE = 3.0
 """... and standard deviations."""
+MOST_LOST = 0.1
+"""Share of the lines that the first image may lack: all others are compared with it."""
 
 
 def corners(scan: Scan, farthest: float) -> Iterator[Scan]:
@@ -140,6 +142,9 @@ class Follow:
     def _register_now(self, index: int, counts: NDArray[np.float64]) -> None:
         region = self._scan.frames[index].region
         tracker = self._trackers[region]
+        if not tracker.images and np.isnan(counts).all(axis=1).mean() > MOST_LOST:
+            self._taken_at.pop(index)
+            return
         with np.errstate(divide="ignore", invalid="ignore"):
             tracker.add(index, np.log(counts), 1.0 / counts)
         drift = tracker.drift

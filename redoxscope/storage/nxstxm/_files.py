@@ -64,15 +64,22 @@ class NxstxmFiles:
         self._due: queue.SimpleQueue[tuple[str, Doc] | None] = queue.SimpleQueue()
         self._state = threading.Condition()
         self._left = 0
+        self._closed = False
         # A daemon: a disk that hangs keeps no process from its end; the log has it all.
         self._worker = threading.Thread(target=self._work, daemon=True, name="nxstxm")
         self._worker.start()
 
     def __call__(self, name: str, doc: Doc) -> None:
-        """Take a document; it is written by a thread."""
+        """Take a document; it is written by a thread. After `close` it is told that none is."""
         with self._state:
-            self._left += 1
-        self._due.put((name, doc))
+            if not self._closed:
+                self._left += 1
+                self._due.put((name, doc))
+                return
+        if name in ("start", "stop"):
+            uid = str(doc.get("uid" if name == "start" else "run_start", ""))
+            self.problems[uid] = "the files were closed before its end"
+            log.warning("run %s has no whole NXstxm file: %s", uid[:8], self.problems[uid])
 
     @property
     def pending(self) -> str:
@@ -86,7 +93,10 @@ class NxstxmFiles:
 
     def close(self, timeout: float = CLOSE_PATIENCE) -> None:
         """Write what has come, and close the files as they are."""
-        self._due.put(None)
+        with self._state:
+            if not self._closed:
+                self._closed = True
+                self._due.put(None)
         self._worker.join(timeout)
         if self._worker.is_alive():
             log.warning("not written after %g s: %s", timeout, self.pending)
@@ -94,8 +104,9 @@ class NxstxmFiles:
     def _work(self) -> None:
         while (item := self._due.get()) is not None:
             name, doc = item
-            uid = self._run_of(name, doc)
+            uid = ""
             try:
+                uid = self._run_of(name, doc)
                 if name == "start":
                     if is_for_nxstxm(doc):
                         part = self.folder / f"{file_name(doc)}{PART}"
@@ -113,6 +124,8 @@ class NxstxmFiles:
                 if (recorder := self._runs.pop(uid, None)) is not None:
                     recorder.close()
             finally:
+                if name == "stop":
+                    self._streams = {k: run for k, run in self._streams.items() if run != uid}
                 with self._state:
                     self._left -= 1
                     self._state.notify_all()
@@ -124,7 +137,6 @@ class NxstxmFiles:
         recorder(name, doc)
         if name == "stop":
             del self._runs[uid]
-            self._streams = {key: run for key, run in self._streams.items() if run != uid}
             if recorder.made:
                 whole = recorder.path.with_suffix("")
                 if whole.exists():

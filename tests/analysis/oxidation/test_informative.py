@@ -94,12 +94,18 @@ def test_a_short_image_is_preferred_where_both_say_the_same():
         ({"counts": -1}, "counts = -1 must be greater than 0"),
         ({"energy_sigma": float("nan")}, "energy_sigma"),
         ({"species": 3}, "collinear"),
+        (
+            {"species": 1},
+            "design has 1 species: an order of energies that tells a fraction needs two",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, said):
     design = make_stack().design
     if options.get("species") == 3:
         design = np.column_stack([design[:, :2], design[:, 0] + design[:, 1], design[:, 2]])
+    if options.get("species") == 1:
+        design = design[:, [0, 2]]
     arguments = {"species": 2, "energies": np.linspace(636.0, 660.0, 24)} | options
     with pytest.raises(ValueError, match=said):
         informative_order(design, **arguments)

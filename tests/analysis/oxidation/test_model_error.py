@@ -46,6 +46,13 @@ def test_an_energy_offset_is_fitted_with_its_sigma(offset):
     assert "component" not in doubts
 
 
+def test_an_offset_beyond_what_is_looked_through_has_no_sigma():
+    fit, result, doubts = found(-1.8)
+    error = model_error(fit, result, REFERENCES.design)
+    assert error.offset == pytest.approx(-1.5, abs=0.05) and np.isinf(error.offset_sigma)
+    assert "off by −1.5 eV or more" in doubts["energy_offset"].text
+
+
 def test_a_species_that_is_lacking_is_found_where_it_is():
     fit, result, doubts = found(strange=0.15)
     assert "A component is missing" in doubts["component"].text

@@ -9,6 +9,7 @@ from redoxscope.analysis.oxidation import (
     StackFit,
     Target,
     blocks_of,
+    forecast,
     informative_order,
     rows_that_matter,
 )
@@ -64,6 +65,7 @@ def particles(seed):
 
 @pytest.mark.parametrize("target", [None, Target(0.03, 0.9)], ids=["sample", "until"])
 def test_sigma_stays_honest(target):
+    """Of made particles, four together; without drift, and with the energies as they are said."""
     inside, pixels = 0, 0
     order = informative_order(REFERENCES.design(ENERGIES), len(REFERENCES.names), ENERGIES)
     for seed in range(4):
@@ -101,6 +103,36 @@ def test_before_enough_is_known_all_rows_are_flown():
     for k in range(0, 80, 20):
         fit.set_image(k, counts[k])
     assert rows_that_matter(fit, fit.solve()) is None
+
+
+def some_energies(n, missed):
+    """A fit of the first energies that say most, of which lines ``missed(i, line)`` are lacking."""
+    counts, design, _ = particles(1)
+    order = informative_order(design, len(REFERENCES.names), ENERGIES)[:n]
+    fit = StackFit(
+        design[order], len(REFERENCES.names), (N, N), energies=ENERGIES[order],
+        min_thickness=REFERENCES.min_thickness,
+    )  # fmt: skip
+    for i, k in enumerate(order):
+        for line in range(N):
+            fit.set_line(i, line, np.full(N, np.nan) if missed(i, line) else counts[k, line])
+    return fit
+
+
+def test_a_row_whose_first_lines_were_missed_is_flown_again():
+    fit = some_energies(8, lambda i, line: line == 30 and i < 5)
+    result = fit.solve()
+    assert np.isnan(result.thickness[30]).all()
+    rows = rows_that_matter(fit, result)
+    assert rows[30] and rows.sum() < N
+    assert rows_that_matter(fit, result, Target(0.9, 0.1))[30]
+
+
+def test_enough_is_enough_where_no_row_has_all_energies():
+    fit = some_energies(20, lambda i, line: line % 20 == i)
+    result, target = fit.solve(), Target(0.9, 0.1)
+    assert target.reached(result) >= 0.1
+    assert forecast(fit, result, target).enough
 
 
 def test_where_all_pixels_are_sure_no_row_matters():

@@ -75,6 +75,26 @@ def test_what_counting_explains_is_no_change(lines):
     np.testing.assert_allclose(change[truth], -0.1, atol=0.03)
 
 
+def test_what_no_reference_has_is_not_the_beams_doing():
+    """A phase with a sharp line in most columns of some rows; beside it the support is empty."""
+    stack = make_stack()
+    y, x = np.mgrid[:48, :48]
+    thick = ((x < 34) & (y >= 6) & (y < 42)).astype(float)
+    share = 0.2 + 0.6 * x / 48
+    c = np.stack([share * thick, (1 - share) * thick, 0.2 * thick])
+    od = np.einsum("kj,jyx->kyx", stack.design, c)
+    od[14, 18:26, :34] += 0.15
+    counts = np.random.default_rng(4).poisson(stack.i0[:, None, None] * np.exp(-od)).astype(float)
+    counts[7, 18:26] = np.round(counts[7, 18:26] * 0.9)  # and here it was the beam
+    fit = StackFit(stack.design, 2, counts.shape[1:])
+    for k, image in enumerate(counts):
+        fit.set_image(k, image)
+    _, off, _ = leave_unsteady_out(fit)
+    truth = np.zeros_like(off)
+    truth[7, 18:26] = True
+    np.testing.assert_array_equal(off, truth)
+
+
 def test_a_line_left_out_counts_again_when_it_comes_again():
     stack = make_stack()
     counts = stack.counts(np.random.default_rng(4))

@@ -141,6 +141,26 @@ def test_nothing_to_see_is_no_shift():
     assert not shift_onto(noise[0], np.full((40, 40), np.nan)).found
 
 
+def test_what_has_not_arrived_is_no_shift():
+    """Begun 14 pixels off, on a slope that leads there: the steps end before."""
+    y, x = np.mgrid[:96, :96] - 48.0
+    image = 2.0 * np.exp(-0.5 * (y**2 + x**2) / 20.0**2)
+    there = moved(image, (0.0, 14.0)) + np.random.default_rng(0).normal(0, 1e-3, image.shape)
+    assert not shift_onto(there, image, variance=1e-6, search=False).found
+    near = shift_onto(there, image, variance=1e-6, start=(0.0, -12.0), search=False)
+    np.testing.assert_allclose((near.dy, near.dx), (0.0, -14.0), atol=0.05)
+
+
+def test_even_images_are_compared_with_nothing():
+    """Without any sample in them nothing tells where they lie."""
+    even = np.full((48, 48), 8.0)
+    tracker = DriftTracker([700.0, 701.0, 702.0], (48, 48))
+    for k in range(3):
+        tracker.add(k, even, 1e-4)
+    tracker.again(lambda k: (even, 1e-4))
+    assert not tracker.drift.known.any() and not tracker.drift.matters
+
+
 # -- the measured stack ------------------------------------------------------------------------
 
 
@@ -152,7 +172,9 @@ def by_fourier(image, shift):
 
 
 def test_toner_drift_of_three_pixels(toner):
-    """The shifts to 0.1 px, and the map to 0.01 of that of the same stack without them."""
+    """The shifts to 0.1 px. The map to 0.015 rms of that of the stack as it is, and to 0.01 of that
+    of the same stack put through the same registration: it was aligned to 0.02 px itself.
+    """
     n, y = len(toner.counts), np.log(toner.counts.astype(float))
     true = np.cumsum(np.random.default_rng(0).normal(0, 0.15, (n, 2)), axis=0)
     true -= true[0]

@@ -70,6 +70,22 @@ def test_line_and_point_spectra_have_the_energy_as_an_axis():
     assert "energy (eV)" in drawn(point)
 
 
+def test_a_line_flown_backwards_lies_the_right_way_round():
+    pairs = []
+    for name, doc in documents_of(line_spectrum, energies=[640, 641], pixels=5):
+        if name == "event_page":
+            data = dict(doc["data"])
+            data["sample_x"] = [
+                x[:: -1 if frame else 1]
+                for x, frame in zip(data["sample_x"], data["frame"], strict=True)
+            ]
+            data["transmission"] = [[10.0 * at for at in x] for x in data["sample_x"]]
+            doc = {**doc, "data": data}
+        pairs.append((name, doc))
+    (picture,) = scans_from_run(pairs).values()
+    np.testing.assert_allclose(picture.counts, [10 * picture.fast] * 2)
+
+
 def test_tiles_are_joined():
     number = iter(range(1, 10_000))
     found = scans_from_run(
