@@ -279,7 +279,7 @@ def test_a_run_that_ended_as_it_was_told_to_is_not_said_to_have_all_its_lines():
         resumed(list(first))
 
 
-@pytest.mark.parametrize("keys", [["until"], ["rows", "follow_drift"]], ids=["one", "two"])
+@pytest.mark.parametrize("keys", [["until"], ["until", "rows"]], ids=["one", "two"])
 def test_what_belongs_to_one_run_is_said_to_end_with_it(keys, caplog):
     first = cut(list(limited(1e12)[1]), 3, 2)
     first[0] = "start", first[0][1] | dict.fromkeys(keys, 1.0)
@@ -287,6 +287,39 @@ def test_what_belongs_to_one_run_is_said_to_end_with_it(keys, caplog):
         second = resumed(first)
     assert f"resume: {' and '.join(keys)} of run" in caplog.text
     assert not set(keys) & set(second[0][1])
+
+
+# -- regions that were moved after the sample --------------------------------------------------
+
+
+def test_a_region_goes_on_from_where_it_was_moved_to():
+    stxm, engine, documents = bench()
+    engine(
+        energy_stack(
+            stxm, energies=[639.0, 641.0, 643.0], size=2.0, pixels=8, dwell=1e-3, follow_drift=2.0
+        )
+    )  # fmt: skip
+    runs = [cut(list(documents), 1, 3)]
+    for name, doc in runs[0]:
+        if name == "event_page":
+            doc["data"]["followed_x"] = [0.5] * len(doc["data"]["frame"])
+            doc["data"]["followed_y"] = [-0.25] * len(doc["data"]["frame"])
+    runs[0] = [one for one in runs[0] if one[0] != "event_page" or one[1]["data"]["frame"]]
+    for end in ((1, 6), None):  # the second is of the run before, which has moved nothing itself
+        stxm, engine, documents = bench()
+        known(engine, *runs)
+        engine(resume(stxm, runs[-1][0][1]["uid"]))
+        found = list(documents) if end is None else cut(list(documents), *end)
+        runs.append([one for one in found if one[0] != "event_page" or one[1]["data"]["frame"]])
+    for documents in runs[1:]:
+        assert documents[0][1]["follow_drift"] == 2.0
+        pages = [doc["data"] for name, doc in documents if name == "event_page"]
+        assert {x for page in pages for x in page["followed_x"]} == {0.5}
+        assert {y for page in pages for y in page["followed_y"]} == {-0.25}
+        for page in pages:
+            np.testing.assert_allclose(np.mean(page["sample_x"], axis=1), 0.5)
+            asked = -0.25 + (np.array(page["line"]) - 3.5) * 0.25
+            np.testing.assert_allclose(np.mean(page["sample_y"], axis=1), asked)
 
 
 # -- dose --------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ class Follow:
         Data key of the counter behind the sample.
     farthest : float
         How far a region may be moved along x and along y (µm).
+    offsets : mapping of int to tuple of float, optional
+        By how much (x, y; µm) regions are moved when it begins.
 
     Raises
     ------
@@ -60,7 +62,13 @@ class Follow:
         An image has too few pixels to be registered.
     """
 
-    def __init__(self, scan: Scan, counts: str, farthest: float) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        counts: str,
+        farthest: float,
+        offsets: Mapping[int, tuple[float, float]] | None = None,
+    ) -> None:
         self._scan, self._counts, self.farthest = scan, counts, farthest
         self._regions: dict[str, int] = {}
         self._images: dict[int, NDArray[np.float64]] = {}
@@ -75,7 +83,7 @@ class Follow:
                     f"{scan.regions[index].name!r} has {nx} x {ny}"
                 )
             self._trackers[index] = DriftTracker(energies, (ny, nx))
-        self._offsets = dict.fromkeys(range(len(scan.regions)), (0.0, 0.0))
+        self._offsets = dict.fromkeys(range(len(scan.regions)), (0.0, 0.0)) | dict(offsets or {})
         self._told: set[int] = set()
         self._given_up = False
 

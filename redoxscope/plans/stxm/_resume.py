@@ -12,7 +12,15 @@ from bluesky.utils import MsgGenerator
 
 from ...analysis.dose import as_dose_limit
 from ...data import References
-from ...documents import IMAGE, RESUMES, STACK, STACK_RESERVED, LineStatus, check_metadata
+from ...documents import (
+    FOLLOWED,
+    IMAGE,
+    RESUMES,
+    STACK,
+    STACK_RESERVED,
+    LineStatus,
+    check_metadata,
+)
 from ...inputs import as_name
 from ...scan import Scan
 from .._inputs import check_axes, check_device
@@ -20,6 +28,7 @@ from .._lookup import lookup
 from .._protocols import Microscope
 from .._public import plan
 from ._dose_limit import guarded
+from ._follow import Follow
 from ._frames import measure_frames
 from ._start import stack_start
 
@@ -28,7 +37,7 @@ __all__ = ["resume"]
 log = logging.getLogger("redoxscope.plans")
 
 TAKEN = (LineStatus.OK, LineStatus.RETRIED)
-OF_ONE_RUN = ("until", "rows", "follow_drift")
+OF_ONE_RUN = ("until", "rows")
 """Parameters of a stack that know no more than their own run."""
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
@@ -45,9 +54,9 @@ def resume(
     """Continue a stack that was interrupted, after its last complete line, in a run of its own.
 
     Lines at its end that were lost or taken without beam are flown again. All that is left is
-    measured; a limit of the dose holds on, with what the runs before have left. What `energy_stack`
-    was told as ``until``, ``rows`` or ``follow_drift`` does not, and a warning says so: every line
-    is flown, where the region was at the beginning.
+    measured; a limit of the dose holds on, with what the runs before have left, and regions that
+    were moved after the sample (``follow_drift``) go on from where they were. What `energy_stack`
+    was told as ``until`` or ``rows`` does not hold, and a warning says so: every line is flown.
 
     The new run carries the same scan, and in ``resumes`` which run it continues and where. The two
     read as one: map, cube and export of the later run are of both. Where the sample moved
@@ -88,11 +97,12 @@ def _resume(
     rest = yield from known.run(run, _rest_of)
     if rest is None:  # the plan is only listed
         return ""
-    runs, link = [rest.lines], rest.start.get(RESUMES)
+    runs, link, offsets = [rest.lines], rest.start.get(RESUMES), dict(rest.followed)
     while link is not None:
         earlier = yield from known.run(link["uid"], _run_of)
         assert earlier is not None
         runs.append(earlier.lines)
+        offsets = dict(earlier.followed) | offsets
         link = earlier.start.get(RESUMES)
     scan = rest.scan
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
@@ -114,10 +124,13 @@ def _resume(
     dropped = [key for key in OF_ONE_RUN if key in rest.start]
     if dropped:
         log.warning(
-            "resume: %s of run %s not taken over: all its lines that are left are flown, where "
-            "its regions were at first",
+            "resume: %s of run %s not taken over: all its lines that are left are flown",
             " and ".join(dropped), f"{rest.uid[:8]} {'is' if len(dropped) == 1 else 'are'}",
         )  # fmt: skip
+    follow = None
+    if (farthest := rest.start.get("follow_drift")) is not None:
+        metadata["follow_drift"] = farthest
+        follow = Follow(scan, metadata["detectors"][0], farthest, offsets)
     if "sample" in rest.start:
         md = {"sample": rest.start["sample"], **md}
     metadata.pop("stxm", None)  # their contract has stacks that begin at the beginning only
@@ -126,17 +139,25 @@ def _resume(
     metadata[RESUMES] = {"uid": rest.uid, "frame": rest.frame, "line": rest.line}
     begin = rest.frame, rest.line
     around = check_axes(scan, axes)
-    return (yield from measure_frames(stxm, scan, around, metadata, md, begin=begin, dose=dose))
+    return (
+        yield from measure_frames(
+            stxm, scan, around, metadata, md, follow=follow, begin=begin, dose=dose
+        )
+    )
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run says: its start document, its scan, its lines (frame, line, status), its end."""
+    """What a run says: its start document, its scan, its lines (frame, line, status), its end.
+
+    Also by how much (x, y; µm) regions had been moved after the sample at last.
+    """
 
     start: Mapping[str, Any]
     scan: Scan
     lines: tuple[tuple[int, int, int], ...]
     reason: str
+    followed: Mapping[int, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,8 @@ def _run_of(documents: Documents) -> _Run:
         It is no stack.
     """
     start: Mapping[str, Any] = {}
-    streams: dict[str, bool] = {}
+    streams: dict[str, int | None] = {}
+    followed: dict[int, tuple[float, float]] = {}
     reason = ""
     lines: list[tuple[int, int, int]] = []
     for name, doc in documents:
@@ -171,16 +193,23 @@ def _run_of(documents: Documents) -> _Run:
                 raise ValueError(f"run {doc['uid'][:8]!r} is a {plan_name}, not a stack of images")
             scan = Scan.from_start(doc)
         elif name == "descriptor":
-            streams[doc["uid"]] = scan.region_in(str(doc["name"])) is not None
-        elif name in ("event", "event_page") and streams.get(doc["descriptor"]):
+            streams[doc["uid"]] = scan.region_in(str(doc["name"]))
+        elif name in ("event", "event_page"):
+            region = streams.get(doc["descriptor"])
+            if region is None:
+                continue
             columns = [doc["data"][key] for key in ("frame", "line", "line_status")]
             rows = [columns] if name == "event" else zip(*columns, strict=True)
             lines += [(int(f), int(r), int(s)) for f, r, s in rows]
+            if FOLLOWED[0] in doc["data"]:
+                x, y = (doc["data"][key] for key in FOLLOWED)
+                last = (x, y) if name == "event" else (x[-1], y[-1])
+                followed[region] = float(last[0]), float(last[1])
         elif name == "stop":
             reason = str(doc.get("reason") or "")
     if not start:
         raise ValueError("the run has no start document")
-    return _Run(start, scan, tuple(lines), reason)
+    return _Run(start, scan, tuple(lines), reason, followed)
 
 
 def _rest_of(documents: Documents) -> _Rest:
@@ -205,4 +234,4 @@ def _rest_of(documents: Documents) -> _Rest:
         if run.reason.startswith(("until:", "dose_limit:")):  # and its dose checks
             why = f"ended as it was told to ({run.reason})"
         raise ValueError(f"run {uid!r} {why}: there is nothing to resume")
-    return _Rest(run.start, run.scan, run.lines, run.reason, frame, line)
+    return _Rest(run.start, run.scan, run.lines, run.reason, run.followed, frame, line)
