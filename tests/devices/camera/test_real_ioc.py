@@ -237,7 +237,7 @@ def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, cap
     assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
     assert int(camera.hdf1.swmr_mode.get(use_monitor=False)) == 0
     with pytest.raises(DeviceError, match="no file is open"):
-        camera.images.get_index()
+        _ = camera.images.file
 
 
 def test_what_ends_the_plan_while_the_file_is_opened_closes_it(camera, monkeypatch):
@@ -254,7 +254,7 @@ def test_what_ends_the_plan_while_the_file_is_opened_closes_it(camera, monkeypat
     assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
     assert settings(camera) == before
     with pytest.raises(DeviceError, match="no file is open"):
-        camera.images.get_index()
+        _ = camera.images.file
 
 
 def test_what_was_written_is_given_back_where_not_all_was_taken(camera, monkeypatch):

@@ -211,7 +211,7 @@ def test_the_file_is_closed_and_readable_when_a_block_was_broken_off(tmp_path):
     with h5py.File(station.camera.path, "r") as file:
         assert file["/entry/data/data"].shape == (8, 16, 16)
     with pytest.raises(DeviceError, match="no file is open"):
-        station.camera.images.get_index()
+        _ = station.camera.images.file
 
 
 def test_a_block_that_is_stopped_while_it_is_prepared_leaves_nothing_armed(station, monkeypatch):
