@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, gaussian_gradient_magnitude
 
 from redoxscope.analysis.ptychography import ring_correlation
 from redoxscope.callbacks import Host, _room, analyses, wire
@@ -356,14 +356,50 @@ def test_modes_and_places_come_when_all_frames_are_there(tmp_path):
     assert error < 0.5 * contrast
 
 
-def test_two_halves_of_the_frames_say_how_fine_it_is(tmp_path):
+def test_two_halves_of_the_frames_say_how_fine_it_is_and_how_sure(tmp_path):
     run = one_energy(tmp_path, step=0.04)
     found = ptychography_from_run(run.documents(), replace(QUICK, resolution=True))[""]
-    rings = found.resolution
+    rings, image = found.resolution, found.image
     assert found.resolution_ev == 641.2 and rings.value[0] > 0.9
-    assert found.image.pixel_um <= rings.half_pitch_um < 0.06
-    names = {result.name for result in ANALYSIS.results(found)}
-    assert {"ring_correlation", "ring_limit"} <= names
+    assert image.pixel_um <= rings.half_pitch_um < 0.06
+    truth = run.transmission(641.2, image.x_um, image.y_um)
+    against = ring_correlation(
+        image.object, truth, image.pixel_um, threshold=0.5, area=image.covered
+    )
+    assert rings.half_pitch_um > 0.95 * against.half_pitch_um  # halves promise nothing finer
+    # sigma is that of the optical density, against the truth away from edges
+    off = -2 * np.log(np.maximum(image.amplitude, 1e-6) / np.abs(truth))
+    smooth = gaussian_gradient_magnitude(np.abs(truth), 1.5) < 0.005
+    area = binary_erosion(image.covered, iterations=6) & smooth
+    pull = (off / image.sigma)[area]
+    assert area.sum() > 500
+    assert 0.6 < 1.4826 * np.median(np.abs(pull - np.median(pull))) < 1.5
+    stored = {result.name: result.array for result in ANALYSIS.results(found)}
+    assert {"ring_correlation", "ring_limit", "sigma_0"} <= set(stored)
+    np.testing.assert_array_equal(np.isfinite(stored["sigma_0"]), image.covered)
+    header, arrays = wire.decode(wire.encode(*ANALYSIS.to_wire(found)))
+    np.testing.assert_array_equal(ANALYSIS.from_wire(header, arrays).image.sigma, image.sigma)
+
+
+def test_halves_know_nothing_of_each_other(tmp_path):
+    """They begin with the first guess of the beam: that of all frames has the other half in it."""
+    run = one_energy(tmp_path)
+    reader = ANALYSIS.reader(run.start()[1], QUICK)
+    for name, doc in list(run.documents())[1:-1]:
+        reader.describe(doc) if name == "descriptor" else reader.take(name, doc)
+    reader.snapshot(final=True)
+    (part,) = reader._parts.values()
+    (task,) = part.tasks.values()
+    guess = task.first_probe()
+    assert not np.allclose(np.abs(task.result.probe[0]), np.abs(guess), rtol=0.01)
+    places = []
+    for half in task.halves():
+        while half.waiting:
+            half.feed(reader._file)
+        np.testing.assert_array_equal(half._engine.first_probe, guess)
+        half.sweep(1)
+        places.append({tuple(place) for place in half.result.positions_um.tolist()})
+    assert len(places[0]) + len(places[1]) == task.result.frames and not places[0] & places[1]
 
 
 def test_masked_pixels_play_no_part_and_a_bad_mask_is_said(tmp_path):
