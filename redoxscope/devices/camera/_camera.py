@@ -100,6 +100,7 @@ class AreaDetectorCamera(BeamlineDevice):
         self._found: dict[Any, Any] = {}
         self._armed = (0, 0, 0)
         self._handled = 0
+        self._told_to_acquire = False
         self._files = threading.Lock()  # one opens its file, or closes it
         self._last = threading.Lock()  # never held while anything is waited for
         self._opening: Move | None = None
@@ -438,6 +439,7 @@ class AreaDetectorCamera(BeamlineDevice):
                 with self._last:
                     if self._arming is not move:  # it was stopped
                         raise AbandonedError(what)
+                    self._told_to_acquire = True
                     put_now(cam.acquire, 1)
             wait_until(
                 cam.acquire,
@@ -550,10 +552,11 @@ class AreaDetectorCamera(BeamlineDevice):
         with self._last:
             moves = [move for move in (self._arming, self._taking) if move is not None]
             self._arming = self._taking = None
-        busy = any(not move.done for move in moves)
+            # What a monitor said last may be older than the order.
+            told, self._told_to_acquire = self._told_to_acquire, False
         for move in moves:
             move.end(None if success else DeviceError(f"{self.name} was stopped"))
-        if busy or (self.cam.acquire.connected and int(self.cam.acquire.get())):
+        if told or (self.cam.acquire.connected and int(self.cam.acquire.get())):
             put_now(self.cam.acquire, 0)
 
     def pause(self) -> None:

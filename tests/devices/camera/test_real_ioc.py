@@ -222,6 +222,18 @@ def test_a_stop_comes_before_the_order_and_nothing_is_armed(camera, monkeypatch)
     assert int(camera.cam.acquire.get(use_monitor=False)) == 1
 
 
+def test_a_stop_disarms_although_no_monitor_has_said_yet_that_it_acquires(camera, monkeypatch):
+    camera.stage().wait(LONG)
+    camera.arm(2).wait(LONG)
+    asked = camera.cam.acquire.get
+    monkeypatch.setattr(
+        camera.cam.acquire, "get", lambda **how: asked(**how) if "use_monitor" in how else 0
+    )
+    camera.stop(success=True)
+    monkeypatch.undo()
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 0
+
+
 def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, caplog):
     camera.stage().wait(LONG)
     off = camera._off
