@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import signal
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -24,6 +26,9 @@ from redoxscope.scan import ptychography_scan
 from redoxscope.session.support import at_binning
 from redoxscope.sim import Simulation
 from redoxscope.testing import make_engine, run_resuming
+
+from ..session.test_signals import stops
+from .ptycho_client import ENGINE, SESSION, Client
 
 LONG = 60.0
 """A busy machine has so long (s) for anything."""
@@ -120,14 +125,34 @@ class Run:
     def check_safe(self, file_open=False):
         """Whatever ended it; a pause keeps the file."""
         station = self.station
-        for signal, wanted in (
+        for what, wanted in (
             (station.shutter.status, [0]),
             (station.path.state, [0, 2]),
             (station.camera.cam.acquire, [0]),
             (station.camera.hdf1.capture, [int(file_open)]),
         ):
-            # a pause gives the orders, and waits for nobody
-            SubscriptionStatus(signal, lambda *, value, w=wanted, **_: int(value) in w).wait(LONG)
+            until(what, wanted)  # a pause gives the orders, and waits for nobody
+
+    def in_a_block(self):
+        """Wait until a path is half-way, with beam, and hangs there; the file of its frames."""
+        station = self.station
+        until(station.path.state, [1])
+        until(station.path.index, range(1, 100))
+        until(station.shutter.status, [1])
+        until(station.camera.cam.acquire, [1])
+        return Path(station.camera.hdf1.full_file_name.get(use_monitor=False))
+
+
+def until(what, wanted):
+    """Wait until a signal has one of these values."""
+    SubscriptionStatus(what, lambda *, value, **_: int(value) in wanted).wait(LONG)
+
+
+def check_readable(path):
+    """What was written is whole, though the run was broken off."""
+    with h5py.File(path, "r") as file:
+        assert len(file["/entry/data/data"]) == len(file[IDS]) > 0
+        assert (file[IDS][:] > 0).all()
 
 
 @pytest.fixture
@@ -213,3 +238,46 @@ def test_a_pause_in_a_block_disarms_and_nothing_is_taken_twice(run):
     run_resuming(run.engine, plan_mutator(run.plan(), paused_there), paused)
     assert states == ["paused"]
     run.check_whole()
+
+
+def test_ctrl_c_with_an_abort_and_sigterm_in_a_block_leave_all_safe(run, tmp_path):
+    run.fault("path_hang")
+    with Client(run.simulation, tmp_path, SESSION) as client:
+        client.said("BEGIN")
+        file = run.in_a_block()
+        client.pause()
+        run.check_safe(file_open=True)
+        client.go_on()
+        client.said("ABORTED")
+        run.check_safe()
+        check_readable(file)
+        run.fault("path_hang")
+        client.go_on()
+        client.said("BEGIN")
+        file = run.in_a_block()
+        status, rest = client.end(signal.SIGTERM)
+        assert status == 128 + signal.SIGTERM, rest
+    run.check_safe()
+    check_readable(file)
+    ended = stops(client.data)
+    assert [doc["exit_status"] for doc in ended] == ["abort"] * 2
+    assert {doc["reason"] for doc in ended} == {"", "the process received SIGTERM"}
+
+
+def test_after_sigkill_in_a_block_the_dead_man_closes_and_the_next_ends_what_is_left(run, tmp_path):
+    station = run.station
+    station.shutter.dead_man.set(3.0).wait(LONG)
+    try:
+        run.fault("path_hang")
+        with Client(run.simulation, tmp_path, ENGINE) as client:
+            client.said("BEGIN")
+            file = run.in_a_block()
+            status, _ = client.end(signal.SIGKILL)
+        assert status == -signal.SIGKILL
+        until(station.shutter.status, [0])
+        until(station.path.state, [2])
+    finally:
+        station.shutter.dead_man.set(30.0).wait(LONG)
+    run()
+    run.check_whole()
+    check_readable(file)

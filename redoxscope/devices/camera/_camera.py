@@ -18,7 +18,7 @@ from ophyd.status import Status
 
 from ...scan import Exposures
 from .._base import BeamlineDevice, DeviceError, Move, answering, ask, logged, put_now
-from .._numbers import positive
+from .._numbers import positive, zero_or_more
 from .._setting import Setting
 from .._waiting import AbandonedError, differing, wait_until, write
 from .._watched import Way, watchable
@@ -61,6 +61,8 @@ class AreaDetectorCamera(BeamlineDevice):
         The same folder as this computer sees it; empty: the same name.
     external, internal : str
         What its driver calls a trigger mode with a gate for each frame, and one without.
+    readout : float
+        Longest time (s) from the end of a gate until the camera has counted its frame.
     time_limit : float
         Longest time (s) for an order to be taken, and for the file to be there.
     """
@@ -73,6 +75,10 @@ class AreaDetectorCamera(BeamlineDevice):
     )  # fmt: skip
     write_path = Cpt(Setting, value="", check=text, kind="config", doc="folder, as its IOC sees it")
     read_path = Cpt(Setting, value="", check=text, kind="config", doc="the same, as seen from here")
+    readout = Cpt(
+        Setting, value=0.05, check=zero_or_more, unit="s", kind="config",
+        doc="longest time from the end of a gate until its frame is counted",
+    )  # fmt: skip
     time_limit = Cpt(
         Setting, value=30.0, check=positive, unit="s", kind="config",
         doc="longest time for an order to be taken, and for the file to be there",
@@ -87,6 +93,7 @@ class AreaDetectorCamera(BeamlineDevice):
         read_path: str = "",
         external: str = "External",
         internal: str = "Internal",
+        readout: float = 0.05,
         time_limit: float = 30.0,
         **kwargs: Any,
     ):
@@ -94,11 +101,13 @@ class AreaDetectorCamera(BeamlineDevice):
         super().__init__(prefix, name=name, **kwargs)
         self.write_path.put(path)
         self.read_path.put(read_path)
+        self.readout.put(readout)
         self.time_limit.put(time_limit)
         self._modes = {"external": external, "internal": internal}
         self._orders = threading.RLock()
         self._found: dict[Any, Any] = {}
         self._armed = (0, 0, 0)
+        self._gated = False
         self._handled = 0
         self._told_to_acquire = False
         self._files = threading.Lock()  # one opens its file, or closes it
@@ -434,7 +443,7 @@ class AreaDetectorCamera(BeamlineDevice):
                     wanted[cam.acquire_time] = exposure
                 self._write(wanted, what, lambda: move.done)
                 last = int(ask(cam.array_counter))
-                self._armed = (n, last, file.rows)
+                self._armed, self._gated = (n, last, file.rows), gate == "external"
                 self._handled = sum(int(ask(signal)) for signal in self._counters)
                 with self._last:
                     if self._arming is not move:  # it was stopped
@@ -458,7 +467,8 @@ class AreaDetectorCamera(BeamlineDevice):
         """Wait for the frames it was armed for, and pair them. Not for the RunEngine's thread.
 
         A frame is missed when the writer has written or dropped all others, not before: one that
-        it still holds is late.
+        it still holds is late. Where a gate begins each, the last of them may still be read out
+        although as many as are wanted have been counted: then one among them was too many.
 
         Parameters
         ----------
@@ -477,13 +487,15 @@ class AreaDetectorCamera(BeamlineDevice):
         n, last, first = self._armed
         file, counter = self.images.file, self.cam.array_counter
         so_far, since, late = (-1, -1, -1), time.monotonic(), False
+        read_out = since + (float(self.readout.get()) if self._gated else 0.0)
         while True:
             self._news.clear()
             rows = file.rows
             handled = sum(int(signal.get()) for signal in self._counters) - self._handled
             now = self.acquired, rows - first, handled
             none_in_flight = handled >= n and rows >= int(self.hdf1.num_captured.get())
-            if now[0] >= n and (now[1] >= n or none_in_flight):
+            all_there = now[0] >= n and (now[1] >= n or none_in_flight)
+            if all_there and (now[0] > n or time.monotonic() >= read_out):
                 break
             if now != so_far:
                 so_far, since = now, time.monotonic()

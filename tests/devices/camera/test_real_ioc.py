@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -76,6 +77,20 @@ def test_a_frame_that_is_written_late_is_waited_for(camera, driver, monkeypatch)
     monkeypatch.setattr(camera, "_check_written", look)
     counted = camera.count(patience=LONG)
     assert counted.row.tolist() == [0, 1, 2] and counted.reasons == ()
+
+
+def test_a_frame_too_many_does_not_pass_for_the_last_that_is_still_read_out(camera, driver):
+    """As many as are wanted are counted when the path is over, and one was a gate's noise."""
+    camera.stage().wait(LONG)
+    camera.readout.put(LONG)
+    camera.arm(3).wait(LONG)
+    driver.frames(3)
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(camera.count, patience=LONG)
+        driver.frames(1)
+        counted = counting.result(LONG)
+    assert counted.status.tolist() == [FrameStatus.EXTRA] * 3
+    assert "took 4 frames where 3 were asked for" in counted.reasons[0]
 
 
 def test_one_frame_at_a_time_in_bluesky(camera):
