@@ -47,6 +47,9 @@ def process_files(
         bool,
         typer.Option("--gain-bits", help="The upper bits of raw frames say how a pixel was read."),
     ] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Reconstruct on a GPU, by CuPy, which you install.")
+    ] = False,
 ) -> None:
     """Merge the frames, reconstruct object and beam, draw them."""
     from ..ptycho_files import process
@@ -62,6 +65,7 @@ def process_files(
         read_noise=read_noise,
         saturation=saturation,
         gain_bits=gain_bits,
+        gpu=gpu,
     )
     for name, found in summary["files"].items():
         residual = found["residual"]

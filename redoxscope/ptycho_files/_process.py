@@ -16,6 +16,7 @@ from ..analysis.ptychography import (
     Engine,
     Geometry,
     PtychoResult,
+    array_module,
     gain_bits,
     initial_probe,
     merge_exposures,
@@ -53,6 +54,8 @@ class Options:
     gain_bits : bool
         Whether the upper bits of raw frames are not counts but say how a pixel was read (see
         `redoxscope.analysis.ptychography.gain_bits`). Clean frames have none.
+    gpu : bool
+        Whether a GPU reconstructs, by CuPy.
     """
 
     updates: int = 40
@@ -63,6 +66,7 @@ class Options:
     read_noise: float = 0.0
     saturation: float | None = None
     gain_bits: bool = False
+    gpu: bool = False
 
     def __post_init__(self) -> None:
         given = {
@@ -72,14 +76,24 @@ class Options:
             "gain": as_number("gain", self.gain, "counts/photon", above=0),
             "read_noise": as_number("read_noise", self.read_noise, "counts", at_least=0),
         }
-        if not isinstance(self.gain_bits, bool):
-            raise ValueError(f"gain_bits = {self.gain_bits!r:.40} must be True or False")
+        for name in ("gain_bits", "gpu"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} = {getattr(self, name)!r:.40} must be True or False")
+        try:
+            array_module(self.xp)
+        except ValueError as exc:
+            raise ValueError(f"gpu = True: {exc}") from exc
         if self.saturation is not None:
             given["saturation"] = as_number("saturation", self.saturation, "counts", above=0)
         if self.outer_zone_nm is not None:
             given["outer_zone_nm"] = as_number("outer_zone_nm", self.outer_zone_nm, "nm", above=0)
         for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def xp(self) -> str:
+        """Array module of the engine."""
+        return "cupy" if self.gpu else "numpy"
 
     @property
     def full(self) -> float:
@@ -183,7 +197,9 @@ def reconstruct(scan: FrameScan, options: Options | None = None) -> PtychoResult
         if engine is None:
             probe = _probe(scan, geometry, options, cut, counts[cut].mean(axis=0))
             noise = 0.0 if scan.clean else options.read_noise / options.gain
-            engine = Engine(geometry, probe, field, expected=len(x), read_noise=noise)
+            engine = Engine(
+                geometry, probe, field, expected=len(x), read_noise=noise, xp=options.xp
+            )
         of_counts = None if variance is None else variance[cut]
         engine.add(counts[cut], x[places], y[places], mask=mask[cut], variance=of_counts)
     assert engine is not None

@@ -20,7 +20,7 @@ from ._finish import finish, finish_at_the_end
 from ._live import live_maps
 from ._made import session_engine
 from ._names import Named, devices_of, known_by_name
-from ._publish import publish_documents
+from ._publish import publish_documents, publish_frames
 from ._spectrometer import Spectrometers
 from ._stored import catalog_writer
 
@@ -56,6 +56,7 @@ class Session(Named, Ending):
     windows : WindowStore
         With a spectrometer. Named windows by edge: ``windows["Co L"]``.
     publisher : redoxscope.callbacks.DocumentPublisher or None
+    cosmic : redoxscope.callbacks.CosmicPublisher or None
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
@@ -71,6 +72,8 @@ class Session(Named, Ending):
         timeout: float = CONNECT_TIMEOUT,
         engine: Callable[..., RunEngine] = RunEngine,
         publish: str = "",
+        cosmic: str = "",
+        gpu: bool = False,
     ):
         super().__init__()
         self.simulation, self.data = simulation, data
@@ -92,7 +95,7 @@ class Session(Named, Ending):
             self.RE.preprocessors.insert(0, self.unless_ending)
             self.log = DocumentLog(data / "documents")
             self.RE.preprocessors.append(known_by_name(self))
-            self.maps = live_maps(self.RE)
+            self.maps = live_maps(self.RE, gpu=gpu)
             self.extras = spectrometers.extras
             photons = data / "photons" if spectrometers else None
             maps = self.maps.values()
@@ -106,6 +109,7 @@ class Session(Named, Ending):
             for part in (self.log, *maps):
                 steps.callback(part.close)
             self.publisher = publish_documents(publish, self.beamline, self.RE, steps)
+            self.cosmic = publish_frames(cosmic, self.RE, steps)
             steps.callback(self._finish_at_the_end)
             spectrometers.serve(self.RE, self.maps)
             _signals.watch(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import h5py
@@ -10,12 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion, gaussian_gradient_magnitude
 
-from redoxscope.analysis.ptychography import ring_correlation
-from redoxscope.callbacks import Host, _room, analyses, wire
+from redoxscope.analysis.ptychography import Engine, ring_correlation
+from redoxscope.callbacks import ApartHost, Host, _room, analyses, wire
 from redoxscope.callbacks.ptychography import (
     PtychoOptions,
     PtychoSnapshot,
+    _options,
     _reader,
+    _task,
     draw_ptychography,
     merged_frames,
     ptychography_from_run,
@@ -527,3 +530,65 @@ def test_frames_without_a_gate_do_not_make_the_beam_brighter(tmp_path):
     found = ptychography_from_run(documents, QUICK)[""].image
     assert found.frames == want.frames - half // 2
     assert found.residual < 2 * want.residual
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    for ask in (
+        lambda: PtychoOptions(gpu=True),
+        lambda: ApartHost(ANALYSIS, options={"gpu": True}),
+    ):
+        with pytest.raises(ValueError, match="gpu = True: array module 'cupy' cannot be used here"):
+            ask()
+    with pytest.raises(ValueError, match="gpu = 1 must be True or False"):
+        PtychoOptions(gpu=1)
+    with pytest.raises(ValueError, match="options of ptychography: .*'gpus'"):
+        ApartHost(ANALYSIS, options={"gpus": True})
+
+
+def test_on_a_gpu_all_is_computed_there(tmp_path, monkeypatch):
+    run = one_energy(tmp_path, step=0.1)
+    used = []
+
+    def engine(*arguments, xp, **options):
+        used.append(xp)
+        return Engine(*arguments, **options)
+
+    monkeypatch.setattr(_options, "array_module", lambda name: None)
+    monkeypatch.setattr(_task, "Engine", engine)
+    asked = PtychoOptions(updates=1, modes=1, gpu=True)
+    assert ptychography_from_run(run.documents(), asked)[""].finished
+    assert used == ["cupy"] * 3  # the image, and two halves
+
+
+def test_options_reach_the_process(monkeypatch):
+    from redoxscope.callbacks.remote import __main__, _process
+
+    began, made = [], []
+
+    def popen(command, **how):
+        began.append(command)
+        raise OSError("enough")
+
+    class MadeError(Exception):
+        pass
+
+    def host(analyses, *, options, **how):
+        made.append(options)
+        raise MadeError
+
+    monkeypatch.setattr(_process.subprocess, "Popen", popen)
+    apart = ApartHost(ANALYSIS, options={"updates": 7, "modes": 3})
+    apart("start", {"uid": "a", "ptychography": {}, "scan": {}})
+    (command,) = began
+    monkeypatch.setattr(__main__.sys, "argv", command[2:])
+    monkeypatch.setattr(__main__, "Host", host)
+    monkeypatch.setattr(__main__.os, "nice", lambda by: by)
+    kept = {fd: os.dup(fd) for fd in (1, 2)}
+    try:
+        with pytest.raises(MadeError):
+            __main__.main()
+    finally:
+        for fd, old in kept.items():
+            os.dup2(old, fd)
+            os.close(old)
+    assert made == [{"ptychography": PtychoOptions(updates=7, modes=3)}]

@@ -2,6 +2,7 @@
 
 from ._again import halves, refined
 from ._align import Shift, shift_between
+from ._arrays import array_module
 from ._engine import Engine
 from ._exposures import Merged, merge_exposures
 from ._gauge import remove_gauge
@@ -24,6 +25,7 @@ __all__ = [
     "Shift",
     "empty_area",
     "fisher_sigma",
+    "array_module",
     "gain_bits",
     "halves",
     "initial_probe",

@@ -131,7 +131,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
                 for value, outer in zip(part.outer, scan.outer, strict=True)
             )
             name = f"{name}, {values}".strip(", ") if values else name
-            tasks.setdefault(name, {})[k] = Task(part, self.info, self.darks, bad)
+            tasks.setdefault(name, {})[k] = Task(part, self.info, self.darks, bad, self.options.xp)
         uid = str(start["uid"])
         said = (start.get("edge"), start.get("holder"), uid[:8])
         title = " · ".join(str(text) for text in said if text)

@@ -96,6 +96,8 @@ class Task:
         Of the run; they come before the first frame of the sample.
     bad : numpy.ndarray of bool [ny, nx], optional
         Pixels that mean nothing.
+    xp : str
+        Array module of the engine.
 
     Raises
     ------
@@ -109,13 +111,14 @@ class Task:
         info: PtychoInfo,
         darks: Darks,
         bad: NDArray[np.bool_] | None = None,
+        xp: str = "numpy",
     ) -> None:
         ny, nx = info.shape
         if ny != nx:
             raise ValueError(
                 f"frames of {ny} x {nx} pixels cannot be reconstructed: they must be square"
             )
-        self.part, self.info = part, info
+        self.part, self.info, self._xp = part, info, xp
         self.geometry = Geometry(part.energy, info.distance_um, info.pixel_um, nx)
         self._darks = darks
         self._good = None if bad is None else ~bad
@@ -179,8 +182,9 @@ class Task:
         found = []
         for parity in (0, 1):
             half = Task(
-                self.part, self.info, self._darks, None if self._good is None else ~self._good
-            )
+                self.part, self.info, self._darks, None if self._good is None else ~self._good,
+                self._xp,
+            )  # fmt: skip
             for first, block in self._blocks.items():
                 chosen = block.place % 2 == parity
                 if chosen.any():
@@ -340,7 +344,7 @@ class Task:
         field = float(x.min()), float(x.max()), float(y.min()), float(y.max())
         return Engine(
             self.geometry, self.first_probe(), field, expected=len(self.part.positions),
-            read_noise=info.read_noise / info.gain,
+            read_noise=info.read_noise / info.gain, xp=self._xp,
         )  # fmt: skip
 
     # -- updates -------------------------------------------------------------------------------
