@@ -50,6 +50,9 @@ def process_files(
     gpu: Annotated[
         bool, typer.Option("--gpu", help="Reconstruct on a GPU, by CuPy, which you install.")
     ] = False,
+    ptychi: Annotated[
+        int, typer.Option(help="Rounds of pty-chi after that: pip install 'redoxscope[ptychi]'.")
+    ] = 0,
 ) -> None:
     """Merge the frames, reconstruct object and beam, draw them."""
     from ..ptycho_files import process
@@ -66,6 +69,7 @@ def process_files(
         saturation=saturation,
         gain_bits=gain_bits,
         gpu=gpu,
+        ptychi=ptychi,
     )
     for name, found in summary["files"].items():
         residual = found["residual"]

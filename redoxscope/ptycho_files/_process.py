@@ -17,9 +17,11 @@ from ..analysis.ptychography import (
     Geometry,
     PtychoResult,
     array_module,
+    check_ptychi,
     gain_bits,
     initial_probe,
     merge_exposures,
+    refined_by_ptychi,
     remove_gauge,
 )
 from ..callbacks.ptychography import PtychoSnapshot, draw_ptychography
@@ -56,6 +58,9 @@ class Options:
         `redoxscope.analysis.ptychography.gain_bits`). Clean frames have none.
     gpu : bool
         Whether a GPU reconstructs, by CuPy.
+    ptychi : int
+        Rounds of pty-chi after that, with two modes of the beam and places that may move; 0 for
+        none.
     """
 
     updates: int = 40
@@ -67,10 +72,12 @@ class Options:
     saturation: float | None = None
     gain_bits: bool = False
     gpu: bool = False
+    ptychi: int = 0
 
     def __post_init__(self) -> None:
         given = {
             "updates": as_whole("updates", self.updates, at_least=1),
+            "ptychi": as_whole("ptychi", self.ptychi, at_least=0),
             "stop_fraction": as_number("stop_fraction", self.stop_fraction, at_least=0),
             "defocus_um": as_number("defocus_um", self.defocus_um, "um"),
             "gain": as_number("gain", self.gain, "counts/photon", above=0),
@@ -83,6 +90,8 @@ class Options:
             array_module(self.xp)
         except ValueError as exc:
             raise ValueError(f"gpu = True: {exc}") from exc
+        if given["ptychi"]:
+            check_ptychi()
         if self.saturation is not None:
             given["saturation"] = as_number("saturation", self.saturation, "counts", above=0)
         if self.outer_zone_nm is not None:
@@ -206,7 +215,9 @@ def reconstruct(scan: FrameScan, options: Options | None = None) -> PtychoResult
     if not len(engine):
         raise ValueError(f"{scan.path}: none of its {len(x)} frames can be used: no light in them")
     engine.sweep(options.updates * len(engine))
-    return remove_gauge(engine.result())
+    if not options.ptychi:
+        return remove_gauge(engine.result())
+    return remove_gauge(refined_by_ptychi(engine, epochs=options.ptychi, gpu=options.gpu))
 
 
 def _read(path: Path, asked: Options) -> FrameScan:

@@ -288,6 +288,7 @@ def test_a_missing_raw_frame_is_named_and_a_rest_is_told(data, tmp_path):
         ({"defocus_um": float("nan")}, "defocus_um"),
         ({"outer_zone_nm": True}, "outer_zone_nm = True"),
         ({"gpu": True}, "gpu = True: array module 'cupy' cannot be used here"),
+        ({"ptychi": -1}, "ptychi = -1"),
         ({"gpu": "yes"}, "gpu = 'yes' must be True or False"),
     ],
 )
