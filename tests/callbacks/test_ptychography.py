@@ -26,6 +26,7 @@ from redoxscope.callbacks.ptychography import (
 from redoxscope.callbacks.ptychography._frames import FrameFile, UnreadableFramesError
 from redoxscope.callbacks.ptychography._task import Task
 from redoxscope.callbacks.ptychography.analysis import ANALYSIS
+from redoxscope.data import load_references
 from redoxscope.documents import FrameStatus
 from redoxscope.formats import file_uri
 
@@ -592,3 +593,46 @@ def test_options_reach_the_process(monkeypatch):
             os.dup2(old, fd)
             os.close(old)
     assert made == [{"ptychography": PtychoOptions(updates=7, modes=3)}]
+
+
+def test_references_that_do_not_suit_the_energies_are_refused_or_said(tmp_path):
+    with pytest.raises(ValueError, match="references = 'Mn L3' must be References"):
+        PtychoOptions(references="Mn L3")
+    run = PtychoRun(tmp_path / "frames.h5", step=0.1)
+    wrong = replace(QUICK, references=load_references("Co L3"))
+    with pytest.raises(
+        ValueError, match="energies 639, .* are outside .* the range of the references Co3"
+    ):
+        ptychography_from_run(run.documents(), wrong)
+    # Those of the run's own edge cost the map, not the images.
+    far = PtychoRun(tmp_path / "far.h5", step=0.1)
+    found = list(far.documents())
+    found[0][1]["edge"] = "Co L3"
+    told = ptychography_from_run(found, replace(QUICK, updates=3))[""]
+    assert len(told.images) == 4 and (told.map is None or told.map.result is None)
+    assert "Images only, no map: energies" in told.message or "No map: " in told.message
+    assert "outside" in told.message and "Co3+" in told.message
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [(90.0, "No map: at 639 eV fewer than 64 pixels are empty"), (15.0, "are there empty")],
+    ids=["rough", "smooth"],
+)
+def test_a_sample_that_fills_the_image_has_no_map_and_is_told_why(tmp_path, period, words):
+    class Full(PtychoRun):
+        def truth(self, x, y):
+            waves = np.sin(period * x)[None, :] * np.sin(0.8 * period * y)[:, None]
+            return 0.1 + 0.02 * waves, np.full((len(y), len(x)), 0.5)
+
+    run = Full(tmp_path / "frames.h5", energies=(639.0, 641.2, 645.0), photons=2e6)
+    found = ptychography_from_run(run.documents(), QUICK)[""]
+    assert found.finished and len(found.images) == 3
+    assert words in found.message
+    assert found.map is None or not found.map.result.n_mask
+
+
+def test_frames_that_are_not_square_are_refused(tmp_path):
+    run = one_energy(tmp_path, info={"shape": (64, 48)})
+    with pytest.raises(ValueError, match="frames of 64 x 48 pixels .* must be square"):
+        ANALYSIS.reader(run.start()[1], QUICK)

@@ -100,7 +100,7 @@ def _no_zero(result: PtychoResult) -> ValueError:
 def _empty(result: PtychoResult) -> NDArray[np.bool_]:
     """The empty area, however small it is."""
     covered = result.covered
-    level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0), 2.0)
+    level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0).astype(float), 2.0)
     inside = ndimage.binary_erosion(covered, iterations=FAR)
     blank = np.zeros_like(covered)
     if inside.any() and np.ptp(level[inside]) > 0:
