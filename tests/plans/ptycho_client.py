@@ -34,25 +34,31 @@ PATIENT = f"""
 SESSION = """
     from redoxscope import start_session
 
+    def tell(name, doc):
+        if name == "stop":  # what comes after it, the catalog, takes longer than all else here
+            print("STOP", doc["exit_status"], doc["reason"], flush=True)
+
     with start_session(sys.argv[1], data=sys.argv[2]) as s:
-        try:
-            run(s.RE, s.ptycho)
-        except RunEngineInterrupted:
-            print("PAUSED", flush=True)
-            sys.stdin.readline()
-            s.RE.abort()
-            print("ABORTED", flush=True)
-            sys.stdin.readline()
-            run(s.RE, s.ptycho)
+        s.RE.subscribe(tell)
+        run(s.RE, s.ptycho)
 """
 ENGINE = """
+    from bluesky import RunEngine
     from redoxscope.beamline import load_beamline, make_beamline
-    from redoxscope.testing import make_engine
 
     beamline = make_beamline(load_beamline(sys.argv[1]))
     beamline.connect(120)
+    engine, station = RunEngine(), beamline.instruments["ptycho"]
     try:
-        run(make_engine()[0], beamline.instruments["ptycho"])
+        run(engine, station)
+    except RunEngineInterrupted:
+        print("PAUSED", flush=True)
+        sys.stdin.readline()
+        engine.abort()
+        print("ABORTED", flush=True)
+    sys.stdin.readline()
+    try:
+        run(engine, station)
     finally:
         while True:  # until it is killed
             signal.pause()
@@ -60,7 +66,7 @@ ENGINE = """
 
 
 class Client:
-    """Runs the plan once or twice.
+    """Runs the plan.
 
     Parameters
     ----------
@@ -78,14 +84,14 @@ class Client:
         text["instruments"] = {"ptycho": ptycho}
         used = [name for name in ptycho.values() if isinstance(name, str)]
         text["devices"] = {name: text["devices"][name] for name in used}
-        self.data, file = folder / "data", folder / "beamline.yml"
+        file = folder / "beamline.yml"
         file.write_text(yaml.safe_dump(text), "utf-8")
         code = textwrap.dedent(PATIENT) + textwrap.dedent(code)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, file, self.data],
+            [sys.executable, "-c", code, file, folder / "data"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        self._watchdog = threading.Timer(4 * LONG, self.process.kill)
+        self._watchdog = threading.Timer(2 * LONG, self.process.kill)
         self._watchdog.start()
 
     def __enter__(self):
@@ -118,9 +124,3 @@ class Client:
             if self.said("A 'deferred pause' has been requested", "PAUSED") == "PAUSED":
                 return
             apart.wait(0.5)
-
-    def end(self, number):
-        """Send it a signal; how it ended, and what it had to say."""
-        self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=LONG)
-        return self.process.returncode, rest

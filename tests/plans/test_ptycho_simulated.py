@@ -27,7 +27,6 @@ from redoxscope.session.support import at_binning
 from redoxscope.sim import Simulation
 from redoxscope.testing import make_engine, run_resuming
 
-from ..session.test_signals import stops
 from .ptycho_client import ENGINE, SESSION, Client
 
 LONG = 60.0
@@ -160,6 +159,7 @@ def run(made):
     run = Run(made)
     yield run
     run.fault("clear")
+    run.station.shutter.dead_man.set(30.0).wait(LONG)
     if run.engine.state not in ("idle", "panicked"):
         run.engine.abort()
     run._fault.destroy()
@@ -240,9 +240,22 @@ def test_a_pause_in_a_block_disarms_and_nothing_is_taken_twice(run):
     run.check_whole()
 
 
-def test_ctrl_c_with_an_abort_and_sigterm_in_a_block_leave_all_safe(run, tmp_path):
+def test_sigterm_in_a_block_leaves_all_safe(run, tmp_path):
     run.fault("path_hang")
     with Client(run.simulation, tmp_path, SESSION) as client:
+        client.said("BEGIN")
+        file = run.in_a_block()
+        client.process.send_signal(signal.SIGTERM)
+        assert client.said("STOP abort the process received SIGTERM")
+        run.check_safe()
+        check_readable(file)
+
+
+def test_after_ctrl_c_and_after_sigkill_in_a_block_all_is_safe(run, tmp_path):
+    """What is killed closes nothing: the dead man does, and the next client ends what is left."""
+    station = run.station
+    run.fault("path_hang")
+    with Client(run.simulation, tmp_path, ENGINE) as client:
         client.said("BEGIN")
         file = run.in_a_block()
         client.pause()
@@ -251,33 +264,16 @@ def test_ctrl_c_with_an_abort_and_sigterm_in_a_block_leave_all_safe(run, tmp_pat
         client.said("ABORTED")
         run.check_safe()
         check_readable(file)
+        station.shutter.dead_man.set(3.0).wait(LONG)
         run.fault("path_hang")
+        begun = SubscriptionStatus(station.path.state, lambda *, value, **_: int(value) == 1)
         client.go_on()
-        client.said("BEGIN")
-        file = run.in_a_block()
-        status, rest = client.end(signal.SIGTERM)
-        assert status == 128 + signal.SIGTERM, rest
-    run.check_safe()
-    check_readable(file)
-    ended = stops(client.data)
-    assert [doc["exit_status"] for doc in ended] == ["abort"] * 2
-    assert {doc["reason"] for doc in ended} == {"", "the process received SIGTERM"}
-
-
-def test_after_sigkill_in_a_block_the_dead_man_closes_and_the_next_ends_what_is_left(run, tmp_path):
-    station = run.station
-    station.shutter.dead_man.set(3.0).wait(LONG)
-    try:
-        run.fault("path_hang")
-        with Client(run.simulation, tmp_path, ENGINE) as client:
-            client.said("BEGIN")
-            file = run.in_a_block()
-            status, _ = client.end(signal.SIGKILL)
-        assert status == -signal.SIGKILL
-        until(station.shutter.status, [0])
-        until(station.path.state, [2])
-    finally:
-        station.shutter.dead_man.set(30.0).wait(LONG)
+        begun.wait(LONG)
+        file = station.camera.hdf1.full_file_name.get(use_monitor=False)
+    assert client.process.returncode == -signal.SIGKILL
+    until(station.path.state, [2])
+    until(station.shutter.status, [0])
+    station.shutter.dead_man.set(30.0).wait(LONG)
     run()
     run.check_whole()
     check_readable(file)
