@@ -156,6 +156,8 @@ class Opener:
         self.sessions.append(session)
         for _, device in session.beamline.roots():
             check_simulated(device, self._simulation.port)
+        for name in session.file.of_class("area_detector"):
+            session.beamline.devices[name].keeps = False
         for name in session.file.of_class("tes"):
             self._calibrate(session.beamline.devices[name])
         return session

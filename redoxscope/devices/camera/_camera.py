@@ -84,6 +84,9 @@ class AreaDetectorCamera(BeamlineDevice):
         doc="longest time for an order to be taken, and for the file to be there",
     )  # fmt: skip
 
+    keeps = True
+    """Whether its frames stay on a disk, and have to fit; those of a dry run do not."""
+
     def __init__(
         self,
         prefix: str = "",
@@ -189,6 +192,8 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"camera's are {self.shape[0]} x {self.shape[1]}: take one frame by hand, with the "
                 "plugin enabled, so that it knows them"
             )
+        if not self.keeps:
+            return
         here = self._folders().here
         # Folders that the plugin makes are on the disk of the one in which it makes them.
         known = (one for one in (here, *here.parents[:MADE]) if one.is_absolute() and one.is_dir())
