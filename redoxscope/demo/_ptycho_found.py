@@ -110,6 +110,7 @@ def _offset(x: Array, y: Array, thickness: Array, model: Any) -> tuple[float, fl
     truth = model.truth(x, y).thickness
     if not (truth.any() and thickness.any()):
         return 0.0, 0.0
+    thickness = np.nan_to_num(thickness)
     moved = shift_between(truth, np.clip(thickness, 0.0, truth.max()), largest=5.0)
     pixel = float(abs(x[1] - x[0]))
     return moved.dx * pixel, moved.dy * pixel
