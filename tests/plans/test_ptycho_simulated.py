@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import signal
 from pathlib import Path
 
@@ -194,6 +195,28 @@ def test_a_full_disk_ends_the_run_and_leaves_what_it_has(run):
     data, ids = run.file()
     assert len(data) == 2 * DARK and (ids > 0).all()
     run.fault("clear")
+    again = Run((run.simulation, run.station))
+    again()
+    again.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(os.unlink, "is not there any more", id="missing"),
+        pytest.param(
+            lambda path: os.truncate(path, 1000), "was cut off: 1000 bytes", id="truncated"
+        ),
+    ],
+)
+def test_a_file_that_is_lost_meanwhile_ends_the_run_and_is_named(run, spoil, words):
+    """Nobody measures on for a night into a file that cannot be read."""
+    file = run.station.camera.hdf1.full_file_name
+    run.after_events(DARK, lambda: spoil(file.get(use_monitor=False)))
+    with pytest.raises(DeviceError, match=rf"camera.*\.h5 {words}"):
+        run()
+    run.check_safe()
+    assert run.documents.stop["exit_status"] == "fail"
     again = Run((run.simulation, run.station))
     again()
     again.check_whole()

@@ -383,10 +383,9 @@ class AreaDetectorCamera(BeamlineDevice):
     def _judge_file(self) -> None:
         """Say where the file has fewer frames than its writer counted."""
         hdf = self.hdf1
-        try:
-            rows, path = self.images.get_index(), self.images.file.path
-        except DeviceError:
+        if not self.images.is_open:
             return
+        rows, path = self.images.get_index(), self.images.file.path
         counted = int(ask(hdf.num_captured))
         if rows < counted:
             log.error(
