@@ -196,7 +196,9 @@ class AreaDetectorCamera(BeamlineDevice):
             return
         here = self._folders().here
         # Folders that the plugin makes are on the disk of the one in which it makes them.
-        known = (one for one in (here, *here.parents[:MADE]) if one.is_absolute() and one.is_dir())
+        # A root is there also where what is mounted below it is not.
+        around = (one for one in (here, *here.parents[:MADE]) if one.is_absolute())
+        known = (one for one in around if one != one.parent and one.is_dir())
         folder = next(known, None)
         if folder is None:
             return  # whether it can be read from here is seen when the file is there
@@ -511,6 +513,8 @@ class AreaDetectorCamera(BeamlineDevice):
                 break
             self._news.wait(LOOK_EVERY)
         with self._orders:
+            if over():  # it may be armed for other frames
+                raise AbandonedError(self.name)
             if int(ask(self.cam.acquire)):
                 self._off(self.cam.acquire)
         self._check_written()

@@ -17,6 +17,8 @@ DATASET = "/entry/data/data"
 """Where areaDetector's HDF5 plugin puts the frames, by its own layout."""
 NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
 """Where it puts the camera's number of each."""
+GIVEN_BACK = 8192
+"""Most bytes by which a file gets smaller as its writer closes it: HDF5 takes room in advance."""
 
 
 class FrameFile:
@@ -85,7 +87,7 @@ class FrameFile:
             size = self.path.stat().st_size
         except FileNotFoundError:
             raise DeviceError(f"{self._name}: its file {self.path} is not there any more") from None
-        if size < self._size:  # the library would look for what is missing for minutes
+        if size < self._size - GIVEN_BACK:  # the library would look for what is missing for minutes
             raise DeviceError(
                 f"{self._name}: its file {self.path} was cut off: {size} bytes, and it had "
                 f"{self._size}"

@@ -82,7 +82,7 @@ def test_a_frame_that_is_written_late_is_waited_for(camera, driver, monkeypatch)
 def test_a_frame_too_many_does_not_pass_for_the_last_that_is_still_read_out(camera, driver):
     """As many as are wanted are counted when the path is over, and one was a gate's noise."""
     camera.stage().wait(LONG)
-    camera.readout.put(LONG)
+    camera.readout.put(2 * LONG)
     camera.arm(3).wait(LONG)
     driver.frames(3)
     with ThreadPoolExecutor(1) as pool:
@@ -176,8 +176,9 @@ def test_a_path_is_taken_flown_and_measured(path, driver):
     assert int(path.abort.get(use_monitor=False)) == 0  # what was written is read after it
 
 
-def test_a_path_that_was_lost_sight_of_is_ended_before_the_next(path, driver):
+def test_a_path_that_was_lost_sight_of_is_ended_before_the_next(path, driver, monkeypatch):
     """It is no path of somebody else; one that is, is left alone."""
+    monkeypatch.setattr(_path, "TAKEN", LONG)
     path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)
     status = path.fly(1, 0.02)
     assert driver.starts.acquire(timeout=LONG)

@@ -282,3 +282,28 @@ def test_the_fine_stage_has_room_for_what_the_coarse_one_is_off(station):
     with pytest.raises(LimitError, match="fine_x = -50.5 µm is outside its soft limits"):
         station.place(wide)
     assert station.place(wide, at=(150.0, 0.0)) == (None, None)
+
+
+def test_what_a_pause_left_behind_does_not_end_the_next_block(station, monkeypatch):
+    """The thread of a block comes back late from its wait, with an error, and disarms nothing."""
+    station.prepare(block()).wait(LONG)
+    back, ends = threading.Event(), []
+
+    def late(over, patience):
+        assert back.wait(LONG)
+        raise DeviceError("no answer")
+
+    monkeypatch.setattr(station.camera, "count", late)
+    status = station.trigger()
+    (old,) = (one for one in threading.enumerate() if one.name == station.name)
+    station.pause()
+    status.wait(LONG)
+    monkeypatch.undo()
+    station.prepare(block()).wait(LONG)
+    monkeypatch.setattr(station.camera, "pause", lambda: ends.append(1))
+    back.set()
+    old.join(LONG)
+    assert not old.is_alive() and not ends
+    monkeypatch.undo()
+    station.trigger().wait(LONG)
+    assert station.taken.good
