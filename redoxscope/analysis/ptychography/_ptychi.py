@@ -23,6 +23,8 @@ __all__ = ["check_ptychi", "refined_by_ptychi"]
 
 BATCH = 64
 """Frames of a batch: the object is moved by all of them together."""
+LOST = 0.1
+"""Largest share of the light in pixels that lack a value in some frame."""
 
 
 def check_ptychi() -> None:
@@ -129,7 +131,13 @@ def refined_by_ptychi(
 
 
 def _frames(engine: Engine) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Photons of each frame [n, size, size], beam in the middle, and the pixels good in all."""
+    """Photons of each frame [n, size, size], beam in the middle, and the pixels good in all.
+
+    Raises
+    ------
+    ValueError
+        So few are good in all that the light of the beam is not in them.
+    """
     size = engine.geometry.size
     counts = np.empty((len(engine), size, size), np.float32)
     good = np.ones((size, size), dtype=bool)
@@ -138,6 +146,13 @@ def _frames(engine: Engine) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         root = to_numpy(frames.amplitude[k]).astype(np.float32)
         counts[k] = np.fft.fftshift(np.maximum(root**2 - frames.read[k], 0))
         good &= np.fft.fftshift(to_numpy(frames.mask[k])) > 0
+    light = counts.sum(axis=0)
+    lost = 1 - float(light[good].sum()) / max(float(light.sum()), 1e-30)
+    if lost > LOST:
+        raise ValueError(
+            f"pixels that lack a value in one frame or another hold {lost:.0%} of the light, more "
+            f"than {LOST:.0%}; pty-chi has one mask for all frames and would do without them"
+        )
     return counts, good
 
 
