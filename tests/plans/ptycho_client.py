@@ -88,7 +88,8 @@ class Client:
         file.write_text(yaml.safe_dump(text), "utf-8")
         code = textwrap.dedent(PATIENT) + textwrap.dedent(code)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, file, folder / "data"],
+            # -u: bluesky does not flush what it says of a pause.
+            [sys.executable, "-u", "-c", code, file, folder / "data"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._watchdog = threading.Timer(2 * LONG, self.process.kill)
