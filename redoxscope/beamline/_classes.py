@@ -86,6 +86,7 @@ def _camera(cls: Any, prefix: str, name: str, options: AreaDetectorOptions) -> A
         read_path=options.read_path,
         external=options.external,
         internal=options.internal,
+        readout=options.readout,
         time_limit=options.time_limit,
     )
 

@@ -151,6 +151,20 @@ class BeamlineFile:
         roles = (role for one in self.instruments.values() for role in one.roles)
         return bool(self.of_class("shutter", "fly_shutter")) or "shutter" in roles
 
+    @property
+    def cosmic(self) -> str:
+        """Where a session publishes frames of ptychography; empty for nowhere."""
+        return str(self._of_ptycho("cosmic") or "")
+
+    @property
+    def gpu(self) -> bool:
+        """Whether a session reconstructs frames of ptychography on a GPU."""
+        return bool(self._of_ptycho("gpu"))
+
+    def _of_ptycho(self, key: str) -> Any:
+        entry = self.instruments.get("ptycho")
+        return None if entry is None else getattr(entry.options, key)
+
     def role_of(self, device: str) -> tuple[str, str] | None:
         """First instrument and role that a device is bound to; None where it is bound to none."""
         return next(iter(self.roles_of(device)), None)

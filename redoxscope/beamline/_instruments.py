@@ -21,7 +21,7 @@ from ..devices.roles import (
     TimedShutterRole,
 )
 from ._options import Strict
-from ._values import Text, quantity
+from ._values import ProxyAddress, Text, Truth, quantity
 
 __all__ = ["INSTRUMENTS", "InstrumentKind", "Role", "contract_of"]
 
@@ -179,6 +179,8 @@ class PtychoOptions(Strict):
     flux: Annotated[float, quantity("photons/s", above=0)] | None = Field(
         None, description="photons/s on the sample, for doses"
     )
+    cosmic: ProxyAddress = Field("", description="where frames are published as COSMIC does")
+    gpu: Truth = Field(False, description="reconstruct on a GPU, by CuPy")
 
 
 def _ptycho(name: str, parts: Mapping[str, Any], options: PtychoOptions) -> PtychoStation:
@@ -186,7 +188,7 @@ def _ptycho(name: str, parts: Mapping[str, Any], options: PtychoOptions) -> Ptyc
     i0 = parts.get("i0")
     if i0 is not None:
         i0.record_as("i0")
-    numbers = options.model_dump(exclude={"flux", "mask"})
+    numbers = options.model_dump(exclude={"flux", "mask", "cosmic", "gpu"})
     return PtychoStation(
         name=name,
         **bound,

@@ -133,7 +133,7 @@ class AreaDetectorOptions(Strict):
     read_path: Folder = Field("", description="the same folder as this computer sees it")
     external: Text = Field("External", description="trigger mode with a gate for each frame")
     internal: Text = Field("Internal", description="trigger mode without")
-
+    readout: Seconds = Field(0.05, description="s from the end of a gate to its frame's count")
     time_limit: Annotated[float, quantity("s", above=0)] = Field(
         30.0, description="s for an order to be taken, and for a file to be there"
     )

@@ -191,7 +191,7 @@ class Analysis:
     draw: Callable[[Figure, Any], object]
     size: tuple[float, float] = (8.0, 6.0)
     thin: Callable[[Any, int], Any] = lambda snapshot, most: snapshot
-    options: Callable[[], Any] = dict
+    options: Callable[..., Any] = dict
     doubts: Callable[[Any], Iterable[Doubt]] = _nothing
     results: Callable[[Any], Iterable[Result]] = _nothing
     period: float = 0.02

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import pkgutil
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from threading import RLock
+from typing import Any
 
 from ..inputs import nearest
 from ._analysis import Analysis
 
-__all__ = ["GROUP", "analyses", "analysis", "register"]
+__all__ = ["GROUP", "analyses", "analysis", "options_of", "register"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,20 @@ def analysis(name: str) -> Analysis:
     near = nearest(name, known)
     meant = f" (did you mean {near!r}?)" if near else ""
     raise ValueError(f"no analysis is called {name!r:.60}{meant}; there are {', '.join(known)}")
+
+
+def options_of(name: str, chosen: Mapping[str, Any]) -> Any:
+    """Options of the analysis of this name, from what differs from those by default.
+
+    Raises
+    ------
+    ValueError
+        There is no such analysis, it has no such option, or a value is wrong.
+    """
+    try:
+        return analysis(name).options(**chosen)
+    except TypeError as exc:  # an argument that it does not have
+        raise ValueError(f"options of {name}: {exc}") from exc
 
 
 def _add(new: Analysis) -> Analysis:

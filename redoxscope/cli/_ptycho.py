@@ -47,6 +47,12 @@ def process_files(
         bool,
         typer.Option("--gain-bits", help="The upper bits of raw frames say how a pixel was read."),
     ] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Reconstruct on a GPU, by CuPy, which you install.")
+    ] = False,
+    ptychi: Annotated[
+        int, typer.Option(help="Rounds of pty-chi after that: pip install 'redoxscope[ptychi]'.")
+    ] = 0,
 ) -> None:
     """Merge the frames, reconstruct object and beam, draw them."""
     from ..ptycho_files import process
@@ -62,6 +68,8 @@ def process_files(
         read_noise=read_noise,
         saturation=saturation,
         gain_bits=gain_bits,
+        gpu=gpu,
+        ptychi=ptychi,
     )
     for name, found in summary["files"].items():
         residual = found["residual"]

@@ -24,6 +24,7 @@ from ._ptycho_found import (
     likeness,
     map_against,
     profile_against,
+    seen_share,
     true_object,
 )
 from ._stack import DemoResult
@@ -383,16 +384,21 @@ def _find(session: Any, watched: _Watched, sample: str, seed: int) -> _Found:
         found.no_profiles = "there is no map"
         return found
     found.ptycho = map_against(table.x, table.y, table.result, model, align=True)
-    found.fits, found.no_profiles = _profiles(session, uid, particle.section)
-    if found.fits is None:
+    made, found.no_profiles = _profiles(session, uid, particle.section)
+    if made is None:
         return found
-    true = found.ptycho.true_share
+    found.fits = made.fits
+    against = found.ptycho
+    true = seen_share(
+        against.true_share, against.true_thickness, made.made_with["resolution_um"],
+        against.pixel_um,
+    )  # fmt: skip
     found.profiles = [profile_against(one, true) for one in found.fits.particles]
     return found
 
 
 def _profiles(session: Any, uid: str, section: float) -> tuple[Any, str]:
-    """Fits of the profiles, which are stored with the run; None, and why, where there are none."""
+    """The profiles, which are stored with the run; None, and why, where there are none."""
     from ..storage import CatalogError, profiles, store_results
 
     try:
@@ -402,7 +408,7 @@ def _profiles(session: Any, uid: str, section: float) -> tuple[Any, str]:
     # showing.
     except (ValueError, LookupError, CatalogError) as exc:
         return None, str(exc)
-    return made.fits, ""
+    return made, ""
 
 
 def _between(values: np.ndarray, places: np.ndarray) -> np.ndarray:

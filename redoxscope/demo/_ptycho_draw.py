@@ -181,9 +181,9 @@ def _profile(ax: Any, one: ProfileAgainst | None) -> None:
     found = one.found
     profile = found.profile
     at = 1e3 * profile.distance
-    ax.errorbar(at, profile.mean, profile.sigma, fmt="o", ms=3, color="0.25", lw=0.8,
+    ax.errorbar(at, profile.mean, profile.sigma_with_edge(), fmt="o", ms=3, color="0.25", lw=0.8,
                 label="found ± σ", zorder=3)  # fmt: skip
-    ax.plot(at, one.true_mean, color=_TRUE, lw=1.2, ls=":", label="simulated", zorder=2)
+    ax.plot(at, one.true_mean, color=_TRUE, lw=1.2, ls=":", label="simulated, as blurred", zorder=2)
     for fit, colour in ((found.diffusion, _DIFFUSION), (found.core_shell, _CORE_SHELL)):
         if fit is not None:
             curve = np.asarray(fit.curve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ Array = NDArray[np.float64]
 
 THICK_UM = 0.03
 """Thickness (µm) below which a share of Mn is not compared."""
+LEAST_UM = 0.002
+"""Thickness (µm) below which there is nothing that has a share."""
 EDGE_UM = 0.012
 """Distance (µm) that a pixel keeps from bare membrane to be compared: what the blur mixes in."""
 
@@ -107,6 +110,7 @@ def _offset(x: Array, y: Array, thickness: Array, model: Any) -> tuple[float, fl
     truth = model.truth(x, y).thickness
     if not (truth.any() and thickness.any()):
         return 0.0, 0.0
+    thickness = np.nan_to_num(thickness)
     moved = shift_between(truth, np.clip(thickness, 0.0, truth.max()), largest=5.0)
     pixel = float(abs(x[1] - x[0]))
     return moved.dx * pixel, moved.dy * pixel
@@ -177,7 +181,8 @@ class ProfileAgainst:
     ----------
     found : ParticleFits
     true_mean : ndarray [k]
-        Mean of the true share over each bin's pixels, with the profile's weights.
+        Mean of the true share, behind the same blur, over each bin's pixels, with the profile's
+        weights.
     """
 
     found: Any
@@ -185,9 +190,9 @@ class ProfileAgainst:
 
     @property
     def pulls(self) -> Array:
-        """Found less true over σ, by bin."""
+        """Found less true over σ, by bin: that of the mean and of where the edge is."""
         profile = self.found.profile
-        return np.asarray((profile.mean - self.true_mean) / profile.sigma)
+        return np.asarray((profile.mean - self.true_mean) / profile.sigma_with_edge())
 
     def summary(self) -> dict[str, Any]:
         """Plain figures."""
@@ -207,6 +212,27 @@ class ProfileAgainst:
         }
 
 
+def seen_share(share: Array, thickness: Array, fwhm_um: float, pixel_um: float) -> Array:
+    """What a microscope sees of a true share: amounts are blurred, not shares [ny, nx].
+
+    Parameters
+    ----------
+    share, thickness : ndarray [ny, nx]
+        NaN or 0 on bare membrane.
+    fwhm_um : float
+        Full width at half maximum of its blur (µm).
+    pixel_um : float
+    """
+    from scipy.ndimage import gaussian_filter
+
+    spread = fwhm_um / math.sqrt(8 * math.log(2)) / pixel_um
+    there = np.nan_to_num(thickness)
+    blurred = gaussian_filter(there, spread)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = gaussian_filter(there * np.nan_to_num(share), spread) / blurred
+    return np.where(blurred > LEAST_UM, seen, np.nan)
+
+
 def profile_against(found: Any, true_share: Array) -> ProfileAgainst:
     """Lay a profile beside the truth.
 
@@ -214,7 +240,7 @@ def profile_against(found: Any, true_share: Array) -> ProfileAgainst:
     ----------
     found : ParticleFits
     true_share : ndarray [ny, nx]
-        On the map that the profile was taken from; NaN on bare membrane.
+        On the map that the profile was taken from; NaN on bare membrane (see `seen_share`).
     """
     profile = found.profile
     distance = profile.outline.distance

@@ -156,6 +156,8 @@ class Opener:
         self.sessions.append(session)
         for _, device in session.beamline.roots():
             check_simulated(device, self._simulation.port)
+        for name in session.file.of_class("area_detector"):
+            session.beamline.devices[name].keeps = False
         for name in session.file.of_class("tes"):
             self._calibrate(session.beamline.devices[name])
         return session
@@ -196,7 +198,7 @@ def on_the_simulation(config: BeamlineFile, simulation: Simulation) -> BeamlineF
     # Folder, words and bad pixels are those of the real camera; the simulated one has its own.
     camera = {"path": "", "read_path": "", "external": "External", "internal": "Internal"}
     for name in config.of_class("area_detector"):
-        config = config.changed(name, **camera)
+        config = config.changed(name, **camera, readout=0.0)
     if "ptycho" in config.instruments:
         config = config.with_instrument("ptycho", mask=None)
     return replace(config, simulated=True, catalog=CatalogOptions())

@@ -16,9 +16,12 @@ from ..analysis.ptychography import (
     Engine,
     Geometry,
     PtychoResult,
+    array_module,
+    check_ptychi,
     gain_bits,
     initial_probe,
     merge_exposures,
+    refined_by_ptychi,
     remove_gauge,
 )
 from ..callbacks.ptychography import PtychoSnapshot, draw_ptychography
@@ -53,6 +56,11 @@ class Options:
     gain_bits : bool
         Whether the upper bits of raw frames are not counts but say how a pixel was read (see
         `redoxscope.analysis.ptychography.gain_bits`). Clean frames have none.
+    gpu : bool
+        Whether a GPU reconstructs, by CuPy.
+    ptychi : int
+        Rounds of pty-chi after that, with two modes of the beam and places that may move; 0 for
+        none.
     """
 
     updates: int = 40
@@ -63,23 +71,38 @@ class Options:
     read_noise: float = 0.0
     saturation: float | None = None
     gain_bits: bool = False
+    gpu: bool = False
+    ptychi: int = 0
 
     def __post_init__(self) -> None:
         given = {
             "updates": as_whole("updates", self.updates, at_least=1),
+            "ptychi": as_whole("ptychi", self.ptychi, at_least=0),
             "stop_fraction": as_number("stop_fraction", self.stop_fraction, at_least=0),
             "defocus_um": as_number("defocus_um", self.defocus_um, "um"),
             "gain": as_number("gain", self.gain, "counts/photon", above=0),
             "read_noise": as_number("read_noise", self.read_noise, "counts", at_least=0),
         }
-        if not isinstance(self.gain_bits, bool):
-            raise ValueError(f"gain_bits = {self.gain_bits!r:.40} must be True or False")
+        for name in ("gain_bits", "gpu"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} = {getattr(self, name)!r:.40} must be True or False")
+        try:
+            array_module(self.xp)
+        except ValueError as exc:
+            raise ValueError(f"gpu = True: {exc}") from exc
+        if given["ptychi"]:
+            check_ptychi()
         if self.saturation is not None:
             given["saturation"] = as_number("saturation", self.saturation, "counts", above=0)
         if self.outer_zone_nm is not None:
             given["outer_zone_nm"] = as_number("outer_zone_nm", self.outer_zone_nm, "nm", above=0)
         for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def xp(self) -> str:
+        """Array module of the engine."""
+        return "cupy" if self.gpu else "numpy"
 
     @property
     def full(self) -> float:
@@ -183,14 +206,18 @@ def reconstruct(scan: FrameScan, options: Options | None = None) -> PtychoResult
         if engine is None:
             probe = _probe(scan, geometry, options, cut, counts[cut].mean(axis=0))
             noise = 0.0 if scan.clean else options.read_noise / options.gain
-            engine = Engine(geometry, probe, field, expected=len(x), read_noise=noise)
+            engine = Engine(
+                geometry, probe, field, expected=len(x), read_noise=noise, xp=options.xp
+            )
         of_counts = None if variance is None else variance[cut]
         engine.add(counts[cut], x[places], y[places], mask=mask[cut], variance=of_counts)
     assert engine is not None
     if not len(engine):
         raise ValueError(f"{scan.path}: none of its {len(x)} frames can be used: no light in them")
     engine.sweep(options.updates * len(engine))
-    return remove_gauge(engine.result())
+    if not options.ptychi:
+        return remove_gauge(engine.result())
+    return remove_gauge(refined_by_ptychi(engine, epochs=options.ptychi, gpu=options.gpu))
 
 
 def _read(path: Path, asked: Options) -> FrameScan:

@@ -12,13 +12,20 @@ from ._engine import pause_for
 __all__ = ["live_maps"]
 
 
-def live_maps(engine: RunEngine) -> dict[str, Any]:
+def live_maps(engine: RunEngine, *, gpu: bool = False) -> dict[str, Any]:
     """A live map for each analysis, by its name; each takes the runs that it can read.
 
     Parameters
     ----------
     engine : bluesky.RunEngine
         Paused where a map finds that the sample is being damaged.
+    gpu : bool
+        Whether frames of ptychography are reconstructed on a GPU.
+
+    Raises
+    ------
+    ValueError
+        There is no GPU, or no CuPy.
     """
     ended: set[str] = set()
     engine.subscribe(lambda _, doc: ended.add(doc["run_start"]), "stop")
@@ -29,7 +36,11 @@ def live_maps(engine: RunEngine) -> dict[str, Any]:
     rixs = RixsMap(rate=1.0, on_damage=damaged)
     maps: dict[str, Any] = {"oxidation_map": OxidationMap(rate=1.0), "rixs_map": rixs}
     others = [one for one in analyses() if one.name not in maps]
+    chosen: dict[str, dict[str, Any]] = {"ptychography": {"gpu": True}} if gpu else {}
     hosts = {
-        one.name: ApartHost(one, rate=1.0) if one.apart else Host([one], rate=1.0) for one in others
+        one.name: ApartHost(one, options=chosen.get(one.name), rate=1.0)
+        if one.apart
+        else Host([one], rate=1.0)
+        for one in others
     }
     return {**maps, **hosts}

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from bluesky import RunEngine
 
 from ..beamline import Beamline
-from ..callbacks import DocumentPublisher
+from ..callbacks import CosmicPublisher, DocumentPublisher
 
-__all__ = ["publish_documents"]
+__all__ = ["publish_documents", "publish_frames"]
 
 
 def publish_documents(
@@ -35,4 +35,27 @@ def publish_documents(
     for device in beamline.devices.values():
         if hasattr(device, "subscribe_batches"):
             device.subscribe_batches(publisher.photons)
+    return publisher
+
+
+def publish_frames(address: str, engine: RunEngine, steps: ExitStack) -> CosmicPublisher | None:
+    """Publish frames of ptychography as COSMIC's preprocessor does, where that is wanted.
+
+    Parameters
+    ----------
+    address : str
+        Where subscribers find them; empty for nowhere.
+    engine : bluesky.RunEngine
+    steps : contextlib.ExitStack
+        Undoes it.
+
+    Raises
+    ------
+    ValueError
+        Somebody else has the address.
+    """
+    if not address:
+        return None
+    publisher = steps.enter_context(CosmicPublisher(address.removeprefix("tcp://")))
+    engine.subscribe(publisher)
     return publisher

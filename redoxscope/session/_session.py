@@ -22,7 +22,7 @@ from ._finish import finish, finish_at_the_end
 from ._live import live_maps
 from ._made import session_engine
 from ._names import Named, devices_of, known_by_name
-from ._publish import publish_documents
+from ._publish import publish_documents, publish_frames
 from ._spectrometer import Spectrometers
 from ._stored import catalog_writer
 
@@ -62,6 +62,7 @@ class Session(Named, Ending):
     publisher : redoxscope.callbacks.DocumentPublisher or None
     nxstxm : redoxscope.storage.nxstxm.NxstxmFiles or None
         Where NXstxm files are written while it measures.
+    cosmic : redoxscope.callbacks.CosmicPublisher or None
     simulation : Simulation or None
     data : pathlib.Path
         Directory of logs, photon lists, calibrations and embedded catalog.
@@ -78,6 +79,8 @@ class Session(Named, Ending):
         engine: Callable[..., RunEngine] = RunEngine,
         publish: str = "",
         nxstxm: str = "",
+        cosmic: str = "",
+        gpu: bool = False,
     ):
         super().__init__()
         self.simulation, self.data = simulation, data
@@ -99,7 +102,7 @@ class Session(Named, Ending):
             self.RE.preprocessors.insert(0, self.unless_ending)
             self.log = DocumentLog(data / "documents")
             self.RE.preprocessors.append(known_by_name(self))
-            self.maps = live_maps(self.RE)
+            self.maps = live_maps(self.RE, gpu=gpu)
             self.calibrations = in_force(self.beamline, self.RE, data)
             self.extras = {**spectrometers.extras, "calibrations": self.calibrations}
             photons = data / "photons" if spectrometers else None
@@ -115,6 +118,7 @@ class Session(Named, Ending):
                 steps.callback(part.close)
             self.publisher = publish_documents(publish, self.beamline, self.RE, steps)
             self.nxstxm = nxstxm_files(nxstxm, data, self.RE, steps)
+            self.cosmic = publish_frames(cosmic, self.RE, steps)
             steps.callback(self._finish_at_the_end)
             spectrometers.serve(self.RE, self.maps)
             _signals.watch(self)

@@ -99,7 +99,8 @@ def start_session(
     redoxscope.sim.SimulationError
         The simulated beamline does not start (a wrong sample file, say).
     ValueError
-        ``publish`` is no address.
+        ``publish`` is no address; the file asks for a GPU that is not there, or publishes frames
+        where somebody else does.
 
     Examples
     --------
@@ -114,6 +115,10 @@ def start_session(
     if publish:
         publish = proxy_address("publish", publish)
     file = None if beamline is None else _file(beamline, tes)
+    if file is not None and file.gpu:
+        from ..callbacks import PtychoOptions
+
+        PtychoOptions(gpu=True)  # refused before anything is started
     simulation: Simulation | None = None
     try:
         if file is None or (file.simulated and not file.prefix):
@@ -155,6 +160,8 @@ def start_session(
             timeout=timeout,
             publish=file.publish if publish is None else publish,
             nxstxm=str(file.nxstxm if nxstxm is None else nxstxm),
+            cosmic=file.cosmic,
+            gpu=file.gpu,
         )
     except BaseException:
         if simulation is not None:

@@ -100,3 +100,17 @@ def test_a_monitor_behind_the_shutter_counts_no_whole_block():
     config = parse_beamline(file(i0__behind_shutter=True), "x")
     with pytest.raises(ConfigError, match=r"instruments.ptycho: ptycho.i0 = 'stxm_i0' is behind"):
         make_beamline(config)
+
+
+def test_where_frames_are_published_and_what_reconstructs_them():
+    plain = parse_beamline(TEXT, "bl.yml")
+    assert plain.cosmic == "" and plain.gpu is False
+    assert plain.without("ptycho").cosmic == "" and plain.without("ptycho").gpu is False
+    (key,) = (line for line in TEXT.splitlines(keepends=True) if line.startswith("  ptycho:"))
+    more = f"{key}    cosmic: 127.0.0.1:37013\n    gpu: true\n"
+    chosen = parse_beamline(TEXT.replace(key, more), "bl.yml")
+    assert chosen.cosmic == "tcp://127.0.0.1:37013" and chosen.gpu is True
+    with pytest.raises(ConfigError, match="instruments.ptycho.cosmic = '5577' must be the address"):
+        parse_beamline(TEXT.replace(key, f'{key}    cosmic: "5577"\n'), "bl.yml")
+    with pytest.raises(ConfigError, match="instruments.ptycho.gpu"):
+        parse_beamline(TEXT.replace(key, f"{key}    gpu: 1\n"), "bl.yml")

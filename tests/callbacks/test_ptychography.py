@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, gaussian_gradient_magnitude
 
-from redoxscope.analysis.ptychography import ring_correlation
-from redoxscope.callbacks import Host, _room, analyses, wire
+from redoxscope.analysis.ptychography import Engine, ring_correlation
+from redoxscope.callbacks import ApartHost, Host, _room, analyses, wire
 from redoxscope.callbacks.ptychography import (
     PtychoOptions,
     PtychoSnapshot,
+    _options,
     _reader,
+    _task,
     draw_ptychography,
     merged_frames,
     ptychography_from_run,
@@ -23,6 +26,7 @@ from redoxscope.callbacks.ptychography import (
 from redoxscope.callbacks.ptychography._frames import FrameFile, UnreadableFramesError
 from redoxscope.callbacks.ptychography._task import Task
 from redoxscope.callbacks.ptychography.analysis import ANALYSIS
+from redoxscope.data import load_references
 from redoxscope.documents import FrameStatus
 from redoxscope.formats import file_uri
 
@@ -324,11 +328,9 @@ def test_where_memory_is_short_fewer_energies_are_kept(tmp_path, monkeypatch):
             assert reader.describe(doc)
         else:
             reader.take(name, doc)
-    for _ in range(1000):
-        if reader.busy:
-            reader.work()
+    while reader.busy:
+        reader.work()
         assert len(reader._held()) <= 1
-    assert not reader.busy
     assert reader.snapshot(final=True)[""].done == 3
 
 
@@ -356,14 +358,50 @@ def test_modes_and_places_come_when_all_frames_are_there(tmp_path):
     assert error < 0.5 * contrast
 
 
-def test_two_halves_of_the_frames_say_how_fine_it_is(tmp_path):
+def test_two_halves_of_the_frames_say_how_fine_it_is_and_how_sure(tmp_path):
     run = one_energy(tmp_path, step=0.04)
     found = ptychography_from_run(run.documents(), replace(QUICK, resolution=True))[""]
-    rings = found.resolution
+    rings, image = found.resolution, found.image
     assert found.resolution_ev == 641.2 and rings.value[0] > 0.9
-    assert found.image.pixel_um <= rings.half_pitch_um < 0.06
-    names = {result.name for result in ANALYSIS.results(found)}
-    assert {"ring_correlation", "ring_limit"} <= names
+    assert image.pixel_um <= rings.half_pitch_um < 0.06
+    truth = run.transmission(641.2, image.x_um, image.y_um)
+    against = ring_correlation(
+        image.object, truth, image.pixel_um, threshold=0.5, area=image.covered
+    )
+    assert rings.half_pitch_um > 0.95 * against.half_pitch_um  # halves promise nothing finer
+    # sigma is that of the optical density, against the truth away from edges
+    off = -2 * np.log(np.maximum(image.amplitude, 1e-6) / np.abs(truth))
+    smooth = gaussian_gradient_magnitude(np.abs(truth), 1.5) < 0.005
+    area = binary_erosion(image.covered, iterations=6) & smooth
+    pull = (off / image.sigma)[area]
+    assert area.sum() > 500
+    assert 0.6 < 1.4826 * np.median(np.abs(pull - np.median(pull))) < 1.5
+    stored = {result.name: result.array for result in ANALYSIS.results(found)}
+    assert {"ring_correlation", "ring_limit", "sigma_0"} <= set(stored)
+    np.testing.assert_array_equal(np.isfinite(stored["sigma_0"]), image.covered)
+    header, arrays = wire.decode(wire.encode(*ANALYSIS.to_wire(found)))
+    np.testing.assert_array_equal(ANALYSIS.from_wire(header, arrays).image.sigma, image.sigma)
+
+
+def test_halves_know_nothing_of_each_other(tmp_path):
+    """They begin with the first guess of the beam: that of all frames has the other half in it."""
+    run = one_energy(tmp_path)
+    reader = ANALYSIS.reader(run.start()[1], QUICK)
+    for name, doc in list(run.documents())[1:-1]:
+        reader.describe(doc) if name == "descriptor" else reader.take(name, doc)
+    reader.snapshot(final=True)
+    (part,) = reader._parts.values()
+    (task,) = part.tasks.values()
+    guess = task.first_probe()
+    assert not np.allclose(np.abs(task.result.probe[0]), np.abs(guess), rtol=0.01)
+    places = []
+    for half in task.halves():
+        while half.waiting:
+            half.feed(reader._file)
+        np.testing.assert_array_equal(half._engine.first_probe, guess)
+        half.sweep(1)
+        places.append({tuple(place) for place in half.result.positions_um.tolist()})
+    assert len(places[0]) + len(places[1]) == task.result.frames and not places[0] & places[1]
 
 
 def test_masked_pixels_play_no_part_and_a_bad_mask_is_said(tmp_path):
@@ -491,3 +529,108 @@ def test_frames_without_a_gate_do_not_make_the_beam_brighter(tmp_path):
     found = ptychography_from_run(documents, QUICK)[""].image
     assert found.frames == want.frames - half // 2
     assert found.residual < 2 * want.residual
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    for ask in (
+        lambda: PtychoOptions(gpu=True),
+        lambda: ApartHost(ANALYSIS, options={"gpu": True}),
+    ):
+        with pytest.raises(ValueError, match="gpu = True: array module 'cupy' cannot be used here"):
+            ask()
+    with pytest.raises(ValueError, match="gpu = 1 must be True or False"):
+        PtychoOptions(gpu=1)
+    with pytest.raises(ValueError, match="options of ptychography: .*'gpus'"):
+        ApartHost(ANALYSIS, options={"gpus": True})
+
+
+def test_on_a_gpu_all_is_computed_there(tmp_path, monkeypatch):
+    run = one_energy(tmp_path, step=0.1)
+    used = []
+
+    def engine(*arguments, xp, **options):
+        used.append(xp)
+        return Engine(*arguments, **options)
+
+    monkeypatch.setattr(_options, "array_module", lambda name: None)
+    monkeypatch.setattr(_task, "Engine", engine)
+    asked = PtychoOptions(updates=1, modes=1, gpu=True)
+    assert ptychography_from_run(run.documents(), asked)[""].finished
+    assert used == ["cupy"] * 3  # the image, and two halves
+
+
+def test_options_reach_the_process(monkeypatch):
+    from redoxscope.callbacks.remote import __main__, _process
+
+    began, made = [], []
+
+    def popen(command, **how):
+        began.append(command)
+        raise OSError("enough")
+
+    class MadeError(Exception):
+        pass
+
+    def host(analyses, *, options, **how):
+        made.append(options)
+        raise MadeError
+
+    monkeypatch.setattr(_process.subprocess, "Popen", popen)
+    apart = ApartHost(ANALYSIS, options={"updates": 7, "modes": 3})
+    apart("start", {"uid": "a", "ptychography": {}, "scan": {}})
+    (command,) = began
+    monkeypatch.setattr(__main__.sys, "argv", command[2:])
+    monkeypatch.setattr(__main__, "Host", host)
+    monkeypatch.setattr(__main__.os, "nice", lambda by: by)
+    kept = {fd: os.dup(fd) for fd in (1, 2)}
+    try:
+        with pytest.raises(MadeError):
+            __main__.main()
+    finally:
+        for fd, old in kept.items():
+            os.dup2(old, fd)
+            os.close(old)
+    assert made == [{"ptychography": PtychoOptions(updates=7, modes=3)}]
+
+
+def test_references_that_do_not_suit_the_energies_are_refused_or_said(tmp_path):
+    with pytest.raises(ValueError, match="references = 'Mn L3' must be References"):
+        PtychoOptions(references="Mn L3")
+    run = PtychoRun(tmp_path / "frames.h5", step=0.1)
+    wrong = replace(QUICK, references=load_references("Co L3"))
+    with pytest.raises(
+        ValueError, match="energies 639, .* are outside .* the range of the references Co3"
+    ):
+        ptychography_from_run(run.documents(), wrong)
+    # Those of the run's own edge cost the map, not the images.
+    far = PtychoRun(tmp_path / "far.h5", step=0.1)
+    found = list(far.documents())
+    found[0][1]["edge"] = "Co L3"
+    told = ptychography_from_run(found, replace(QUICK, updates=3))[""]
+    assert len(told.images) == 4 and (told.map is None or told.map.result is None)
+    assert "Images only, no map: energies" in told.message or "No map: " in told.message
+    assert "outside" in told.message and "Co3+" in told.message
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [(90.0, "No map: at 639 eV fewer than 64 pixels are empty"), (15.0, "are there empty")],
+    ids=["rough", "smooth"],
+)
+def test_a_sample_that_fills_the_image_has_no_map_and_is_told_why(tmp_path, period, words):
+    class Full(PtychoRun):
+        def truth(self, x, y):
+            waves = np.sin(period * x)[None, :] * np.sin(0.8 * period * y)[:, None]
+            return 0.1 + 0.02 * waves, np.full((len(y), len(x)), 0.5)
+
+    run = Full(tmp_path / "frames.h5", energies=(639.0, 641.2, 645.0), photons=2e6)
+    found = ptychography_from_run(run.documents(), QUICK)[""]
+    assert found.finished and len(found.images) == 3
+    assert words in found.message
+    assert found.map is None or not found.map.result.n_mask
+
+
+def test_frames_that_are_not_square_are_refused(tmp_path):
+    run = one_energy(tmp_path, info={"shape": (64, 48)})
+    with pytest.raises(ValueError, match="frames of 64 x 48 pixels .* must be square"):
+        ANALYSIS.reader(run.start()[1], QUICK)

@@ -104,7 +104,7 @@ def test_a_profile_beside_the_truth(model):
         edges=edges,
         weights=inside.astype(float),
         mean=np.zeros(len(edges) - 1),
-        sigma=np.full(len(edges) - 1, 0.5),
+        sigma_with_edge=lambda: np.full(len(edges) - 1, 0.5),
     )
     fit = SimpleNamespace(
         profile=profile, interval=(np.nan, np.nan), d=np.nan, delta_aic=np.nan, preferred="",
@@ -130,7 +130,7 @@ def everything(model):
     )  # fmt: skip
     distance = np.linspace(0.005, 0.1, 8)
     profile = SimpleNamespace(
-        distance=distance, mean=np.linspace(0.8, 0.1, 8), sigma=np.full(8, 0.02),
+        distance=distance, mean=np.linspace(0.8, 0.1, 8), sigma_with_edge=lambda: np.full(8, 0.02),
         outline=SimpleNamespace(radius=0.14),
     )  # fmt: skip
     fit = SimpleNamespace(model="diffusion", aic=12.0, curve=profile.mean)

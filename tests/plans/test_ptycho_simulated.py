@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
+import signal
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -24,6 +27,8 @@ from redoxscope.scan import ptychography_scan
 from redoxscope.session.support import at_binning
 from redoxscope.sim import Simulation
 from redoxscope.testing import make_engine, run_resuming
+
+from .ptycho_client import ENGINE, SESSION, Client
 
 LONG = 60.0
 """A busy machine has so long (s) for anything."""
@@ -120,14 +125,35 @@ class Run:
     def check_safe(self, file_open=False):
         """Whatever ended it; a pause keeps the file."""
         station = self.station
-        for signal, wanted in (
+        for what, wanted in (
             (station.shutter.status, [0]),
             (station.path.state, [0, 2]),
             (station.camera.cam.acquire, [0]),
             (station.camera.hdf1.capture, [int(file_open)]),
         ):
-            # a pause gives the orders, and waits for nobody
-            SubscriptionStatus(signal, lambda *, value, w=wanted, **_: int(value) in w).wait(LONG)
+            until(what, wanted)  # a pause gives the orders, and waits for nobody
+
+    def in_a_block(self):
+        """Wait until a path is half-way, with beam, and hangs there; the file of its frames."""
+        station = self.station
+        until(station.path.state, [1])
+        until(station.path.index, range(1, 100))
+        until(station.shutter.status, [1])
+        until(station.camera.cam.acquire, [1])
+        until(station.camera.hdf1.num_captured, range(1, 100))  # another process writes them
+        return Path(station.camera.hdf1.full_file_name.get(use_monitor=False))
+
+
+def until(what, wanted):
+    """Wait until a signal has one of these values."""
+    SubscriptionStatus(what, lambda *, value, **_: int(value) in wanted).wait(LONG)
+
+
+def check_readable(path):
+    """What was written is whole, though the run was broken off."""
+    with h5py.File(path, "r") as file:
+        assert len(file["/entry/data/data"]) == len(file[IDS]) > 0
+        assert (file[IDS][:] > 0).all()
 
 
 @pytest.fixture
@@ -135,6 +161,7 @@ def run(made):
     run = Run(made)
     yield run
     run.fault("clear")
+    run.station.shutter.dead_man.set(30.0).wait(LONG)
     if run.engine.state not in ("idle", "panicked"):
         run.engine.abort()
     run._fault.destroy()
@@ -169,6 +196,26 @@ def test_a_full_disk_ends_the_run_and_leaves_what_it_has(run):
     data, ids = run.file()
     assert len(data) == 2 * DARK and (ids > 0).all()
     run.fault("clear")
+    again = Run((run.simulation, run.station))
+    again()
+    again.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(os.unlink, "is not there any more", id="missing"),
+        pytest.param(lambda path: os.truncate(path, 1000), "was cut off", id="truncated"),
+    ],
+)
+def test_a_file_that_is_lost_meanwhile_ends_the_run_and_is_named(run, spoil, words):
+    """Nobody measures on for a night into a file that cannot be read."""
+    file = run.station.camera.hdf1.full_file_name
+    run.after_events(DARK, lambda: spoil(file.get(use_monitor=False)))
+    with pytest.raises(DeviceError, match=rf"camera.*\.h5 {words}"):
+        run()
+    run.check_safe()
+    assert run.documents.stop["exit_status"] == "fail"
     again = Run((run.simulation, run.station))
     again()
     again.check_whole()
@@ -213,3 +260,45 @@ def test_a_pause_in_a_block_disarms_and_nothing_is_taken_twice(run):
     run_resuming(run.engine, plan_mutator(run.plan(), paused_there), paused)
     assert states == ["paused"]
     run.check_whole()
+
+
+def test_sigterm_in_a_block_leaves_all_safe(run, tmp_path):
+    run.fault("path_hang")
+    run.station.shutter.dead_man.set(LONG).wait(LONG)  # it is not what ends this one
+    with Client(run.simulation, tmp_path, SESSION) as client:
+        client.said("BEGIN")
+        file = run.in_a_block()
+        client.process.send_signal(signal.SIGTERM)
+        assert client.said("STOP abort the process received SIGTERM")
+        run.check_safe()
+        check_readable(file)
+
+
+def test_after_ctrl_c_and_after_sigkill_in_a_block_all_is_safe(run, tmp_path):
+    """What is killed closes nothing: the dead man does, and the next client ends what is left."""
+    station = run.station
+    run.fault("path_hang")
+    station.shutter.dead_man.set(LONG).wait(LONG)
+    with Client(run.simulation, tmp_path, ENGINE) as client:
+        client.said("BEGIN")
+        file = run.in_a_block()
+        client.pause()
+        run.check_safe(file_open=True)
+        client.go_on()
+        client.said("ABORTED")
+        run.check_safe()
+        check_readable(file)
+        station.shutter.dead_man.set(10.0).wait(LONG)
+        run.fault("path_hang")
+        begun = SubscriptionStatus(station.path.state, lambda *, value, **_: int(value) == 1)
+        client.go_on()
+        begun.wait(LONG)
+        until(station.camera.hdf1.num_captured, range(1, 100))
+        file = station.camera.hdf1.full_file_name.get(use_monitor=False)
+    assert client.process.returncode == -signal.SIGKILL
+    until(station.path.state, [2])
+    until(station.shutter.status, [0])
+    station.shutter.dead_man.set(30.0).wait(LONG)
+    run()
+    run.check_whole()
+    check_readable(file)

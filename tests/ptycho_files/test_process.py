@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from redoxscope.analysis.ptychography import GAIN_BITS_FULL
+from redoxscope.analysis.ptychography import GAIN_BITS_FULL, Engine
 from redoxscope.cli import app
 from redoxscope.formats import read_cosmic, read_cxi, write_cxi
-from redoxscope.ptycho_files import process, reconstruct
+from redoxscope.ptycho_files import _process, process, reconstruct
 from redoxscope.ptycho_files._process import Options, _read
 
 from .files import DEFOCUS, GEOMETRY, STOP, ZONE, frames, seen, write_stxm
@@ -287,6 +287,9 @@ def test_a_missing_raw_frame_is_named_and_a_rest_is_told(data, tmp_path):
         ({"gain": -1}, "gain = -1 counts/photon"),
         ({"defocus_um": float("nan")}, "defocus_um"),
         ({"outer_zone_nm": True}, "outer_zone_nm = True"),
+        ({"gpu": True}, "gpu = True: array module 'cupy' cannot be used here"),
+        ({"ptychi": -1}, "ptychi = -1"),
+        ({"gpu": "yes"}, "gpu = 'yes' must be True or False"),
     ],
 )
 def test_bad_option_is_named(given, words):
@@ -301,3 +304,16 @@ def test_without_illumination_the_zone_plate_is_asked_for(data, tmp_path):
         reconstruct(read_cxi(path))
     with pytest.raises(ValueError, match=r"ends with '\.tif'"):
         process([tmp_path / "a.tif"], tmp_path)
+
+
+def test_on_a_gpu_it_is_reconstructed_there(cxi, monkeypatch):
+    used = []
+
+    def engine(*arguments, xp, **options):
+        used.append(xp)
+        return Engine(*arguments, **options)
+
+    monkeypatch.setattr(_process, "array_module", lambda name: None)
+    monkeypatch.setattr(_process, "Engine", engine)
+    reconstruct(read_cxi(cxi), Options(updates=1, gpu=True))
+    assert used == ["cupy"]

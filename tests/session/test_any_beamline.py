@@ -56,7 +56,8 @@ def test_names_of_the_shell_and_the_queue_are_those_of_the_file(soft):
     text = banner(soft)
     assert "RE(bp.count([angle]))" in text and "energy_stack" not in text
     assert (
-        text.split("names: ")[1].split() == "s RE sd cat bp bps bpp omap rmap angle diode".split()
+        text.split("names: ")[1].split()
+        == "s RE sd cat bp bps bpp omap rmap pmap angle diode".split()
     )
     queue = names(soft)
     assert {"angle", "diode", "count", "scan", "mv"} <= queue.keys()
@@ -116,7 +117,7 @@ def test_only_a_spectrometer(tmp_path):
 def test_a_microscope_without_shutter(tmp_path):
     content = yaml.safe_load(simulated_text(""))
     del content["devices"]["shutter"], content["instruments"]["stxm"]["shutter"]
-    del content["instruments"]["xas"]
+    del content["instruments"]["xas"], content["instruments"]["ptycho"]
     file = written(tmp_path, yaml.safe_dump(content))
     with start_session(file, speed=50, data=tmp_path / "data") as s:
         assert s.beam_shutter is None and "tes" not in s.devices

@@ -143,6 +143,20 @@ class Profile:
     thickness: Array | None
     correlation: float
 
+    def sigma_with_edge(self, edge: float = 0.2) -> Array:
+        """σ of each bin with that of its distance: an edge that is off moves all of them.
+
+        Parameters
+        ----------
+        edge : float
+            Standard deviation of the edge (pixels), as `Limits.edge`. It counts with the slope of
+            the profile, and is one for all bins.
+        """
+        if len(self.mean) < 2:
+            return self.sigma
+        slope = np.gradient(self.mean, self.distance)
+        return np.asarray(np.hypot(self.sigma, edge * self.outline.pixel * slope))
+
     def __repr__(self) -> str:
         return (
             f"<Profile of particle {self.outline.label}: {len(self.mean)} bins, "

@@ -2,11 +2,13 @@
 
 from ._again import halves, refined
 from ._align import Shift, shift_between
+from ._arrays import array_module
 from ._engine import Engine
 from ._exposures import Merged, merge_exposures
 from ._gauge import remove_gauge
 from ._geometry import Geometry
 from ._probe import initial_probe
+from ._ptychi import check_ptychi, refined_by_ptychi
 from ._readout import GAIN_BITS_FULL, gain_bits, overscan
 from ._result import PtychoResult
 from ._ring import RingCorrelation, ring_correlation
@@ -22,8 +24,10 @@ __all__ = [
     "RingCorrelation",
     "Spectro",
     "Shift",
+    "check_ptychi",
     "empty_area",
     "fisher_sigma",
+    "array_module",
     "gain_bits",
     "halves",
     "initial_probe",
@@ -32,6 +36,7 @@ __all__ = [
     "optical_density",
     "overscan",
     "refined",
+    "refined_by_ptychi",
     "remove_gauge",
     "ring_correlation",
     "shift_between",

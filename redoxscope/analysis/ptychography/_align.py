@@ -47,7 +47,8 @@ def shift_between(image: ArrayLike, reference: ArrayLike, *, largest: float = 20
     Raises
     ------
     ValueError
-        Shapes differ, or an image is smaller than 16 pixels along an axis.
+        Shapes differ, an image is smaller than 16 pixels along an axis, or a pixel has no value:
+        what the Fourier sum makes of that is a shift all the same.
 
     Notes
     -----
@@ -60,6 +61,8 @@ def shift_between(image: ArrayLike, reference: ArrayLike, *, largest: float = 20
         raise ValueError(f"shapes {a.shape} and {b.shape} must be the same, [ny, nx]")
     if min(a.shape) < 16:
         raise ValueError(f"an image of {a.shape} pixels is smaller than 16 along an axis")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("an image has pixels without a value: fill them before it is compared")
     dy, dx = _peak(a, b, largest)
     if not (math.isfinite(dy) and math.isfinite(dx)):
         return Shift(0.0, 0.0, math.inf, math.inf)

@@ -100,7 +100,7 @@ def _no_zero(result: PtychoResult) -> ValueError:
 def _empty(result: PtychoResult) -> NDArray[np.bool_]:
     """The empty area, however small it is."""
     covered = result.covered
-    level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0), 2.0)
+    level = ndimage.gaussian_filter(np.where(covered, result.amplitude, 1.0).astype(float), 2.0)
     inside = ndimage.binary_erosion(covered, iterations=FAR)
     blank = np.zeros_like(covered)
     if inside.any() and np.ptp(level[inside]) > 0:
@@ -292,18 +292,21 @@ def _shifts(
         for on in dict.fromkeys((last, k - 1)):
             found: Shift = shift_between(contrast[k], contrast[on])
             if max(found.sigma_y, found.sigma_x) <= SURE:
-                before, noise, last = shifts[on], sigmas[on], k
+                before, noise = shifts[on], sigmas[on]
+                if on == last or last == 0:  # else it hangs on one that is not known itself
+                    last = k
                 shifts.append((before[0] + found.dy, before[1] + found.dx))
                 sigmas.append(
                     (math.hypot(noise[0], found.sigma_y), math.hypot(noise[1], found.sigma_x))
                 )
                 break
         else:
+            shifts.append(shifts[-1])
+            sigmas.append((math.nan, math.nan))
+        if math.isnan(sigmas[-1][0]):
             notes.append(
                 f"at {results[k].energy_ev:g} eV the shift is not known: moved like the one before"
             )
-            shifts.append(shifts[-1])
-            sigmas.append((math.nan, math.nan))
     return shifts, sigmas, notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...analysis.ptychography import array_module
 from ...data import References, UndeterminedError, get_edge, load_references
 from ...inputs import as_whole
 from .._documents import Doc
@@ -28,11 +29,13 @@ class PtychoOptions:
         Whether the energy with most light is reconstructed from halves of its frames, too.
     references : References, optional
         Spectra of the pure phases; by default those of the run's edge.
+    gpu : bool
+        Whether a GPU reconstructs, by CuPy.
 
     Raises
     ------
     ValueError
-        A number is none, or the references are none.
+        A number is none, or the references are none; there is no CuPy, or no GPU.
     """
 
     live_updates: int = 3
@@ -40,6 +43,7 @@ class PtychoOptions:
     modes: int = 2
     resolution: bool = True
     references: References | None = None
+    gpu: bool = False
 
     def __post_init__(self) -> None:
         as_whole("live_updates", self.live_updates, at_least=1)
@@ -47,11 +51,22 @@ class PtychoOptions:
         as_whole("modes", self.modes, at_least=1, at_most=8)
         if type(self.resolution) is not bool:
             raise ValueError(f"resolution = {self.resolution!r:.40} must be True or False")
+        if type(self.gpu) is not bool:
+            raise ValueError(f"gpu = {self.gpu!r:.40} must be True or False")
+        try:
+            array_module(self.xp)
+        except ValueError as exc:
+            raise ValueError(f"gpu = True: {exc}") from exc
         if self.references is not None and not isinstance(self.references, References):
             raise ValueError(
                 f"references = {self.references!r:.80} must be References: see load_references, "
                 "references_from_csv"
             )
+
+    @property
+    def xp(self) -> str:
+        """Array module of the engine."""
+        return "cupy" if self.gpu else "numpy"
 
 
 def references_for(

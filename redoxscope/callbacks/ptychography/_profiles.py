@@ -83,12 +83,14 @@ class MapProfiles:
             found.append(Result("profiles", name, array, dims, self.part, attrs=attrs, **how))
 
         for name, unit, sigma_of in (
-            ("distance", "µm", ""), ("mean", "", ""), ("sigma", "", "mean"), ("n", "", "")
+            ("distance", "µm", ""), ("mean", "", ""), ("sigma", "", "mean"),
+            ("sigma_with_edge", "", "mean"), ("n", "", ""),
         ):  # fmt: skip
             table = np.full((len(particles), bins), np.nan)
             for row, one in zip(table, particles, strict=True):
-                values = getattr(one.profile, name)
-                row[: len(values)] = values
+                p = one.profile
+                of_bins = p.sigma_with_edge() if name == "sigma_with_edge" else getattr(p, name)
+                row[: len(of_bins)] = of_bins
             add(name, table, ("particle", "bin"), unit=unit, sigma_of=sigma_of)
         for name in ("diffusion", "core_shell"):
             table = np.full((len(particles), bins), np.nan)
@@ -230,7 +232,7 @@ def _profile(ax: Axes, one: ParticleFits, colour: str, *, first: bool) -> None:
     p = one.profile
     nm = 1e3 * p.distance
     label = f"particle {p.outline.label}, radius {1e3 * p.outline.radius:.0f} nm"
-    ax.errorbar(nm, p.mean, p.sigma, fmt="o", ms=3, lw=0.8, color=colour, label=label)
+    ax.errorbar(nm, p.mean, p.sigma_with_edge(), fmt="o", ms=3, lw=0.8, color=colour, label=label)
     for fit, style, what in (
         (one.diffusion, "-", "diffusion"),
         (one.core_shell, ":", "core–shell"),

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...analysis.ptychography import ring_correlation
 from ...documents import FRAMES_STREAM, PTYCHO, STREAM, BlockFrames, PtychoInfo
 from ...inputs import is_number
 from ...scan import Role, Scan
@@ -132,7 +131,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
                 for value, outer in zip(part.outer, scan.outer, strict=True)
             )
             name = f"{name}, {values}".strip(", ") if values else name
-            tasks.setdefault(name, {})[k] = Task(part, self.info, self.darks, bad)
+            tasks.setdefault(name, {})[k] = Task(part, self.info, self.darks, bad, self.options.xp)
         uid = str(start["uid"])
         said = (start.get("edge"), start.get("holder"), uid[:8])
         title = " · ".join(str(text) for text in said if text)
@@ -408,7 +407,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
             self._unreadable = str(exc)
 
     def _resolve(self, part: PartOfRun) -> None:
-        """Reconstruct the brightest energy from halves of its places, and compare these."""
+        """Reconstruct the brightest energy from halves of its places, and compare these: σ, too."""
         task = part.brightest
         if not self.options.resolution or task is None or self._file is None or self._unreadable:
             return
@@ -419,6 +418,7 @@ class PtychoReader(Reader[PtychoSnapshot]):
                     half.feed(self._file)
                 if half.in_memory:
                     half.sweep(self._left(half))
+                half.finish()
                 images.append(half.result)
         except UnreadableFramesError as exc:  # the images are there, and are worth keeping
             self._doubts.append(Doubt("resolution", math.nan, f"No resolution: {exc}."))
@@ -426,11 +426,8 @@ class PtychoReader(Reader[PtychoSnapshot]):
         one, other = images
         if one is None or other is None:
             return
-        area = one.covered & other.covered
         try:
-            part.resolution = ring_correlation(
-                one.object, other.object, one.pixel_um, area=area, threshold="half-bit"
-            )
+            part.resolution = task.compare(one, other)
             part.resolution_ev = task.part.energy
         except ValueError as exc:  # too small an area
             self._doubts.append(Doubt("resolution", math.nan, f"No resolution: {exc}."))

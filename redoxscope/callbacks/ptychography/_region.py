@@ -165,6 +165,15 @@ class PartOfRun:
         elif final and self._map is not None and self._map.result is None:
             why = self._why or "too few energies to tell the species apart"
             found.append(Doubt("references", len(images), f"Images only, no map: {why}."))
+        elif final and self._map is not None and self._map.result is not None:
+            if not self._map.result.n_mask:
+                found.append(
+                    Doubt(
+                        "map", 0,
+                        "No pixel of the map has enough sample, over what was taken for empty, to "
+                        "tell a fraction: are there empty surroundings in the image?",
+                    )
+                )  # fmt: skip
         notes = sorted({note for image in images for note in image.notes})
         notes += self._map.notes if self._map is not None else ()
         found += [Doubt("notes", len(notes), f"{note}.") for note in notes if final]

@@ -50,6 +50,9 @@ def results_of(snapshot: PtychoSnapshot) -> Iterator[Result]:
         place = {x: image.x_um, y: image.y_um}
         micro = {x: "µm", y: "µm"}
         yield of(f"object_{k}", image.object, (y, x), place, micro)
+        if image.sigma is not None:
+            known = np.where(image.covered, image.sigma, np.float32(np.nan))
+            yield of(f"sigma_{k}", known, (y, x), place, micro)  # of the optical density
         yield of(f"coverage_{k}", image.coverage, (y, x), place, micro, "photons")
         yield of(f"probe_{k}", image.probe, ("mode", f"probe_y_{k}", f"probe_x_{k}"), {}, {})
         yield of(f"positions_{k}", image.positions_um, (f"frame_{k}", "axis"), {}, {}, "µm")
@@ -61,14 +64,14 @@ def results_of(snapshot: PtychoSnapshot) -> Iterator[Result]:
     found = snapshot.map
     if found is None:
         return
-    known = {"energy": found.energies, "y": found.y, "x": found.x}
+    axes = {"energy": found.energies, "y": found.y, "x": found.x}
     micro = {"energy": "eV", "y": "µm", "x": "µm"}
     cube, image_dims = ("energy", "y", "x"), ("y", "x")
 
     def on_grid(
         name: str, array: NDArray[Any], dims: tuple[str, ...], unit: str = "", sigma_of: str = ""
     ) -> Result:
-        coords = {d: known[d] for d in dims if d in known}
+        coords = {d: axes[d] for d in dims if d in axes}
         return of(name, array, dims, coords, {d: micro[d] for d in coords}, unit, sigma_of)
 
     yield on_grid("od", found.od, cube)

@@ -13,9 +13,11 @@ from ...analysis.ptychography import (
     Engine,
     Geometry,
     PtychoResult,
+    RingCorrelation,
     initial_probe,
     merge_exposures,
     refined,
+    with_sigma,
 )
 from ...documents import BlockFrames, FrameStatus, PtychoInfo
 from ...scan import Exposures
@@ -94,6 +96,8 @@ class Task:
         Of the run; they come before the first frame of the sample.
     bad : numpy.ndarray of bool [ny, nx], optional
         Pixels that mean nothing.
+    xp : str
+        Array module of the engine.
 
     Raises
     ------
@@ -107,16 +111,16 @@ class Task:
         info: PtychoInfo,
         darks: Darks,
         bad: NDArray[np.bool_] | None = None,
+        xp: str = "numpy",
     ) -> None:
         ny, nx = info.shape
         if ny != nx:
             raise ValueError(
                 f"frames of {ny} x {nx} pixels cannot be reconstructed: they must be square"
             )
-        self.part, self.info = part, info
+        self.part, self.info, self._xp = part, info, xp
         self.geometry = Geometry(part.energy, info.distance_um, info.pixel_um, nx)
         self._darks = darks
-        self._probe: NDArray[np.complex64] | None = None
         self._good = None if bad is None else ~bad
         self._blocks: dict[int, BlockFrames] = {}
         self._fed: dict[int, BlockFrames] = {}
@@ -170,16 +174,17 @@ class Task:
         self.finished = self.shelved = self.refined = False
 
     def halves(self) -> tuple[Task, Task]:
-        """The same from every other place: two images that have no frame in common.
+        """The same from every other place: two images that have nothing in common.
 
-        Both begin with the beam that was found from all frames, and improve it.
+        Both begin with the first guess of the beam: with that of all frames, what is wrong with it
+        would be in both, and each would know of the other's frames.
         """
         found = []
         for parity in (0, 1):
             half = Task(
-                self.part, self.info, self._darks, None if self._good is None else ~self._good
-            )
-            half._probe = None if self.result is None else self.result.probe
+                self.part, self.info, self._darks, None if self._good is None else ~self._good,
+                self._xp,
+            )  # fmt: skip
             for first, block in self._blocks.items():
                 chosen = block.place % 2 == parity
                 if chosen.any():
@@ -335,12 +340,11 @@ class Task:
 
     def _make_engine(self) -> Engine:
         info = self.info
-        probe = self.first_probe() if self._probe is None else self._probe
         x, y = np.array(self.part.positions).T
         field = float(x.min()), float(x.max()), float(y.min()), float(y.max())
         return Engine(
-            self.geometry, probe, field, expected=len(self.part.positions),
-            read_noise=info.read_noise / info.gain,
+            self.geometry, self.first_probe(), field, expected=len(self.part.positions),
+            read_noise=info.read_noise / info.gain, xp=self._xp,
         )  # fmt: skip
 
     # -- updates -------------------------------------------------------------------------------
@@ -396,6 +400,19 @@ class Task:
             if found.frames >= self._shown:  # of one put aside not all may be readable again
                 self._result = found
         self.finished = True
+
+    def compare(self, one: PtychoResult, other: PtychoResult) -> RingCorrelation | None:
+        """Give the image the σ that its halves find, and say how fine they agree.
+
+        Raises
+        ------
+        ValueError
+            The halves cover too small an area.
+        """
+        if self._result is None:
+            return None
+        self._result = with_sigma(self._result, one, other)
+        return self._result.ring
 
     @property
     def result(self) -> PtychoResult | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import threading
@@ -14,7 +15,7 @@ from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update
 from .._host import Host
-from .._registry import analysis
+from .._registry import analysis, options_of
 from .._update import update_to_wire
 
 MOST = 512
@@ -73,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--analysis", action="append")
     parser.add_argument("--rate", type=float, default=2.0)
+    parser.add_argument("--options", default="{}")
     options = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(5)  # a map may wait, the scan may not
@@ -84,6 +86,7 @@ def main() -> None:
             None if names is None else [analysis(name) for name in names],
             on_update=answers.update,
             rate=options.rate,
+            options={n: options_of(n, chosen) for n, chosen in json.loads(options.options).items()},
         )
         host.tell = lambda text: answers({"tell": text})
         while (message := wire.read(sys.stdin.buffer)) is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ...inputs import as_number
 from .._analysis import Analysis, Update
 from .._documents import Doc
+from .._registry import options_of
 from .._results import Result
 from ._process import HostProcess
 
@@ -29,7 +30,9 @@ class ApartHost:
     Parameters
     ----------
     analysis : Analysis
-        An installed one; it has the options that it has by default.
+        An installed one.
+    options : mapping, optional
+        What differs from its options by default; JSON-able.
     on_update : callable, optional
         Called with each `Update`, from a thread of its own.
     rate : float
@@ -45,18 +48,22 @@ class ApartHost:
     Raises
     ------
     ValueError
-        A number is none.
+        A number is none, or the analysis has no such option.
     """
 
     def __init__(
         self,
         analysis: Analysis,
         *,
+        options: Mapping[str, Any] | None = None,
         on_update: Callable[[Update], object] | None = None,
         rate: float = 2.0,
         timeout: float = 60.0,
     ) -> None:
         self.analysis = analysis
+        self._options = {analysis.name: dict(options)} if options else None
+        if options:
+            options_of(analysis.name, options)  # refused before the first run
         self.on_update = on_update
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
         self._rate = as_number("rate", rate, "Hz", above=0)
@@ -93,7 +100,7 @@ class ApartHost:
                 try:
                     self._process = HostProcess(
                         [self.analysis.name], on_update=self._show, rate=self._rate,
-                        timeout=self._timeout,
+                        timeout=self._timeout, options=self._options,
                     )  # fmt: skip
                 except (OSError, RuntimeError) as error:  # no memory, too many processes or threads
                     logger.error(

@@ -18,7 +18,7 @@ from ...inputs import as_number, as_whole
 from ...photons import LiveBatch
 from .. import wire
 from .._analysis import Update
-from .._registry import analysis
+from .._registry import analysis, options_of
 from .._results import NotDoneError, Result
 from .._update import update_from_wire
 
@@ -33,11 +33,10 @@ RUNS_KEPT = 3
 class HostProcess:
     """Runs live analyses in another process: ``RE.subscribe(HostProcess(on_update=view))``.
 
-    As `Host`, but what the analyses compute never holds this process's interpreter. There they have
-    the options that they have by default. On the RunEngine's thread a document is only put into a
-    queue. A snapshot that comes while a run goes on is thinned for a screen; the last one of a run
-    is whole. Where the process ends before its time, that is logged and stands in `error`; the scan
-    goes on.
+    As `Host`, but what the analyses compute never holds this process's interpreter. On the
+    RunEngine's thread a document is only put into a queue. A snapshot that comes while a run goes
+    on is thinned for a screen; the last one of a run is whole. Where the process ends before its
+    time, that is logged and stands in `error`; the scan goes on.
 
     Parameters
     ----------
@@ -50,6 +49,8 @@ class HostProcess:
         Most snapshots per second of each run and analysis, Hz.
     timeout : float
         Longest time (s) that `close` waits for what has not been read.
+    options : dict of str to dict, optional
+        For an analysis, by its name, what differs from its options by default; JSON-able.
     most_waiting : int
         Most documents that wait to be sent; more are dropped, and counted.
 
@@ -67,7 +68,7 @@ class HostProcess:
     Raises
     ------
     ValueError
-        There is no such analysis, or a number is none.
+        There is no such analysis, a number is none, or an analysis has no such option.
     """
 
     def __init__(
@@ -77,11 +78,16 @@ class HostProcess:
         on_update: Callable[[Update], object] | None = None,
         rate: float = 2.0,
         timeout: float = 60.0,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         most_waiting: int = 10_000,
     ) -> None:
         arguments = [f"--rate={as_number('rate', rate, 'Hz', above=0)!r}"]
         for name in () if analyses is None else analyses:
             arguments.append(f"--analysis={analysis(name).name}")
+        if options:
+            for name, chosen in options.items():
+                options_of(name, chosen)  # refused here, not there
+            arguments.append(f"--options={json_bytes(dict(options)).decode()}")
         self.timeout = as_number("timeout", timeout, "s", at_least=0, at_most=threading.TIMEOUT_MAX)
         self._most = as_whole("most_waiting", most_waiting, at_least=1)
         self.on_update = on_update

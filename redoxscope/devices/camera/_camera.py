@@ -18,7 +18,7 @@ from ophyd.status import Status
 
 from ...scan import Exposures
 from .._base import BeamlineDevice, DeviceError, Move, answering, ask, logged, put_now
-from .._numbers import positive
+from .._numbers import positive, zero_or_more
 from .._setting import Setting
 from .._waiting import AbandonedError, differing, wait_until, write
 from .._watched import Way, watchable
@@ -61,6 +61,8 @@ class AreaDetectorCamera(BeamlineDevice):
         The same folder as this computer sees it; empty: the same name.
     external, internal : str
         What its driver calls a trigger mode with a gate for each frame, and one without.
+    readout : float
+        Longest time (s) from the end of a gate until the camera has counted its frame.
     time_limit : float
         Longest time (s) for an order to be taken, and for the file to be there.
     """
@@ -73,10 +75,17 @@ class AreaDetectorCamera(BeamlineDevice):
     )  # fmt: skip
     write_path = Cpt(Setting, value="", check=text, kind="config", doc="folder, as its IOC sees it")
     read_path = Cpt(Setting, value="", check=text, kind="config", doc="the same, as seen from here")
+    readout = Cpt(
+        Setting, value=0.05, check=zero_or_more, unit="s", kind="config",
+        doc="longest time from the end of a gate until its frame is counted",
+    )  # fmt: skip
     time_limit = Cpt(
         Setting, value=30.0, check=positive, unit="s", kind="config",
         doc="longest time for an order to be taken, and for the file to be there",
     )  # fmt: skip
+
+    keeps = True
+    """Whether its frames stay on a disk, and have to fit; those of a dry run do not."""
 
     def __init__(
         self,
@@ -87,6 +96,7 @@ class AreaDetectorCamera(BeamlineDevice):
         read_path: str = "",
         external: str = "External",
         internal: str = "Internal",
+        readout: float = 0.05,
         time_limit: float = 30.0,
         **kwargs: Any,
     ):
@@ -94,12 +104,15 @@ class AreaDetectorCamera(BeamlineDevice):
         super().__init__(prefix, name=name, **kwargs)
         self.write_path.put(path)
         self.read_path.put(read_path)
+        self.readout.put(readout)
         self.time_limit.put(time_limit)
         self._modes = {"external": external, "internal": internal}
         self._orders = threading.RLock()
         self._found: dict[Any, Any] = {}
         self._armed = (0, 0, 0)
+        self._gated = False
         self._handled = 0
+        self._told_to_acquire = False
         self._files = threading.Lock()  # one opens its file, or closes it
         self._last = threading.Lock()  # never held while anything is waited for
         self._opening: Move | None = None
@@ -179,9 +192,13 @@ class AreaDetectorCamera(BeamlineDevice):
                 f"camera's are {self.shape[0]} x {self.shape[1]}: take one frame by hand, with the "
                 "plugin enabled, so that it knows them"
             )
+        if not self.keeps:
+            return
         here = self._folders().here
         # Folders that the plugin makes are on the disk of the one in which it makes them.
-        known = (one for one in (here, *here.parents[:MADE]) if one.is_absolute() and one.is_dir())
+        # A root is there also where what is mounted below it is not.
+        around = (one for one in (here, *here.parents[:MADE]) if one.is_absolute())
+        known = (one for one in around if one != one.parent and one.is_dir())
         folder = next(known, None)
         if folder is None:
             return  # whether it can be read from here is seen when the file is there
@@ -368,10 +385,9 @@ class AreaDetectorCamera(BeamlineDevice):
     def _judge_file(self) -> None:
         """Say where the file has fewer frames than its writer counted."""
         hdf = self.hdf1
-        try:
-            rows, path = self.images.get_index(), self.images.file.path
-        except DeviceError:
+        if not self.images.is_open:
             return
+        rows, path = self.images.get_index(), self.images.file.path
         counted = int(ask(hdf.num_captured))
         if rows < counted:
             log.error(
@@ -433,11 +449,12 @@ class AreaDetectorCamera(BeamlineDevice):
                     wanted[cam.acquire_time] = exposure
                 self._write(wanted, what, lambda: move.done)
                 last = int(ask(cam.array_counter))
-                self._armed = (n, last, file.rows)
+                self._armed, self._gated = (n, last, file.rows), gate == "external"
                 self._handled = sum(int(ask(signal)) for signal in self._counters)
                 with self._last:
                     if self._arming is not move:  # it was stopped
                         raise AbandonedError(what)
+                    self._told_to_acquire = True
                     put_now(cam.acquire, 1)
             wait_until(
                 cam.acquire,
@@ -456,7 +473,8 @@ class AreaDetectorCamera(BeamlineDevice):
         """Wait for the frames it was armed for, and pair them. Not for the RunEngine's thread.
 
         A frame is missed when the writer has written or dropped all others, not before: one that
-        it still holds is late.
+        it still holds is late. Where a gate begins each, the last of them may still be read out
+        although as many as are wanted have been counted: then one among them was too many.
 
         Parameters
         ----------
@@ -475,13 +493,15 @@ class AreaDetectorCamera(BeamlineDevice):
         n, last, first = self._armed
         file, counter = self.images.file, self.cam.array_counter
         so_far, since, late = (-1, -1, -1), time.monotonic(), False
+        read_out = since + (float(self.readout.get()) if self._gated else 0.0)
         while True:
             self._news.clear()
             rows = file.rows
             handled = sum(int(signal.get()) for signal in self._counters) - self._handled
             now = self.acquired, rows - first, handled
             none_in_flight = handled >= n and rows >= int(self.hdf1.num_captured.get())
-            if now[0] >= n and (now[1] >= n or none_in_flight):
+            all_there = now[0] >= n and (now[1] >= n or none_in_flight)
+            if all_there and (now[0] > n or time.monotonic() >= read_out):
                 break
             if now != so_far:
                 so_far, since = now, time.monotonic()
@@ -493,6 +513,8 @@ class AreaDetectorCamera(BeamlineDevice):
                 break
             self._news.wait(LOOK_EVERY)
         with self._orders:
+            if over():  # it may be armed for other frames
+                raise AbandonedError(self.name)
             if int(ask(self.cam.acquire)):
                 self._off(self.cam.acquire)
         self._check_written()
@@ -550,10 +572,11 @@ class AreaDetectorCamera(BeamlineDevice):
         with self._last:
             moves = [move for move in (self._arming, self._taking) if move is not None]
             self._arming = self._taking = None
-        busy = any(not move.done for move in moves)
+            # What a monitor said last may be older than the order.
+            told, self._told_to_acquire = self._told_to_acquire, False
         for move in moves:
             move.end(None if success else DeviceError(f"{self.name} was stopped"))
-        if busy or (self.cam.acquire.connected and int(self.cam.acquire.get())):
+        if told or (self.cam.acquire.connected and int(self.cam.acquire.get())):
             put_now(self.cam.acquire, 0)
 
     def pause(self) -> None:

@@ -44,6 +44,11 @@ class FrameRows:
             file.close()
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
+
+    @property
     def file(self) -> FrameFile:
         """The file of this run.
 

@@ -17,6 +17,8 @@ DATASET = "/entry/data/data"
 """Where areaDetector's HDF5 plugin puts the frames, by its own layout."""
 NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
 """Where it puts the camera's number of each."""
+GIVEN_BACK = 8192
+"""Most bytes by which a file gets smaller as its writer closes it: HDF5 takes room in advance."""
 
 
 class FrameFile:
@@ -44,7 +46,7 @@ class FrameFile:
     """
 
     def __init__(self, path: Path, name: str):
-        self.path, self._name = path, name
+        self.path, self._name, self._size = path, name, 0
         try:
             self._file = h5py.File(path, "r", libver="latest", swmr=True)
         except OSError as exc:
@@ -74,7 +76,23 @@ class FrameFile:
 
     @property
     def rows(self) -> int:
-        """Frames that can be read: rows that have a number, too."""
+        """Frames that can be read: rows that have a number, too.
+
+        Raises
+        ------
+        DeviceError
+            It cannot be read, or was taken away: what is written then is lost when it is closed.
+        """
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            raise DeviceError(f"{self._name}: its file {self.path} is not there any more") from None
+        if size < self._size - GIVEN_BACK:  # the library would look for what is missing for minutes
+            raise DeviceError(
+                f"{self._name}: its file {self.path} was cut off: {size} bytes, and it had "
+                f"{self._size}"
+            )
+        self._size = size
         try:
             self._data.refresh()
             self._numbers.refresh()

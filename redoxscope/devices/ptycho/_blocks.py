@@ -78,6 +78,10 @@ class TakesBlocks(Device):
     _i0_dwell: float | None = None
     _ends = 0  # how often it was stopped: what was begun before is not wanted any more
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._preparing = threading.Lock()
+
     @property
     def images(self) -> Any:
         """The frames, as a stream."""
@@ -166,9 +170,16 @@ class TakesBlocks(Device):
         mine = self._ends
 
         def step(move: Move) -> None:
+            with self._preparing:  # one that was stopped may still be at it
+                if self._ends == mine:
+                    prepared()
+
+        def prepared() -> None:
             self.path.check_free()
             origin = self.conditions.hold(block)
             x, y = self._fine(block, origin)
+            if self._ends != mine:
+                return
             loaded = self.path.load(x, y, block.times, self.settle.get())
             armed = self.camera.arm(block.frames)
             for status in (loaded, armed):
@@ -216,7 +227,8 @@ class TakesBlocks(Device):
                 if monitor is not None:
                     monitor.wait()
             except BaseException:
-                self.camera.pause()  # it must not wait for gates that will not come
+                if self._ends == mine:  # else it may be armed for the next block
+                    self.camera.pause()  # it must not wait for gates that will not come
                 raise
             doubts = self.conditions.judged()
             if self._ends != mine:

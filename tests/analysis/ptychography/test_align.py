@@ -91,3 +91,12 @@ def test_only_the_area_counts(image):
 def test_bad_input_is_named(a, options, message):
     with pytest.raises(ValueError, match=message):
         ring_correlation(a, np.ones((32, 32)), 0.005, **options)
+
+
+def test_a_pixel_without_value_is_refused(image):
+    """It gave a shift of the size of the search, and no word."""
+    hole = np.array(image)
+    hole[3, 5] = np.nan
+    for pair in ((hole, image), (image, hole)):
+        with pytest.raises(ValueError, match="an image has pixels without a value"):
+            shift_between(*pair)

@@ -48,6 +48,8 @@ class Driver:
         self._late = 0
         self._orders = queue.Queue()
         for name in WATCHED:
+            self.put(name, 0)  # what the test before has left is no order
+        for name in WATCHED:
             self.pv[name].subscribe(self._told(name), run=False)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -76,6 +77,20 @@ def test_a_frame_that_is_written_late_is_waited_for(camera, driver, monkeypatch)
     monkeypatch.setattr(camera, "_check_written", look)
     counted = camera.count(patience=LONG)
     assert counted.row.tolist() == [0, 1, 2] and counted.reasons == ()
+
+
+def test_a_frame_too_many_does_not_pass_for_the_last_that_is_still_read_out(camera, driver):
+    """As many as are wanted are counted when the path is over, and one was a gate's noise."""
+    camera.stage().wait(LONG)
+    camera.readout.put(2 * LONG)
+    camera.arm(3).wait(LONG)
+    driver.frames(3)
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(camera.count, patience=LONG)
+        driver.frames(1)
+        counted = counting.result(LONG)
+    assert counted.status.tolist() == [FrameStatus.EXTRA] * 3
+    assert "took 4 frames where 3 were asked for" in counted.reasons[0]
 
 
 def test_one_frame_at_a_time_in_bluesky(camera):
@@ -161,8 +176,9 @@ def test_a_path_is_taken_flown_and_measured(path, driver):
     assert int(path.abort.get(use_monitor=False)) == 0  # what was written is read after it
 
 
-def test_a_path_that_was_lost_sight_of_is_ended_before_the_next(path, driver):
+def test_a_path_that_was_lost_sight_of_is_ended_before_the_next(path, driver, monkeypatch):
     """It is no path of somebody else; one that is, is left alone."""
+    monkeypatch.setattr(_path, "TAKEN", LONG)
     path.load([0.5], [0.25], (0.02,), 0.0).wait(LONG)
     status = path.fly(1, 0.02)
     assert driver.starts.acquire(timeout=LONG)
@@ -222,6 +238,18 @@ def test_a_stop_comes_before_the_order_and_nothing_is_armed(camera, monkeypatch)
     assert int(camera.cam.acquire.get(use_monitor=False)) == 1
 
 
+def test_a_stop_disarms_although_no_monitor_has_said_yet_that_it_acquires(camera, monkeypatch):
+    camera.stage().wait(LONG)
+    camera.arm(2).wait(LONG)
+    asked = camera.cam.acquire.get
+    monkeypatch.setattr(
+        camera.cam.acquire, "get", lambda **how: asked(**how) if "use_monitor" in how else 0
+    )
+    camera.stop(success=True)
+    monkeypatch.undo()
+    assert int(camera.cam.acquire.get(use_monitor=False)) == 0
+
+
 def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, caplog):
     camera.stage().wait(LONG)
     off = camera._off
@@ -237,7 +265,7 @@ def test_each_step_of_closing_is_taken_though_one_fails(camera, monkeypatch, cap
     assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
     assert int(camera.hdf1.swmr_mode.get(use_monitor=False)) == 0
     with pytest.raises(DeviceError, match="no file is open"):
-        camera.images.get_index()
+        _ = camera.images.file
 
 
 def test_what_ends_the_plan_while_the_file_is_opened_closes_it(camera, monkeypatch):
@@ -254,7 +282,7 @@ def test_what_ends_the_plan_while_the_file_is_opened_closes_it(camera, monkeypat
     assert int(camera.hdf1.capture.get(use_monitor=False)) == 0
     assert settings(camera) == before
     with pytest.raises(DeviceError, match="no file is open"):
-        camera.images.get_index()
+        _ = camera.images.file
 
 
 def test_what_was_written_is_given_back_where_not_all_was_taken(camera, monkeypatch):

@@ -211,7 +211,7 @@ def test_the_file_is_closed_and_readable_when_a_block_was_broken_off(tmp_path):
     with h5py.File(station.camera.path, "r") as file:
         assert file["/entry/data/data"].shape == (8, 16, 16)
     with pytest.raises(DeviceError, match="no file is open"):
-        station.camera.images.get_index()
+        _ = station.camera.images.file
 
 
 def test_a_block_that_is_stopped_while_it_is_prepared_leaves_nothing_armed(station, monkeypatch):
@@ -282,3 +282,28 @@ def test_the_fine_stage_has_room_for_what_the_coarse_one_is_off(station):
     with pytest.raises(LimitError, match="fine_x = -50.5 µm is outside its soft limits"):
         station.place(wide)
     assert station.place(wide, at=(150.0, 0.0)) == (None, None)
+
+
+def test_what_a_pause_left_behind_does_not_end_the_next_block(station, monkeypatch):
+    """The thread of a block comes back late from its wait, with an error, and disarms nothing."""
+    station.prepare(block()).wait(LONG)
+    back, ends = threading.Event(), []
+
+    def late(over, patience):
+        assert back.wait(LONG)
+        raise DeviceError("no answer")
+
+    monkeypatch.setattr(station.camera, "count", late)
+    status = station.trigger()
+    (old,) = (one for one in threading.enumerate() if one.name == station.name)
+    station.pause()
+    status.wait(LONG)
+    monkeypatch.undo()
+    station.prepare(block()).wait(LONG)
+    monkeypatch.setattr(station.camera, "pause", lambda: ends.append(1))
+    back.set()
+    old.join(LONG)
+    assert not old.is_alive() and not ends
+    monkeypatch.undo()
+    station.trigger().wait(LONG)
+    assert station.taken.good

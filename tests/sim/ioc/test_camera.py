@@ -22,8 +22,12 @@ class World:
             prefix="Cam:", clock=InstantClock(), beam=lambda: (640.0, 1e6, 0.0),
             place=lambda: (0.0, 0.0), options={}, size=64, data=tmp_path,
         )  # fmt: skip
+
+        async def start():
+            return False
+
         self.camera._link = SimpleNamespace(
-            running=True, send=lambda do, **order: self.sent.append(do)
+            running=True, send=lambda do, **order: self.sent.append(do), start=start
         )
 
     def get(self, name):
@@ -34,8 +38,9 @@ class World:
     async def put(self, name, value):
         await self.camera.pvdb[f"Cam:{name}"].write(value)
 
-    async def hear(self, event, **counts):
+    async def hear(self, event, *, path="", **counts):
         said = {"event": event, "queued": 0, "counts": {**dict.fromkeys(COUNTS, 0), **counts}}
+        said |= {"path": path} if path else {}
         await self.camera._heard(said)
 
 
@@ -104,5 +109,74 @@ def test_whoever_waits_for_the_frames_of_a_path_hears_that_they_go_on(world):
         assert len(heard) == 1 and not over.done()
         await world.hear("train_over", series=7, index=3)
         await asyncio.wait_for(over, 30)
+
+    asyncio.run(told())
+
+
+class SlowLink:
+    """A process that starts when it is told to."""
+
+    def __init__(self):
+        self.running, self.starts, self.started = False, asyncio.Event(), asyncio.Event()
+        self.sent = []
+
+    async def start(self):
+        self.starts.set()
+        await self.started.wait()
+        first, self.running = not self.running, True
+        return first
+
+    def send(self, do, **order):
+        if self.running:
+            self.sent.append(do)
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [("cam1:Acquire", "arm"), ("HDF1:Capture", "open")], ids=["arm", "open"]
+)
+def test_what_is_ended_while_the_process_starts_is_not_begun_then(world, name, order):
+    async def told():
+        link, camera = SlowLink(), world.camera
+        camera._link = link
+        await camera.begin()
+        await world.put("HDF1:FileWriteMode", "Stream")
+        begun = asyncio.create_task(world.put(name, 1))
+        await link.starts.wait()
+        while camera._acquired is None and camera._captured is None:
+            await asyncio.sleep(0)
+        await asyncio.wait_for(world.put(name, 0), 30)
+        link.started.set()
+        await asyncio.wait_for(begun, 30)
+        assert order not in link.sent
+        assert world.get(name) == world.get(f"{name}_RBV") == "Done"
+        assert world.get("cam1:AcquireBusy") == "Done"
+        again = asyncio.create_task(world.put(name, 1))
+        while order not in link.sent:
+            await asyncio.sleep(0)
+        await world.hear("armed" if order == "arm" else "opened", path="/tmp/a.h5")
+        assert world.get(f"{name}_RBV") != "Done"
+        ending = asyncio.create_task(world.put(name, 0))
+        await asyncio.sleep(0)
+        await world.hear("done" if order == "arm" else "closed")
+        await asyncio.wait_for(asyncio.gather(again, ending), 30)
+        assert world.get(name) == world.get(f"{name}_RBV") == "Done"
+
+    asyncio.run(asyncio.wait_for(told(), 60))
+
+
+def test_a_file_that_is_closed_as_it_opens_does_not_seem_open(world):
+    async def told():
+        await world.camera.begin()
+        await world.put("HDF1:FileWriteMode", "Stream")
+        begun = asyncio.create_task(world.put("HDF1:Capture", 1))
+        while "open" not in world.sent:
+            await asyncio.sleep(0)
+        ending = asyncio.create_task(world.put("HDF1:Capture", 0))
+        while "close" not in world.sent:
+            await asyncio.sleep(0)
+        await world.hear("opened", path="/tmp/a.h5")
+        await world.hear("closed")
+        await asyncio.wait_for(asyncio.gather(begun, ending), 30)
+        assert world.get("HDF1:Capture") == world.get("HDF1:Capture_RBV") == "Done"
 
     asyncio.run(told())

@@ -75,7 +75,7 @@ class Camera:
         self._telling = asyncio.Lock()  # news come out one after the other, as they came in
         self._acquired: asyncio.Future[None] | None = None
         self._captured: asyncio.Future[None] | None = None
-        self._opened: asyncio.Future[str] | None = None
+        self._told_to_arm = self._told_to_open = False  # its process: it starts before
         self._flushing: deque[asyncio.Future[None]] = deque()
         self._train_over = asyncio.Event()
         self._train, self._gates_made = 0, 0
@@ -206,7 +206,10 @@ class Camera:
     async def acquire(self, on: bool) -> int:
         """Acquire, until it is over; or end it."""
         if not on:
-            self._link.send("disarm")
+            if self._told_to_arm:
+                self._link.send("disarm")
+            elif self._acquired is not None:  # its process starts yet, and must not arm then
+                await self._end_acquisition("Idle")
             raise SkipWrite  # the PV falls when it is over
         if self._acquired is not None:
             raise SkipWrite  # it does already
@@ -215,30 +218,39 @@ class Camera:
             await self.cam.acquire.setpoint.write(1, **FIELDS)
             await self.cam.busy.write(1, **FIELDS)
             await self._start()
-            self.tell_beam()
-            cam = self.cam
-            mode = str(cam.image_mode.readback.value)
-            period = max(cam.acquire_time.readback.value, cam.acquire_period.readback.value)
-            several = int(cam.num_images.readback.value)
-            images = {"Single": 1, "Continuous": None}.get(mode, several)
-            self._link.send(
-                "arm",
-                images=images,
-                external=str(cam.trigger_mode.readback.value) == "External",
-                roi=self._roi(),
-                time_s=float(cam.acquire_time.readback.value),
-                period=float(period) / self._speed,
-                begin=time.monotonic(),
-                at=self._place(),
-                handed_on=self._handed_on(),
-            )
+            if self._acquired is over:
+                self._arm()
         except Exception as exc:
             log.exception("the camera cannot acquire")
             await self.cam.message.write(f"{exc}"[:255], **FIELDS)
-            await self._end_acquisition("Error")
-            await self.cam.busy.write(0, **FIELDS)
+            if self._acquired is over:
+                await self._end_acquisition("Error")
+        begun = self._told_to_arm
         await asyncio.shield(over)
+        if self._acquired is not None:
+            raise SkipWrite  # another has begun
+        if not begun:
+            await self.cam.busy.write(0, **FIELDS)
         return 0
+
+    def _arm(self) -> None:
+        self.tell_beam()
+        cam = self.cam
+        mode = str(cam.image_mode.readback.value)
+        period = max(cam.acquire_time.readback.value, cam.acquire_period.readback.value)
+        several = int(cam.num_images.readback.value)
+        self._link.send(
+            "arm",
+            images={"Single": 1, "Continuous": None}.get(mode, several),
+            external=str(cam.trigger_mode.readback.value) == "External",
+            roi=self._roi(),
+            time_s=float(cam.acquire_time.readback.value),
+            period=float(period) / self._speed,
+            begin=time.monotonic(),
+            at=self._place(),
+            handed_on=self._handed_on(),
+        )
+        self._told_to_arm = True
 
     def _handed_on(self) -> bool:
         """Whether the plugin gets the frames."""
@@ -247,6 +259,7 @@ class Camera:
 
     async def _end_acquisition(self, state: str) -> None:
         over, self._acquired = self._acquired, None
+        self._told_to_arm = False
         await self.cam.state.write(state, **FIELDS)
         await self.cam.acquire.readback.write(0, **FIELDS)
         await self.cam.acquire.setpoint.write(0, **FIELDS)
@@ -255,48 +268,45 @@ class Camera:
 
     async def capture(self, on: bool) -> int:
         """Write what comes into a file, until it is closed; or close it."""
+        over = self._captured
         if not on:
-            if self._captured is not None:
+            if self._told_to_open:
                 self._link.send("close")
-                await asyncio.shield(self._captured)
+            elif over is not None:  # its process starts yet, and must not open it then
+                await self._end_capture()
+            if over is not None:
+                await asyncio.shield(over)
             return 0
-        if self._captured is not None:
+        if over is not None:
             raise SkipWrite
-        hdf = self.hdf
         over = self._captured = asyncio.get_running_loop().create_future()
         try:
             path = self._next_file()
             await self._start()
-            opened = self._opened = asyncio.get_running_loop().create_future()
-            x0, y0, nx, ny = self._roi()
-            self._link.send(
-                "open",
-                path=path,
-                shape=(ny, nx),
-                frames=int(hdf.num_capture.readback.value) or None,
-                swmr=str(hdf.swmr_mode.readback.value) == "On",
-                flush=int(hdf.flush_frames.readback.value),
-            )
-            await opened
+            if self._captured is over:
+                self._open(path)
         except Exception as exc:
             if not isinstance(exc, ValueError | OSError):  # those are a client's or a fault's
                 log.exception("the camera cannot write")
-            await self._write_failed(str(exc))
-            return 0
-        await hdf.full_file_name.write(path, **FIELDS)
-        if str(hdf.auto_increment.readback.value) == "Yes":
-            number = int(hdf.file_number.readback.value) + 1
-            for channel in (hdf.file_number.setpoint, hdf.file_number.readback):
-                await channel.write(number, **FIELDS)
-        await hdf.write_status.write(_WRITE_OK, **FIELDS)
-        await hdf.write_message.write("", **FIELDS)
-        await hdf.num_captured.write(0, **FIELDS)
-        swmr = str(hdf.swmr_mode.readback.value) == "On"
-        await hdf.swmr_active.write(int(swmr), **FIELDS)
-        await hdf.capture.setpoint.write(1, **FIELDS)
-        await hdf.capture.readback.write(1, **FIELDS)
+            if self._captured is over:
+                await self._write_failed(str(exc))
         await asyncio.shield(over)
+        if self._captured is not None:
+            raise SkipWrite  # another has begun
         return 0
+
+    def _open(self, path: str) -> None:
+        hdf = self.hdf
+        _, _, nx, ny = self._roi()
+        self._link.send(
+            "open",
+            path=path,
+            shape=(ny, nx),
+            frames=int(hdf.num_capture.readback.value) or None,
+            swmr=str(hdf.swmr_mode.readback.value) == "On",
+            flush=int(hdf.flush_frames.readback.value),
+        )
+        self._told_to_open = True
 
     def _next_file(self) -> str:
         hdf = self.hdf
@@ -419,8 +429,21 @@ class Camera:
         await self._end_acquisition("Idle")
 
     async def _on_opened(self, said: dict[str, Any]) -> None:
-        if self._opened is not None and not self._opened.done():
-            self._opened.set_result(said["path"])
+        hdf = self.hdf
+        if self._captured is None:
+            return
+        await hdf.full_file_name.write(said["path"], **FIELDS)
+        if str(hdf.auto_increment.readback.value) == "Yes":
+            number = int(hdf.file_number.readback.value) + 1
+            for channel in (hdf.file_number.setpoint, hdf.file_number.readback):
+                await channel.write(number, **FIELDS)
+        await hdf.write_status.write(_WRITE_OK, **FIELDS)
+        await hdf.write_message.write("", **FIELDS)
+        await hdf.num_captured.write(0, **FIELDS)
+        swmr = str(hdf.swmr_mode.readback.value) == "On"
+        await hdf.swmr_active.write(int(swmr), **FIELDS)
+        await hdf.capture.setpoint.write(1, **FIELDS)
+        await hdf.capture.readback.write(1, **FIELDS)
 
     async def _on_flushed(self, said: dict[str, Any]) -> None:
         if self._flushing:  # it answers each order, in turn
@@ -436,8 +459,6 @@ class Camera:
 
     async def _write_failed(self, why: str) -> None:
         await self._say_not_written(why)
-        if self._opened is not None and not self._opened.done():
-            self._opened.set_exception(OSError(why))
         await self._end_capture()
 
     async def _say_not_written(self, why: str) -> None:
@@ -446,6 +467,7 @@ class Camera:
 
     async def _end_capture(self) -> None:
         over, self._captured = self._captured, None
+        self._told_to_open = False
         await self.hdf.swmr_active.write(0, **FIELDS)
         await self.hdf.capture.readback.write(0, **FIELDS)
         await self.hdf.capture.setpoint.write(0, **FIELDS)
