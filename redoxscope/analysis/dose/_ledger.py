@@ -67,7 +67,7 @@ class Exposed:
 
     def cut(self, inside: NDArray[np.bool_]) -> Exposed:
         """What pixels [ny, nx] have, and no more of the image than they need."""
-        rows, columns = (_span(inside.any(axis=axis)) for axis in (1, 0))
+        rows, columns = (_span(np.any(inside, axis=axis)) for axis in (1, 0))
         here = inside[rows, columns]
         return replace(
             self, x=self.x[columns], y=self.y[rows], pixel=self.sides,
