@@ -77,11 +77,11 @@ def informative_order(
         is not positive.
     """
     a = np.array(design, dtype=np.float64)
-    check_design(a, species)
-    if species < 2:
+    if species < 2:  # a design without any fits, as images alone, but has no order
         raise ValueError(
             f"design has {species} species: an order of energies that tells a fraction needs two"
         )
+    check_design(a, species)
     e = np.array(energies, dtype=np.float64)
     if e.shape != (len(a),) or not np.isfinite(e).all() or len(np.unique(e)) != len(e):
         raise ValueError(
