@@ -145,12 +145,12 @@ def test_an_image_that_cannot_be_registered_ends_the_following_only(monkeypatch,
 
     follow = follower(5.0)
     monkeypatch.setattr(DriftTracker, "add", broken)
-    page = {"frame": [0], "line": [0], "line_status": [0], "transmission": [[1.0] * SIDE],
-            "sample_x": [[0.1 * i for i in range(SIDE)]], "followed_x": [0.0],
-            "followed_y": [0.0]}  # fmt: skip
+    line = {"line_status": 0, "transmission": [1.0] * SIDE, "followed_x": 0.0, "followed_y": 0.0,
+            "sample_x": [0.1 * i for i in range(SIDE)]}  # fmt: skip
+    page = {key: [value] * SIDE for key, value in line.items()} | {"line": list(range(SIDE))}
     follow("descriptor", {"uid": "d", "name": "primary"})
     for k in range(3):
-        follow("event_page", {"descriptor": "d", "data": page | {"frame": [k]}})
+        follow("event_page", {"descriptor": "d", "data": page | {"frame": [k] * SIDE}})
         done(follow.seen(k))
     assert follow.offset(0) == (0.0, 0.0)
     assert caplog.text.count("could not be registered") == 1 and error.__name__ in caplog.text

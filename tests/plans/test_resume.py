@@ -143,7 +143,8 @@ def test_beforehand_the_rest_is_told_and_not_the_whole():
     scans = []
 
     async def told(msg):
-        scans.append(msg.kwargs.get("scan"))
+        if "scan" in msg.kwargs:
+            scans.append(msg.kwargs["scan"])
         return True
 
     engine.register_command("null", told)
