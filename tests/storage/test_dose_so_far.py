@@ -69,12 +69,12 @@ def test_the_outer_half_of_the_outer_pixels_belongs_to_a_region(
     tmp_path: Path, embedded: Any
 ) -> None:
     """A spot that was exposed, on the rim of a coarse region that is measured next."""
-    spot = measured(tmp_path, embedded, "electrode 7", center=(30.0, 0.0), size=0.2)
+    spot = measured(tmp_path, embedded, "electrode at the rim", center=(30.0, 0.0), size=0.2)
     coarse = {"center": (28.15, 0.0), "size": 4.0, "pixels": 4}  # up to 30.15 µm
-    found = dose_so_far(embedded, "electrode 7", [coarse])
+    found = dose_so_far(embedded, "electrode at the rim", [coarse])
     gray = sum(spot.metadata["start"]["exposure"]["gray"])
     assert found.gray == pytest.approx(gray, rel=1e-4) and gray > 0
-    away = dose_so_far(embedded, "electrode 7", [{**coarse, "center": (27.85, 0.0)}])
+    away = dose_so_far(embedded, "electrode at the rim", [{**coarse, "center": (27.85, 0.0)}])
     assert away.gray == 0.0
 
 
