@@ -1,10 +1,39 @@
-"""``make bench``: every figure with its target and its reference, from this run."""
+"""``make bench``: every figure with its target and its reference, from this run.
+
+``python -m benchmarks shift drift`` takes only those parts.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
+import tempfile
+from importlib import import_module
 from pathlib import Path
+
+PARTS = (
+    "session",
+    "spectra",
+    "stack",
+    "shift",
+    "prompt",
+    "estimate",
+    "dry_run",
+    "fly",
+    "heat",
+    "ramp",
+    "analysis",
+    "drift",
+    "choice",
+    "rixs",
+    "tes",
+    "ptycho",
+    "camera",
+    "queue",
+    "xas",
+    "files",
+)
 
 
 def show(rows: list[dict[str, object]]) -> None:
@@ -33,56 +62,18 @@ def _machine() -> str:
 
 
 def main() -> None:
-    """Run everything, in its own data folder."""
-    import tempfile
-
+    """Run what was named, or everything, in a data folder of its own."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description="Print figures.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or PARTS
+    for name in wanted:
+        if name not in PARTS:
+            parser.error(f"{name!r} is none of {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REDOXSCOPE_DATA"] = f"{folder}/data"
         os.environ["TILED_PROFILES"] = f"{folder}/profiles"
-        from . import (
-            bench_analysis,
-            bench_camera,
-            bench_choice,
-            bench_drift,
-            bench_dry_run,
-            bench_estimate,
-            bench_files,
-            bench_fly,
-            bench_heat,
-            bench_prompt,
-            bench_ptycho,
-            bench_queue,
-            bench_ramp,
-            bench_rixs,
-            bench_session,
-            bench_spectra,
-            bench_stack,
-            bench_tes,
-            bench_xas,
-        )
-
-        for part in (
-            bench_session,
-            bench_spectra,
-            bench_stack,
-            bench_prompt,
-            bench_estimate,
-            bench_dry_run,
-            bench_fly,
-            bench_heat,
-            bench_ramp,
-            bench_analysis,
-            bench_drift,
-            bench_choice,
-            bench_rixs,
-            bench_tes,
-            bench_ptycho,
-            bench_camera,
-            bench_queue,
-            bench_xas,
-            bench_files,
-        ):
-            show(part.rows())
+        for name in wanted:
+            show(import_module(f".bench_{name}", __package__).rows())
 
 
 if __name__ == "__main__":
