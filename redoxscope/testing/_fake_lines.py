@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -209,16 +209,11 @@ class FakeLines:
 
     def read_configuration(self) -> dict[str, Any]:
         """Dead time (s) and saturation (counts/s) of each detector."""
-        return {key: reading(value) for key, value in self._settings().items()}
+        return _settings(self.fields)
 
     def describe_configuration(self) -> dict[str, Any]:
         """Their data keys."""
-        key = {"source": "fake", "dtype": "number", "shape": []}
-        return {name: dict(key) for name in self._settings()}
-
-    def _settings(self) -> dict[str, float]:
-        times = {f"{field}_dead_time": 5e-9 for field in self.fields}
-        return {**times, **{f"{field}_saturation": 4e7 for field in self.fields}}
+        return _setting_keys(self.fields)
 
 
 @dataclass(frozen=True)
@@ -226,6 +221,16 @@ class _Placement:
     coarse_x: float | None
     coarse_y: float | None
     raster: Raster
+
+
+def _settings(fields: Iterable[str]) -> dict[str, Any]:
+    """Dead time (s) and saturation (counts/s) of counters, as read."""
+    given = {"dead_time": 5e-9, "saturation": 4e7}
+    return {f"{field}_{key}": reading(v) for field in fields for key, v in given.items()}
+
+
+def _setting_keys(fields: Iterable[str]) -> dict[str, Any]:
+    return {name: {"source": "fake", "dtype": "number", "shape": []} for name in _settings(fields)}
 
 
 class FakeCounter(FakePoint):
@@ -242,6 +247,14 @@ class FakeCounter(FakePoint):
     def __init__(self, field: str) -> None:
         super().__init__(field, lambda: 1000.0)
         self.field, self.dwell = field, FakeSetting(f"{field}_dwell", 0.1)
+
+    def read_configuration(self) -> dict[str, Any]:
+        """Dead time (s) and saturation (counts/s)."""
+        return _settings([self.field])
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """Their data keys."""
+        return _setting_keys([self.field])
 
 
 class FakeFocus(FakeAxis):

@@ -1,4 +1,4 @@
-"""Checks the documents of an energy stack against the contract."""
+"""Checks the documents of an energy stack, or of another scan, against the contract."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..documents import LINE_ARRAYS, LINE_UNITS, RESUMES, STACK_START_KEYS, LineStatus
+from ..documents import (
+    LINE_ARRAYS,
+    LINE_UNITS,
+    RESUMES,
+    STACK_START_KEYS,
+    STEPPED_SCANS,
+    LineStatus,
+)
 from ..scan import Scan
+from ._grid import wrong_in_grid
 
 __all__ = ["validate_run"]
 
@@ -17,7 +25,7 @@ Doc = Mapping[str, Any]
 
 
 def validate_run(documents: Iterable[tuple[str, Doc]]) -> None:
-    """Check a run of images against the contract of ``docs/reference/documents.md``.
+    """Check a run of lines or of stepped points against ``docs/reference/documents.md``.
 
     Parameters
     ----------
@@ -30,10 +38,15 @@ def validate_run(documents: Iterable[tuple[str, Doc]]) -> None:
     ValueError
         Names each thing that is wrong.
     """
-    run = _Run()
-    for name, doc in documents:
-        run.take(name, doc)
-    wrong = run.finished()
+    told = list(documents)
+    start = next((doc for name, doc in told if name == "start"), {})
+    if start.get("plan_name") in STEPPED_SCANS:
+        wrong = wrong_in_grid(told)
+    else:
+        run = _Run()
+        for name, doc in told:
+            run.take(name, doc)
+        wrong = run.finished()
     if wrong:
         raise ValueError("not a run of this contract: " + "; ".join(dict.fromkeys(wrong)))
 

@@ -21,6 +21,7 @@ from redoxscope.testing import (
     make_engine,
     paused_after,
     run_resuming,
+    validate_run,
 )
 
 PLANS = {
@@ -41,6 +42,7 @@ def run():
         engine, documents = make_engine()
         engine(plan)
         documents.validate()
+        validate_run(documents)
         return documents
 
     return start
@@ -81,6 +83,27 @@ def test_a_grid_is_stepped_and_the_motors_go_back(stxm, run, name):
     assert {"hold", "closed"} <= set(stxm.shutter.told) and not stxm.shutter.beam
     assert stxm.line_detectors[0].dwell.get() == 0.1  # as it was found
     assert x.targets[:4] == [-2, 0, 2, 4]
+
+
+def test_what_is_wrong_with_a_grid_is_named(stxm, run):
+    documents = run(osa_image(stxm, energy=640, size=2, pixels=2))
+
+    def changed(name, **values):
+        for kind, doc in documents:
+            data = {**doc["data"], **values} if kind == "event" and name == "event" else None
+            yield kind, {**doc, **({"data": data} if data else values if kind == name else {})}
+
+    for found, message in [
+        (changed("start", num_points=5), "num_points 5 where 4 are due"),
+        (changed("start", shape=[4, 1]), r"shape \[4, 1\] where the grid has \[2, 2\]"),
+        (changed("event", point=2), "event 1: point 2 where 0 of 4 is due"),
+        (changed("event", point_status=2), "transmission of a missed point is not NaN"),
+        (changed("event", i0=math.nan, transmission=math.nan), "transmission is NaN in a point"),
+        (changed("event", osa_x=math.nan), "osa_x = nan is not a finite float"),
+        (list(documents)[:-1], "0 stop documents"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            validate_run(found)
 
 
 def test_by_default_a_grid_lies_around_where_the_motors_stand(stxm, run):
