@@ -145,10 +145,12 @@ def _shared(file: BeamlineFile) -> Problems:
 
 SHELL = frozenset(
     {
-        "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "bp", "bpp", "bps",
-        "cat", "energy", "load_references", "omap", "oxidation_map", "oxidation_maps", "pmap",
-        "points_scan", "profiles", "ptychography_from_run", "ptychography_scan",
-        "references_from_csv", "rixs_from_run", "rixs_map", "rmap", "rotation_scan", "s", "sd",
+        "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "agglomerates",
+        "bp", "bpp", "bps", "calibrate_aperture", "calibrate_energy", "calibrate_focus",
+        "calibrations", "cat", "dose_so_far", "draw_agglomerates", "energy", "export_run",
+        "load_references", "omap", "oxidation_map", "oxidation_maps", "pmap", "points_scan",
+        "profiles", "ptychography_from_run", "ptychography_scan", "references_from_csv",
+        "rixs_from_run", "rixs_map", "rmap", "rotation_scan", "s", "scans_from_run", "sd",
         "stack_scan", "windows",
     }
 )  # fmt: skip

@@ -80,6 +80,7 @@ def namespace(session: Any) -> dict[str, Any]:
     import bluesky.preprocessors as bpp
 
     from .. import calibrations, callbacks, data, plans, scan, storage
+    from ..callbacks.scans import scans_from_run
 
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
@@ -97,8 +98,13 @@ def namespace(session: Any) -> dict[str, Any]:
         "oxidation_maps": callbacks.oxidation_maps,
         "RixsMap": callbacks.RixsMap,
         "rixs_from_run": callbacks.rixs_from_run,
+        "agglomerates": storage.agglomerates,
+        "dose_so_far": storage.dose_so_far,
+        "draw_agglomerates": callbacks.draw_agglomerates,
+        "export_run": storage.export_run,
         "profiles": storage.profiles,
         "ptychography_from_run": callbacks.ptychography_from_run,
+        "scans_from_run": scans_from_run,
         **{name: getattr(calibrations, name) for name in calibrations.__all__ if name[0].islower()},
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,

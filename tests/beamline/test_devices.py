@@ -285,8 +285,8 @@ def test_no_device_hides_what_a_session_has():
 
     stored = SimpleNamespace(outage="", open=lambda: None)
     session = SimpleNamespace(
-        devices={}, extras={"windows": None}, RE=None, sd=None, stored=stored, cat=None,
-        maps=dict.fromkeys(SHORT),
+        devices={}, extras={"windows": None, "calibrations": None}, RE=None, sd=None,
+        stored=stored, cat=None, maps=dict.fromkeys(SHORT),
     )  # fmt: skip
     taken = SHELL | OF_THE_SESSION | {*plans.__all__}
     assert set(namespace(session)) <= taken
