@@ -29,6 +29,8 @@ class Run:
         Since the script began (s).
     live_s : float
         Time with the detectors counting (s).
+    photons : float or None
+        On the pixel that has most; None where the flux is not known.
     dose_gy : float or None
         Largest dose on a pixel (Gy); None where nothing says what is absorbed.
     ok : bool
@@ -41,6 +43,7 @@ class Run:
     start_s: float
     duration_s: float = 0.0
     live_s: float = 0.0
+    photons: float | None = None
     dose_gy: float | None = None
     ok: bool = True
     error: str | None = None
@@ -93,8 +96,8 @@ class Account:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        row = "{:>9}  {:>9}  {:<22}  {:>9}  {:>9}  {}"
-        yield row.format("start", "duration", "plan", "live", "dose", "")
+        row = "{:>9}  {:>9}  {:<22}  {:>9}  {:>9}  {:>9}  {}"
+        yield row.format("start", "duration", "plan", "live", "photons", "dose", "")
         for run in self.runs:
             state = "ok" if run.ok else "FAILS"
             where = "" if run.line is None else f"  {run.line}"
@@ -103,6 +106,7 @@ class Account:
                 _clock(run.duration_s),
                 run.plan,
                 _clock(run.live_s),
+                "-" if run.photons is None else f"{run.photons:.3g}",
                 _dose(run.dose_gy),
                 state + where,
             ).rstrip()

@@ -13,7 +13,7 @@ from bluesky import RunEngine
 from bluesky.suspenders import SuspenderBase
 from bluesky.utils import FailedStatus
 
-from ..plans.support import Foreseen, move_time, without_verdict
+from ..plans.support import Foreseen, largest, move_time, without_verdict
 from ..session.support import end_run
 from ._account import Account, Run, told
 from ._calibration import stand_in
@@ -270,7 +270,8 @@ class DryEngine(RunEngine):
         run = self._runs.get(msg.run)
         if run is not None:
             run.live_s += foreseen.live
-            run.dose_gy = _largest(run.dose_gy, getattr(foreseen, "dose_gy", None))
+            run.photons = largest(run.photons, foreseen.photons)
+            run.dose_gy = largest(run.dose_gy, foreseen.dose_gy)
         if self._rehearsal.full:
             self._measured = True
             return None
@@ -303,8 +304,3 @@ class DryEngine(RunEngine):
                 f"{device.name} does not say how long its moves take: they are counted as 0 s"
             )
         return seconds or 0.0
-
-
-def _largest(*doses: float | None) -> float | None:
-    known = [dose for dose in doses if dose is not None]
-    return max(known) if known else None

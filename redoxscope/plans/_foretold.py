@@ -24,12 +24,17 @@ class Foreseen:
         Where it leaves devices, in their units.
     unknown : tuple of str
         What is not in the time, and why.
+    photons, dose_gy : float or None
+        On the place of the sample that has most, and what they leave there (Gy); None where that
+        is not known.
     """
 
     total: float
     live: float = 0.0
     leaves: tuple[tuple[Any, float], ...] = ()
     unknown: tuple[str, ...] = ()
+    photons: float | None = None
+    dose_gy: float | None = None
 
 
 def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:

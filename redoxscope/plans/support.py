@@ -4,7 +4,7 @@ from ._carried import carried
 from ._foretold import Foreseen
 from ._inputs import lacking
 from ._public import description, device_parameters
-from .estimates import move_time, without_verdict
+from .estimates import largest, move_time, without_verdict
 from .stxm import stack_start
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "description",
     "device_parameters",
     "lacking",
+    "largest",
     "move_time",
     "stack_start",
     "without_verdict",

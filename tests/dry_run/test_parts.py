@@ -108,7 +108,9 @@ def test_the_line_is_the_scripts_where_the_plan_is_a_librarys(engine, rehearsal)
 
 
 SCAN = points_scan(energies=[690.0, 700.0], dwell=450.0)
-FORESEEN = SimpleNamespace(total=1000.0, live=900.0, dose_gy=2e6, unknown=("of what is there",))
+FORESEEN = SimpleNamespace(
+    total=1000.0, live=900.0, photons=3e7, dose_gy=2e6, unknown=("of what is there",)
+)
 
 
 SCHEDULE = SimpleNamespace(
@@ -140,7 +142,7 @@ def test_a_scan_is_foretold_and_leaves_the_devices_where_it_would_have(engine, r
     measured = []
     engine(measuring(mono, measured))
     (run,) = rehearsal.account.runs
-    assert (run.duration_s, run.live_s, run.dose_gy) == (1000.0, 900.0, 2e6)
+    assert (run.duration_s, run.live_s, run.photons, run.dose_gy) == (1000.0, 900.0, 3e7, 2e6)
     assert mono.asked == [700.0]
     assert not measured
     assert rehearsal.account.notes == ["of what is there"]
@@ -314,7 +316,7 @@ def test_what_was_not_measured_stays_unknown_and_decisions_are_told():
 def test_the_table_says_what_would_fail():
     account = Account(
         runs=[
-            Run("stxm_energy_stack", 0.0, 751.0, 602.0, 1.234e6, line="night.py:3"),
+            Run("stxm_energy_stack", 0.0, 751.0, 602.0, 3.2e6, 1.234e6, line="night.py:3"),
             Run("rixs_map", 760.0, ok=False, error="no sample 'x'", line="night.py:9"),
         ],
         total_s=760.0,
@@ -322,7 +324,7 @@ def test_the_table_says_what_would_fail():
     assert not account.ok
     text = account.table()
     assert "0:12:31  stxm_energy_stack" in text
-    assert "1.23 MGy" in text
+    assert "3.2e+06   1.23 MGy  ok" in text
     assert "FAILS  night.py:9" in text
     assert "no sample 'x'" in text
     assert "2 runs, 1 would fail" in text

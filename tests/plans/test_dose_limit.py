@@ -12,7 +12,16 @@ from redoxscope.analysis.dose import DoseLimit, Ledger, absorbed_dose, as_dose_l
 from redoxscope.data import phase_absorption
 from redoxscope.devices import NoShutter
 from redoxscope.documents import LineStatus, flights
-from redoxscope.plans import energy_stack, estimate, execute
+from redoxscope.plans import (
+    energy_stack,
+    estimate,
+    execute,
+    focus_scan,
+    image,
+    line_spectrum,
+    point_spectrum,
+    tiled_image,
+)
 from redoxscope.plans.stxm._ahead import part_of
 from redoxscope.scan import Region, stack_scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
@@ -265,3 +274,50 @@ def test_a_scan_given_as_data_has_a_limit_too():
     gray = of_images()
     engine(execute(stxm, scan, dose_limit=gray[:5].sum() + 0.5 * gray[5]))
     assert frames_of(documents) == list(range(5))
+
+
+OTHERS = {
+    "line_spectrum": (line_spectrum, {"energies": ENERGIES, "length": 1.0, "pixels": 2}, 20),
+    "point_spectrum": (
+        point_spectrum, {"energies": ENERGIES, "positions": [(0.0, 0.0), (0.02, 0.0)]}, 40
+    ),
+    "focus_scan": (
+        focus_scan, {"energies": 640.0, "steps": 20, "travel": 20.0, "length": 1.0, "pixels": 2}, 20
+    ),
+    "tiled_image": (
+        tiled_image, {"energies": ENERGIES, "size": 2.0, "pixels": 4, "tile": 1.0}, 80
+    ),
+    "image": (
+        image,
+        {"energy": 640.0, "regions": [Region((0.1 * i, 0), 1, 2, f"r{i}") for i in range(3)]},
+        3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_plan_that_flies_has_a_limit_and_says_where_it_ends(name):
+    """Tiles lie side by side and share nothing, places and regions that overlap share theirs."""
+    make, options, images = OTHERS[name]
+    options = {"edge": "Mn L3", "dwell": DWELL, "retries": 0, **options}
+    stxm, engine, documents = bench()
+    whole = estimate(make(stxm, **options))
+    assert whole.photons > 0 and whole.dose_gy > 0 and not whole.unknown
+    assert "photons, dose" in repr(whole)
+    engine(make(stxm, **options, dose_limit=1e12))
+    assert frames_of(documents) == list(range(images))
+    start = next(doc for name, doc in documents if name == "start")
+    gray = np.broadcast_to(start["exposure"]["gray"], images)
+    turn = 4 if name == "tiled_image" else 1  # images of one energy, each on a place of its own
+    most = turn * (images // turn // 2)
+    limit = gray[:most:turn].sum() + 0.5 * gray[most]
+    stxm, engine, documents = bench()
+    engine(make(stxm, **options, dose_limit=limit))
+    assert frames_of(documents) == list(range(most))
+    assert f"{images - most} of {images} images were not taken" in stop_of(documents)["reason"]
+    assert not stxm.shutter.beam
+    told = estimate(make(stxm, **options, dose_limit=limit))
+    assert told.unknown[0].startswith(f"dose_limit ends it after {most} of {images} images, before")
+    assert 0 < told.dose_gy <= limit
+    with pytest.raises(ValueError, match="alone"):
+        make(stxm, **options, dose_limit=0.5 * gray[0])

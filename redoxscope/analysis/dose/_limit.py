@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, overload
 
 from ...inputs import as_number, check_keys
 from ._ledger import Ledger
@@ -60,8 +60,12 @@ class DoseLimit:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def as_dose_limit(value: Any) -> DoseLimit:
-    """A limit from what a user or a queue gives: Gy, a mapping of its parameters, or itself.
+@overload
+def as_dose_limit(value: None) -> None: ...
+@overload
+def as_dose_limit(value: DoseLimit | Mapping[str, Any] | float) -> DoseLimit: ...
+def as_dose_limit(value: Any) -> DoseLimit | None:
+    """A limit from what a user or a queue gives: Gy, a mapping of its parameters, itself, or none.
 
     ``before`` of a mapping may be a `Ledger`.
 
@@ -70,7 +74,7 @@ def as_dose_limit(value: Any) -> DoseLimit:
     ValueError
         It is none of these, a value makes no sense, or the ledger lacks the dose of a run.
     """
-    if isinstance(value, DoseLimit):
+    if value is None or isinstance(value, DoseLimit):
         return value
     if isinstance(value, Mapping):
         names = [one.name for one in fields(DoseLimit)]

@@ -3,7 +3,7 @@
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
 from ._frame_dose import frame_doses
-from ._of_plan import PlanEstimate
+from ._of_plan import PlanEstimate, largest
 from ._times import move_time, point_time
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "RegionEstimate",
     "estimate",
     "frame_doses",
+    "largest",
     "move_time",
     "point_time",
     "without_verdict",

@@ -59,7 +59,9 @@ def absorber_of(
     """
     if references is None:
         if edge is None or not get_edge(edge).species:
-            raise ValueError("what absorbs is not known; give references=… and density=…")
+            raise ValueError(
+                "what absorbs is not known; give an edge=…, or references=… and density=…"
+            )
         name = get_edge(edge).name
         own = DENSITY if density is None else density
         return Absorber(lambda energies: _of_edge(name, tuple(energies)), "1/µm", own, thickness)

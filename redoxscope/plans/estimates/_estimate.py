@@ -65,7 +65,7 @@ def estimate(
     scan : Scan, mapping, str, or a plan
         As of `execute`. Of a run: ``Scan.from_start(run.metadata["start"])``. Of any plan, as
         ``estimate(ramp_and_soak(heater, 100, soak=18000))``, the messages are read and none is
-        carried out: of it the time is said, and what it would be refused for.
+        carried out: of it time and dose are said, and what it would be refused for.
     *instruments : device
         The microscope of a scan of images, ``estimate(scan, stxm)``; spectrometer or absorption
         station, and monochromator, of a scan of points, ``estimate(scan, tes, mono)``; the station
@@ -115,8 +115,8 @@ def estimate(
     if is_plan(scan):
         options = (flux, references, density, thickness, spot)
         if instruments or any(option is not None for option in options):
-            raise ValueError("of a plan only the time is told: estimate(plan), and nothing else")
-        return plan_estimate(scan)
+            raise ValueError("a plan says itself what it is: estimate(plan), and nothing else")
+        return plan_estimate(scan, without_verdict)
     return _estimate(
         scan,
         instruments,

@@ -8,7 +8,7 @@ from ...scan import Scan
 from .._readable import duration, with_prefix
 from .._schedule import Schedule
 
-__all__ = ["Estimate", "RegionEstimate"]
+__all__ = ["Estimate", "RegionEstimate", "exposed"]
 
 MOST = 12
 """Lines of a list that are shown; all are in the attribute."""
@@ -129,10 +129,10 @@ def _shown(found: Estimate) -> str:
         )
         if region.photons is not None:
             lines.append(
-                f"  {spot}   {_exposed(region.photons, region.dose_gy, region.dose_sigma_gy)}"
+                f"  {spot}   {exposed(region.photons, region.dose_gy, region.dose_sigma_gy)}"
             )
     if not found.regions and found.photons is not None:
-        lines.append(f"the spot  {_exposed(found.photons, found.dose_gy, found.dose_sigma_gy)}")
+        lines.append(f"the spot  {exposed(found.photons, found.dose_gy, found.dose_sigma_gy)}")
     lines += _listed("unknown", found.unknown)
     lines += _listed("refused", found.refused) if found.refused else ["refused   nothing"]
     return "\n".join(lines)
@@ -147,7 +147,8 @@ def _um(value: float) -> str:
     return f"{round(value, 3) + 0.0:.10g}"
 
 
-def _exposed(photons: float, dose: float | None, sigma: float | None) -> str:
+def exposed(photons: float, dose: float | None, sigma: float | None = None) -> str:
+    """Photons and dose of a place, as a text."""
     text = f"{photons:.3g} photons"
     if dose is None:
         return text

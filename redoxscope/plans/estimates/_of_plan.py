@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ from bluesky.utils import Plan
 
 from .._foretold import Foreseen
 from .._readable import duration
-from .._schedule import schedule
+from ._estimated import Estimate, exposed
 from ._times import move_time, point_time
 
-__all__ = ["PlanEstimate", "is_plan", "plan_estimate"]
+__all__ = ["PlanEstimate", "is_plan", "largest", "plan_estimate"]
 
 MOST_MESSAGES = 5_000_000
 """Of a plan without an end."""
@@ -38,7 +38,10 @@ class PlanEstimate:
     refused : tuple of str
         Why it would not begin, or would end; empty where nothing speaks against it.
     unknown : tuple of str
-        What is not in the time, and why.
+        What is not in the time or the dose, and why.
+    photons, dose_gy : float or None
+        On the pixel, or place, that has most of one run, and what they leave there (Gy); None
+        where that is not known.
     """
 
     total: float
@@ -47,6 +50,8 @@ class PlanEstimate:
     events: int = 0
     refused: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    photons: float | None = None
+    dose_gy: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -56,6 +61,8 @@ class PlanEstimate:
     def __repr__(self) -> str:
         runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
         lines = [runs, f"time      {duration(self.total)}", f"  live    {duration(self.live)}"]
+        if self.photons is not None:
+            lines.append(f"a pixel   {exposed(self.photons, self.dose_gy)}")
         lines += [f"unknown   {text}" for text in self.unknown]
         lines += [f"refused   {text}" for text in self.refused] or ["refused   nothing"]
         return "\n".join(lines)
@@ -66,15 +73,18 @@ def is_plan(thing: Any) -> bool:
     return isinstance(thing, Plan) or inspect.isgenerator(thing)
 
 
-def plan_estimate(plan: Any) -> PlanEstimate:
-    """Read the messages of a plan; see `estimate`."""
-    return _Reader().read(plan)
+def plan_estimate(plan: Any, of_scan: Callable[..., Estimate]) -> PlanEstimate:
+    """Read the messages of a plan; see `estimate`, which says what a scan takes."""
+    return _Reader(of_scan).read(plan)
 
 
 class _Reader:
     """Time that passes by messages: what begins in a group lasts as long as its longest part."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_scan: Callable[..., Estimate]) -> None:
+        self._of_scan = of_scan
+        self.photons: float | None = None
+        self.dose_gy: float | None = None
         self.now = self.live = 0.0
         self.runs = self.events = 0
         self.refused: list[str] = []
@@ -93,8 +103,9 @@ class _Reader:
         finally:
             messages.close()
         return PlanEstimate(
-            self.now, self.live, self.runs, self.events, tuple(self.refused), tuple(self.unknown)
-        )
+            self.now, self.live, self.runs, self.events, tuple(self.refused), tuple(self.unknown),
+            self.photons, self.dose_gy,
+        )  # fmt: skip
 
     def _carried_by(self, messages: Any) -> Iterator[None]:
         answer: Any = None
@@ -159,15 +170,23 @@ class _Reader:
         if isinstance(scan, Foreseen):
             total, live = scan.total, scan.live
             self._set |= dict(scan.leaves)
-            self.unknown |= dict.fromkeys(scan.unknown)
         else:
             asked = instruments if isinstance(instruments, tuple) else (instruments,)
-            times = schedule(scan, *asked)
-            total, live = times.total, float(times.live.sum())
-            self.refused += [str(error) for error in times.wrong]
+            scan = self._of_scan(scan, *asked)
+            total, live = scan.total, scan.live
+            self.refused += scan.refused
+        self.unknown |= dict.fromkeys(scan.unknown)
+        self.photons = largest(self.photons, scan.photons)
+        self.dose_gy = largest(self.dose_gy, scan.dose_gy)
         if math.isfinite(total):
             self.now += total
             self.live += live
         else:
             self.unknown["a device does not say how long its moves take"] = None
         return True
+
+
+def largest(*values: float | None) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return max(known) if known else None

@@ -52,9 +52,11 @@ def foretold_ahead(
             f"what {' and '.join(names)} will leave out: time and dose are those of the whole"
         )
     if len(images) < len(left):
+        taken = set(images)
+        energy = scan.frames[next(i for i in left if i not in taken)].energy
         notes.append(
-            f"dose_limit ends it after {len(images)} of {len(left)} images, and earlier where "
-            "lines are flown again"
+            f"dose_limit ends it after {len(images)} of {len(left)} images, before that at "
+            f"{energy:g} eV, and earlier where lines are flown again"
         )
     if notes:
         yield from foretold(stxm, Foreseen(0.0, unknown=tuple(notes)))

@@ -23,6 +23,9 @@ __all__ = ["DoseGuard", "guarded"]
 
 log = logging.getLogger("redoxscope.plans")
 
+ROUNDING = 1e-6
+"""Less than that (µm) regions do not overlap."""
+
 
 def guarded(
     stxm: Any,
@@ -228,9 +231,10 @@ def _key(frame: Frame) -> Any:
 
 
 def _touch(a: Any, half_a: Any, b: Any, half_b: Any) -> bool:
+    """Whether regions overlap; tiles that lie side by side do not, however their edges round."""
     return all(
-        min(b[k]) - half_b[k] < max(a[k]) + half_a[k]
-        and min(a[k]) - half_a[k] < max(b[k]) + half_b[k]
+        min(b[k]) - half_b[k] < max(a[k]) + half_a[k] - ROUNDING
+        and min(a[k]) - half_a[k] < max(b[k]) + half_b[k] - ROUNDING
         for k in (0, 1)
     )
 

@@ -197,8 +197,7 @@ def energy_stack(
             f"{suggestion(rows, ROWS)}"
         )
     target = None if until is None else as_target(until)
-    most = None if dose_limit is None else as_dose_limit(dose_limit)
-    loops = check_axes(scan, axes)
+    most, loops = as_dose_limit(dose_limit), check_axes(scan, axes)
     return _measure(stxm, scan, references, loops, md, target, follow_drift, most, rows)
 
 
@@ -216,6 +215,7 @@ def image(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     outer: Mapping[str, Sequence[float]] | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: DoseLimit | Mapping[str, float] | float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image of one or more regions at one photon energy.
@@ -240,7 +240,7 @@ def image(
         Time per pixel (s).
     retries : int
         How often a missed line is taken again, at most 100.
-    outer, axes
+    outer, axes, dose_limit
         As of `energy_stack`.
     md : mapping, optional
         Further metadata for the start document.
@@ -264,7 +264,8 @@ def image(
         retries=retries,
         outer=as_loops(outer),
     )
-    return _measure(stxm, scan, None, check_axes(scan, axes), md)
+    most = as_dose_limit(dose_limit)
+    return _measure(stxm, scan, None, check_axes(scan, axes), md, most=most)
 
 
 @plan
@@ -319,7 +320,7 @@ def execute(
         )
     if found.edge is not None:
         get_edge(found.edge)
-    most = None if dose_limit is None else as_dose_limit(dose_limit)
+    most = as_dose_limit(dose_limit)
     return _measure(stxm, found, references, check_axes(found, axes), md, most=most)
 
 

@@ -115,7 +115,7 @@ def _resume(
         stxm,
         scan,
         None if spectra is None or spectra.shipped else spectra,
-        None if limit is None else as_dose_limit(limit),
+        as_dose_limit(limit),
         metadata,
     )
     if dose is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from ...analysis.dose import DoseLimit, as_dose_limit
 from ...data import EDGES, edge_energies, get_edge
 from ...documents import (
     FOCUS_SCAN,
@@ -33,13 +34,14 @@ from ...scan import (
 from .._inputs import check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
-from ..estimates import frame_doses
+from ._dose_limit import guarded
 from ._frames import measure_frames
 from ._start import stack_start
 
 __all__ = ["focus_scan", "line_spectrum", "point_spectrum", "tiled_image"]
 
 Outers = Mapping[str, Sequence[float]]
+MostDose = DoseLimit | Mapping[str, float] | float
 
 
 @plan
@@ -56,6 +58,7 @@ def line_spectrum(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     outer: Outers | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: MostDose | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Fly one line of the sample at each of several photon energies.
@@ -87,6 +90,9 @@ def line_spectrum(
     axes : mapping of str to device, optional
         What is set for each of them: ``{"temperature": heater}``. A heater is made safe,
         whatever ends the plan; anything else stays where it was set last.
+    dose_limit : DoseLimit, mapping or float, optional
+        Largest dose of any pixel (Gy), as of `energy_stack`: the plan ends before it might be
+        exceeded.
     md : mapping, optional
         Further metadata for the start document.
 
@@ -112,7 +118,7 @@ def line_spectrum(
         length=length, pixels=pixels, dwell=dwell, edge=_edge(edge), retries=retries,
         outer=as_loops(outer),
     )  # fmt: skip
-    return _measure(stxm, scan, LINE_SPECTRUM, axes, md)
+    return _measure(stxm, scan, LINE_SPECTRUM, axes, dose_limit, md)
 
 
 @plan
@@ -127,6 +133,7 @@ def point_spectrum(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     outer: Outers | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: MostDose | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Count at a few places of the sample at each of several photon energies.
@@ -138,7 +145,7 @@ def point_spectrum(
     positions : sequence of (x, y)
         Where (µm, sample coordinates); each place has a stream of its own, ``point_1``, …, or
         ``primary`` where there is one only. An empty place among them gives the incoming beam.
-    edge, energies, zones, retries, outer, axes, md
+    edge, energies, zones, retries, outer, axes, dose_limit, md
         As of `line_spectrum`.
     dwell : float
         Time of a point (s).
@@ -162,7 +169,7 @@ def point_spectrum(
         positions=positions, energies=_energies("point_spectrum", edge, energies, zones),
         zones=zones, dwell=dwell, edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
-    return _measure(stxm, scan, POINT_SPECTRUM, axes, md)
+    return _measure(stxm, scan, POINT_SPECTRUM, axes, dose_limit, md)
 
 
 @plan
@@ -181,6 +188,7 @@ def focus_scan(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     outer: Outers | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: MostDose | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Fly one line again and again, with the zone plate at several places along the beam.
@@ -203,8 +211,8 @@ def focus_scan(
         Of the middle of the way from where the geometry says (µm), positive downstream.
     edge : str, optional
         Absorption edge whose energy offset applies.
-    center, length, pixels, dwell, retries, outer, axes, md
-        As of `line_spectrum`; the line should cross edges of the sample.
+    center, length, pixels, dwell, retries, outer, axes, dose_limit, md
+        As of `line_spectrum`; the line should cross edges of the sample. The dose is that in focus.
 
     Yields
     ------
@@ -230,7 +238,7 @@ def focus_scan(
         edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
     given = {**(axes or {}), "zone_plate_z": stxm.focus}
-    return _measure(stxm, scan, FOCUS_SCAN, given, md)
+    return _measure(stxm, scan, FOCUS_SCAN, given, dose_limit, md)
 
 
 def zone_plate_way(travel: float, steps: int, offset: float) -> list[float]:
@@ -255,6 +263,7 @@ def tiled_image(
     retries: Annotated[int, Bounds(at_least=0, at_most=MAX_RETRIES)] = 1,
     outer: Outers | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: MostDose | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take an image that is larger than the fine stage, in tiles.
@@ -278,7 +287,7 @@ def tiled_image(
         Columns, rows of the whole image.
     tile : float or tuple of float
         Width, height (µm) of a tile at most; with the run-up it has to fit into the fine stage.
-    dwell, retries, outer, axes, md
+    dwell, retries, outer, axes, dose_limit, md
         As of `line_spectrum`.
 
     Yields
@@ -305,7 +314,7 @@ def tiled_image(
         energies=_listed(energies), region=whole, tile=as_pair("tile", tile, "µm", single=True),
         dwell=dwell, edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
-    return _measure(stxm, scan, TILED_IMAGE, axes, md)
+    return _measure(stxm, scan, TILED_IMAGE, axes, dose_limit, md)
 
 
 def _listed(energies: Any) -> list[float]:
@@ -337,12 +346,10 @@ def _measure(
     scan: Scan,
     plan_name: str,
     axes: Mapping[str, Any] | None,
+    dose_limit: MostDose | None,
     md: Mapping[str, Any] | None,
 ) -> MsgGenerator[str]:
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors], plan_name)
-    left = frame_doses(scan, stxm)
-    if left.photons is not None:
-        metadata["exposure"] = left.as_start()
-    return measure_frames(
-        stxm, scan, check_axes(scan, axes), metadata, check_metadata(md, STACK_RESERVED)
-    )
+    dose = guarded(stxm, scan, None, as_dose_limit(dose_limit), metadata)
+    around, own = check_axes(scan, axes), check_metadata(md, STACK_RESERVED)
+    return measure_frames(stxm, scan, around, metadata, own, dose=dose)
