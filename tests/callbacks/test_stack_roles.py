@@ -251,6 +251,17 @@ def test_a_dose_check_is_compared_when_it_is_whole():
     assert len(live.snapshot.dose) == 2
 
 
+def test_a_dose_check_that_was_not_taken_is_told():
+    run = checked()
+    here = [(f, line) for f, line in run.lines() if f != len(ENERGIES) + 1]
+    found = oxidation_map(run.documents(here), REFERENCES)
+    assert [change.reason for change in found.dose] == ["", "it was not taken"]
+    assert f"{ENERGIES[8]:g} eV: cannot be compared (it was not taken)" in found.message
+    here = [(f, line) for f, line in here if f != 8]
+    found = oxidation_map(run.documents(here), REFERENCES)
+    assert "cannot be compared (its energy was not measured before)" in found.message
+
+
 def test_a_dose_check_without_i0_cannot_be_compared():
     run = checked()
     run.particles = (FILLED,)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import count
 
 import numpy as np
 import pytest
 
 from redoxscope.analysis.dose import DoseLimit, Ledger, absorbed_dose, as_dose_limit
+from redoxscope.callbacks import OxidationMap
 from redoxscope.data import phase_absorption
 from redoxscope.devices import NoShutter
 from redoxscope.documents import LineStatus, flights
@@ -321,3 +323,42 @@ def test_every_plan_that_flies_has_a_limit_and_says_where_it_ends(name):
     assert 0 < told.dose_gy <= limit
     with pytest.raises(ValueError, match="alone"):
         make(stxm, **options, dose_limit=0.5 * gray[0])
+
+
+def test_what_the_beam_has_done_is_found_by_the_plans_own_check(caplog):
+    """A sample that each image reduces a little, from the plan to what is said at the prompt."""
+    energies = [632.0, 638.0, 640.0, 641.6, 643.2, 644.4, 650.0]
+    spectra = phase_absorption("Mn L3", tuple(energies))  # 1/µm, of Mn4+ and Mn3+
+    stxm, engine, documents = bench()
+    rng, line, collect = np.random.default_rng(4), count(), stxm.scanner.collect_pages
+    thickness = np.repeat([0.0, 0.1], 12)  # µm, along a line
+
+    def pages():
+        for page in collect():
+            data = page["data"]
+            rows = []
+            for energy in data["energy"]:
+                reduced = 0.2 + 0.02 * (next(line) // 20)
+                mixed = [1 - reduced, reduced] @ spectra[:, energies.index(round(energy, 1))]
+                rows.append(rng.poisson(2e4 * np.exp(-thickness * mixed)).astype(float).tolist())
+            data["transmission"] = rows
+            yield page
+
+    stxm.scanner.collect_pages = pages
+    with OxidationMap() as live, caplog.at_level(logging.WARNING):
+        engine.subscribe(live)
+        engine(
+            energy_stack(
+                stxm, edge="Mn L3", energies=energies, size=5.0, pixels=(24, 20), dwell=DWELL,
+                dose_check=[632.0, 641.6],
+            )
+        )  # fmt: skip
+        assert live.wait(60)
+        before, white = live.snapshot.dose
+    change = 0.1 * 0.02 * np.array([7 - 0, 8 - 3]) * (spectra[1] - spectra[0])[[0, 3]]
+    for one, truth in zip((before, white), change, strict=True):
+        assert one.change == pytest.approx(truth, abs=4 * one.sigma) and one.n_pixels > 200
+    assert abs(before.significance) < 3 < abs(white.significance)
+    assert "Dose check at 632 eV" in caplog.text and "no change beyond" in caplog.text
+    assert caplog.text.count("the sample has changed") == 1
+    assert stop_of(documents)["exit_status"] == "success"

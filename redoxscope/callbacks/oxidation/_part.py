@@ -412,19 +412,24 @@ class MapPart:
         if self.checks is None:
             return []
         placed = self._drift.place_checks(self.checks, final=final)
-        return [
-            change_of_od(
-                self.fit,
-                int(np.flatnonzero(self.energies == self.checks.energies[j])[0]),
-                self.checks.fit,
-                int(j),
-                sample,
-                self._i0_change(int(j)),
-            )
-            if placed[j]
-            else DoseChange(float(self.checks.energies[j]), np.nan, np.nan, 0, UNPLACED)
-            for j in np.flatnonzero(self.checks.whole(final=final))
-        ]
+        whole = self.checks.whole(final=final)
+        taken = np.asarray(self.fit.lines_present.any(axis=1))
+        found = []
+        for j, energy in enumerate(self.checks.energies.tolist()):
+            k = int(np.flatnonzero(self.energies == energy)[0])
+            if whole[j] and placed[j]:
+                change = change_of_od(
+                    self.fit, k, self.checks.fit, j, sample, self._i0_change(j)
+                )  # fmt: skip
+            elif whole[j]:
+                change = DoseChange(energy, np.nan, np.nan, 0, UNPLACED)
+            elif final:
+                reason = "it was not taken" if taken[k] else "its energy was not measured before"
+                change = DoseChange(energy, np.nan, np.nan, 0, reason)
+            else:
+                continue
+            found.append(change)
+        return found
 
     def _i0_change(self, j: int) -> tuple[float, float]:
         """By how much ln I0 has changed until a dose check, and its variance."""
