@@ -1,11 +1,21 @@
-"""Focus, aperture and detector on the simulated beamline: what comes is true to its optics."""
+"""Focus, aperture, detector and map on the simulated beamline: what comes is true to it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from redoxscope.plans import coarse_image, detector_image, focus_scan, osa_focus, osa_image
+from redoxscope.plans import (
+    coarse_image,
+    detector_image,
+    focus_scan,
+    map_then_zoom,
+    osa_focus,
+    osa_image,
+)
+from redoxscope.scan import Scan
+from redoxscope.sim import open_sample
 
 
 def points(record, key):
@@ -60,4 +70,30 @@ def test_the_detector_and_the_coarse_stage_are_stepped_and_go_back(RE, stxm, rec
     RE(coarse_image(stxm, energy=640.0, size=40, pixels=(2, 2), dwell=0.005))
     assert points(record, "coarse_x") == pytest.approx([-10, 10, -10, 10], abs=1)
     assert stxm.sample_stage.x.position == pytest.approx(0, abs=1)
+    safe()
+
+
+def test_particles_of_a_map_are_where_and_as_thick_as_the_sample_has_them(
+    RE, stxm, simulation, record, safe
+):
+    RE(
+        map_then_zoom(
+            stxm, edge="Mn L3", map_energies=[635, 642.6], size=14, pixels=56, tile=7, number=2,
+            zoom_size=2, zoom_pixels=3, stack={"energies": [640, 642]},
+        )
+    )  # fmt: skip
+    coarse, fine = (doc for name, doc in record if name == "start")
+    assert coarse["plan_name"] == "tiled_image" and fine["zoom"]["map"] == coarse["uid"]
+    particles = fine["zoom"]["particles"]
+    assert len(particles) == 2 and [r.center for r in Scan.from_start(fine).regions] == [
+        tuple(one["center"]) for one in particles
+    ]
+    sample = open_sample("lmr", seed=1)
+    seen = ndimage.uniform_filter(sample.thickness, round(0.25 / sample.pixel_um))
+    for one in particles:
+        (x, y), (width, height) = one["center"], one["size"]
+        box = np.ix_(abs(sample.y - y) <= height / 2, abs(sample.x - x) <= width / 2)
+        true = seen[box][seen[box] > seen[box].max() / 2].mean()
+        assert one["thickness"] == pytest.approx(true, rel=0.15)
+        assert one["thickness_sigma"] < 0.1 * one["thickness"]  # at 642.6 eV both phases are alike
     safe()

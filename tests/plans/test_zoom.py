@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 
 import pytest
 
-from redoxscope.plans import estimate, map_then_zoom
+from redoxscope.data import phase_absorption
+from redoxscope.plans import energy_stack, estimate, map_then_zoom
+from redoxscope.plans._readable import duration
 from redoxscope.plans.stxm import _zoom
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, make_engine, run_resuming
+from redoxscope.testing import FakeMicroscope, PromptHeater, make_engine, run_resuming
 
 DISCS = [(-5.0, 2.0, 2.0, 1.0), (6.0, -3.0, 1.2, 0.4)]
 MAP = {"size": 24, "pixels": 48, "tile": 12, "map_dwell": 0.001}
@@ -69,8 +72,14 @@ def test_the_stack_is_of_the_particles_with_most_material_and_says_which_map(stx
     assert not stxm.shutter.beam
 
 
-def test_a_rule_and_a_number(stxm):
+def test_a_rule_and_a_number_and_who_was_chosen_is_said(stxm, caplog):
+    caplog.set_level("INFO", "redoxscope.plans")
     _, fine = run(stxm, choose="thinnest", number=1)
+    assert "2 particles on the map" in caplog.text
+    assert re.search(
+        r"particle_1 of the stack: at \(6\.\d+, -3\.\d+\) µm, .* µm thick", caplog.text
+    )
+    assert "not in the stack: 1 of 2" in caplog.text
     (found,) = centres(fine)
     assert found == pytest.approx(DISCS[1][:2], abs=0.3)
 
@@ -96,7 +105,10 @@ def test_somebody_chooses_at_the_prompt(stxm, monkeypatch):
     )
     _, fine = documents.named("start")
     assert centres(fine)[0] == pytest.approx(DISCS[1][:2], abs=0.3)
-    assert "2: at (6.0" in asked[0] and "±" in asked[0]
+    found = (
+        r"2: at \(6\.0\d, .*\) µm, 2\.\d+ µm across, density 0\.\d+ ± 0\.\d+, 0\.\d+ ± 0\.\d+ µm "
+    )
+    assert re.search(found + r"thick, \d+ σ$", asked[0], re.MULTILINE)
 
 
 def test_a_slip_at_the_prompt_costs_no_map(stxm, caplog):
@@ -144,9 +156,52 @@ def test_a_line_that_was_flown_backwards_lies_the_right_way_round(stxm):
 def test_beforehand_it_is_said_that_the_stack_is_not_in_the_time(stxm):
     found = estimate(map_then_zoom(stxm, edge="Mn L3", map_energies=645, stack=STACK, **MAP))
     assert found.runs == 1 and found.live == pytest.approx(48 * 48 * 0.001)
-    assert found.unknown == (
-        "the stack of map_then_zoom, which depends on what is found on the map",
-    )
+
+    def fine(number):
+        regions = number * [{"center": [0, 0], "size": [5, 5], "pixels": [100, 100]}]
+        plan = energy_stack(stxm, edge="Mn L3", regions=regions, **STACK)
+        return duration(estimate(plan).total)
+
+    said = "the stack of map_then_zoom, which depends on what is found on the map: "
+    (text,) = found.unknown
+    assert text == f"{said}with 3, the most there will be, {fine(3)} more"
+    for choose in ("ask", lambda found: []):
+        options = {"choose": choose, "map_energies": 645, "stack": STACK}
+        (text,) = estimate(map_then_zoom(stxm, edge="Mn L3", **MAP | options)).unknown
+        assert text == f"{said}for each chosen one, {fine(1)} more"
+
+
+def test_a_stack_that_could_not_be_taken_anywhere_costs_no_map(stxm):
+    engine, documents = make_engine()
+    options = {"map_energies": 645, "stack": {"energies": [640, 2000]}}
+    with pytest.raises(ValueError, match="the stack of map_then_zoom: .*2000"):
+        engine(map_then_zoom(stxm, edge="Mn L3", **MAP | options))
+    assert not documents.named("start") and not stxm.energy.targets
+
+
+def test_the_stack_is_taken_at_each_temperature_and_the_map_once(stxm):
+    heater = PromptHeater()
+    coarse, fine = run(stxm, outer={"temperature": [25, 300]}, axes={"temperature": heater})
+    assert [frame.outer for frame in Scan.from_start(fine).frames] == 4 * [(25,)] + 4 * [(300,)]
+    assert not Scan.from_start(coarse).outer
+    assert heater.told == [("set", 25), ("set", 300), ("safe",)]
+
+
+def test_particles_are_as_thick_as_their_absorption_says(stxm):
+    _, fine = run(stxm, map_energies=[635, 645])
+    (one,) = fine["zoom"]["particles"]
+    low, high = phase_absorption("Mn L3", [635, 645]).T
+    least, most = sorted(high - low)
+    assert one["density"] / most < one["thickness"] < one["density"] / least
+    assert one["thickness_sigma"] > (one["density"] / least - one["density"] / most) / 4
+
+
+def test_references_of_optical_density_tell_no_thickness(stxm):
+    spectra = {"names": ["a", "b"], "energies": [600, 640, 643, 645, 700], "unit": "OD",
+               "spectra": [[0, 0, 1, 0, 0], [0, 0, 0, 1, 0]]}  # fmt: skip
+    stack = {"energies": [640, 643, 645], "references": spectra}
+    _, fine = run(stxm, stack=stack, number=1)
+    assert [one["thickness"] for one in fine["zoom"]["particles"]] == [None]
 
 
 def test_on_two_energies_only_the_element_counts(stxm):
@@ -167,6 +222,8 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
         ({"choose": 3}, "choose = 3 must be"),
         ({"zoom_size": -1}, "zoom_size"),
         ({"stack": {"pixels": 3}}, "stack has 'pixels'"),
+        ({"stack": {"outer": {}}}, "stack has 'outer'"),
+        ({"outer": {"temperature": [25]}}, "no axis is given for it"),
         ({"stack": {"energies": [-1]}}, "energies"),
         ({"number": 0}, "number"),
     ],

@@ -16,6 +16,9 @@ __all__ = ["Particle", "absorbance", "find_particles"]
 
 Array = NDArray[np.float64]
 
+MIXTURES = 101
+"""Mixtures of the two extreme phases over which a thickness is averaged."""
+
 
 @dataclass(frozen=True)
 class Particle:
@@ -37,6 +40,9 @@ class Particle:
         Largest optical density, of pixels smoothed over their neighbours.
     whole : bool
         It does not touch the border of the map, nor pixels that were not measured.
+    thickness, thickness_sigma : float or None
+        Mean thickness (µm), and its standard deviation from counting and from not knowing which
+        of the pure phases it is; None where the absorption is not known.
     """
 
     center: tuple[float, float]
@@ -47,6 +53,8 @@ class Particle:
     significance: float
     peak: float
     whole: bool
+    thickness: float | None = None
+    thickness_sigma: float | None = None
 
     @property
     def diameter(self) -> float:
@@ -101,6 +109,7 @@ def find_particles(
     least: float = 0.05,
     sure: float = 5.0,
     most: int = 1000,
+    absorption: ArrayLike | None = None,
 ) -> list[Particle]:
     """Particles of a map, the one with most material first.
 
@@ -120,6 +129,9 @@ def find_particles(
         Standard deviations from which on something counts.
     most : int
         Of how many at most is told.
+    absorption : array_like [K], optional
+        Of each pure phase, at the energy of the map, or the difference of two (1/µm): gives the
+        thickness. Where phases differ in sign there, or are not known (NaN), it does not.
 
     Raises
     ------
@@ -129,8 +141,13 @@ def find_particles(
     Notes
     -----
     Material is where the density, smoothed by a pixel, is above ``least``, above three standard
-    deviations, and above half of the largest within what is connected: so outlines are those of
-    half height, and a thin particle is found beside a thick one that does not touch it.
+    deviations of a single pixel, and above half of the largest within what is connected: so
+    outlines are those of half height, and a thin particle is found beside a thick one that does not
+    touch it. With few counts thin ones are missed; noise is none.
+
+    The thickness is the density over the absorption, any mixture between the phase that absorbs
+    least and the one that absorbs most being as likely as any other: of a particle of one of these
+    phases it is wrong by up to √3 of its standard deviation.
     """
     od, err = np.asarray(density, float), np.asarray(sigma, float)
     xs, ys = (np.asarray(v, float).ravel() for v in (x, y))
@@ -142,6 +159,7 @@ def find_particles(
     gap, sure = as_number("gap", gap, "µm", at_least=0), as_number("sure", sure, at_least=0)
     least = as_number("least", least, at_least=0)
     most = as_whole("most", most, at_least=1)
+    per_um, per_um_sigma = _per_absorption(absorption)
     dx, dy = (float(abs(v[-1] - v[0])) / (v.size - 1) if v.size > 1 else 1.0 for v in (xs, ys))
     known = np.isfinite(od) & np.isfinite(err) & (err > 0)
     if not known.any():
@@ -173,6 +191,10 @@ def find_particles(
         if 2 * math.sqrt(area / math.pi) < smallest or mean < sure * spread:
             continue
         rows, columns = box
+        thick = thick_sigma = None
+        if per_um is not None and per_um_sigma is not None:
+            thick = mean * per_um
+            thick_sigma = math.hypot(spread * per_um, mean * per_um_sigma)
         found.append(
             Particle(
                 center=(_middle(xs[columns]), _middle(ys[rows])),
@@ -183,10 +205,23 @@ def find_particles(
                 significance=mean / spread,
                 peak=float(smooth[box][inside].max()),
                 whole=not bool((edge[box] & inside).any()),
+                thickness=thick,
+                thickness_sigma=thick_sigma,
             )
         )
     found.sort(key=lambda one: one.area * one.density, reverse=True)
     return found[:most]
+
+
+def _per_absorption(absorption: ArrayLike | None) -> tuple[float | None, float | None]:
+    """Thickness of an optical density of 1, and its standard deviation (µm)."""
+    if absorption is None:
+        return None, None
+    phases = np.asarray(absorption, float).ravel()
+    if not phases.size or not np.isfinite(phases).all() or phases.min() <= 0:
+        return None, None
+    mixed = 1 / np.linspace(phases.min(), phases.max(), MIXTURES)
+    return float(mixed.mean()), float(mixed.std())
 
 
 def _smoothed(od: Array, known: NDArray[np.bool_]) -> Array:

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import numpy as np
 from bluesky import Msg
+from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
+from numpy.typing import NDArray
 
 from ...analysis.particles import Particle, absorbance, find_particles
-from ...data import EDGES
+from ...data import EDGES, References, as_references, get_edge, load_references
 from ...documents import LineStatus
 from ...inputs import as_number, as_pair, as_whole, suggestion
 from ...scan import Region, Scan, joined
@@ -23,6 +25,8 @@ from .._inputs import check_device
 from .._pauses import in_thread
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
+from .._readable import duration
+from ..estimates import PlanEstimate, estimate
 from ._energy_stack import energy_stack
 from ._spectra import tiled_image
 
@@ -40,7 +44,7 @@ RULES: Mapping[str, Callable[[Particle], float]] = {
 """By what particles are ordered, the highest first."""
 ASK = "ask"
 """Somebody at the prompt chooses."""
-UNKNOWN = "the stack of map_then_zoom, which depends on what is found on the map"
+UNKNOWN = "the stack of map_then_zoom, which depends on what is found on the map: {}, {} more"
 
 Choice = Callable[[Sequence[Particle]], Sequence[int]]
 
@@ -63,6 +67,8 @@ def map_then_zoom(
     zoom_size: float | tuple[float, float] = 5.0,
     zoom_pixels: int | tuple[int, int] = 100,
     stack: Mapping[str, Any] | None = None,
+    outer: Mapping[str, Sequence[float]] | None = None,
+    axes: Mapping[str, Movable[Any]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Map a whole electrode coarsely, find particles on it, and take fine stacks of chosen ones.
@@ -99,6 +105,8 @@ def map_then_zoom(
         Columns, rows of each fine region.
     stack : mapping, optional
         Further parameters of `energy_stack`: ``{"dwell": 0.002, "order": "informative"}``.
+    outer, axes
+        Loops around the stack, as of `energy_stack`; the map is taken once, before.
     md : mapping, optional
         Further metadata for both start documents.
 
@@ -114,12 +122,16 @@ def map_then_zoom(
     Raises
     ------
     ValueError, ophyd.utils.LimitError, redoxscope.optics.InterlockError
-        A value that makes no sense, when the plan is called; a fine region beyond a limit, before
+        A value that makes no sense, when the plan is called; a stack that could not be taken in
+        the middle of the map either, before anything moves; a fine region beyond a limit, before
         the first move of its stack. A function that chooses what is not there.
 
     Notes
     -----
     By a rule, only particles that are wholly in the map are chosen.
+
+    Where the references of the stack are absorptions (1/µm), as those of the edge are, particles
+    have a thickness: their optical density over the absorption at the energy of the map.
     """
     check_device("stxm", stxm, Microscope, "STXM")
     if isinstance(choose, str):
@@ -131,7 +143,7 @@ def map_then_zoom(
     elif not callable(choose):
         raise ValueError(f"choose = {choose!r:.80} must be a rule, 'ask' or a function")
     options = dict(stack or {})
-    for key in ("regions", "center", "size", "pixels", "edge", "md"):
+    for key in ("regions", "center", "size", "pixels", "edge", "outer", "axes", "md"):
         if key in options:
             raise ValueError(f"stack has {key!r}, which the plan gives itself")
     width, height = (
@@ -142,47 +154,67 @@ def map_then_zoom(
         as_whole("zoom_pixels", count, at_least=1)
         for count in as_pair("zoom_pixels", zoom_pixels, single=True)
     )
-    given: dict[str, Any] = {"edge": edge, **options}
+    given: dict[str, Any] = {"edge": edge, "outer": outer, "axes": axes, **options}
+
+    def fine_at(
+        places: Sequence[tuple[float, float]], meant: Mapping[str, Any]
+    ) -> MsgGenerator[str]:
+        regions = [
+            Region(place, (width, height), (nx, ny), f"particle_{i + 1}")
+            for i, place in enumerate(places)
+        ]
+        return energy_stack(stxm, regions=regions, md={**(md or {}), **meant}, **given)
 
     def fine(chosen: Sequence[Particle], meant: Mapping[str, Any]) -> MsgGenerator[str]:
-        regions = [
-            Region(one.center, (width, height), (nx, ny), f"particle_{i + 1}")
-            for i, one in enumerate(chosen)
-        ]
-        for one, other in combinations(regions, 2):
+        for (i, one), (j, other) in combinations(enumerate(chosen, 1), 2):
             apart = (abs(a - b) for a, b in zip(one.center, other.center, strict=True))
             if all(a < side for a, side in zip(apart, (width, height), strict=True)):
                 log.warning(
-                    "%s and %s overlap: what lies in both has the dose of both",
-                    one.name, other.name,
+                    "particle_%d and particle_%d overlap: what lies in both has the dose of both",
+                    i, j,
                 )  # fmt: skip
-        return energy_stack(stxm, regions=regions, md={**(md or {}), **meant}, **given)
+        return fine_at([one.center for one in chosen], meant)
 
     # What is wrong with the stack is said now, and not when the map was taken.
     middle = as_pair("center", center, "µm")
-    probe = Particle((middle[0], middle[1]), (0, 0), 0, 0, 0, 0, 0, True)
-    fine([probe], {}).close()
+    most = as_whole("number", number, at_least=1)
+    probe = fine_at([middle], {})
+
+    def foreseen(regions: int) -> PlanEstimate:
+        return estimate(fine_at([middle] * regions, {}))
+
+    spectra = _spectra(edge, options.get("references"))
     coarse = tiled_image(
         stxm, energies=map_energies, edge=edge, center=center, size=size, pixels=pixels, tile=tile,
         dwell=map_dwell, md=md,
     )  # fmt: skip
-    found = partial(_found, smallest=smallest, gap=gap)
-    return _map_then_zoom(coarse, found, choose, number, fine)
+    found = partial(_found, spectra=spectra, smallest=smallest, gap=gap)
+    return _map_then_zoom(coarse, probe, found, choose, most, fine, foreseen)
 
 
 def _map_then_zoom(
     coarse: MsgGenerator[str],
+    probe: MsgGenerator[str],
     found: Callable[[_Mosaic], list[Particle]],
     choose: str | Choice,
     number: int,
     fine: Callable[[Sequence[Particle], Mapping[str, Any]], MsgGenerator[str]],
+    foreseen: Callable[[int], PlanEstimate],
 ) -> MsgGenerator[tuple[str, ...]]:
+    one = estimate(probe)
+    if one.refused:
+        coarse.close()
+        raise ValueError(f"the stack of map_then_zoom: {'; '.join(one.refused)}")
     mosaic = _Mosaic()
     token = yield Msg("subscribe", None, mosaic, "all")
     uid = yield from coarse
     yield Msg("unsubscribe", None, token=token)
     if mosaic.scan is None:  # nobody carries the messages out, or a dry run foretold the map
-        yield from foretold(None, Foreseen(0.0, unknown=(UNKNOWN,)))
+        ruled = isinstance(choose, str) and choose != ASK
+        stack = foreseen(number) if ruled else one
+        particles_of = f"with {number}, the most there will be" if ruled else "for each chosen one"
+        told = UNKNOWN.format(particles_of, duration(stack.total))
+        yield from foretold(None, Foreseen(0.0, unknown=(told, *stack.unknown)))
         return (uid,)
     yield Msg("checkpoint")
     particles = yield from in_thread(partial(found, mosaic))
@@ -191,6 +223,10 @@ def _map_then_zoom(
     yield Msg("checkpoint")
     log.info("%d particles on the map %s", len(particles), uid)
     chosen = yield from _chosen(particles, choose, number)
+    for i, at in enumerate(chosen, 1):
+        log.info("particle_%d of the stack: %s", i, _described(particles[at]))
+    if chosen and len(chosen) < len(particles):
+        log.info("not in the stack: %d of %d", len(particles) - len(chosen), len(particles))
     if not chosen:
         log.warning("no particle of the map %s is chosen: there is no stack", uid)
         return (uid,)
@@ -209,11 +245,7 @@ def _chosen(
     if choose != ASK:
         whole = [i for i, one in enumerate(particles) if one.whole]
         return sorted(whole, key=lambda i: RULES[choose](particles[i]), reverse=True)[:number]
-    lines = [
-        f"{i + 1}: at ({one.center[0]:.2f}, {one.center[1]:.2f}) µm, {one.diameter:.2f} µm, "
-        f"density {one.density:.3f} ± {one.density_sigma:.3f}" + ("" if one.whole else ", cut")
-        for i, one in enumerate(particles)
-    ]
+    lines = [f"{i + 1}: {_described(one)}" for i, one in enumerate(particles)]
     said = "\n".join([*lines, "which ones (numbers, or none)? "])
     while True:
         answer = yield Msg("input", prompt=said)
@@ -222,6 +254,17 @@ def _chosen(
         except ValueError as exc:  # a slip of the finger must not cost the map
             log.warning("asked again: %s", exc)
             said = f"{exc}; which ones (numbers, or none)? "
+
+
+def _described(one: Particle) -> str:
+    thick = ""
+    if one.thickness is not None:
+        thick = f", {one.thickness:.3f} ± {one.thickness_sigma:.3f} µm thick"
+    return (
+        f"at ({one.center[0]:.2f}, {one.center[1]:.2f}) µm, {one.diameter:.2f} µm across, "
+        f"density {one.density:.3f} ± {one.density_sigma:.3f}{thick}, {one.significance:.0f} σ"
+        + ("" if one.whole else ", cut")
+    )
 
 
 def _numbers(answer: Any, count: int) -> list[int]:
@@ -240,7 +283,28 @@ def _indices(name: str, values: Any, count: int) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _found(mosaic: _Mosaic, smallest: float, gap: float) -> list[Particle]:
+def _spectra(edge: str, given: Any) -> References | None:
+    """What absorbs, where that is known in 1/µm."""
+    if given is None and not get_edge(edge).species:
+        return None
+    spectra = load_references(edge) if given is None else as_references(given)
+    return spectra if spectra.unit == "1/µm" else None
+
+
+def _absorption(spectra: References | None, energies: Sequence[float]) -> NDArray[Any] | None:
+    """Of each phase at the last energy, less that at the first of several (1/µm) [K]."""
+    if spectra is None:
+        return None
+    rows = [
+        np.interp([energies[0], energies[-1]], spectra.energies, row, np.nan, np.nan)
+        for row in spectra.spectra
+    ]
+    return np.array([high - low if len(energies) > 1 else high for low, high in rows])
+
+
+def _found(
+    mosaic: _Mosaic, spectra: References | None, smallest: float, gap: float
+) -> list[Particle]:
     """Particles on the map, or on the difference of its highest and its lowest energy."""
     assert mosaic.scan is not None
     counted = {energy for energy, image in mosaic.images.items() if np.isfinite(image).any()}
@@ -249,12 +313,16 @@ def _found(mosaic: _Mosaic, smallest: float, gap: float) -> list[Particle]:
         raise ValueError(
             f"nothing was counted on the map at {dark[0]:g} eV, so no particle can be found"
         )
-    maps = [absorbance(mosaic.images[energy]) for energy in sorted(mosaic.images)]
+    energies = sorted(mosaic.images)
+    maps = [absorbance(mosaic.images[energy]) for energy in energies]
     density, sigma = maps[-1]
     if len(maps) > 1:
         density = density - maps[0][0]
         sigma = np.hypot(sigma, maps[0][1])
-    return find_particles(density, sigma, mosaic.x, mosaic.y, smallest=smallest, gap=gap)
+    return find_particles(
+        density, sigma, mosaic.x, mosaic.y, smallest=smallest, gap=gap,
+        absorption=_absorption(spectra, energies),
+    )  # fmt: skip
 
 
 class _Mosaic:
