@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from redoxscope.data import load_references
 from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
+from redoxscope.sim.physics.stxm import build_model
+from redoxscope.sim.physics.stxm._detector import CountingDetector
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
 
 from ..callbacks.scan_runs import play
@@ -39,7 +42,8 @@ def sample(seed=1, thickness=0.1, counts=4e3, center=N / 2, radius=N / 3):
 class Bench:
     """A fake microscope that sees the sample, and a RunEngine."""
 
-    def __init__(self, images):
+    def __init__(self, images, n=N):
+        self.n = n
         self.stxm = FakeMicroscope(fields=("transmission",))
         self.engine, self.documents = make_engine()
         collect = self.stxm.scanner.collect_pages
@@ -48,7 +52,7 @@ class Bench:
             for page in collect():
                 data = page["data"]
                 # Where the stage is, not what a line is called: blocks of rows begin anywhere.
-                at = [round(y[0] * N / 5.0 + (N - 1) / 2) for y in data["sample_y"]]
+                at = [round(y[0] * n / 5.0 + (n - 1) / 2) for y in data["sample_y"]]
                 data["transmission"] = [
                     images[energy][row].tolist()
                     for energy, row in zip(data["energy"], at, strict=True)
@@ -60,7 +64,7 @@ class Bench:
     def run(self, **options):
         options = {
             "edge": "Mn L3", "energies": ENERGIES, "dwell": 0.001, "order": "bit-reversed",
-            **({} if "regions" in options else {"pixels": N}),
+            **({} if "regions" in options else {"pixels": self.n}),
         } | options  # fmt: skip
         self.engine(energy_stack(self.stxm, **options))
         return self
@@ -119,7 +123,10 @@ def test_what_is_not_reached_measures_all_and_is_said(caplog):
     bench = Bench(sample()).run(until=0.001)
     assert len(bench.energies) == 40
     assert bench.of("stop")[0]["reason"] == ""
-    assert "until: not reached, σ ≤ 0.001 in 90 % of the pixels" in caplog.text
+    said = (
+        r"until: not reached: 0 % of \d+ pixels have σ ≤ 0.001 after 40 of 40 energies, wished 90 %"
+    )
+    assert re.search(said, caplog.text)
     bench.safe()
 
 
@@ -168,12 +175,15 @@ def test_after_each_energy_it_is_told_how_long_it_takes(caplog):
     caplog.set_level(logging.INFO, "redoxscope.plans")
     bench = Bench(sample()).run(until=UNTIL)
     ended = len(bench.frames)
-    said = [r.args for r in caplog.records if "about" in r.msg]
+    line = re.compile(
+        r"until: (\d+) % of \d+ pixels have σ ≤ 0.05 after (\d+) of 40 energies, wished 80 %: "
+        r"about (\d+) more( \(\d+ to (\d+|the end or never)\))?, .* left"
+    )
+    said = [found for r in caplog.records if (found := line.fullmatch(r.getMessage()))]
     assert len(said) >= ended / 2
-    for done, (so_far, more, _) in enumerate(said, start=ended - len(said)):
-        assert f"after {done} of 40" in so_far
-        assert 0 < more <= 40 - done
-    assert said[-1][1] == 1  # and then it was reached
+    for done, found in enumerate(said, start=ended - len(said)):
+        assert int(found[2]) == done and int(found[1]) < 80 and 0 < int(found[3]) <= 40 - done
+    assert int(said[-1][3]) == 1  # and then it was reached
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, np.linalg.LinAlgError, StopIteration])
@@ -292,6 +302,26 @@ def test_only_rows_with_sample_are_flown_at_most_energies():
     assert bench.of("start")[0]["rows"] == "informative"
     assert bench.of("stop")[0]["exit_status"] == "success"
     bench.safe()
+
+
+def test_the_truth_of_the_simulated_beamline_is_inside_one_sigma():
+    """Its own sample, optics, beam and counter (without dead time), the plan, and the live map."""
+    n, energies = 40, ENERGIES[4:28:2]
+    model = build_model("lmr", seed=3, field_um=6.0, transmission=CountingDetector(dead_time_s=0.0))
+    at = (np.arange(n) - (n - 1) / 2) * 7.5 / n  # µm; beyond 3 it is empty
+    images = {
+        e: np.stack([model.line(e, None, at, y, 1e-3, 0.0)["transmission"] for y in at])
+        for e in energies
+    }
+    truth = model.truth(energies, at, at, REFERENCES)["fraction"]
+    bench = Bench(images, n).run(rows="informative", energies=energies, order="informative")
+    lines = sum(map(len, rows_flown(bench).values()))
+    assert lines < 0.95 * n * len(energies)
+    (snapshot,) = oxidation_maps(bench.documents).values()
+    result = snapshot.result
+    z = ((result.fraction - truth) / result.sigma)[result.mask]
+    assert z.size > 400
+    assert 0.63 < (np.abs(z) < 1).mean() < 0.73
 
 
 def test_the_map_of_chosen_rows_says_what_was_left_out_and_lacks_nothing():

@@ -25,6 +25,7 @@ from ...data import References
 from ...documents import LineStatus
 from ...scan import Frame, Role, Scan
 from .._pauses import in_thread
+from .._readable import duration
 from .._run import Ended
 from ._checks import i0_of_checks
 
@@ -95,6 +96,8 @@ class Adaptive:
         """What was said after each energy, of the part that is furthest from the target."""
         self.seconds_left = math.nan
         """How long the present energies will take yet (s), as said last."""
+        self.words = ""
+        """How far it is, and how long it will take, as said last."""
 
     # -- documents -----------------------------------------------------------------------------
 
@@ -164,11 +167,8 @@ class Adaptive:
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""
         if not self._enough:
-            if self.target is not None and self.forecasts:
-                log.warning(
-                    "until: not reached, %s; %.0f %% of the pixels are at the end",
-                    self.target, 100 * self.forecasts[-1].share,
-                )  # fmt: skip
+            if self.target is not None and self.words:
+                log.warning("until: not reached: %s", self.words)
             return None
         return Ended("until: " + "; ".join(dict.fromkeys(self._enough.values())))
 
@@ -190,32 +190,34 @@ class Adaptive:
     def _judge_now(self, outer: Outer, index: int) -> None:
         self._pace(index)
         parts = [part for (around, _), part in self._parts.items() if around == outer]
-        found = [part.judge(self.target, self.choose_rows) for part in parts]
-        if self.target is None or any(one is None for one in found):  # a region to come
+        found = [(part, part.judge(self.target, self.choose_rows)) for part in parts]
+        if self.target is None:
             return
-        known = [one for one in found if one is not None]
-        worst = min(known, key=lambda one: (one.needed is not None, -(one.needed or 0), one.share))
-        self.forecasts.append(worst)
-        so_far = (
-            f"{100 * worst.share:.0f} % of {worst.pixels} pixels have σ ≤ {self.target.sigma:g} "
-            f"after {worst.done} of {worst.total} energies"
+        known = [(part, one) for part, one in found if one is not None]
+        if len(known) < len(found):  # a region to come
+            return
+        part, worst = min(
+            known, key=lambda k: (k[1].needed is not None, -(k[1].needed or 0), k[1].share)
         )
-        if all(one.enough for one in known):
-            self._enough[outer] = so_far
-            log.info("until: reached, %s", so_far)
+        self.forecasts.append(worst)
+        names = {one: self._scan.regions[one.region].name for one in parts if len(parts) > 1}
+        if all(one.enough for _, one in known):
+            self.words = "; ".join(
+                one.in_words(self.target, of=names.get(of, "")) for of, one in known
+            )
+            self._enough[outer] = self.words
+            self.seconds_left = math.nan
+            log.info("until: reached: %s", self.words)
             return
-        self.seconds_left = self._left(outer, worst)
-        if math.isnan(worst.final_share):
-            log.info("until: %s; it is too early to say more", so_far)
-        elif worst.needed is None:
-            log.info(
-                "until: %s; at the end it will be %.0f %%, and %s will not be reached",
-                so_far, 100 * worst.final_share, self.target,
-            )  # fmt: skip
-        else:
-            left = "" if math.isnan(self.seconds_left) else f", {self.seconds_left:.0f} s"
-            more = worst.needed - worst.done
-            log.info("until: %s; about %d more%s", so_far, more, left)
+        self.seconds_left = self._left(outer, worst.needed or worst.total)
+        left = duration(self.seconds_left)
+        if math.isnan(self.seconds_left):
+            left = ""
+        elif worst.earliest is not None and worst.earliest != worst.latest:
+            ends = (self._left(outer, n or worst.total) for n in (worst.earliest, worst.latest))
+            left = "{} ({} to {})".format(left, *map(duration, ends))
+        self.words = worst.in_words(self.target, of=names.get(part, ""), left=left)
+        log.info("until: %s", self.words)
 
     def _pace(self, index: int) -> None:
         """How much longer images take than was planned; a pause is one that is left out."""
@@ -225,8 +227,8 @@ class Adaptive:
             self._paces.append((now - self._begun) / planned)
         self._begun, self._judged_to = now, index + 1
 
-    def _left(self, outer: Outer, worst: Forecast) -> float:
-        wanted = worst.total if worst.needed is None else worst.needed
+    def _left(self, outer: Outer, wanted: int) -> float:
+        """What is to come until so many energies are there (s), with the rows flown now."""
         energies: set[float] = set()
         for frame in self._scan.frames:
             if frame.outer == outer and frame.role is Role.SAMPLE and len(energies) < wanted:
@@ -320,9 +322,7 @@ class _Part:
         if self._fit is None:
             return None
         result = self._fit.solve(self._fit.refresh())
-        if rows:
-            chosen = rows_that_matter(self._fit, result, target)
-            if chosen is not None:
-                chosen = np.repeat(chosen, self._step)[: self._ny]
-                self.blocks = blocks_of(chosen)
-        return None if target is None else forecast(self._fit, result, target)
+        chosen = rows_that_matter(self._fit, result, target) if rows else None
+        if chosen is not None:
+            self.blocks = blocks_of(np.repeat(chosen, self._step)[: self._ny])
+        return None if target is None else forecast(self._fit, result, target, chosen)

@@ -72,3 +72,31 @@ def test_before_any_energy_nothing_is_foretold():
     one = forecast(fit, fit.solve(), Target(0.05))
     assert (one.done, one.needed, one.pixels, one.share) == (0, None, 0, 0.0)
     assert np.isnan(one.final_share) and not one.enough
+
+
+def test_on_the_real_stack_the_end_lies_where_it_is_foretold(toner):
+    """Every second pixel each way; where the share hardly rises, a range says so."""
+    targets = [Target(0.1, 0.5), Target(0.12, 0.75), Target(0.15, 0.85)]
+    order = informative_order(toner.design, 2, toner.energies)
+    fit = StackFit(
+        toner.design[order], 2, (63, 63), energies=toner.energies[order], min_thickness=0.3
+    )
+    said, ends = {target: [] for target in targets}, {}
+    for i, k in enumerate(order):
+        fit.set_image(i, toner.counts[k, ::2, ::2])
+        result = fit.solve(fit.refresh())
+        for target in set(targets) - set(ends):
+            if i >= 5 and target.reached(result) >= target.share:
+                ends[target] = i + 1
+            elif i % 3 == 2:
+                said[target].append(forecast(fit, result, target))
+        if len(ends) == len(targets):
+            break
+    assert len(ends) == 3
+    late = [
+        (one, end) for target, end in ends.items() for one in said[target] if 3 * one.done >= end
+    ]
+    assert len(late) > 15
+    assert all(one.earliest <= end <= (one.latest or 123) for one, end in late)
+    off = np.array([abs(one.needed - end) / end for one, end in late])
+    assert (off <= 0.1).mean() > 0.6 and off.max() < 0.15
