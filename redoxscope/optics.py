@@ -31,6 +31,7 @@ __all__ = [
     "depth_of_focus",
     "focal_length",
     "focal_slope",
+    "focus_area",
     "focus_z",
     "largest_a0",
     "rayleigh_resolution",
@@ -142,6 +143,15 @@ def focal_length(energy_ev: float, diameter_um: float, outer_zone_nm: float) -> 
 def rayleigh_resolution(outer_zone_nm: float) -> float:
     """Rayleigh resolution 1.22 dr (nm), incoherent illumination."""
     return 1.22 * outer_zone_nm
+
+
+def focus_area(outer_zone_nm: float) -> float:
+    """Area (µm²) over which the light of a focus has its peak irradiance: 4 dr² / π.
+
+    Of an Airy disc, P A / (λ f)² per area with A = π D² / 4 and f = D dr / λ (M. Born, E. Wolf,
+    Principles of Optics, 8.5.2). A central stop and a source that is not a point widen it.
+    """
+    return 4 * outer_zone_nm**2 / math.pi * 1e-6
 
 
 def depth_of_focus(energy_ev: float, outer_zone_nm: float) -> float:

@@ -68,9 +68,8 @@ def dose_so_far(
                 continue
             for one in left.values():
                 photons, gray = _rows_alone(one.photons), _rows_alone(one.gray)
-                entries.append(
-                    Exposed(uid, float(start["time"]), one.region, one.x, one.y, photons, gray)
-                )
+                when, place = float(start["time"]), (one.region, one.x, one.y)
+                entries.append(Exposed(uid, when, *place, photons, gray, one.pixel))
     entries.sort(key=lambda entry: entry.time)
     ledger = Ledger(tuple(entries), tuple(unknown))
     return ledger if wanted is None else ledger.within(one.edges for one in wanted)

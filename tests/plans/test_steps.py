@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
 from ophyd.status import Status
 
+from redoxscope.callbacks import dose_of_run
+from redoxscope.data import phase_absorption
 from redoxscope.devices import DeviceError, NoShutter
 from redoxscope.plans import coarse_image, detector_image, estimate, osa_focus, osa_image
 from redoxscope.plans.stxm._steps import PER_POINT
@@ -257,10 +260,31 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
         axis.time_to = lambda target, start=None: 5.0
     said = run(osa_image(stxm, **options)).start["exposure"]
     # Six points and four moves along x; where y moves, the shutter is closed.
-    assert said == {"flux": 1e8, "spot_photons": pytest.approx(2e9 + 6e8 * (0.1 + PER_POINT), 1e-5)}
-    said = run(coarse_image(stxm, **options)).start["exposure"]
+    all_points = pytest.approx(2e9 + 6e8 * (0.1 + PER_POINT), 1e-5)
+    assert said == {"flux": 1e8, "spot_photons": all_points}
+    # Where it is, and how much that is of a focus of 45 nm zones.
+    stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
+    stage = stxm.sample_stage
+    stage.fine_x, stage.fine_y = FakeAxis("fine_x", 3.0), FakeAxis("fine_y", -2.0)
+    stage.x.position = 100.0
+    said = run(osa_image(stxm, **options, edge="Mn L3")).start["exposure"]
+    side = 2 * 0.045 / np.sqrt(np.pi)
+    assert said["spot_photons"] == all_points and said["spot_size"] == pytest.approx(side, 1e-5)
+    assert said["center"] == [103.0, -2.0] and said["size"] == [said["spot_size"]] * 2
+    per_area = said["spot_photons"] / side**2
+    absorption = phase_absorption("Mn L3", (640.0,)).max()
+    energy = 640 * 1.602177e-19
+    assert said["spot_gray"] == pytest.approx(per_area * energy * absorption / 4.2e-15, 1e-4)
+    (left,) = dose_of_run(run(osa_image(stxm, **options, edge="Mn L3"))).values()
+    assert (left.x[0], left.y[0], left.most) == (103.0, -2.0, said["spot_gray"])
+    told = estimate(osa_image(stxm, **options, edge="Mn L3"))
+    assert (told.photons, told.dose_gy) == (said["spot_photons"], said["spot_gray"])
+    documents = run(coarse_image(stxm, center=(50, 7), **options))
+    said, (left,) = documents.start["exposure"], dose_of_run(documents).values()
+    assert left.pixel == pytest.approx((4.0, 4.0)) and np.isnan(left.gray).all()
     each = 1e8 * (0.1 + PER_POINT)  # another place of the sample
-    assert said["spot_photons"] == pytest.approx(each, 1e-5)
+    assert said["spot_photons"] == pytest.approx(each, 1e-5) and "spot_gray" not in said
+    assert said["center"] == [53.0, 5.0] and said["size"] == pytest.approx([4.0, 4.0])
 
 
 def test_the_motors_go_back_to_where_they_stood_when_the_run_began(stxm, run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from redoxscope.callbacks import draw_agglomerates
-from redoxscope.plans import energy_stack
+from redoxscope.plans import energy_stack, osa_image
 from redoxscope.storage import agglomerates, dose_so_far, read_results, store_results
-from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
+from redoxscope.testing import FakeAxis, FakeMicroscope, FakeSetting, make_engine
 
 from ..analysis.agglomerates.test_agglomerates import PIXEL, electrode
 from .test_profiles import Result
@@ -76,6 +77,19 @@ def test_the_outer_half_of_the_outer_pixels_belongs_to_a_region(
     assert found.gray == pytest.approx(gray, rel=1e-4) and gray > 0
     away = dose_so_far(embedded, "electrode at the rim", [{**coarse, "center": (27.85, 0.0)}])
     assert away.gray == 0.0
+    # A scan of the aperture leaves all its light in one spot, which is no unknown.
+    stxm = FakeMicroscope()
+    stxm.flux, stxm.sample_stage.x.position = FakeSetting("flux", 1e8), 30.0
+    stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
+    for name in ("fine_x", "fine_y"):
+        setattr(stxm.sample_stage, name, FakeAxis(name))
+    engine, documents = make_engine()
+    engine(
+        osa_image(stxm, energy=640, edge="Mn L3", pixels=2, md={"sample": "electrode at the rim"})
+    )
+    put(tmp_path, embedded, list(documents))
+    ledger, more = dose_so_far(embedded, "electrode at the rim"), documents.start["exposure"]
+    assert ledger.gray == pytest.approx(gray + more["spot_gray"], rel=1e-4) and not ledger.unknown
 
 
 def test_agglomerates_of_a_stored_map(tmp_path: Path, embedded: Any) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._documents import documents_of, start_of, stream_rows
+from ...documents import STREAM
+from .._documents import documents_of, rows_of, start_of, stream_rows
 from ._reader import DoseReader, is_exposed
 from ._snapshot import DoseSnapshot
+from ._spot import dose_of_spot, is_spot
 
 __all__ = ["dose_of_run"]
 
 
 def dose_of_run(source: Any) -> dict[str, DoseSnapshot]:
     """What a run has left in the pixels of its regions, by their names ('' where it has one).
+
+    Of a stepped scan it is one pixel: the place where the beam stood, or all that the sample was
+    stepped over.
 
     Parameters
     ----------
@@ -27,6 +32,9 @@ def dose_of_run(source: Any) -> dict[str, DoseSnapshot]:
     if not hasattr(source, "metadata"):
         return _of_documents(source)
     start = start_of(source)
+    if is_spot(start):
+        taken = stream_rows(source, STREAM, ("point_status",)) if STREAM in set(source) else ()
+        return {"": dose_of_spot(start, [int(data["point_status"]) for _, data in taken])}
     reader = _reader(start)
     for i in range(len(reader.scan.regions)):
         stream = reader.scan.stream_of(i)
@@ -38,13 +46,22 @@ def dose_of_run(source: Any) -> dict[str, DoseSnapshot]:
 
 def _of_documents(source: Any) -> dict[str, DoseSnapshot]:
     reader: DoseReader | None = None
+    spot: tuple[Any, list[int]] | None = None
     for name, doc in documents_of(source):
-        if name == "start" and reader is None:
-            reader = _reader(doc)
+        if name == "start" and reader is None and spot is None:
+            if is_spot(doc):
+                spot = doc, []
+            else:
+                reader = _reader(doc)
+        elif spot is not None and name in ("event", "event_page"):
+            rows = (data for _, data, _ in rows_of(name, doc, "point"))
+            spot[1].extend(int(row["point_status"]) for row in rows if "point_status" in row)
         elif reader is not None and name == "descriptor":
             reader.describe(doc)
         elif reader is not None and name in ("event", "event_page") and reader.knows(doc):
             reader.take(name, doc)
+    if spot is not None:
+        return {"": dose_of_spot(*spot)}
     if reader is None:
         raise ValueError("there is no start document in these documents")
     return reader.snapshot(final=True)

@@ -121,6 +121,7 @@ class DoseReader(Reader[DoseSnapshot]):
             limit=float(limit.get("limit", math.nan)),
             title=" · ".join(self._title(region.name)),
             message=message,
+            pixel=(region.size[0] / nx, region.size[1] / ny),
         )
 
     def _title(self, region: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What a scan will take, and leave in the sample: before anything moves."""
 
+from ._dose import absorber_of
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
 from ._frame_dose import frame_doses
@@ -10,6 +11,7 @@ __all__ = [
     "Estimate",
     "PlanEstimate",
     "RegionEstimate",
+    "absorber_of",
     "estimate",
     "frame_doses",
     "largest",

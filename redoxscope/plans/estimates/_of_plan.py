@@ -62,7 +62,7 @@ class PlanEstimate:
         runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
         lines = [runs, f"time      {duration(self.total)}", f"  live    {duration(self.live)}"]
         if self.photons is not None:
-            lines.append(f"a pixel   {exposed(self.photons, self.dose_gy)}")
+            lines.append(f"a place   {exposed(self.photons, self.dose_gy)}")
         lines += [f"unknown   {text}" for text in self.unknown]
         lines += [f"refused   {text}" for text in self.refused] or ["refused   nothing"]
         return "\n".join(lines)

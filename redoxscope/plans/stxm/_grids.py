@@ -352,12 +352,12 @@ def _measure(
 ) -> MsgGenerator[str]:
     """Measure a scan; whatever ends it, the motors go back to where they stand when it begins."""
     metadata = steps_start(scan, [det.field for det in stxm.line_detectors], plan_name)
-    metadata |= spot_exposure(stxm, scan, axes)
     given, own = check_axes(scan, axes), check_metadata(md, STACK_RESERVED)
 
     def begun() -> MsgGenerator[str]:  # not when it is called: they may be moved meanwhile
-        steps = [*back, *map(_back, motors)]
-        return (yield from measure_steps(stxm, scan, given, metadata, own, steps))
+        steps, exposed = [*back, *map(_back, motors)], spot_exposure(stxm, scan, given)
+        meant = {**metadata, **exposed}
+        return (yield from measure_steps(stxm, scan, given, meant, own, steps))
 
     return begun()
 

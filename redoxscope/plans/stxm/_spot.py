@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from ...analysis.dose import absorbed_dose
+from ...optics import InterlockError, focus_area
 from ...scan import Scan
+from ..estimates import absorber_of
+from ._frames import where
 from ._steps import PER_POINT
 
 __all__ = ["spot_exposure"]
@@ -14,11 +21,12 @@ MOVES_SAMPLE = ("coarse_x", "coarse_y")
 
 
 def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, Any]:
-    """Photons on the place that has most, for a start document.
+    """Photons and dose on the place that has most, for a start document.
 
     Aperture and detector are moved and the sample is not: one place has the beam of all points,
-    and of the moves between two of a row, in which the shutter stays open. An upper bound where
-    the aperture stops some of it; points that are measured again are not in it.
+    and of the moves between two of a row, in which the shutter stays open. An upper bound: the
+    aperture may stop some of it, and it is taken to be in focus. Points that are measured again
+    are not in it.
 
     Parameters
     ----------
@@ -37,6 +45,21 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
     flux = float(stxm.flux.get()) if hasattr(stxm, "flux") else 0.0
     if not flux > 0 or not getattr(stxm.shutter, "takes_beam", True):
         return {}
+    said: dict[str, Any] = {"flux": flux, "spot_photons": _short(flux * _seconds(scan, axes))}
+    zone_plate = getattr(stxm, "zone_plate", None)
+    try:
+        area = focus_area(zone_plate.geometry.outer_zone_nm) if zone_plate is not None else None
+    except InterlockError:  # which ends the plan before its first move
+        area = None
+    if area is not None:
+        said |= {"spot_size": _short(math.sqrt(area)), **_place(stxm, scan, math.sqrt(area))}
+        gray = _gray(scan, said["spot_photons"], area)
+        said |= {} if gray is None else {"spot_gray": gray}
+    return {"exposure": said}
+
+
+def _seconds(scan: Scan, axes: Mapping[str, Any]) -> float:
+    """Beam on the place that has most (s)."""
     fast = scan.outer[-1].name
     time_to = getattr(axes[fast], "time_to", lambda target, start: 0.0)
     moves: dict[tuple[float, float], float] = {}
@@ -51,5 +74,43 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
                 moves[way] = float(time_to(way[1], way[0]))
             total += moves[way]
         before = point.outer
-    seconds = most if fast in MOVES_SAMPLE else total
-    return {"exposure": {"flux": flux, "spot_photons": float(f"{flux * seconds:.6g}")}}
+    return most if fast in MOVES_SAMPLE else total
+
+
+def _place(stxm: Any, scan: Scan, side: float) -> dict[str, Any]:
+    """Where on the sample (µm) the spot is, or all spots are."""
+    stage = stxm.sample_stage
+    fine = [_here(getattr(stage, name, None)) for name in ("fine_x", "fine_y")]
+    center, size = [], []
+    for name, axis, own in zip(MOVES_SAMPLE, (stage.x, stage.y), fine, strict=True):
+        loop = next((i for i, outer in enumerate(scan.outer) if outer.name == name), None)
+        values = [_here(axis)] if loop is None else sorted({p.outer[loop] for p in scan.points})
+        step = (values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else side
+        center.append(round((values[0] + values[-1]) / 2 + own, 4))
+        size.append(_short(max(values[-1] - values[0] + step, side)))
+    return {"center": center, "size": size} if all(map(math.isfinite, center)) else {}
+
+
+def _here(axis: Any) -> float:
+    ask = getattr(axis, "here", None)
+    return float(ask()) if callable(ask) else where(axis)
+
+
+def _gray(scan: Scan, photons: float, area: float) -> float | None:
+    """Of the pure phase of the edge that absorbs most (Gy); None where none is known."""
+    energy = np.array([scan.points[0].energy])
+    try:
+        absorber = absorber_of(scan.edge, None, None, None)
+        absorption = absorber.spectra(energy)
+    except ValueError:
+        return None
+    if not np.isfinite(absorption).all():
+        return None
+    gray = absorbed_dose(
+        photons, energy, area, density=absorber.density, absorption=absorption
+    )  # fmt: skip
+    return _short(float(gray.max()))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

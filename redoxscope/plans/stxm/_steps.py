@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -98,10 +99,11 @@ def measure_steps(
     stxm.check_scan(scan)
     check_values(scan, axes)
     dwells, hot = _dwells_back(stxm), heaters(axes.values())
+    exposure = metadata.get("exposure", {})
 
     def points() -> MsgGenerator[None]:
         steps = (halt(stxm.scanner), close(stxm.shutter), *map(cooled, hot), *back, *dwells)
-        return (yield from made_safe(_points(stxm, scan, axes), steps))
+        return (yield from made_safe(_points(stxm, scan, axes, exposure), steps))
 
     @bpp.stage_decorator([stxm])
     def run() -> MsgGenerator[str]:
@@ -125,8 +127,15 @@ def _dwells_back(stxm: AlignableMicroscope) -> list[SafetyStep]:
     return steps
 
 
-def _points(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
-    if (yield from foretold(stxm, _foreseen(stxm, scan, axes))):
+def _points(
+    stxm: AlignableMicroscope,
+    scan: Scan,
+    axes: Mapping[str, Any],
+    exposure: Mapping[str, float],
+) -> MsgGenerator[None]:
+    photons, gray = exposure.get("spot_photons"), exposure.get("spot_gray")
+    foreseen = replace(_foreseen(stxm, scan, axes), photons=photons, dose_gy=gray)
+    if (yield from foretold(stxm, foreseen)):
         return
     point = scan.points[0]
     step = _Step(stxm, scan, axes)
