@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..analysis.energy_calibration import energy_shift, mean_spectrum
-from ..data import EDGES, References, as_references, get_edge, load_references
+from ..data import Edge, References, as_references, get_edge, load_references
+from ..inputs import as_number
 from ..storage import stack_cube
 from ._proposal import Proposal
-from ._runs import device_with, documents_of
+from ._runs import beamline_of, device_with, documents_of, head_of
 
 __all__ = ["calibrate_energy"]
 
@@ -45,7 +47,7 @@ def calibrate_energy(
     reference_sigma : float
         Standard deviation of the references' own energies (eV).
     max_od : float
-        Pixels above it are left out.
+        Pixels with a larger optical density are left out.
     **options
         As for `redoxscope.storage.stack_cube`: ``i0, blank, dead_time, ...``.
 
@@ -57,20 +59,27 @@ def calibrate_energy(
     Raises
     ------
     ValueError
-        No stack; no edge, or none with references; no device in the run that has edge offsets;
-        further as `redoxscope.analysis.energy_calibration.energy_shift`: what does not fit is
-        refused.
+        No stack, or one that has measured nothing, or without I0; no edge, another than the run's,
+        or one without references; no device in the run that has edge offsets; further as
+        `redoxscope.analysis.energy_calibration.energy_shift`: what does not fit is refused.
     """
-    documents = documents_of(run)
-    start = next((doc for name, doc in documents if name == "start"), {})
-    name = edge or start.get("edge")
-    if not name:
+    max_od = as_number("max_od", max_od, above=0)
+    # Of a run that continues another the lines of both: documents of it alone have its own.
+    whole = run if hasattr(run, "metadata") else documents_of(run)
+    head = head_of(whole)
+    start = next((doc for name, doc in head if name == "start"), {})
+    own = start.get("edge")
+    if not (edge or own):
         raise ValueError("the run was measured at no edge: give edge=, as 'Mn L3'")
-    found = get_edge(name)
+    found = get_edge(edge or own)
+    if own and own != found.name:
+        raise ValueError(
+            f"edge = {edge!r}, and run {_named(start)} was measured at {own}, whose offset it shows"
+        )
     spectra = _references(references, found.name)
     configuration = {
         key: value
-        for kind, doc in documents
+        for kind, doc in head
         if kind == "descriptor"
         for device in doc.get("configuration", {}).values()
         for key, value in device["data"].items()
@@ -78,9 +87,8 @@ def calibrate_energy(
     mono = device_with(configuration, "_edge", "_user_offset", "_offset")
     user = float(configuration[f"{mono}_user_offset"])
     held = float(configuration[f"{mono}_offset"]) - user
-    # Of a run that continues another the lines of both: documents of it alone have its own.
-    whole = run if hasattr(run, "metadata") else documents
     cube = stack_cube(whole, region=region, **options)
+    _check_cube(cube, start, found)
     values, sigma, used = mean_spectrum(cube.od.values, cube.counts.values, max_od=max_od)
     shift = energy_shift(
         cube.energy.values, values, (spectra.energies, spectra.spectra), sigma=sigma,
@@ -108,13 +116,43 @@ def calibrate_energy(
         "chi2": None if np.isnan(shift.chi2) else shift.chi2,
         "reference_sigma": float(reference_sigma),
     }  # fmt: skip
-    key = found.name if found.name in EDGES else f"{found.name}3"
     return Proposal(
-        kind="energy", of=key, device=mono, values={"offset": held + shift.shift},
+        kind="energy", of=found.name, device=mono, values={"offset": held + shift.shift},
         sigma={"offset": shift.sigma}, units={"offset": "eV"}, was={"offset": held},
         energies=tuple(float(e) for e in (cube.energy.values.min(), cube.energy.values.max())),
         conditions={"user_offset": user}, source=source, doubts=tuple(doubts), found=shift,
+        beamline=beamline_of([start]),
     )  # fmt: skip
+
+
+def _named(start: Mapping[str, Any]) -> str:
+    return str(start.get("uid", ""))[:8]
+
+
+def _check_cube(cube: Any, start: Mapping[str, Any], edge: Edge) -> None:
+    """Refuse a stack in which nothing can be found, and say what it lacks.
+
+    Raises
+    ------
+    ValueError
+        Its energies are not those of the edge; no line was measured; I0 is not known.
+    """
+    low, high = float(cube.energy.values.min()), float(cube.energy.values.max())
+    if low > edge.window_ev[1] or high < edge.window_ev[0]:
+        raise ValueError(
+            f"run {_named(start)} was measured from {low:g} to {high:g} eV, and {edge.name} is "
+            f"within {edge.window_ev[0]:g} to {edge.window_ev[1]:g} eV"
+        )
+    if not (cube.counts.values > 0).any():
+        raise ValueError(f"run {_named(start)} has no counts behind the sample")
+    if not np.isfinite(cube.od.values).any():
+        raise ValueError(
+            f"run {_named(start)} has no I0, so no optical density is known: no empty place was "
+            "measured, and nothing of the sample is blank. Give i0=, or take it with i0_region="
+        )
+    blank = next((doubt["text"] for doubt in cube.attrs["doubts"] if doubt["kind"] == "blank"), "")
+    if blank:  # what else varies with the energy would be taken for the sample's
+        raise ValueError(f"run {_named(start)}: {blank}")
 
 
 def _references(references: Any, edge: str) -> References:

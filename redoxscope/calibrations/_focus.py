@@ -9,7 +9,7 @@ import numpy as np
 
 from ..analysis.focus import SPREAD, BestFocus, best_focus, fit_focus
 from ._proposal import Proposal
-from ._runs import Rows, device_with, documents_of, rows_of
+from ._runs import Rows, beamline_of, device_with, documents_of, rows_of
 
 __all__ = ["calibrate_focus"]
 
@@ -46,22 +46,24 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
     Raises
     ------
     ValueError
-        No run, or none of these plans; scans in which there is no focus, or which do not hold it;
+        No run, one that is given twice, runs of several beamlines or zone plates, or none of these
+        plans; scans in which there is no focus, or which do not hold it;
         an aperture's focus at an energy at which the sample's is not known; a run that does not say
         where the sample stage is along the beam, or what A0 and A1 are.
     """
     if not runs:
         raise ValueError("no run is given; at least one of focus_scan is needed")
     read = [rows_of(documents_of(run), "focus_scan") for run in runs]
+    others = None if aperture is None else rows_of(documents_of(aperture), "osa_focus")
+    every = read if others is None else [*read, others]
+    beamline = beamline_of(rows.start for rows in every)
+    plate = _plate(read)
     foci = [focus for rows in read for focus in _foci(rows, "line")]
     configuration = read[0].configuration
-    plate = device_with(configuration, "_a1", "_a0")
     was = {key: float(configuration[f"{plate}_{key}"]) for key in ("a0", "a1")}
     doubts: list[str] = []
     given: dict[str, Any] = {}
-    if aperture is not None:
-        others = rows_of(documents_of(aperture), "osa_focus")
-        read.append(others)
+    if others is not None:
         given["a0"] = _between(foci, _foci(others, "point"))
     elif np.ptp([focus.energy for focus in foci]) < SPREAD:
         given["a1"] = (was["a1"], HELD * was["a1"])
@@ -77,11 +79,11 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
             f"the foci miss the line by {line.chi2**0.5:.1f} times their σ: an energy offset that "
             "is not the same at all edges does that; calibrate the energies first"
         )
-    scales = _scales(read)
+    scales = _scales(every)
     if len({(scale["device"], scale["edge"]) for scale in scales}) < len(scales):
         doubts.append("the energy offset at an edge was not the same in all runs")
     source = {
-        "runs": [str(rows.start.get("uid", "")) for rows in read],
+        "runs": [str(rows.start.get("uid", "")) for rows in every],
         "energy_scale": scales,
         "foci": [
             {"energy": focus.energy, "z": focus.best.z, "sigma": focus.best.sigma,
@@ -96,8 +98,26 @@ def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
         values={"a0": line.a0, "a1": line.a1}, sigma={"a0": line.a0_sigma, "a1": line.a1_sigma},
         units={"a0": "µm", "a1": "µm/eV"}, was=was,
         energies=tuple(sorted({focus.energy for focus in foci})),
-        source=source, doubts=tuple(doubts), found=(line, foci),
+        source=source, doubts=tuple(doubts), found=(line, foci), beamline=beamline,
     )  # fmt: skip
+
+
+def _plate(read: list[Rows]) -> str:
+    """The zone plate of all of the runs.
+
+    Raises
+    ------
+    ValueError
+        They have several, or one of them is given twice: its noise would count as another's.
+    """
+    uids = [str(rows.start.get("uid", "")) for rows in read]
+    twice = next((uid for uid in uids if uids.count(uid) > 1), None)
+    if twice is not None:
+        raise ValueError(f"run {twice[:8]} is given {uids.count(twice)} times")
+    plates = dict.fromkeys(device_with(rows.configuration, "_a1", "_a0") for rows in read)
+    if len(plates) > 1:
+        raise ValueError(f"the runs are of several zone plates: {', '.join(plates)}")
+    return next(iter(plates))
 
 
 def _scales(read: list[Rows]) -> list[dict[str, Any]]:
@@ -143,7 +163,12 @@ def _foci(rows: Rows, index: str) -> list[Focus]:
             z = np.nanmean(_lines(z, width), axis=1)
             lines = _lines(lines, width)
             light = None if light is None else _lines(light, width)
-        true = float(np.nanmean(np.asarray(rows.data["energy"], dtype=float)[here]))
+        energies = np.asarray(rows.data["energy"], dtype=float)[here]
+        energies = energies[np.isfinite(energies)]
+        if not len(energies):
+            run = str(rows.start.get("uid", ""))[:8]
+            raise ValueError(f"run {run}, {energy:g} eV: no photon energy was read")
+        true = float(energies.mean())
         known = np.isfinite(z)
         try:
             best = best_focus(z[known], lines[known], None if light is None else light[known])

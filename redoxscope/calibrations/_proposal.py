@@ -53,6 +53,8 @@ class Proposal:
         What the analysis found, for the picture.
     made : str
         When (ISO 8601).
+    beamline : str
+        Of the runs; empty where they do not say it.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Proposal:
     doubts: tuple[str, ...] = ()
     found: Any = None
     made: str = field(default_factory=now)
+    beamline: str = ""
 
     def __repr__(self) -> str:
         runs = ", ".join(uid[:8] for uid in self.source.get("runs", ()))

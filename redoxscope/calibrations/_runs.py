@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..documents import LineStatus
 from ..scan import Scan
 from ..storage import run_documents
 
-__all__ = ["Rows", "device_with", "documents_of", "rows_of"]
+__all__ = ["Rows", "beamline_of", "device_with", "documents_of", "head_of", "rows_of"]
 
 Array = NDArray[np.float64]
 Docs = list[tuple[str, Mapping[str, Any]]]
@@ -25,16 +26,54 @@ def documents_of(source: Any) -> Docs:
     Raises
     ------
     ValueError
-        Neither.
+        Neither; or a run that ended before anything was measured.
     """
     if hasattr(source, "metadata"):
-        return list(run_documents(source))
+        return _replayed(source, run_documents(source))
     found = list(source) if hasattr(source, "__iter__") and not isinstance(source, str) else []
     if not found or not all(isinstance(one, tuple) and len(one) == 2 for one in found):
         raise ValueError(
             f"{source!r:.80} is neither a run, as cat[-1], nor pairs of name and document"
         )
     return found
+
+
+def head_of(source: Any) -> Docs:
+    """Start and descriptors of a run; of one of a catalog without reading what it measured.
+
+    Raises
+    ------
+    ValueError
+        As `documents_of`.
+    """
+    if not hasattr(source, "metadata"):
+        return [one for one in documents_of(source) if one[0] in ("start", "descriptor")]
+    documents = run_documents(source)
+    return _replayed(source, takewhile(lambda one: one[0] in ("start", "descriptor"), documents))
+
+
+def _replayed(run: Any, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Docs:
+    try:
+        return list(documents)
+    except KeyError as exc:
+        start = run.metadata["start"]
+        raise ValueError(
+            f"run {str(start.get('uid'))[:8]} of {start.get('plan_name')} has measured nothing"
+        ) from exc
+
+
+def beamline_of(starts: Iterable[Mapping[str, Any]]) -> str:
+    """The beamline of all of these runs; empty where none says it.
+
+    Raises
+    ------
+    ValueError
+        They are of several.
+    """
+    names = sorted({str(start["beamline_id"]) for start in starts if start.get("beamline_id")})
+    if len(names) > 1:
+        raise ValueError(f"the runs are of several beamlines: {', '.join(names)}")
+    return names[0] if names else ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from bluesky import Msg
 from bluesky.utils import MsgGenerator, ensure_generator
 
+from ..inputs import as_number
 from ..plans.support import carried
 from ._devices import KINDS, Values
 from ._proposal import Proposal, now, said
@@ -97,15 +98,24 @@ class Calibrations:
         Raises
         ------
         CalibrationError
-            A run is going on; the device is not here; or what must hold on it as in the run that
-            was measured does not, of a focus the energy offset.
+            A run is going on; it was measured at another beamline, or the device is not here; or
+            what must hold on it as in the run that was measured does not, of a focus the energy
+            offset.
         ValueError, redoxscope.optics.InterlockError, ophyd.utils.LimitError
-            The device refuses it. Nothing has changed.
+            A value is no finite number, or the device refuses it. Nothing has changed.
         """
         if not isinstance(proposal, Proposal):
             raise CalibrationError(f"{proposal!r:.80} is no proposal of a calibration")
         self._idle()
+        if proposal.beamline and self.beamline and proposal.beamline != self.beamline:
+            raise CalibrationError(
+                f"it was measured at beamline {proposal.beamline!r}, and this is {self.beamline!r}"
+            )
         device = self._device(proposal.kind, proposal.device)
+        values = {
+            name: as_number(f"{device.name}.{name}", value, proposal.units[name])
+            for name, value in proposal.values.items()
+        }
         for name, value in proposal.conditions.items():
             here = float(getattr(device, name).get())
             if not _same(here, value):
@@ -117,14 +127,14 @@ class Calibrations:
             raise CalibrationError(f"{text}: set it as it was, or measure again")
         kind, key = KINDS[proposal.kind], (proposal.kind, proposal.of, device.name)
         before = dict(kind.read(device, proposal.of))
-        kind.check(device, proposal.of, proposal.values, proposal.energies)
+        kind.check(device, proposal.of, values, proposal.energies)
         kept = Calibration(
             uid=str(uuid.uuid4()), kind=proposal.kind, of=proposal.of, device=device.name,
-            beamline=self.beamline, values=dict(proposal.values), sigma=dict(proposal.sigma),
+            beamline=self.beamline, values=values, sigma=dict(proposal.sigma),
             units=dict(proposal.units), before=before, file=dict(self._file.get(key, before)),
             source=dict(proposal.source), made=proposal.made, applied=now(),
         )  # fmt: skip
-        kind.write(device, proposal.of, proposal.values)
+        kind.write(device, proposal.of, values)
         try:
             self._keep(kept)
         except OSError:

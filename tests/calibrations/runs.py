@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +16,14 @@ from redoxscope.devices import Monochromator, ZonePlate
 from redoxscope.documents import LineStatus
 from redoxscope.optics import ZonePlateGeometry, focus_z
 from redoxscope.scan import Frame, Outer, Point, Region, Role, Scan
-from redoxscope.sim.physics.stxm import build_model
+from redoxscope.sim.physics.stxm import GEOMETRY, BeamlineModel, open_sample
 from redoxscope.testing import FakeAxis, FakeSetting
 
 Doc = tuple[str, dict]
 
 DWELL = 0.002
+grown = cache(open_sample)
+"""Samples by name and seed; each model has its own noise."""
 MONO, PLATE, OSA = "stxm_monochromator", "stxm_zone_plate", "stxm_osa"
 
 
@@ -70,9 +73,12 @@ class Bench:
     seed: int = 8
     mono: Mono = field(default_factory=Mono)
     number: int = 0
+    beamline: str = "ours"
 
     def __post_init__(self) -> None:
-        self.model = build_model("lmr", a1_error=self.a1_error, seed=self.seed, field_um=6.0)
+        true = GEOMETRY.a1 / (1 + self.a1_error)
+        sample = grown("lmr", seed=self.seed, field_um=6.0)
+        self.model = BeamlineModel(sample, a1_true=true, seed=self.seed)
         self.plate, self.osa = Plate(self.model.geometry), Aperture()
 
     def true(self, energy: float, edge: str | None) -> float:
@@ -123,7 +129,6 @@ class Bench:
             for e in energies
             for z in focus_z(self.plate.geometry, e) + np.linspace(-half, half, steps)
         )
-        scan = SimpleNamespace(frames=frames, regions=(region,), kind="lines")
         scan = Scan(regions=(region,), frames=frames, edge=edge,
                     outer=(Outer("zone_plate_z", "um"),))  # fmt: skip
         start = self._start(scan, "focus_scan", edge)
@@ -177,8 +182,8 @@ class Bench:
         self.number += 1
         return {
             "uid": f"run-{self.number}", "time": time.time(), "plan_name": plan, "edge": edge,
-            "contract_version": 2, "scan": scan.as_dict(), "detectors": ["transmission", "i0"],
-            "shape": [len(scan.parts), 1, 120],
+            "contract_version": 2, "beamline_id": self.beamline, "scan": scan.as_dict(),
+            "detectors": ["transmission", "i0"], "shape": [len(scan.parts), 1, 120],
         }  # fmt: skip
 
     def _line(self, frame, line, energy, edge, z, x, y, region) -> dict[str, Any]:

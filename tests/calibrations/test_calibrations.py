@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from redoxscope.calibrations import (
     CalibrationError,
     Calibrations,
     _energy,
+    _runs,
     calibrate_aperture,
     calibrate_energy,
     calibrate_focus,
@@ -22,32 +24,71 @@ from redoxscope.calibrations import (
 from redoxscope.callbacks import oxidation_map
 from redoxscope.data import edge_energies, load_references
 from redoxscope.optics import InterlockError
+from redoxscope.scan import Outer, Scan
 from redoxscope.storage import stack_cube
 from redoxscope.testing import make_engine
 
 from .runs import MONO, PLATE, Bench, Plate
 
+ENERGIES = edge_energies("Mn L3")[::2]
+
 
 @pytest.fixture(scope="module")
-def measured():
-    """A microscope 0.4 eV and 1 % off, and what is proposed for it: energy, then focus."""
-    bench = Bench()
-    return bench, calibrate_energy(bench.stack("Mn L3", energies=edge_energies("Mn L3")[::2]))
+def first():
+    """A stack on a microscope 0.4 eV and 1 % off."""
+    return Bench().stack("Mn L3", energies=ENERGIES)
+
+
+@pytest.fixture(scope="module")
+def energy(first):
+    return calibrate_energy(first)
+
+
+@pytest.fixture(scope="module")
+def scanned():
+    """A focus scan on it."""
+    return Bench(number=50).focus([640.0], "Mn L3")
 
 
 @pytest.fixture
-def bench(measured):
-    return replace(measured[0], mono=type(measured[0].mono)())
-
-
-@pytest.fixture
-def energy(measured):
-    return measured[1]
+def bench():
+    return Bench(number=100)
 
 
 @pytest.fixture
 def kept(bench, tmp_path):
     return Calibrations(tmp_path / "kept", [bench.mono, bench.plate, bench.osa], beamline="ours")
+
+
+def changed(documents, of="event", **values):
+    """The same run, and what is other in its events, start or descriptors."""
+    found = deepcopy(documents)
+    for name, doc in found:
+        if name == of:
+            data = doc["data"] if of == "event" else doc
+            for key, value in values.items():
+                data[key] = [value] * len(data[key]) if isinstance(data.get(key), list) else value
+    return found
+
+
+def with_offset(documents, offset):
+    """The same run, measured with another energy offset (eV)."""
+    found = changed(documents, "start", uid="again")
+    for name, doc in found:
+        if name == "descriptor":
+            doc["configuration"]["scanner"]["data"][f"{MONO}_offset"] = offset
+    return found
+
+
+def without_monitor(documents):
+    """The same run, as of a beamline that has none."""
+    found = deepcopy(documents)
+    for name, doc in found:
+        if name == "start":
+            doc["detectors"].remove("i0")
+        else:
+            del doc["data_keys" if name == "descriptor" else "data"]["i0"]
+    return found
 
 
 def mean_fraction(documents):
@@ -57,28 +98,24 @@ def mean_fraction(documents):
     return float((np.where(inside, result.fraction, 0.0) * weights).sum() / weights.sum())
 
 
-def test_both_are_recovered_and_the_maps_bias_disappears(tmp_path):
+def test_both_are_recovered_and_the_maps_bias_disappears(bench, kept, first, energy):
     """A1 wrong by 1 %, energy off by 0.4 eV: recovered within σ, which is small enough."""
-    bench = Bench()
-    kept = Calibrations(tmp_path, [bench.mono, bench.plate], beamline="ours")
     x = np.linspace(-1.425, 1.425, 20)
-    energies = edge_energies("Mn L3")[::2]
-    truth = bench.model.truth(energies, x, x, load_references("Mn L3"))
+    truth = bench.model.truth(ENERGIES, x, x, load_references("Mn L3"))
     true = np.nansum(truth["fraction"] * truth["thickness"]) / np.nansum(truth["thickness"])
 
-    first = bench.stack("Mn L3", energies=energies)
     before = mean_fraction(first) - true
-    offset = calibrate_energy(first)
+    offset = energy
     assert offset.sigma["offset"] <= 0.05
     assert abs(offset.values["offset"] - 0.4) < 3 * offset.sigma["offset"]
     kept.apply(offset)
     # At each energy that is used the offset is known: here all are at the edge that was measured.
-    focus = calibrate_focus(bench.focus([600.0, 800.0], "Mn L3"))
+    focus = calibrate_focus(bench.focus([600.0, 800.0], "Mn L3", half=80.0, steps=21))
     assert abs(focus.values["a1"] - bench.model.a1_true) < 3 * focus.sigma["a1"]
     assert focus.sigma["a1"] < 1e-3 * bench.model.a1_true
     assert abs(focus.values["a0"] - 400.0) < 3 * focus.sigma["a0"]
     kept.apply(focus)
-    second = bench.stack("Mn L3", energies=energies)
+    second = bench.stack("Mn L3", energies=ENERGIES)
     after = mean_fraction(second) - true
     assert abs(before) > 0.1
     assert abs(after) < 0.01 < abs(before) / 10
@@ -213,8 +250,8 @@ def test_a_full_disk_leaves_nothing_in_force(bench, energy, kept, monkeypatch):
     assert bench.mono.edge_offsets == {}
 
 
-def test_focus_is_checked_against_the_geometry(bench, kept):
-    found = calibrate_focus(bench.focus([640.0], "Mn L3"))
+def test_focus_is_checked_against_the_geometry(bench, kept, scanned):
+    found = calibrate_focus(scanned)
     assert "A1 was not measured and stays as it is" in found.doubts[0]
     assert found.values["a1"] == pytest.approx(bench.plate.a1.get())
     # 55 µm of 1 % of A1 go into A0.
@@ -236,9 +273,11 @@ def test_focus_is_checked_against_the_geometry(bench, kept):
         kept.apply(found)
 
 
-def test_a_focus_belongs_to_the_energy_offset_it_was_measured_with(bench, energy, kept, caplog):
+def test_a_focus_belongs_to_the_energy_offset_it_was_measured_with(
+    bench, energy, kept, scanned, caplog
+):
     """0.4 eV are 3.5 µm."""
-    found = calibrate_focus(bench.focus([640.0], "Mn L3"))
+    found = calibrate_focus(scanned)
     assert found.source["energy_scale"] == [{"device": MONO, "edge": "Mn L3", "offset": 0.0}]
     kept.apply(found)
     with caplog.at_level(logging.WARNING):
@@ -250,18 +289,15 @@ def test_a_focus_belongs_to_the_energy_offset_it_was_measured_with(bench, energy
     ):
         kept.apply(found)
     assert bench.plate.geometry.a0_um == 400.0
-    again = calibrate_focus(bench.focus([640.0], "Mn L3"))
-    kept.apply(again)
+    kept.apply(calibrate_focus(with_offset(scanned, energy.values["offset"])))
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         kept.revert("Mn L3")
     assert "measure the focus again" in caplog.text
 
 
-def test_runs_with_several_offsets_at_an_edge_are_doubted(bench):
-    first = bench.focus([600.0], "Mn L3")
-    bench.mono.edge_offsets["Mn L3"] = 0.3
-    found = calibrate_focus(first, bench.focus([800.0], "Mn L3"))
+def test_runs_with_several_offsets_at_an_edge_are_doubted(scanned):
+    found = calibrate_focus(scanned, with_offset(scanned, 0.3))
     assert "the energy offset at an edge was not the same in all runs" in found.doubts
 
 
@@ -283,19 +319,18 @@ def test_a_file_is_read_once_and_one_that_cannot_be_costs_no_run(
     assert mine.in_force == [] and len(read) == 3 and mine.history[0].reverted
 
 
-def test_the_distance_of_both_foci_is_a0(bench):
-    run = bench.focus([640.0])
-    found = calibrate_focus(run, aperture=bench.osa_focus(640.0))
+def test_the_distance_of_both_foci_is_a0(bench, scanned):
+    found = calibrate_focus(scanned, aperture=bench.osa_focus(640.0))
     assert abs(found.values["a0"] - 400.0) < 3 * found.sigma["a0"] < 5.0
     with pytest.raises(ValueError, match=r"measured at 700 eV, and the sample's at no such"):
-        calibrate_focus(run, aperture=bench.osa_focus(700.0))
+        calibrate_focus(scanned, aperture=bench.osa_focus(700.0))
     assert [axes.get_xlabel() for axes in found.figure().axes] == [
         "zone plate z from best focus (µm)", "energy (eV)",
     ]  # fmt: skip
 
 
-def test_the_stage_is_found_whatever_it_is_called(bench):
-    run = bench.focus([640.0])
+def test_the_stage_is_found_whatever_it_is_called(scanned):
+    run = deepcopy(scanned)
     still = calibrate_focus(run)
     (data,) = [doc["configuration"]["scanner"]["data"] for name, doc in run if name == "descriptor"]
     del data["stxm_sample_stage_fine_x"], data["stxm_sample_stage_z"]
@@ -305,15 +340,14 @@ def test_the_stage_is_found_whatever_it_is_called(bench):
     assert calibrate_focus(run).values["a0"] == pytest.approx(still.values["a0"] - 7.0)
 
 
-def test_of_a_run_that_continues_another_the_lines_of_both_are_taken(bench, monkeypatch):
-    documents = bench.stack("Mn L3", energies=edge_energies("Mn L3")[::2])
+def test_of_a_run_that_continues_another_the_lines_of_both_are_taken(first, monkeypatch):
     run, given = SimpleNamespace(metadata={}), []
 
     def cube(source, **options):
         given.append(source)
-        return stack_cube(documents, **options)
+        return stack_cube(first, **options)
 
-    monkeypatch.setattr(_energy, "documents_of", lambda source: documents)
+    monkeypatch.setattr(_energy, "head_of", lambda source: first)
     monkeypatch.setattr(_energy, "stack_cube", cube)
     calibrate_energy(run)
     assert given == [run]  # documents would be those of the later run alone
@@ -335,7 +369,7 @@ def test_the_aperture_goes_where_the_beam_is(bench, kept):
     assert len(found.figure().axes) == 4
 
 
-def test_wrong_runs_are_refused(bench, energy):
+def test_wrong_runs_are_refused(bench):
     run = bench.osa_image()
     with pytest.raises(ValueError, match="a run of 'osa_image' is given where one of 'focus_scan'"):
         calibrate_focus(run)
@@ -354,9 +388,137 @@ def test_wrong_runs_are_refused(bench, energy):
         calibrate_focus(short)
 
 
-def test_names_of_devices_are_those_of_the_run(bench, energy, tmp_path):
+def test_names_of_devices_are_those_of_the_run(bench, scanned, tmp_path):
     """Two zone plates: the one that was measured is meant."""
     other = Plate(bench.model.geometry, "other_zone_plate")
     both = Calibrations(tmp_path, [other, bench.plate])
-    both.apply(calibrate_focus(bench.focus([640.0])))
+    both.apply(calibrate_focus(scanned))
     assert other.geometry.a0_um == 400.0 != bench.plate.geometry.a0_um
+
+
+NO_STACK = {
+    "another edge": (
+        {"edge": "Co L3"}, "edge = 'Co L3', and run run-1 was measured at Mn L3, whose offset"
+    ),
+    "references of another element": (
+        {"references": "Co L3"}, r"0 of 30 energies, 634 to 660 eV, lie within .*764 to 812 eV"
+    ),
+    "its spectra moved here": (
+        {"references": "moved"}, r"(do not look like|fits best at .3 eV, the end of the search)"
+    ),
+    "search": ({"search": np.nan}, "search = nan eV must be greater than 0 eV and at most 20 eV"),
+    "sigma": ({"reference_sigma": np.inf}, "reference_sigma = inf eV .* finite"),
+    "no limit": ({"max_od": np.inf}, "max_od = inf must be greater than 0 and finite"),
+    "word": ({"max_od": "2"}, "max_od = '2' must be one number"),
+    "truth": ({"max_od": True}, "max_od = True must be one number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_STACK)
+def test_an_energy_that_makes_no_sense_is_refused(first, name):
+    options, says = NO_STACK[name]
+    if options.get("references") == "moved":
+        co = load_references("Co L3")
+        options = {"references": replace(co, energies=co.energies - 138.4)}
+    with pytest.raises(ValueError, match=says):
+        calibrate_energy(first, **options)
+
+
+def test_a_stack_that_lacks_something_is_told_what(first):
+    (empty,) = [
+        doc["uid"] for name, doc in first if name == "descriptor" and doc["name"] != "sample"
+    ]
+    alone = [(name, doc) for name, doc in first if empty not in (doc["uid"], doc.get("descriptor"))]
+    nothing = [one for one in first if one[0] != "event"]
+    elsewhere = changed(first, "start", edge=None)
+    for documents, options, says in (
+        (alone, {}, r"run run-1: No blank area found \(the optical density .* an i0_region="),
+        (without_monitor(alone), {}, r"run run-1 has no I0.* i0_region="),
+        (nothing, {}, "run run-1 has no counts behind the sample"),
+        (changed(first, transmission=np.nan), {}, "run run-1 has no counts behind the sample"),
+        (changed(first, transmission=0.0), {}, "run run-1 has no counts behind the sample"),
+        (elsewhere, {"edge": "Ni L3", "references": "Mn L3"},
+         "run run-1 was measured from 634 to 660 eV, and Ni L3 is within 838 to 890 eV"),
+        (first[:1], {}, "the run does not say _edge, _user_offset, _offset of any device"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=says):
+            calibrate_energy(documents, **options)
+
+
+def test_a_focus_scan_that_lacks_something_is_told_what(bench, scanned):
+    empty = bench.focus([640.0], "Mn L3", y=30.0, steps=15)
+    other = changed(with_offset(scanned, 0.0), "start", beamline_id="theirs")
+    plates = with_offset(scanned, 0.0)
+    for name, doc in plates:
+        if name == "descriptor":
+            data = doc["configuration"]["scanner"]["data"]
+            for key in ("a0", "a1"):
+                data[f"other_{key}"] = data.pop(f"{PLATE}_{key}")
+    run, few = "run run-51, 640 eV: ", "at least 7 positions are needed"
+    for runs, says in (
+        ([empty], r"run run-101, 640 eV: the lines are equally sharp from -52.* to -50.* µm"),
+        ([scanned[:6]], f"{run}4 whole lines at 4 positions; {few}"),
+        ([[one for one in scanned if one[0] != "event"]], "run run-51 of focus_scan has measured"),
+        ([changed(scanned, transmission=np.nan)], f"{run}0 whole lines at 0 positions; {few}"),
+        ([changed(scanned, i0=np.inf)], f"{run}0 whole lines at 0 positions; {few}"),
+        ([changed(scanned, zone_plate_z=np.nan)], f"{run}0 whole lines at 0 positions; {few}"),
+        ([changed(scanned, energy=np.nan)], f"{run}no photon energy was read"),
+        ([scanned, scanned], "run run-51 is given 2 times"),
+        ([scanned, other], "the runs are of several beamlines: ours, theirs"),
+        ([scanned, plates], f"the runs are of several zone plates: {PLATE}, other"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            calibrate_focus(*runs)
+
+
+def test_an_image_of_the_aperture_that_lacks_something_is_told_what(bench):
+    run = bench.osa_image()
+    around = deepcopy(run)
+    scan = around[0][1]["scan"]
+    loops = Scan(
+        points=tuple(replace(p, outer=(20.0, *p.outer)) for p in Scan.from_start(run[0][1]).points),
+        outer=(Outer("temperature", "°C"), Outer("osa_y", "um"), Outer("osa_x", "um")),
+    )
+    scan.clear()
+    scan.update(loops.as_dict())
+    nowhere = r"osa_x was nan µm at point 0, and was to be -60 µm within 2 µm, half a step"
+    for documents, says in (
+        (around, "run run-101 has loops over temperature, osa_y, osa_x: take one with nothing"),
+        (changed(run, osa_x=np.nan), nowhere),
+        (changed(run, osa_y=0.0), "osa_y was 0 µm at point 0, and was to be -60 µm within 2.5 µm"),
+        (changed(run, transmission=np.nan), "image has 0 pixels that were measured"),
+        (changed(run, transmission=7.0), "nothing bright stands out: counts from 7 to 7"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            calibrate_aperture(documents)
+    # A point that failed has no place, and takes no other's with it.
+    event = next(doc for name, doc in run if name == "event")
+    event["data"] |= {"point_status": 3, "transmission": np.nan, "osa_x": np.nan}
+    assert calibrate_aperture(run).values == pytest.approx({"x": 7.3, "y": -4.6}, abs=0.2)
+
+
+def test_a_run_of_a_catalog_that_measured_nothing_is_told(monkeypatch):
+    def nothing(run):
+        yield "start", run.metadata["start"]
+        raise KeyError("primary")
+
+    monkeypatch.setattr(_runs, "run_documents", nothing)
+    for plan, calibrate in (("energy_stack", calibrate_energy), ("focus_scan", calibrate_focus),
+                            ("osa_image", calibrate_aperture)):  # fmt: skip
+        start = {"uid": "1234567890", "plan_name": plan, "edge": "Mn L3"}
+        with pytest.raises(ValueError, match=f"run 12345678 of {plan} has measured nothing"):
+            calibrate(SimpleNamespace(metadata={"start": start}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, True, "0.4", None])
+def test_what_is_no_number_is_not_applied(bench, energy, kept, value):
+    with pytest.raises(ValueError, match=rf"{MONO}.offset = .* must be (one number in eV|finite)"):
+        kept.apply(replace(energy, values={"offset": value}))
+    assert bench.mono.edge_offsets == {} and kept.history == []
+
+
+def test_what_was_measured_at_another_beamline_is_not_applied(bench, energy, kept):
+    assert energy.beamline == "ours"
+    with pytest.raises(CalibrationError, match="measured at beamline 'theirs', and this is 'ours'"):
+        kept.apply(replace(energy, beamline="theirs"))
+    assert bench.mono.edge_offsets == {} and kept.history == []
