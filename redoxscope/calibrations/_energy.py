@@ -69,9 +69,10 @@ def calibrate_energy(
     head = head_of(whole)
     start = next((doc for name, doc in head if name == "start"), {})
     own = start.get("edge")
-    if not (edge or own):
+    asked = edge or own
+    if not asked:
         raise ValueError("the run was measured at no edge: give edge=, as 'Mn L3'")
-    found = get_edge(edge or own)
+    found = get_edge(asked)
     if own and own != found.name:
         raise ValueError(
             f"edge = {edge!r}, and run {_named(start)} was measured at {own}, whose offset it shows"

@@ -19,7 +19,7 @@ def now() -> str:
 
 def said(value: float | None, unit: str) -> str:
     """A value with its unit, or that there is none."""
-    return "none" if value is None else f"{value:.{DIGITS[unit]}f} {unit}"
+    return "none" if value is None else f"{value:.{DIGITS.get(unit, 4)}f} {unit}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from ..inputs import is_number
@@ -66,6 +67,9 @@ class Calibration:
         values = content["values"]
         if not isinstance(values, Mapping) or not all(is_number(v) for v in values.values()):
             raise ValueError("its values are no numbers")
+        if not set(values) == set(content["sigma"]) == set(content["units"]):
+            raise ValueError("its values, sigmas and units are not of the same names")
+        datetime.fromisoformat(content["applied"])
         return cls(**content)
 
     def told(self) -> dict[str, Any]:

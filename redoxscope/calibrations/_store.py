@@ -17,6 +17,7 @@ from bluesky.utils import MsgGenerator, ensure_generator
 from ..inputs import as_number
 from ..plans.support import carried
 from ._devices import KINDS, Values
+from ._history import newest_of, read_calibration
 from ._proposal import Proposal, now, said
 from ._record import Calibration
 
@@ -78,8 +79,7 @@ class Calibrations:
     @property
     def in_force(self) -> list[Calibration]:
         """Those that the devices follow now; not what was taken back, or changed by hand since."""
-        newest = {(one.kind, one.of, one.device): one for one in self.history if not one.reverted}
-        return [one for one in newest.values() if self._holds(one)]
+        return [one for one in newest_of(self.history).values() if self._holds(one)]
 
     def apply(self, proposal: Proposal) -> Calibration:
         """Put what was proposed in force, and keep it.
@@ -188,8 +188,8 @@ class Calibrations:
         newer.
         """
         restored = []
-        newest = {(one.kind, one.of, one.device): one for one in self.history if not one.reverted}
-        for key, one in newest.items():
+        for one in newest_of(self.history).values():
+            key = one.kind, one.of, one.device
             device, kind = self._devices.get(one.device), KINDS[one.kind]
             if device is None or kind.moves:
                 continue
@@ -319,17 +319,9 @@ class Calibrations:
         return known[1]
 
     def _read_now(self, path: Path) -> Calibration | None:
-        try:
-            one = Calibration.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except OSError as exc:
-            log.warning("%s cannot be read, so what it may hold is not told: %s", path, exc)
-            return None
-        except (ValueError, TypeError) as exc:
-            log.warning("%s is no calibration: %s", path, exc)
-            return None
-        return one if one.beamline == self.beamline and one.kind in KINDS else None
+        one = read_calibration(path)
+        known = one is not None and one.beamline == self.beamline and one.kind in KINDS
+        return one if known else None
 
 
 def _same(a: float | None, b: float | None, near: float = 0.0) -> bool:

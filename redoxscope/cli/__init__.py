@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
+from ._calibrations import calibrations
 from ._commands import check, recover, sim
 from ._common import speak_any_encoding
 from ._demo import demo_app
@@ -56,7 +57,19 @@ def _options(
     pass
 
 
-for command in (sim, check, snapshot, shell, queue, watch, runs, export, recover, gitt):
+for command in (
+    sim,
+    check,
+    snapshot,
+    shell,
+    queue,
+    watch,
+    runs,
+    export,
+    recover,
+    calibrations,
+    gitt,
+):
     app.command()(command)
 app.command("import")(import_file)
 app.command(context_settings=SCRIPT_ARGUMENTS)(dry_run)

@@ -7,7 +7,7 @@ from pathlib import Path
 from bluesky import RunEngine
 
 from ..beamline import Beamline
-from ..calibrations import Calibrations
+from ..calibrations import FOLDER, Calibrations
 from ..devices import Monochromator, OrderSortingAperture, ZonePlate
 
 __all__ = ["in_force"]
@@ -27,7 +27,7 @@ def in_force(beamline: Beamline, engine: RunEngine, data: Path) -> Calibrations:
     """
     kinds = (Monochromator, ZonePlate, OrderSortingAperture)
     made = Calibrations(
-        data / "optics_calibrations",
+        data / FOLDER,
         [device for device in beamline.devices.values() if isinstance(device, kinds)],
         beamline=beamline.file.name,
         busy=lambda: engine.state != "idle",

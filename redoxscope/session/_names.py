@@ -105,7 +105,7 @@ def namespace(session: Any) -> dict[str, Any]:
         "profiles": storage.profiles,
         "ptychography_from_run": callbacks.ptychography_from_run,
         "scans_from_run": scans_from_run,
-        **{name: getattr(calibrations, name) for name in calibrations.__all__ if name[0].islower()},
+        **{n: getattr(calibrations, n) for n in calibrations.__all__ if n.startswith("calibrate_")},
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,
     }

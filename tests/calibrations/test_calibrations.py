@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bluesky import plan_stubs as bps
+from typer.testing import CliRunner
 
 from redoxscope.calibrations import (
     CalibrationError,
@@ -22,6 +24,7 @@ from redoxscope.calibrations import (
     calibrate_focus,
 )
 from redoxscope.callbacks import oxidation_map
+from redoxscope.cli import app
 from redoxscope.data import edge_energies, load_references
 from redoxscope.optics import InterlockError
 from redoxscope.scan import Outer, Scan
@@ -522,3 +525,33 @@ def test_what_was_measured_at_another_beamline_is_not_applied(bench, energy, kep
     with pytest.raises(CalibrationError, match="measured at beamline 'theirs', and this is 'ours'"):
         kept.apply(replace(energy, beamline="theirs"))
     assert bench.mono.edge_offsets == {} and kept.history == []
+
+
+def test_the_command_lists_what_was_applied(energy, scanned, kept, tmp_path):
+    kept.folder = tmp_path / "optics_calibrations"
+    listed = ["calibrations", "--data", str(tmp_path)]
+    run = CliRunner().invoke(app, listed)
+    assert run.exit_code == 0 and run.output.startswith("No calibration was applied (")
+    focus = kept.apply(calibrate_focus(scanned))
+    first = kept.apply(energy)
+    second = kept.apply(replace(energy, values={"offset": 0.5}))
+    file = tmp_path / "all.json"
+    text = CliRunner().invoke(app, [*listed, "--json", str(file)]).output.splitlines()
+    offset, sigma = f"{energy.values['offset']:.3f}", f"{energy.sigma['offset']:.3f}"
+    assert text[0] == "beamline ours" and len(text) == 4
+    for line, state, words in zip(text[1:], ("applied", "replaced", "applied"), (
+        [second.uid[:8], f"offset {offset} eV -> 0.500 ± {sigma} eV", "run run-1"],
+        [first.uid[:8], MONO, f"offset none -> {offset} ± {sigma} eV"],
+        [focus.uid[:8], PLATE, "a0 400.00 µm -> 45", "; a1 8.71079 µm/eV -> 8.71079 ±"],
+    ), strict=True):  # fmt: skip
+        assert line.split()[1] == state and all(word in line for word in words), line
+        assert re.search(r"applied \d{4}-\d\d-\d\d \d\d:\d\d", line)
+    content = json.loads(file.read_text())
+    assert [one["state"] for one in content] == ["applied", "replaced", "applied"]
+    assert content[1] == {**json.loads(json.dumps(first.as_dict())), "state": "replaced"}
+    kept.revert(second)
+    text = CliRunner().invoke(app, listed).output.splitlines()
+    assert text[1].split()[1] == "reverted" and ", reverted 20" in text[1]
+    assert text[2].split()[1] == "applied"
+    theirs = CliRunner().invoke(app, [*listed, "--beamline", "theirs"]).output
+    assert theirs.startswith("No calibration of beamline theirs was applied (")
