@@ -32,7 +32,7 @@ def array():
     return array, end, made
 
 
-def scan(array, begin, calibration, edge, passes=5):
+def scan(array, begin, calibration, edge, passes=3):
     """A run as the device counts it, after so many ns."""
     preset, model = rixs_preset(edge), RixsModel()
     used = calibration.best(preset.pixels) if preset.pixels else calibration.usable
