@@ -69,6 +69,7 @@ class Account:
     notes: list[str] = field(default_factory=list)
     total_s: float = 0.0
     ended_early: str | None = None
+    _unknown: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -80,6 +81,17 @@ class Account:
         text = text if line is None else f"{line}: {text}"
         if text not in self.notes:
             self.notes.append(text)
+
+    def unknown(self, text: str, plan: str = "") -> None:
+        """Note what is not known, once, with the plans of which it is not."""
+        plans = self._unknown.setdefault(text, [])
+        before = _unknown(text, plans)
+        if plan and plan not in plans:
+            plans.append(plan)
+        if before in self.notes:
+            self.notes[self.notes.index(before)] = _unknown(text, plans)
+        else:
+            self.note(_unknown(text, plans))
 
     def to_json(self) -> str:
         """For programs."""
@@ -123,6 +135,10 @@ class Account:
             yield f"{self.ended_early} ends the script: what comes after it was not looked at."
         for note in self.notes:
             yield f"note: {note}"
+
+
+def _unknown(text: str, plans: list[str]) -> str:
+    return f"{', '.join(plans)}: {text}" if plans else text
 
 
 def _clock(seconds: float) -> str:

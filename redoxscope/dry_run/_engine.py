@@ -265,9 +265,11 @@ class DryEngine(RunEngine):
 
     def _foretell(self, msg: Any, scan: Any, instruments: Sequence[Any]) -> Any:
         """Count what a scan takes; None where it is to be measured all the same."""
-        foreseen = self._foresee(scan, instruments)
-        self._time.passes(foreseen.total)
         run = self._runs.get(msg.run)
+        foreseen = self._foresee(scan, instruments)
+        for text in foreseen.unknown:
+            self._rehearsal.account.unknown(text, "" if run is None else run.plan)
+        self._time.passes(foreseen.total)
         if run is not None:
             run.live_s += foreseen.live
             run.photons = largest(run.photons, foreseen.photons)
@@ -284,13 +286,8 @@ class DryEngine(RunEngine):
         if isinstance(scan, Foreseen):
             if not math.isfinite(scan.total):
                 raise ValueError("a device does not say how long its moves take")
-            for text in scan.unknown:
-                self._rehearsal.account.note(text)
             return scan
-        foreseen = without_verdict(scan, *instruments)
-        for text in foreseen.unknown:
-            self._rehearsal.account.note(text)
-        return foreseen
+        return without_verdict(scan, *instruments)
 
     def _begins(self, msg: Any, seconds: float) -> None:
         if not self._measured:

@@ -92,7 +92,7 @@ def dry_run(
     with ExitStack() as stack:
         stack.enter_context(_ended_in_good_order())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dry-run-")))
-        calibrations = data_directory() / "calibrations"
+        kept = data_directory()
         os.environ.update(
             REDOXSCOPE_DATA=str(_made(folder / "data")),
             TILED_PROFILES=str(_made(folder / "profiles")),
@@ -125,7 +125,7 @@ def dry_run(
             file=beamline,
             simulation=simulation,
             data=folder / "data",
-            calibrations=calibrations,
+            kept=kept,
             rehearsal=rehearsal,
         )
         stack.callback(opener.close)

@@ -117,8 +117,8 @@ class Opener:
     simulation : Simulation
     data : Path
         Folder for what the script would keep.
-    calibrations : Path
-        Where the user's calibrations of the spectrometer are kept; they are only read.
+    kept : Path
+        The user's data folder: of it, calibrations of the spectrometer and earlier runs are read.
     rehearsal : Rehearsal
     """
 
@@ -129,12 +129,13 @@ class Opener:
         file: Path,
         simulation: Simulation,
         data: Path,
-        calibrations: Path,
+        kept: Path,
         rehearsal: Rehearsal,
     ):
         self._config, self._file, self._simulation = config, file, simulation
         self._data, self._rehearsal = data, rehearsal
-        self._calibrations = CalibrationStore(calibrations, config.name)
+        self._kept = kept
+        self._calibrations = CalibrationStore(kept / "calibrations", config.name)
         self.sessions: list[Session] = []
 
     def __call__(self, beamline: str | Path | None, *, tes: bool | None, timeout: float) -> Session:
@@ -151,6 +152,7 @@ class Opener:
             rehearsal=self._rehearsal,
             data=self._data,
             catalog_directory=self._data,
+            earlier=None if self._rehearsal.full else self._kept / "documents",
             timeout=timeout,
         )
         self.sessions.append(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..beamline import Beamline
@@ -122,8 +123,11 @@ def namespace(session: Any) -> dict[str, Any]:
     return {**session.devices, **names, **helpers, **maps, **session.extras, **own}
 
 
-def known_by_name(session: Any) -> Any:
-    """What plans may ask of a session: devices and plans by name, the shutter, earlier runs."""
+def known_by_name(session: Any, logs: Path) -> Any:
+    """What plans may ask of a session: devices and plans by name, the shutter, earlier runs.
+
+    Those are looked up in a folder of document logs.
+    """
     from .. import plans
     from ..storage import linked_runs, logged_run
 
@@ -131,8 +135,8 @@ def known_by_name(session: Any) -> Any:
         devices=session.devices,
         plans={name: getattr(plans, name) for name in plans.__all__ if name[0].islower()},
         shutter=session.beam_shutter,
-        runs=partial(linked_runs, session.log.directory),
-        documents=partial(logged_run, session.log.directory),
+        runs=partial(linked_runs, logs),
+        documents=partial(logged_run, logs),
     )
 
 

@@ -77,6 +77,7 @@ class Session(Named, Ending):
         catalog_directory: Path | None = None,
         timeout: float = CONNECT_TIMEOUT,
         engine: Callable[..., RunEngine] = RunEngine,
+        earlier: Path | None = None,
         publish: str = "",
         nxstxm: str = "",
         cosmic: str = "",
@@ -101,7 +102,7 @@ class Session(Named, Ending):
             self.RE, self.sd = session_engine(self.beamline, data, kind=engine)
             self.RE.preprocessors.insert(0, self.unless_ending)
             self.log = DocumentLog(data / "documents")
-            self.RE.preprocessors.append(known_by_name(self))
+            self.RE.preprocessors.append(known_by_name(self, earlier or self.log.directory))
             self.maps = live_maps(self.RE, gpu=gpu)
             self.calibrations = in_force(self.beamline, self.RE, data)
             self.extras = {**spectrometers.extras, "calibrations": self.calibrations}

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from redoxscope.beamline import load_beamline
+from redoxscope.beamline import load_beamline, parse_beamline
 from redoxscope.dry_run import Account, State, dry_run, layout_of, take_snapshot
 from redoxscope.dry_run._engine import Rehearsal
 from redoxscope.dry_run._script import _carry_out, _ended_in_good_order, _note_state
+from redoxscope.plans import energy_stack
 from redoxscope.sim import SimulationError, free_port
+from redoxscope.storage import DocumentLog
+from redoxscope.testing import fake_beamline, make_engine
 
 from .conftest import MINE
 from .watching import WatchingIOC
@@ -34,7 +37,7 @@ import bluesky.preprocessors as bpp
 import numpy as np
 
 from redoxscope import start_session
-from redoxscope.plans import energy_stack, with_beam
+from redoxscope.plans import energy_stack, resume, with_beam
 
 print("pva", os.environ["EPICS_PVA_ADDR_LIST"], os.environ["EPICS_PVA_NAME_SERVERS"] == "")
 for name in ("EPICS_CA_ADDR_LIST", "EPICS_CA_NAME_SERVERS"):
@@ -71,6 +74,7 @@ with start_session("elsewhere.yml", speed=10) as s:
         "a": energy_stack(s.stxm, **STACK | {"dwell": 99.0}),
         "b": energy_stack(s.stxm, **STACK),
     }))
+    s.RE(resume(s.stxm, os.environ["EARLIER"]))
     s.stxm.transmission.dwell.put(2.0)
     s.RE(with_beam(bp.scan([s.stxm.transmission], s.stxm.energy, 640, 650, 3), s.stxm.shutter))
     s.RE(bps.sleep(60))
@@ -95,9 +99,30 @@ def command(*arguments, cwd, **environment):
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def kept(tmp_path_factory):
+    """A data folder with a stack of two images that failed in the second; the run's uid."""
+    folder = tmp_path_factory.mktemp("kept")
+    engine, seen = make_engine()[0], []
+
+    def fail(name, doc):
+        seen.append(doc)
+        if name == "event_page" and doc["data"]["frame"] == [1]:
+            raise RuntimeError("as it happens")
+
+    stxm = fake_beamline(parse_beamline(MINE, "mine.yml")).instruments["stxm"]
+    engine.subscribe(DocumentLog(folder / "documents"))
+    engine.subscribe(fail)
+    with pytest.raises(RuntimeError, match="as it happens"):
+        engine(energy_stack(stxm, energies=[640.0, 641.0], pixels=4, dwell=0.01))
+    return folder, seen[0]["uid"]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory, kept):
     """The dry run of the script, with an environment that points at another IOC of these PVs."""
     folder = tmp_path_factory.mktemp("night")
+    data, earlier = kept
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
     (folder / "mine.yml").write_text(MINE, encoding="utf-8")
     (folder / "night.py").write_text(SCRIPT, encoding="utf-8")
     port = free_port()
@@ -112,9 +137,11 @@ def night(tmp_path_factory):
         EPICS_PVA_ADDR_LIST="10.0.0.255",
         EPICS_PVA_NAME_SERVERS="10.0.0.1",
         REAL=f"127.0.0.1:{port}",
-        REDOXSCOPE_DATA=str(folder / "kept"),
+        REDOXSCOPE_DATA=str(data),
+        EARLIER=earlier[:8],
     )  # fmt: skip
     real.close()
+    assert before == {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
     assert (folder / "night.json").exists(), done.stdout + done.stderr
     account = json.loads((folder / "night.json").read_text(encoding="utf-8"))
     return done, account, real, folder
@@ -153,6 +180,7 @@ def test_each_run_has_its_row_and_each_refusal_its_line(night):
         (False, line("# too far")),
         (False, line("yield from bpp.contingency_wrapper")),
         (True, line("s.RE(night({")),
+        (True, line("s.RE(resume")),
         (True, line("s.RE(with_beam")),
         (False, line("# uncaught")),
     ]
@@ -174,7 +202,7 @@ def test_an_error_that_nobody_catches_ends_it_and_that_is_said(night):
 
 def test_time_is_what_devices_declare_and_sleeps_count(night):
     _, account, _, _ = night
-    first, scan, last = account["runs"][0], account["runs"][4], account["runs"][-1]
+    first, scan, last = (account["runs"][i] for i in (0, 5, -1))
     assert first["start_s"] == pytest.approx(6.2 + 3600, abs=0.01)  # 60 eV at 10 eV/s, settling
     assert scan["live_s"] == pytest.approx(3 * 2.0)
     # 3 points of 2 s; moves of 1, 5 and 5 eV: the first from 641 eV.
@@ -182,6 +210,12 @@ def test_time_is_what_devices_declare_and_sleeps_count(night):
     end = scan["start_s"] + scan["duration_s"]
     assert last["start_s"] == pytest.approx(end + 60)
     assert account["total_s"] == pytest.approx(last["start_s"])
+
+
+def test_an_earlier_run_is_read_where_the_users_data_are(night):
+    """Of its two images, one is left."""
+    _, account, _, _ = night
+    assert account["runs"][4]["live_s"] == pytest.approx(4 * 4 * 0.01)
 
 
 def test_what_the_dry_run_took_otherwise_is_noted(night):

@@ -145,7 +145,7 @@ def test_a_scan_is_foretold_and_leaves_the_devices_where_it_would_have(engine, r
     assert (run.duration_s, run.live_s, run.photons, run.dose_gy) == (1000.0, 900.0, 3e7, 2e6)
     assert mono.asked == [700.0]
     assert not measured
-    assert rehearsal.account.notes == ["of what is there"]
+    assert rehearsal.account.notes == ["stack: of what is there"]
 
 
 def test_exposures_are_counted_with_their_moves_and_what_is_not_is_said(
@@ -164,7 +164,7 @@ def test_exposures_are_counted_with_their_moves_and_what_is_not_is_said(
     assert run.live_s == 1.0 and 1.0 <= run.duration_s < 1.1
     assert (x.position, energy.position) == (1.0, 700.0) and camera.triggered == 0
     assert rehearsal.account.notes == [
-        "y does not say how long its moves take: they are counted as 0 s"
+        "expose: y does not say how long its moves take: they are counted as 0 s"
     ]
 
 
