@@ -170,12 +170,14 @@ class _Reader:
         if isinstance(scan, Foreseen):
             total, live = scan.total, scan.live
             self._set |= dict(scan.leaves)
+            self.unknown |= dict.fromkeys(scan.unknown)
         else:
             asked = instruments if isinstance(instruments, tuple) else (instruments,)
             scan = self._of_scan(scan, *asked)
             total, live = scan.total, scan.live
             self.refused += scan.refused
-        self.unknown |= dict.fromkeys(scan.unknown)
+            if scan.photons is not None:  # without a flux nobody asks for the dose
+                self.unknown |= dict.fromkeys(scan.unknown)
         self.photons = largest(self.photons, scan.photons)
         self.dose_gy = largest(self.dose_gy, scan.dose_gy)
         if math.isfinite(total):
