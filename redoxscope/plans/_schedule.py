@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..scan import ZONE_PLATE, Block, Exposures, Frame, Role, Scan
 from ._blocks import block_lengths
 
-__all__ = ["Schedule", "schedule"]
+__all__ = ["Schedule", "grid_axes", "schedule", "spot_seconds", "steps_schedule"]
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,11 @@ PER_XAS_POINT = 0.05
 """Conditions at both ends, currents, energy, shutter: nearly all of it Channel Access."""
 PER_FLOWN_POINT = 0.001
 """Its event."""
+STEPS_BEGIN = 0.1
+"""Staging, the start document, the counters' dwell."""
+STEPS_END = 0.05
+PER_STEP = 0.03
+"""Of a stepped point: axes, shutter, counters, its event."""
 PTYCHO_BEGIN = 0.3
 """Staging: the camera's file is opened."""
 PTYCHO_END = 0.1
@@ -109,12 +114,14 @@ def schedule(scan: Scan, *instruments: Any) -> Schedule:
     scan : Scan
         Of lines or of points.
     *instruments : device
-        A microscope for lines; a spectrometer or absorption station, and a monochromator, for
-        points; a station for ptychography for exposures.
+        A microscope for lines, or for the points of a stepped grid; a spectrometer or absorption
+        station, and a monochromator, for other points; a station for ptychography for exposures.
     """
     if scan.kind == "lines":
         (stxm,) = instruments
         return _of_frames(scan, stxm)
+    if scan.kind == "points" and len(instruments) == 1:
+        return steps_schedule(scan, instruments[0], grid_axes(instruments[0]))
     if scan.kind == "points":
         tes, mono = instruments
         return _of_points(scan, tes, mono)
@@ -213,6 +220,71 @@ def _of_points(scan: Scan, tes: Any, mono: Any) -> Schedule:
         within = [k for k in range(n) if k not in starts]
         motion[within], software[within] = 0.0, PER_FLOWN_POINT
     return Schedule(motion, live, waiting, software, events, begin, end, tuple(ask.wrong))
+
+
+def grid_axes(stxm: Any) -> dict[str, Any]:
+    """What a microscope steps in grids, by the name of the loop."""
+    stages = {
+        "osa": stxm.osa,
+        "detector": getattr(stxm, "detector_stage", None),
+        "coarse": stxm.sample_stage,
+    }
+    found = {ZONE_PLATE.name: stxm.focus}
+    for name, stage in stages.items():
+        if stage is not None:
+            found |= {f"{name}_x": stage.x, f"{name}_y": stage.y}
+    return found
+
+
+def steps_schedule(scan: Scan, stxm: Any, axes: Mapping[str, Any]) -> Schedule:
+    """The times of a grid of points at which axes stand still.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of points at one energy.
+    stxm : AlignableMicroscope
+    axes : mapping of str to device
+        By the name of their loop; what is not among them, or does not say how long its moves take,
+        counts as 0 s.
+    """
+    ask = _Asked()
+    first = scan.points[0]
+    motion, live = np.zeros(len(scan.points)), np.zeros(len(scan.points))
+    before: tuple[float, ...] | None = None
+    for k, point in enumerate(scan.points):
+        moves = [0.0]
+        for i, outer in enumerate(scan.outer):
+            target, start = point.outer[i], None if before is None else before[i]
+            axis = axes.get(outer.name)
+            if target != start and hasattr(axis, "time_to"):
+                moves.append(
+                    ask((i, target, start), partial(_said, axis, "time_to", target, start))
+                )
+        motion[k], live[k], before = np.max(moves), point.dwell, point.outer
+    motion[0] += ask("energy", partial(_said, stxm.energy, "time_to", first.energy, None))
+    n = len(scan.points)
+    return Schedule(
+        motion, live, np.zeros(n), np.full(n, PER_STEP), np.ones(n, np.int64),
+        STEPS_BEGIN, STEPS_END, tuple(ask.wrong),
+    )  # fmt: skip
+
+
+def spot_seconds(scan: Scan, times: Schedule) -> Array:
+    """For how long (s) the beam of each point of a grid falls on the place that has most.
+
+    Aperture and detector are moved and the sample is not: one place has the beam of all points,
+    and of the moves between two of a row, in which the shutter stays open. With the coarse stage
+    each point is another place.
+    """
+    seconds = times.live + times.software
+    if scan.outer[-1].name in ("coarse_x", "coarse_y"):
+        most = np.zeros(len(seconds))
+        most[int(np.argmax(seconds))] = seconds.max()
+        return most
+    rows = [point.outer[:-1] for point in scan.points]
+    within = np.array([False, *(a == b for a, b in zip(rows, rows[1:], strict=False))])
+    return np.asarray(seconds + np.where(within, times.motion, 0.0))
 
 
 def _of_exposures(scan: Scan, station: Any) -> Schedule:

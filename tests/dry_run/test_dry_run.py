@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ import bluesky.preprocessors as bpp
 import numpy as np
 
 from redoxscope import start_session
-from redoxscope.plans import energy_stack, resume, with_beam
+from redoxscope.plans import energy_stack, map_then_zoom, osa_image, resume, with_beam
 
 print("pva", os.environ["EPICS_PVA_ADDR_LIST"], os.environ["EPICS_PVA_NAME_SERVERS"] == "")
 for name in ("EPICS_CA_ADDR_LIST", "EPICS_CA_NAME_SERVERS"):
@@ -66,6 +67,8 @@ with start_session("elsewhere.yml", speed=10) as s:
     if r.mean > 0.5:
         print("never")
     print("last", s.cat[-1]["primary"].read())
+    s.RE(osa_image(s.stxm, energy=640, size=20, pixels=(3, 2), dwell=0.5))
+    s.RE(map_then_zoom(s.stxm, edge="Mn L3", map_energies=[635, 645], stack={"dwell": 0.002}))
     try:
         s.RE(energy_stack(s.stxm, **STACK | {"center": (99999, 0)}))  # too far
     except Exception as exc:
@@ -177,6 +180,8 @@ def test_each_run_has_its_row_and_each_refusal_its_line(night):
     rows = [(run["ok"], run["line"]) for run in account["runs"]]
     assert rows == [
         (True, line("# the first run")),
+        (True, line("osa_image(s.stxm")),
+        (True, line("map_then_zoom(s.stxm")),
         (False, line("# too far")),
         (False, line("yield from bpp.contingency_wrapper")),
         (True, line("s.RE(night({")),
@@ -202,7 +207,7 @@ def test_an_error_that_nobody_catches_ends_it_and_that_is_said(night):
 
 def test_time_is_what_devices_declare_and_sleeps_count(night):
     _, account, _, _ = night
-    first, scan, last = (account["runs"][i] for i in (0, 5, -1))
+    first, scan, last = (account["runs"][i] for i in (0, 7, -1))
     assert first["start_s"] == pytest.approx(6.2 + 3600, abs=0.01)  # 60 eV at 10 eV/s, settling
     assert scan["live_s"] == pytest.approx(3 * 2.0)
     # 3 points of 2 s; moves of 1, 5 and 5 eV: the first from 641 eV.
@@ -215,7 +220,19 @@ def test_time_is_what_devices_declare_and_sleeps_count(night):
 def test_an_earlier_run_is_read_where_the_users_data_are(night):
     """Of its two images, one is left."""
     _, account, _, _ = night
-    assert account["runs"][4]["live_s"] == pytest.approx(4 * 4 * 0.01)
+    assert account["runs"][6]["live_s"] == pytest.approx(4 * 4 * 0.01)
+
+
+def test_a_stepped_scan_and_a_map_of_which_a_stack_follows_have_their_rows(night):
+    _, account, _, _ = night
+    steps, coarse = account["runs"][1:3]
+    assert steps["plan"] == "osa_image" and steps["live_s"] == pytest.approx(6 * 0.5)
+    assert steps["duration_s"] > 3.0
+    assert coarse["plan"] == "tiled_image"
+    assert coarse["live_s"] == pytest.approx(2 * 250 * 250 * 0.001)
+    said = "the stack of map_then_zoom, which depends on what is found on the map: with 3, the most"
+    (told,) = (note for note in account["notes"] if said in note)
+    assert re.fullmatch(r".*, the most there will be, (\d+ h )?\d+ min( \d+ s)? more", told)
 
 
 def test_what_the_dry_run_took_otherwise_is_noted(night):

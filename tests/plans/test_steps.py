@@ -14,9 +14,16 @@ from ophyd.status import Status
 from redoxscope.callbacks import dose_of_run
 from redoxscope.data import phase_absorption
 from redoxscope.devices import DeviceError, NoShutter
-from redoxscope.plans import coarse_image, detector_image, estimate, osa_focus, osa_image
-from redoxscope.plans.stxm._steps import PER_POINT
-from redoxscope.scan import Scan
+from redoxscope.plans import (
+    RunProgress,
+    coarse_image,
+    detector_image,
+    estimate,
+    osa_focus,
+    osa_image,
+)
+from redoxscope.plans._schedule import PER_STEP, STEPS_BEGIN, STEPS_END
+from redoxscope.scan import Scan, points_scan
 from redoxscope.testing import (
     FakeAxis,
     FakeMicroscope,
@@ -245,6 +252,83 @@ def test_what_it_takes_is_said_without_moving(stxm):
     assert not stxm.osa.x.targets
 
 
+def timed(stxm):
+    """Each move of an axis takes 5 s, of the energy none."""
+    for axis in motors(stxm).values():
+        axis.time_to = lambda target, start=None: 5.0
+    stxm.energy.time_to = lambda target, start=None: 0.0
+    return stxm
+
+
+def grid_of(run, plan):
+    return Scan.from_start(run(plan).start)
+
+
+def test_a_grid_is_estimated_as_a_scan_as_it_is_as_a_plan(stxm, run):
+    options = {"energy": 640, "size": 4, "pixels": (3, 2), "dwell": 0.1, "edge": "Mn L3"}
+    timed(stxm)
+    for make in (osa_image, detector_image, coarse_image):
+        found = estimate(grid_of(run, make(stxm, **options)), stxm)
+        assert found.ok and found.live == pytest.approx(0.6)
+        assert found.motion == pytest.approx(6 * 5.0)  # both axes at once where a row begins
+        assert found.software == pytest.approx(STEPS_BEGIN + STEPS_END + 6 * PER_STEP)
+        back = 2 * 5.0  # to where the axes stood, which is the plan's and not the scan's
+        assert estimate(make(stxm, **options)).total == pytest.approx(found.total + back)
+    assert "6 points at 640 eV" in repr(found)
+
+
+def test_a_grid_s_photons_fall_on_one_spot_or_on_many(stxm, run):
+    options = {"energy": 640, "size": 4, "pixels": (3, 2), "dwell": 0.1, "edge": "Mn L3"}
+    timed(stxm)
+    one, many = (grid_of(run, make(stxm, **options)) for make in (osa_image, coarse_image))
+    each = 0.1 + PER_STEP
+    assert estimate(one, stxm, flux=1e8).photons == pytest.approx(1e8 * (6 * each + 4 * 5.0))
+    assert estimate(many, stxm, flux=1e8).photons == pytest.approx(1e8 * each)
+    all_of_it, once = (estimate(s, stxm, flux=1e8, spot=0.04).dose_gy for s in (one, many))
+    assert all_of_it == pytest.approx(once * (6 * each + 20) / each)
+    assert estimate(one, stxm, flux=1e8).dose_gy is None  # nothing says how small the spot is
+    stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
+    side = 2 * 0.045 / np.sqrt(np.pi)
+    assert estimate(one, stxm, flux=1e8).dose_gy == pytest.approx(all_of_it * (0.04 / side) ** 2)
+
+
+def test_what_speaks_against_a_grid_is_all_said(stxm, run):
+    scan = grid_of(run, osa_image(stxm, energy=640, size=8, pixels=2))
+    stxm.osa.x.limits = (-1.0, 1.0)
+    stxm.energy.limits = (700.0, 1000.0)
+    found = estimate(scan, stxm)
+    assert len(found.refused) == 3  # the energy, and the aperture to either side
+    assert "osa_x = -2 is outside -1 to 1 um" in found.refused
+
+
+def test_points_that_are_no_grid_are_not_of_a_microscope(stxm):
+    rixs = points_scan(energies=[640, 650], dwell=1.0)
+    with pytest.raises(
+        ValueError, match=r"steps no axis of stxm .*needs estimate\(scan, tes, mono"
+    ):
+        estimate(rixs, stxm)
+
+
+def test_a_bar_follows_a_grid(stxm):
+    engine, documents = make_engine()
+    watched, at = [], []
+
+    def waiting(statuses):
+        found = (getattr(s.watch, "__self__", None) for s in statuses or () if hasattr(s, "watch"))
+        watched.extend(one for one in found if isinstance(one, RunProgress))
+
+    def event(name, doc):
+        at.append(watched[-1].report()["fraction"])
+
+    engine.waiting_hook = waiting
+    engine.subscribe(event, "event")
+    timed(stxm)
+    engine(osa_image(stxm, energy=640, size=4, pixels=(3, 2), dwell=0.1))
+    (run,) = set(watched)
+    assert len(at) == 6 and at == sorted(at) and at[-1] > 0
+    assert run.over.is_set() and run.report()["time_remaining"] == 0
+
+
 def test_the_start_document_says_the_scan(stxm, run):
     scan = Scan.from_start(run(osa_image(stxm, energy=640, size=4, pixels=2)).start)
     assert [outer.name for outer in scan.outer] == ["osa_y", "osa_x"]
@@ -260,7 +344,7 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
         axis.time_to = lambda target, start=None: 5.0
     said = run(osa_image(stxm, **options)).start["exposure"]
     # Six points and four moves along x; where y moves, the shutter is closed.
-    all_points = pytest.approx(2e9 + 6e8 * (0.1 + PER_POINT), 1e-5)
+    all_points = pytest.approx(2e9 + 6e8 * (0.1 + PER_STEP), 1e-5)
     assert said == {"flux": 1e8, "spot_photons": all_points}
     # Where it is, and how much that is of a focus of 45 nm zones.
     stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
@@ -282,7 +366,7 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
     documents = run(coarse_image(stxm, center=(50, 7), **options))
     said, (left,) = documents.start["exposure"], dose_of_run(documents).values()
     assert left.pixel == pytest.approx((4.0, 4.0)) and np.isnan(left.gray).all()
-    each = 1e8 * (0.1 + PER_POINT)  # another place of the sample
+    each = 1e8 * (0.1 + PER_STEP)  # another place of the sample
     assert said["spot_photons"] == pytest.approx(each, 1e-5) and "spot_gray" not in said
     assert said["center"] == [53.0, 5.0] and said["size"] == pytest.approx([4.0, 4.0])
 

@@ -163,12 +163,12 @@ def test_beforehand_it_is_said_that_the_stack_is_not_in_the_time(stxm):
         return duration(estimate(plan).total)
 
     said = "the stack of map_then_zoom, which depends on what is found on the map: "
-    (text,) = found.unknown
+    (text,) = (text for text in found.unknown if text.startswith(said))
     assert text == f"{said}with 3, the most there will be, {fine(3)} more"
     for choose in ("ask", lambda found: []):
         options = {"choose": choose, "map_energies": 645, "stack": STACK}
-        (text,) = estimate(map_then_zoom(stxm, edge="Mn L3", **MAP | options)).unknown
-        assert text == f"{said}for each chosen one, {fine(1)} more"
+        unknown = estimate(map_then_zoom(stxm, edge="Mn L3", **MAP | options)).unknown
+        assert f"{said}for each chosen one, {fine(1)} more" in unknown
 
 
 def test_a_stack_that_could_not_be_taken_anywhere_costs_no_map(stxm):

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
 from bluesky.utils import MsgGenerator
+from numpy.typing import NDArray
 
 from ...data import References
 from ...inputs import as_number, as_pair
+from ...optics import InterlockError, focus_area
 from ...scan import Exposures, Frame, Scan, as_scan
 from .._inputs import check_device, lacking
 from .._overlap import frame_checks
 from .._point_checks import point_checks
 from .._protocols import (
     AbsorptionStation,
+    AlignableMicroscope,
     EnergyAxis,
     Microscope,
     PtychographyStation,
     Spectrometer,
 )
-from .._schedule import Schedule, schedule
+from .._schedule import Schedule, grid_axes, schedule, spot_seconds
 from ._dose import Absorber, absorber_of, exposure
 from ._estimated import Estimate, RegionEstimate
 from ._of_plan import PlanEstimate, is_plan, plan_estimate
@@ -67,7 +71,8 @@ def estimate(
         ``estimate(ramp_and_soak(heater, 100, soak=18000))``, the messages are read and none is
         carried out: of it time and dose are said, and what it would be refused for.
     *instruments : device
-        The microscope of a scan of images, ``estimate(scan, stxm)``; spectrometer or absorption
+        The microscope of a scan of images, or of a stepped grid, ``estimate(scan, stxm)``;
+        spectrometer or absorption
         station, and monochromator, of a scan of points, ``estimate(scan, tes, mono)``; the station
         of a scan for ptychography, ``estimate(scan, ptycho)``.
     flux : float, optional
@@ -81,7 +86,8 @@ def estimate(
         Of the sample (µm). Without it, the dose is that of the side where the beam enters; with
         it, the mean over the thickness.
     spot : float or (float, float), optional
-        Width and height (µm) of the spot of a scan of points.
+        Width and height (µm) of the spot of a scan of points; of a stepped grid by default that of
+        the zone plate's focus.
 
     Returns
     -------
@@ -178,7 +184,11 @@ def _estimate(
         most = max(regions, key=lambda region: (region.dose_gy or 0.0, region.photons or 0.0))
         exposed = most.photons, most.dose_gy, most.dose_sigma_gy
     elif scan.kind == "points":
-        exposed = _spot(scan, flux, absorber, spot, unknown)
+        seconds = np.array([point.dwell for point in scan.points])
+        if _is_grid(scan, instruments):
+            seconds = spot_seconds(scan, times)
+            spot = _focus(instruments[0]) if spot is None else spot
+        exposed = _spot(scan, flux, seconds, absorber, spot, unknown)
     else:
         unknown.append("photons and dose: the scan does not say in which regions its places lie")
     photons, dose, sigma = exposed
@@ -204,7 +214,34 @@ def _estimate(
     )
 
 
+def _is_grid(scan: Scan, instruments: tuple[Any, ...]) -> bool:
+    """Whether the points are steps of a microscope's axes."""
+    return (
+        scan.kind == "points" and len(instruments) == 1 and not lacking(instruments[0], Microscope)
+    )
+
+
+def _focus(stxm: Any) -> float | None:
+    """Side (µm) of a square with the area of the focus; None where nothing says its zone plate."""
+    zone_plate = getattr(stxm, "zone_plate", None)
+    if zone_plate is None:
+        return None
+    try:
+        return math.sqrt(focus_area(zone_plate.geometry.outer_zone_nm))
+    except InterlockError:  # which is in what is refused
+        return None
+
+
 def _check_instruments(scan: Scan, instruments: tuple[Any, ...]) -> None:
+    if _is_grid(scan, instruments):
+        check_device("stxm", instruments[0], AlignableMicroscope, "STXM")
+        known = grid_axes(instruments[0])
+        if not scan.outer or any(outer.name not in known for outer in scan.outer[-2:]):
+            raise ValueError(
+                f"the scan steps no axis of {instruments[0].name} ({', '.join(known)}); a scan of "
+                "points at several energies needs estimate(scan, tes, mono)"
+            )
+        return
     wanted: tuple[tuple[str, type, str], ...] = {
         "lines": (("stxm", Microscope, "STXM"),),
         "points": (("tes", Spectrometer, "TES"), ("mono", EnergyAxis, "Monochromator")),
@@ -224,9 +261,22 @@ def _check_instruments(scan: Scan, instruments: tuple[Any, ...]) -> None:
 
 def _refused(scan: Scan, instruments: tuple[Any, ...]) -> Iterator[str]:
     """What each check of the plan says; where it stops at the first, this goes on."""
+    checks: Iterable[Callable[[], Any]]
     if scan.kind == "lines":
         (stxm,) = instruments
         checks = stxm.checks(scan)
+    elif _is_grid(scan, instruments):
+        (stxm,) = instruments
+        known = grid_axes(stxm)
+        values = {
+            outer.name: dict.fromkeys(point.outer[i] for point in scan.points)
+            for i, outer in enumerate(scan.outer)
+            if outer.name in known
+        }
+        checks = [
+            *stxm.checks(scan),
+            *(partial(known[name].check_value, value) for name in values for value in values[name]),
+        ]
     elif scan.kind == "exposures":
         (station,) = instruments
         checks = frame_checks(station, scan)
@@ -270,6 +320,7 @@ def _regions(
 def _spot(
     scan: Scan,
     flux: float | None,
+    seconds: NDArray[np.float64],
     absorber: Absorber | None,
     spot: float | tuple[float, float] | None,
     unknown: list[str],
@@ -283,5 +334,4 @@ def _spot(
     else:
         width, height = as_pair("spot", spot, "µm", single=True)
         area = as_number("spot", width, "µm", above=0) * as_number("spot", height, "µm", above=0)
-    photons = flux * np.array([point.dwell for point in scan.points])
-    return exposure(list(scan.points), photons, area, absorber, unknown)
+    return exposure(list(scan.points), flux * seconds, area, absorber, unknown)

@@ -11,13 +11,13 @@ import numpy as np
 from ...analysis.dose import absorbed_dose
 from ...optics import InterlockError, focus_area
 from ...scan import Scan
+from .._schedule import spot_seconds, steps_schedule
 from ..estimates import absorber_of
 from ._frames import where
-from ._steps import PER_POINT
 
 __all__ = ["spot_exposure"]
 
-MOVES_SAMPLE = ("coarse_x", "coarse_y")
+COARSE = ("coarse_x", "coarse_y")
 
 
 def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +45,8 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
     flux = float(stxm.flux.get()) if hasattr(stxm, "flux") else 0.0
     if not flux > 0 or not getattr(stxm.shutter, "takes_beam", True):
         return {}
-    said: dict[str, Any] = {"flux": flux, "spot_photons": _short(flux * _seconds(scan, axes))}
+    seconds = float(spot_seconds(scan, steps_schedule(scan, stxm, axes)).sum())
+    said: dict[str, Any] = {"flux": flux, "spot_photons": _short(flux * seconds)}
     zone_plate = getattr(stxm, "zone_plate", None)
     try:
         area = focus_area(zone_plate.geometry.outer_zone_nm) if zone_plate is not None else None
@@ -58,31 +59,12 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
     return {"exposure": said}
 
 
-def _seconds(scan: Scan, axes: Mapping[str, Any]) -> float:
-    """Beam on the place that has most (s)."""
-    fast = scan.outer[-1].name
-    time_to = getattr(axes[fast], "time_to", lambda target, start: 0.0)
-    moves: dict[tuple[float, float], float] = {}
-    most = total = 0.0
-    before: tuple[float, ...] | None = None
-    for point in scan.points:
-        here = point.dwell + PER_POINT
-        most, total = max(most, here), total + here
-        if before is not None and before[:-1] == point.outer[:-1]:
-            way = before[-1], point.outer[-1]
-            if way not in moves:
-                moves[way] = float(time_to(way[1], way[0]))
-            total += moves[way]
-        before = point.outer
-    return most if fast in MOVES_SAMPLE else total
-
-
 def _place(stxm: Any, scan: Scan, side: float) -> dict[str, Any]:
     """Where on the sample (µm) the spot is, or all spots are."""
     stage = stxm.sample_stage
     fine = [_here(getattr(stage, name, None)) for name in ("fine_x", "fine_y")]
     center, size = [], []
-    for name, axis, own in zip(MOVES_SAMPLE, (stage.x, stage.y), fine, strict=True):
+    for name, axis, own in zip(COARSE, (stage.x, stage.y), fine, strict=True):
         loop = next((i for i, outer in enumerate(scan.outer) if outer.name == name), None)
         values = [_here(axis)] if loop is None else sorted({p.outer[loop] for p in scan.points})
         step = (values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else side

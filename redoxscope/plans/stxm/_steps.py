@@ -33,14 +33,13 @@ from .._pauses import Pauses
 from .._protocols import AlignableMicroscope
 from .._run import in_run
 from .._safety import SafetyStep, close, cooled, halt, heaters, kept_safe, made_safe, named
+from .._schedule import steps_schedule
+from ..progress import with_progress
 from ._frames import check_values, where
 
 __all__ = ["measure_steps", "steps_start"]
 
 log = logging.getLogger("redoxscope.plans")
-
-PER_POINT = 0.03
-"""Software of a point (s): axes, shutter, counters, documents. Assumed, not measured yet."""
 
 RING_LOST = 0.5
 """Share of the most stored current of the run below which the beam is lost, as for lines."""
@@ -137,6 +136,10 @@ def _points(
     foreseen = replace(_foreseen(stxm, scan, axes), photons=photons, dose_gy=gray)
     if (yield from foretold(stxm, foreseen)):
         return
+    yield from with_progress(_measured(stxm, scan, axes), scan, stxm)
+
+
+def _measured(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> MsgGenerator[None]:
     point = scan.points[0]
     step = _Step(stxm, scan, axes)
     yield Msg("checkpoint")
@@ -158,33 +161,17 @@ def _begin(stxm: AlignableMicroscope, point: Point) -> MsgGenerator[None]:
 
 def _foreseen(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> Foreseen:
     """What it takes, from what the axes declare."""
-    unknown: dict[str, None] = {}
-    first = scan.points[0]
-    total = _time_to(stxm.energy, first.energy, None, unknown)
-    before: tuple[float, ...] | None = None
-    known: dict[Any, float] = {}
-    for point in scan.points:
-        moves = [0.0]
-        for i, outer in enumerate(scan.outer):
-            start = None if before is None else before[i]
-            if start != point.outer[i]:
-                key = i, point.outer[i], start
-                if key not in known:
-                    known[key] = _time_to(axes[outer.name], point.outer[i], start, unknown)
-                moves.append(known[key])
-        total += max(moves) + point.dwell + PER_POINT
-        before = point.outer
-    live = scan.live_time
-    return Foreseen(total, live, ((stxm.energy, first.energy),), tuple(unknown))
-
-
-def _time_to(axis: Any, target: float, start: float | None, unknown: dict[str, None]) -> float:
-    ask = getattr(axis, "time_to", None)
-    if ask is None:
-        name = getattr(axis, "name", axis)
-        unknown[f"{name} does not say how long its moves take: they are counted as 0 s"] = None
-        return 0.0
-    return float(ask(target, start))
+    times = steps_schedule(scan, stxm, axes)
+    if times.wrong:
+        raise times.wrong[0]
+    silent = [axis for axis in axes.values() if not hasattr(axis, "time_to")]
+    unknown = (
+        f"{getattr(axis, 'name', axis)} does not say how long its moves take: "
+        "they are counted as 0 s"
+        for axis in silent
+    )
+    leaves = ((stxm.energy, scan.points[0].energy),)
+    return Foreseen(times.total, scan.live_time, leaves, tuple(dict.fromkeys(unknown)))
 
 
 class _Step:
