@@ -105,6 +105,22 @@ def test_between_two_lines_time_goes_on_and_then_waits():
     assert progress.report()["time_elapsed"] == pytest.approx(101.5)
 
 
+def test_what_a_plan_foretells_of_its_end_is_left_and_in_the_bar(monkeypatch):
+    clock, told = Clock(), [(float("nan"), "too early")]
+    progress = RunProgress(times(), clock=clock)
+    progress.ends_early = lambda: told[-1]
+    assert progress.report()["time_remaining"] == pytest.approx(18)
+    told.append((8.0, "62 % of 412 pixels"))
+    assert progress.report()["time_remaining"] == pytest.approx(8)
+    clock.now += 3.0
+    assert progress.report()["time_remaining"] == pytest.approx(5)
+    assert _text(progress.report(), progress.why).endswith("5.0 s left: 62 % of 412 pixels")
+    told.append((500.0, "more than there is"))
+    assert progress.report()["time_remaining"] == pytest.approx(15)
+    monkeypatch.setenv("COLUMNS", "20")
+    assert len(_text(progress.report(), progress.why)) == 19
+
+
 def test_a_pause_does_not_count():
     clock = Clock()
     progress = RunProgress(times(), clock=clock)

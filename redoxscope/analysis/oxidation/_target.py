@@ -126,7 +126,7 @@ class Forecast:
         """Whether it is reached."""
         return self.needed is not None and self.needed <= self.done
 
-    def in_words(self, target: Target, *, of: str = "", left: str = "") -> str:
+    def in_words(self, target: Target, *, of: str = "", left: str = "", over: bool = False) -> str:
         """How far it is, in one line: ``62 % of 412 pixels have σ ≤ 0.05 after 9 of 59 energies,
         wished 90 %: about 14 more (12 to 17), 6 min left``.
 
@@ -137,13 +137,15 @@ class Forecast:
             Whose pixels, e.g. the region's name.
         left : str
             How long it will take.
+        over : bool
+            Whether no more will come.
         """
         said = (
             f"{100 * self.share:.0f} % of {self.pixels} pixels{of and f' of {of}'} have σ ≤ "
             f"{target.sigma:g} after {self.done} of {self.total} energies, wished "
             f"{100 * target.share:g} %"
         )
-        if self.enough:
+        if over or self.enough or self.done == self.total:
             return said
         if np.isnan(self.final_share):
             return f"{said}: it is too early to say more"

@@ -52,6 +52,7 @@ def doubts_of(
     *,
     final: bool,
     chosen: bool = False,
+    until: str = "",
 ) -> Iterator[Doubt]:
     """Say what speaks against a map.
 
@@ -84,7 +85,7 @@ def doubts_of(
     yield from _off(energies, read)
     yield from _gaps(present | fit.left_out, status, energies, final and not chosen)
     if final and chosen:
-        yield from _left_out(status)
+        yield from _left_out(status, until)
     if final:
         yield from beam_doubts(fit, np.isin(status, TAKEN) & ~present & ~fit.left_out, energies)
     yield from _noise(fit)
@@ -175,7 +176,7 @@ def _gaps(
         )
 
 
-def _left_out(status: NDArray[np.int8]) -> Iterator[Doubt]:
+def _left_out(status: NDArray[np.int8], until: str) -> Iterator[Doubt]:
     """What the plan left out since the map does not need it."""
     flown, energies = int((status >= 0).sum()), int((status >= 0).any(axis=1).sum())
     if flown < status.size:
@@ -184,7 +185,7 @@ def _left_out(status: NDArray[np.int8]) -> Iterator[Doubt]:
             flown / status.size,
             f"{flown} of {several(status.size, 'line')} were flown, at {energies} of "
             f"{several(len(status), 'energy', 'energies')}: the plan was to leave out what the map "
-            "does not need (until, rows).",
+            f"does not need (until, rows).{until and f' {until}.'}",
         )
 
 

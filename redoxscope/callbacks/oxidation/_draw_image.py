@@ -96,7 +96,8 @@ def heading(figure: Figure, snapshot: OxidationSnapshot) -> None:
     done, total = snapshot.lines_done, snapshot.lines_total
     if total and done < total:
         parts.append(f"{done} of {total} lines")
-    figure.suptitle(printable(" · ".join(parts)), fontsize=11)
+    lines = [" · ".join(parts), *([] if snapshot.until is None else [snapshot.until.words])]
+    figure.suptitle("\n".join(map(printable, lines)), fontsize=11)
     said = [d.text for d in snapshot.doubts]
     rest = snapshot.message
     for text in said:

@@ -36,6 +36,7 @@ from ._made_with import borrowed_doubt, digest_of, made_with
 from ._options import MapOptions, assumed_edge, references_for
 from ._snapshot import Frame, OxidationSnapshot
 from ._title import title_of
+from ._until import Until
 
 __all__ = ["MapPart", "Room", "design_for"]
 
@@ -148,6 +149,7 @@ class MapPart:
         self._dead_time = 0.0
         self.configure({})
         self._newest = 0
+        self._until = Until.of(start) if self.names else None
         self._spectrum: tuple[NDArray[np.bool_] | None, AreaSpectrum | None] = (None, None)
         self._doubts: tuple[Doubt, ...] = ()
         self._dose: tuple[DoseChange, ...] = ()
@@ -211,6 +213,11 @@ class MapPart:
         self._drift.line(k)
         self._newest = k
 
+    def stamped(self, time: float) -> None:
+        """Take the time of the line that came last (s)."""
+        if self._until is not None:
+            self._until.stamped(self._newest, time)
+
     def take_check(self, j: int, line: int, row: Row) -> None:
         """Take a line of a dose check."""
         assert self.checks is not None
@@ -222,6 +229,7 @@ class MapPart:
     def resumed(self, k: int, line: int, start: Doc) -> None:
         """Lines from line ``line`` of image ``k`` on are of another run, which continues this."""
         self.start = start
+        self._until = Until.of(start) if self.names else None
         if 0 < k + (line > 0):
             self._drift.breaks.append(Break(k, line, str(start.get("uid", ""))))
 
@@ -304,6 +312,8 @@ class MapPart:
             result = self.fit.solve(self.fit.refresh())
         if full:
             self._spectrum = self._shown(result)
+            if self._until is not None:
+                self._until.look(self.fit, result, self.name if self.several else "", final=final)
             self._dose = tuple(self._dose_changes(result.mask, final=final))
             self._doubts = (
                 *self.remarks(),
@@ -314,6 +324,7 @@ class MapPart:
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
                     chosen=succeeded and ("until" in self.start or "rows" in self.start),
+                    until="" if self._until is None else self._until.words,
                 ),
                 *(self._model_doubts(result) if final else ()),
                 *(dose_doubt(change) for change in self._dose),
@@ -340,6 +351,7 @@ class MapPart:
             title=title_of(self.start, len(self.energies), self.name if self.several else ""),
             frame=self._frame(),
             drift=self._drift.aligned(self._pixel),
+            until=None if self._until is None else self._until.found,
             made_with=made_with(
                 self.references, self._digest, self.options, self.fit, self._dead_time
             ),

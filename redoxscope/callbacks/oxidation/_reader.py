@@ -201,6 +201,8 @@ class StackReader(Reader[OxidationSnapshot]):
         for seq_num, data, stamp in rows_of(name, doc, self.layout.counts):
             self.line(region, seq_num, data)
             stamps.append(stamp)
+            if self._newest is not None:
+                self._newest.stamped(stamp)
         return stamps
 
     def line(self, region: int, seq_num: int, data: Doc) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...analysis.oxidation import AreaSpectrum, DoseChange, OxidationResult
 from .._doubt import Doubt
 from ._drift import Aligned
+from ._until import GoodEnough
 
 __all__ = ["Frame", "MadeWith", "OxidationSnapshot"]
 
@@ -129,6 +130,8 @@ class OxidationSnapshot:
         The image that lines come into.
     drift : Aligned or None
         How its images were shifted; None where nothing is known of it.
+    until : GoodEnough or None
+        How far it is from the target of the plan (``until=``); None without one.
     made_with : MadeWith
         References and parameters.
     """
@@ -154,13 +157,15 @@ class OxidationSnapshot:
     title: str = ""
     frame: Frame | None = None
     drift: Aligned | None = None
+    until: GoodEnough | None = None
     made_with: MadeWith = field(default_factory=MadeWith)
 
     def __repr__(self) -> str:
         found = f"{self.names[0]} {self.result.in_words()}" if self.names else "images only, no map"
         lines = f"{self.lines_done} of {self.lines_total} lines"
+        wished = f"; {self.until.words}" if self.until is not None else ""
         said = f"; doubts: {len(self.doubts)}" if self.doubts else ""
-        return f"<OxidationSnapshot {self.title}: {lines}; {found}{said}>"
+        return f"<OxidationSnapshot {self.title}: {lines}; {found}{wished}{said}>"
 
     @property
     def has_map(self) -> bool:

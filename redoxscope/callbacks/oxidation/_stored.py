@@ -42,6 +42,7 @@ def results_of(snapshot: OxidationSnapshot) -> Iterator[Result]:
         "fraction_std": r.std,
         "n_mask": r.n_mask,
         "lines": dict(snapshot.lines),
+        "until": None if snapshot.until is None else snapshot.until.words,
         "message": snapshot.message,
         "doubts": [
             {"kind": doubt.kind, "value": float(doubt.value), "text": doubt.text}

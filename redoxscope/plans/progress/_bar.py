@@ -115,7 +115,9 @@ class _Line:
             while not over.wait(DRAW_EVERY):
                 with self._lock:
                     if not (over.is_set() or self._progress.paused):
-                        self._write(ERASE + _text(self._progress.report()) + "\r")
+                        self._write(
+                            ERASE + _text(self._progress.report(), self._progress.why) + "\r"
+                        )
                         self._drawn = True
         except Exception as exc:  # a terminal that was closed: the run goes on
             self._drawn = False
@@ -139,11 +141,16 @@ class _Line:
         self._stream.flush()
 
 
-def _text(report: dict[str, Any]) -> str:
-    """``run  37 % [=====     ] 2 min 10 s, 3 min 40 s left``, as wide as the terminal."""
+def _text(report: dict[str, Any], why: str = "") -> str:
+    """``run  37 % [=====     ] 2 min 10 s, 3 min 40 s left``, as wide as the terminal.
+
+    Of a plan that ends when it has enough, then how far that is, as there is room.
+    """
     width = shutil.get_terminal_size().columns - 1
     head = f"{report['name']} {report['fraction']:4.0%} "
     tail = f" {duration(report['time_elapsed'])}, {duration(report['time_remaining'])} left"
+    if why:
+        return f"{head}{tail.strip()}: {why}"[:width]
     room = min(width - len(head) - len(tail) - 2, 40)
     if room < 5:
         return (head + tail.strip())[:width]

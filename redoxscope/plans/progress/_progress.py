@@ -65,6 +65,10 @@ class RunProgress:
         self.over = threading.Event()
         self.resting: Callable[[], None] | None = None
         """Called where a pause begins and at the end, so that a bar leaves the prompt alone."""
+        self.ends_early: Callable[[], tuple[float, str]] | None = None
+        """Seconds that it will take yet from when that was last foretold (NaN: not known), and
+        why, in words, where a plan ends when it has enough."""
+        self._early, self._early_at = (math.nan, ""), 0.0
 
     def _steps(self, times: Schedule) -> None:
         """When, in planned seconds, each part begins, and how long each of its events takes."""
@@ -197,7 +201,19 @@ class RunProgress:
         """Times (s) since it began, without pauses, and until it ends."""
         elapsed, pace = self._elapsed(), self._pace()
         step = min((elapsed - self._news_at) / pace, self._next_step())
-        return elapsed, max(self._total - self._done - step, 0.0) * pace
+        left = max(self._total - self._done - step, 0.0) * pace
+        if self.ends_early is not None:
+            told = self.ends_early()
+            if told != self._early:
+                self._early, self._early_at = told, elapsed
+            if not math.isnan(told[0]):
+                left = min(left, max(told[0] - (elapsed - self._early_at), 0.0))
+        return elapsed, left
+
+    @property
+    def why(self) -> str:
+        """How far a plan is that ends when it has enough, in words; empty for any other."""
+        return "" if self.ends_early is None else self.ends_early()[1]
 
     def watch(self, function: Callable[..., Any]) -> None:
         """Have ``function(**report)`` called now and then; of several, the last one only."""
@@ -224,6 +240,7 @@ def with_progress(
     *instruments: Any,
     name: str = "run",
     begin: tuple[int, int] = (0, 0),
+    ends_early: Callable[[], tuple[float, str]] | None = None,
 ) -> MsgGenerator[Any]:
     """Run a plan whose statuses tell how far the whole run is.
 
@@ -240,6 +257,8 @@ def with_progress(
         As a bar shows it.
     begin : tuple of int
         Part and event of it that the run begins at.
+    ends_early : callable, optional
+        As of `RunProgress`.
 
     Yields
     ------
@@ -247,7 +266,7 @@ def with_progress(
         First a subscription, and one ``null`` by which the RunEngine gets to know of it.
     """
     # No generator function itself: a queue server would list it as a plan.
-    return _with_progress(plan, scan, instruments, name, begin)
+    return _with_progress(plan, scan, instruments, name, begin, ends_early)
 
 
 def _with_progress(
@@ -256,8 +275,10 @@ def _with_progress(
     instruments: tuple[Any, ...],
     name: str,
     begin: tuple[int, int],
+    ends_early: Callable[[], tuple[float, str]] | None,
 ) -> MsgGenerator[Any]:
     progress = RunProgress(schedule(scan, *instruments), name)
+    progress.ends_early = ends_early
     progress.begin_at(*begin)
     token = yield Msg("subscribe", None, progress, "all")
     yield Msg("null", progress)

@@ -164,6 +164,10 @@ class Adaptive:
         outer = self._scan.frames[index].outer
         yield from in_thread(partial(self._judge, outer, index))
 
+    def told(self) -> tuple[float, str]:
+        """What was said last: seconds left, NaN where that is not known, and in words."""
+        return self.seconds_left, self.words
+
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""
         if not self._enough:

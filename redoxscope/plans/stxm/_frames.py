@@ -113,7 +113,8 @@ def _frames(
         if watching is not None:
             tokens.append((yield Msg("subscribe", None, watching, "all")))
     measured = _measured(stxm, scan, axes, adaptive, follow, begin, dose)
-    yield from with_progress(measured, scan, stxm, begin=begin)
+    early = None if adaptive is None or adaptive.target is None else adaptive.told
+    yield from with_progress(measured, scan, stxm, begin=begin, ends_early=early)
     for token in tokens:
         yield Msg("unsubscribe", None, token=token)
     reasons = (one.ended() for one in (dose, adaptive) if one is not None)
