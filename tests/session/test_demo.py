@@ -103,21 +103,41 @@ def test_the_run_opens_as_the_output_says(demo):
     assert f"{summary['uid']} ({n_e * ny}, {nx}) success" in opened.stdout
 
 
-def test_measured_stack_gives_the_figures_of_its_readme(toner, tmp_path):
-    """Through IOC, plan, documents and callback: 2449 ± 25 pixels, 0.741, 0.289."""
+def test_a_measured_stack_gives_the_map_of_its_file(toner, tmp_path):
+    """Through IOC, plan, documents and callback as straight from the file; its every third energy.
+
+    Of all of them tests/stxm_files/test_import.py has the figures of the data's README.
+    """
+    import h5py
+
+    from redoxscope.callbacks import oxidation_map
+    from redoxscope.data import references_from_h5
+    from redoxscope.formats import read_stxm
+    from redoxscope.stxm_files import stack_documents
+
+    path = tmp_path / "third.h5"
+    with h5py.File(toner) as whole, h5py.File(path, "w") as part:
+        n = len(whole["energy"])
+        for name, values in whole.items():
+            per_energy = values.ndim and values.shape[0] == n
+            part[name] = values[::3] if per_energy else values[()]
+    direct = oxidation_map(list(stack_documents(read_stxm(path))), references_from_h5(path))
+    shown = direct.result.fraction[direct.result.mask]
     done = redoxscope(
-        "demo", "stack", "--sample", toner, "--speed", 200, "--no-window", "--out", tmp_path
+        "demo", "stack", "--sample", path, "--speed", 200, "--no-window", "--out", tmp_path
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["shape"] == [123, 125, 125]
-    assert summary["n_mask"] == pytest.approx(2449, abs=25)
-    assert summary["fraction_mean"] == pytest.approx(0.741, abs=0.005)
-    assert summary["fraction_std"] == pytest.approx(0.289, abs=0.005)
+    assert summary["shape"] == [41, 125, 125]
+    assert len(shown) > 2000
+    assert summary["n_mask"] == pytest.approx(len(shown), abs=25)
+    assert summary["fraction_mean"] == pytest.approx(shown.mean(), abs=0.005)
+    assert summary["fraction_std"] == pytest.approx(shown.std(), abs=0.005)
     assert summary["fraction_rms_error"] is None and summary["pull_std"] is None
     doubts = {doubt["kind"]: doubt for doubt in summary["doubts"]}
-    assert doubts["chi2"]["value"] == pytest.approx(44, abs=4)
-    assert doubts["high_od"]["value"] == pytest.approx(852, abs=30)
+    expected = {doubt.kind: doubt.value for doubt in direct.doubts}
+    assert doubts["chi2"]["value"] == pytest.approx(expected["chi2"], abs=4)
+    assert doubts["high_od"]["value"] == pytest.approx(expected["high_od"], abs=30)
     for doubt in doubts.values():  # at the prompt as in the file
         assert done.stdout.count(doubt["text"]) == 1 and doubt["text"] not in done.stderr
         assert doubt["text"] in summary["message"]
