@@ -18,7 +18,10 @@ SCRIPT_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 def dry_run(
     context: typer.Context,
     script: Annotated[Path, typer.Argument(help="Your script, as Python would run it.")],
-    beamline: Annotated[Path, typer.Option(help="Beamline file (YAML) of the real beamline.")],
+    beamline: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Beamline file (YAML) of yours; without it, the simulated beamline."),
+    ] = None,
     state: Annotated[
         Optional[Path],  # noqa: UP007, UP045  typer reads it
         typer.Option(help="How it stands: the file that redoxscope snapshot wrote."),

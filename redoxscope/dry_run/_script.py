@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..beamline import load_beamline
+from ..beamline import load_beamline, simulated_beamline
 from ..session import SIGNALS
 from ..sim import Simulation, SimulationError, isolate_client
 from ..storage import data_directory
@@ -42,7 +42,7 @@ FULL_SPEED_TES = 20.0
 
 def dry_run(
     script: str | Path,
-    beamline: str | Path,
+    beamline: str | Path | None = None,
     *,
     state: str | Path | None = None,
     full: bool = False,
@@ -57,8 +57,9 @@ def dry_run(
     ----------
     script : str or Path
         As Python would run it.
-    beamline : str or Path
-        Beamline file.
+    beamline : str or Path, optional
+        Beamline file; without it, the simulated beamline is meant, and a script that names
+        another one fails.
     state : str or Path, optional
         How the beamline stands, from ``redoxscope snapshot``. Without it, limits, speeds and
         positions are the simulation's own.
@@ -82,10 +83,10 @@ def dry_run(
     redoxscope.sim.SimulationError
         EPICS is in use in this process, or the simulation does not start.
     """
-    script, beamline = Path(script), Path(beamline)
+    script, beamline = Path(script), None if beamline is None else Path(beamline)
     if not script.is_file():
         raise FileNotFoundError(f"{script}: no such script")
-    config = load_beamline(beamline)
+    config = simulated_beamline("") if beamline is None else load_beamline(beamline)
     known = None if state is None else read_state(state)
     layout = layout_of(config, known)
     isolate_client()
@@ -179,9 +180,12 @@ def _made(folder: Path) -> Path:
 
 
 def _note_state(
-    account: Account, beamline: Path, path: str | Path | None, state: State | None
+    account: Account, beamline: Path | None, path: str | Path | None, state: State | None
 ) -> None:
     """Say where the dry run is less than one of the real beamline."""
+    if beamline is None:
+        account.note("it is of the simulated beamline; of yours with: --beamline FILE")
+        return
     if state is not None and hashlib.sha256(beamline.read_bytes()).hexdigest() != state.sha256:
         account.note(f"{beamline} has changed since the snapshot of {state.time}")
     if state is None:

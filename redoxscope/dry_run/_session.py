@@ -112,8 +112,8 @@ class Opener:
     ----------
     config : BeamlineFile
         Of the beamline file.
-    file : Path
-        The beamline file.
+    file : Path or None
+        The beamline file; None where none was given.
     simulation : Simulation
     data : Path
         Folder for what the script would keep.
@@ -126,7 +126,7 @@ class Opener:
         self,
         config: BeamlineFile,
         *,
-        file: Path,
+        file: Path | None,
         simulation: Simulation,
         data: Path,
         kept: Path,
@@ -139,7 +139,12 @@ class Opener:
         self.sessions: list[Session] = []
 
     def __call__(self, beamline: str | Path | None, *, tes: bool | None, timeout: float) -> Session:
-        if beamline is not None and Path(beamline).resolve() != self._file.resolve():
+        if beamline is not None and self._file is None:
+            raise ConfigError(
+                f"the script starts its session with {beamline}: give redoxscope dry-run "
+                f"--beamline {beamline}, too"
+            )
+        if beamline and self._file and Path(beamline).resolve() != self._file.resolve():
             self._rehearsal.account.note(
                 f"the script starts its session with {beamline}; the dry run is of {self._file}",
                 line_of_script(),

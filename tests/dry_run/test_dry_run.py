@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from redoxscope.beamline import load_beamline, parse_beamline
+from redoxscope.beamline import ConfigError, load_beamline, parse_beamline, simulated_beamline
 from redoxscope.dry_run import Account, State, dry_run, layout_of, take_snapshot
 from redoxscope.dry_run._engine import Rehearsal
 from redoxscope.dry_run._script import _carry_out, _ended_in_good_order, _note_state
+from redoxscope.dry_run._session import Opener
 from redoxscope.plans import energy_stack
 from redoxscope.sim import SimulationError, free_port
 from redoxscope.storage import DocumentLog
@@ -312,11 +313,23 @@ def test_a_script_that_ends_with_zero_is_well(script):
     assert rehearsal.account.ok
 
 
-def test_a_script_without_a_session_is_told_so(script, mine):
-    done = command(script, "--beamline", mine, cwd=mine.parent)
+def test_a_script_without_a_session_is_told_so(script):
+    """And without a file it is of the simulated beamline, as it says."""
+    done = command(script, cwd=script.parent)
     assert "started no session" in done.stdout, done.stderr
+    assert "it is of the simulated beamline" in done.stdout
     assert "CA.Client" not in done.stderr  # libca, of a connection that was lost
     assert done.returncode == 0
+
+
+def test_the_simulated_beamline_is_not_taken_for_the_one_that_the_script_names(tmp_path):
+    opener = Opener(
+        simulated_beamline(""), file=None, simulation=None, data=tmp_path, kept=tmp_path,
+        rehearsal=Rehearsal(),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="with mine.yml: give redoxscope dry-run --beamline mine"):
+        opener("mine.yml", tes=None, timeout=1.0)
+    assert not opener.sessions
 
 
 def test_told_to_end_before_there_is_a_session_it_ends_in_good_order():
