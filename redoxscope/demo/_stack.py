@@ -175,7 +175,7 @@ def run_stack(
     ValueError
         An option that makes no sense. Nothing was started and no folder made.
     """
-    from ..callbacks import MapView, draw_oxidation
+    from ..callbacks import MapView, draw_drift, draw_oxidation
     from ..session import start_session
     from ..session.support import cause_of
     from ..sim import SimulationError, check_options
@@ -244,6 +244,10 @@ def run_stack(
         figure = Figure(figsize=(11, 8), layout="constrained")
         draw_oxidation(figure, snapshot)
         figure.savefig(picture, dpi=120)
+        if snapshot.drift is not None:
+            figure = Figure(figsize=(8, 5))
+            draw_drift(figure, snapshot)
+            figure.savefig(out / "drift.png", dpi=120)
     if failure is not None:
         raise failure
     return DemoResult(

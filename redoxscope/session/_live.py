@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bluesky import RunEngine
@@ -12,7 +13,12 @@ from ._engine import pause_for
 __all__ = ["live_maps"]
 
 
-def live_maps(engine: RunEngine, *, gpu: bool = False) -> dict[str, Any]:
+def live_maps(
+    engine: RunEngine,
+    *,
+    gpu: bool = False,
+    earlier: Callable[[str], Iterable[tuple[str, dict[str, Any]]]] | None = None,
+) -> dict[str, Any]:
     """A live map for each analysis, by its name; each takes the runs that it can read.
 
     Parameters
@@ -21,6 +27,8 @@ def live_maps(engine: RunEngine, *, gpu: bool = False) -> dict[str, Any]:
         Paused where a map finds that the sample is being damaged.
     gpu : bool
         Whether frames of ptychography are reconstructed on a GPU.
+    earlier : callable, optional
+        Documents of a run that has ended, by its uid, which another may continue.
 
     Raises
     ------
@@ -34,7 +42,10 @@ def live_maps(engine: RunEngine, *, gpu: bool = False) -> dict[str, Any]:
         pause_for(engine, verdict.message, over=lambda: run in ended)
 
     rixs = RixsMap(rate=1.0, on_damage=damaged)
-    maps: dict[str, Any] = {"oxidation_map": OxidationMap(rate=1.0), "rixs_map": rixs}
+    maps: dict[str, Any] = {
+        "oxidation_map": OxidationMap(rate=1.0, earlier=earlier),
+        "rixs_map": rixs,
+    }
     others = [one for one in analyses() if one.name not in maps]
     chosen: dict[str, dict[str, Any]] = {"ptychography": {"gpu": True}} if gpu else {}
     hosts = {

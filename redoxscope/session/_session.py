@@ -6,6 +6,7 @@ import atexit
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bluesky import RunEngine
 
 from ..beamline import CONNECT_TIMEOUT, BeamlineFile, make_beamline
 from ..sim import Simulation
-from ..storage import DocumentLog, keep_results
+from ..storage import DocumentLog, keep_results, logged_run
 from . import _signals
 from ._calibrated import in_force
 from ._ending import Ending
@@ -102,8 +103,9 @@ class Session(Named, Ending):
             self.RE, self.sd = session_engine(self.beamline, data, kind=engine)
             self.RE.preprocessors.insert(0, self.unless_ending)
             self.log = DocumentLog(data / "documents")
-            self.RE.preprocessors.append(known_by_name(self, earlier or self.log.directory))
-            self.maps = live_maps(self.RE, gpu=gpu)
+            logs = earlier or self.log.directory
+            self.RE.preprocessors.append(known_by_name(self, logs))
+            self.maps = live_maps(self.RE, gpu=gpu, earlier=partial(logged_run, logs))
             self.calibrations = in_force(self.beamline, self.RE, data)
             self.extras = {**spectrometers.extras, "calibrations": self.calibrations}
             photons = data / "photons" if spectrometers else None

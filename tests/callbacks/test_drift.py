@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from redoxscope.analysis.registration import likeness
-from redoxscope.callbacks import OxidationMap, oxidation_map
+from redoxscope.callbacks import OxidationMap, draw_drift, oxidation_map
 from redoxscope.callbacks.oxidation import OxidationSnapshot, _drift
+from redoxscope.callbacks.oxidation._drift import Aligned
 from redoxscope.callbacks.oxidation._stored import results_of
 from redoxscope.callbacks.wire import pack, unpack
 from redoxscope.scan import Frame, Role
@@ -182,3 +187,36 @@ def test_the_shifts_are_stored_and_sent():
 def test_a_word_that_is_none_is_refused():
     with pytest.raises(ValueError, match="drift is 'yes', but must be one of correct, measure"):
         OxidationMap(drift="yes")
+
+
+# -- the picture -------------------------------------------------------------------------------
+
+
+def test_the_picture_shows_the_movement_with_sigma_in_pixels_and_micrometres():
+    n = 12
+    shifts = np.stack([0.1 * np.arange(n), -0.3 * np.arange(n)], axis=1)
+    sigma = np.full((n, 2), 0.05)
+    sigma[4], shifts[9:], sigma[9:] = np.inf, np.nan, np.nan  # not told; not taken yet
+    followed = np.zeros((n, 2))
+    followed[5:, 1] = 0.2
+    drift = Aligned(shifts, sigma, followed, (0.1, 0.05), undone=True)
+    figure = Figure(figsize=(8, 5))
+    draw_drift(figure, SimpleNamespace(drift=drift))
+    figure.savefig(io.BytesIO())
+    upper, lower = figure.axes[:2]
+    assert [ax.get_ylabel() for ax in (upper, lower)] == ["along x (pixels)", "along y (pixels)"]
+    assert lower.get_xlabel().startswith("image")
+    (right,) = upper.child_axes
+    assert right.get_ylabel() == "along x (µm)"
+    assert right.get_ylim()[1] == pytest.approx(0.05 * upper.get_ylim()[1])
+    for ax, axis in ((upper, 1), (lower, 0)):
+        (bars,) = ax.containers
+        at, shown = bars.lines[0].get_data()
+        assert at.tolist() == [1, 2, 3, 4, 6, 7, 8, 9]
+        np.testing.assert_allclose(shown, (drift.movement[:, axis] / drift.pixel[axis])[at - 1])
+        ends = np.array([segment[:, 1] for segment in bars.lines[2][0].get_segments()])
+        np.testing.assert_allclose(np.ptp(ends, axis=1), 0.1)
+        labels = ax.get_legend_handles_labels()[1]
+        assert {"sample", "as those before and after", "region, moved after it"} == set(labels)
+    draw_drift(figure, SimpleNamespace(drift=None))
+    assert "no images were registered" in figure.axes[0].texts[-1].get_text()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+from functools import cache
 
 import numpy as np
 import pytest
 
 from redoxscope.analysis.dose import DoseLimit
-from redoxscope.callbacks import oxidation_map
+from redoxscope.callbacks import OxidationMap, oxidation_map
 from redoxscope.callbacks.oxidation import read_stack
 from redoxscope.documents import LineStatus
 from redoxscope.plans import Lookup, energy_stack, resume
@@ -16,12 +16,15 @@ from redoxscope.plans.stxm._dose_limit import DoseGuard
 from redoxscope.scan import Region, lines_of, stack_scan
 from redoxscope.testing import FakeSetting, validate_run
 
-from ..callbacks.scan_runs import REFERENCES
+from ..callbacks.scan_runs import REFERENCES, play
 from ..callbacks.test_drift import SIDE, drifting
 from ..shutters import closed
 from .fake_microscope import fake_microscope
 from .test_dose_limit import ENERGIES, bench, frames_of, of_images
 from .test_dose_limit import run as limited
+from .test_until import UNTIL, Bench
+from .test_until import N as LINES_OF_DISK
+from .test_until import sample as of_disk
 
 LINES = 6
 
@@ -190,6 +193,48 @@ def test_the_map_of_both_is_that_of_one_run():
     assert said.value < 0.2 and "the sample moved by" in said.text
 
 
+def test_the_live_map_of_the_later_run_begins_with_the_lines_of_the_earlier(caplog):
+    run, _ = drifting(1e-9)
+    both = broken(run, (9, 17))
+    n = 1 + next(i for i, (name, _) in enumerate(both) if name == "stop")
+    earlier, later = both[:n], both[n:]
+    asked = []
+
+    def known_runs(uid):
+        asked.append(uid)
+        return iter(earlier)
+
+    with OxidationMap(REFERENCES, rate=1e6, earlier=known_runs) as live:
+        first = next(i for i, (name, _) in enumerate(later) if name.startswith("event"))
+        play(live, later[: first + 1])
+        assert live.snapshot.lines_done > 9 * SIDE + 17
+        play(live, later[first + 1 :])
+        found = live.snapshot
+    assert set(asked) == {"run"} and live.error is None
+    assert "own lines only" not in caplog.text
+    whole = oxidation_map(both, REFERENCES)
+    np.testing.assert_array_equal(found.result.fraction, whole.result.fraction)
+    np.testing.assert_array_equal(found.drift.shifts, whole.drift.shifts)
+    assert found.lines_done == found.lines_total and found.uid == "other"
+    assert [d.text for d in found.doubts] == [d.text for d in whole.doubts]
+
+
+def test_without_the_earlier_run_the_live_map_has_its_own_lines_and_says_so(caplog):
+    run, _ = drifting(1e-9)
+    both = broken(run, (9, 0))
+    n = 1 + next(i for i, (name, _) in enumerate(both) if name == "stop")
+
+    def lost(uid):
+        raise ValueError(f"no run {uid}")
+
+    with OxidationMap(REFERENCES, rate=1e6, earlier=lost) as live:
+        play(live, both[n:])
+        assert (
+            live.error is None and live.snapshot.lines_done == live.snapshot.lines_total - 9 * SIDE
+        )
+    assert "its own lines only" in caplog.text and "no run run" in caplog.text
+
+
 def test_what_the_plan_moved_itself_is_no_movement_of_the_sample():
     """The region was 0.3 µm elsewhere: the images are shifted, and the sample stood still."""
     run, _ = drifting(1e-9)
@@ -228,9 +273,11 @@ def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
 
 
 def cut(documents, frame, line):
-    """As if the run had ended there."""
+    """As if whoever measured it had been killed there."""
     found = []
     for name, doc in documents:
+        if name == "stop":
+            continue
         if name == "event_page":
             data = doc["data"]
             keep = [
@@ -280,14 +327,36 @@ def test_a_run_that_ended_as_it_was_told_to_is_not_said_to_have_all_its_lines():
         resumed(list(first))
 
 
-@pytest.mark.parametrize("keys", [["until"], ["until", "rows"]], ids=["one", "two"])
-def test_what_belongs_to_one_run_is_said_to_end_with_it(keys, caplog):
-    first = cut(list(limited(1e12)[1]), 3, 2)
-    first[0] = "start", first[0][1] | dict.fromkeys(keys, 1.0)
-    with caplog.at_level(logging.WARNING):
-        second = resumed(first)
-    assert f"resume: {' and '.join(keys)} of run" in caplog.text
-    assert not set(keys) & set(second[0][1])
+TOLD: dict[str, dict[str, object]] = {
+    "until": {"until": UNTIL}, "rows": {"rows": "informative"}
+}  # fmt: skip
+
+
+@cache
+def whole_run(name):
+    return Bench(of_disk()).run(**TOLD[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [("until", (9, 7)), ("rows", (30, 0)), ("rows", (30, 9))],
+    ids=["until", "rows", "rows-within"],
+)
+def test_what_the_run_was_told_holds_on(name, at):
+    whole = whole_run(name)
+    first = cut(whole.documents, *at)
+    bench = Bench(of_disk())
+    known(bench.engine, first)
+    bench.engine(resume(bench.stxm, first[0][1]["uid"]))
+    bench.safe()
+    start = bench.of("start")[0]
+    assert {key: start[key] for key in TOLD[name]} == TOLD[name]
+    assert start["scan"] == first[0][1]["scan"]
+    both = rows(first) + rows(bench.documents)
+    assert len(set(both)) == len(both) < len(whole.scan.frames) * LINES_OF_DISK
+    if name == "until" or at[1] == 0:  # lines of the image itself may choose other rows of it
+        assert both == rows(whole.documents)
+    assert bench.of("stop")[0]["reason"].partition(":")[0] == name.replace("rows", "")
 
 
 # -- regions that were moved after the sample --------------------------------------------------

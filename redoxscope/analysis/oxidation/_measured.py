@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._move import variance_when_moved
 from ._frames import Detector, Frames
 from ._result import PixelFlag
 
@@ -102,7 +101,6 @@ class Measured:
         self._there = np.zeros((2, n_energies, shape[0], 2), dtype=bool)
         self._light = np.zeros((2, n_energies, shape[0]))
         self.present = self.measured
-        self.variance_scale = np.ones(n_energies)
         # Variance of N and of M relative to counts, and that of the logarithm beyond counting.
         self.units = Units()
         self._shifts: Array | None = None
@@ -240,9 +238,9 @@ class Measured:
         with np.errstate(divide="ignore", invalid="ignore"):
             v = self._reciprocal(self.counts, which, energies)
             along = (-1, *[1] * (v.ndim - 1))
-            one, one_m, scale = (
+            one, one_m = (
                 values[energies].astype(self.dtype).reshape(along)
-                for values in (*self.units.at(self.dwell, len(self.version)), self.variance_scale)
+                for values in self.units.at(self.dwell, len(self.version))
             )
             if self.units.counts != 1.0:
                 v *= one
@@ -251,8 +249,6 @@ class Measured:
                 v += m if self.units.monitor == 1.0 else m * one_m
         if self.units.relative:
             v += self.units.relative
-        if self._shifts is not None:
-            v *= scale
         return v
 
     def _reciprocal(self, frames: Frames, which: Any, energies: NDArray[np.intp]) -> NDArray:
@@ -318,7 +314,6 @@ class Measured:
         n_energies = len(self.version)
         if shifts is None:
             self._shifts, self.present = None, self.measured
-            self.variance_scale = np.ones(n_energies)
             for frames in (self.counts, self.monitor):
                 if frames is not None:
                     frames.unalign()
@@ -332,7 +327,6 @@ class Measured:
             else:
                 other = (wanted != self._shifts).any(axis=1)
             self._shifts = wanted
-            self.variance_scale = np.array([variance_when_moved(s) for s in wanted])
             self._unaligned.update(np.flatnonzero(other).tolist())
             self.settle()
             return

@@ -18,8 +18,8 @@ LEAST_SIDE = 8
 LEAST_SHARE = 0.2
 """Share of the pixels that image and references must have in common."""
 STEPS = 12
-ENOUGH = 2e-3
-"""Pixels by which the last step may still move."""
+ENOUGH = 0.01
+"""Pixels by which the last step may still move: what is left after it is a fraction of that."""
 AROUND = np.ones((3, 3), dtype=bool)
 LONGEST_STEP = 1.0
 """Pixels; a linear step is not to be trusted further."""

@@ -20,6 +20,8 @@ KINDS = 3
 FINE = 2.0
 """Pixels; of an image only what is finer is compared. Along a particle composition changes slowly,
 and where it does, its middle seems to move from energy to energy; its rim does not."""
+FINE_AGAIN = 3.0
+"""The same once all images lie where they lie by their rims: less of them is noise then."""
 MOST_SIGMA = 0.5
 """Pixels; where the shift is not known better, it is taken from the images before and after."""
 MOST_SIDE = 300
@@ -108,6 +110,7 @@ class DriftTracker:
         self._number = np.zeros(tuple(side // self.factor for side in shape))
         self._there: dict[int, NDArray[np.bool_]] = {}
         self._order: list[int] = []
+        self._fine = FINE
 
     @property
     def images(self) -> tuple[int, ...]:
@@ -146,7 +149,7 @@ class DriftTracker:
             variance.
         """
         y, v = self._small(image, variance)
-        y = _fine(y)
+        y = _finer(y, self._fine)
         if k in self._moved:
             self._take_out(k)
             self._order.remove(k)
@@ -166,9 +169,13 @@ class DriftTracker:
         image_of : callable
             Image and variance of an energy index, as given to `add`.
         """
+        self._fine = FINE_AGAIN
+        for k in [k for k in self._order if k in self._moved]:
+            self._take_out(k)
+            self._keep(k, _finer(self._small(*image_of(k))[0], self._fine))
         for k in self._order:
             y, v = self._small(*image_of(k))
-            y = _fine(y)
+            y = _finer(y, self._fine)
             start = np.nan_to_num(self._filled()[k])
             self._take_out(k)
             self._put(k, y, self._register(y, v, start, search=False))
@@ -234,10 +241,10 @@ class DriftTracker:
         return y, v
 
 
-def _fine(image: Array) -> Array:
-    """What of an image is finer than `FINE`, with NaN where it has them."""
+def _finer(image: Array, than: float) -> Array:
+    """What of an image is finer than so many pixels, with NaN where it has them."""
     good = np.isfinite(image)
-    smooth = ndimage.gaussian_filter(np.where(good, image, 0.0), FINE)
+    smooth = ndimage.gaussian_filter(np.where(good, image, 0.0), than)
     with np.errstate(invalid="ignore", divide="ignore"):
-        smooth /= ndimage.gaussian_filter(good.astype(np.float64), FINE)
+        smooth /= ndimage.gaussian_filter(good.astype(np.float64), than)
     return np.where(good, image - smooth, np.nan)

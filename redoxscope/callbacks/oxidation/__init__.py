@@ -12,6 +12,7 @@ from ._batch import (
     with_earlier,
 )
 from ._draw import draw_oxidation
+from ._draw_drift import draw_drift
 from ._layout import Layout, groups_of, is_stack, layout_of
 from ._map import OxidationMap
 from ._options import MapOptions
@@ -26,6 +27,7 @@ __all__ = [
     "OxidationSnapshot",
     "agglomerates_of",
     "draw_agglomerates",
+    "draw_drift",
     "draw_oxidation",
     "groups_of",
     "i0_of_run",

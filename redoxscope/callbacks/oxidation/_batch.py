@@ -20,6 +20,7 @@ from ._snapshot import OxidationSnapshot
 
 __all__ = [
     "as_i0",
+    "from_documents",
     "i0_of_run",
     "maps_with",
     "oxidation_map",
@@ -216,12 +217,19 @@ def _read(source: Any, options: MapOptions) -> StackReader:
     # A run's own documents() needs an exporter, which a stock server does not have.
     if hasattr(source, "metadata"):
         return _from_catalog(source, options)
-    return _from_documents(documents_of(source), options)
+    return from_documents(documents_of(source), options)
 
 
-def _from_documents(
+def from_documents(
     documents: Iterable[tuple[str, Mapping[str, Any]]], options: MapOptions
 ) -> StackReader:
+    """Reader that has taken a run's documents, and those of runs that continue it.
+
+    Raises
+    ------
+    ValueError
+        There is no energy stack in them.
+    """
     reader: StackReader | None = None
     run, descriptors, succeeded = "", set(), False
     for name, doc in documents:

@@ -133,7 +133,8 @@ class ImageDrift:
         if final and len(self._tracker.images) > 1:
             self._tracker.again(fit.unmoved)
             self._settled = True
-        for k in [k for k in new if k in torn]:
+        # Last, when it is known best how far its parts lie apart: live as in batch.
+        for k in [k for k in new if k in torn and final]:
             if self._correct:
                 self._mend(torn[k])
             self._tracker.add(k, *fit.unmoved(k))

@@ -15,6 +15,7 @@ from .._live_map import LiveMap
 from ._batch import as_i0
 from ._options import MapOptions
 from ._reader import StackReader
+from ._resumed import Earlier
 from ._snapshot import OxidationSnapshot
 from .analysis import ANALYSIS
 
@@ -64,6 +65,10 @@ class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
     drift : {"correct", "measure", "ignore"}
         Whether images are registered with each other, and moved back where the sample has moved
         by more than counting explains, and than 0.1 pixels.
+    earlier : callable, optional
+        ``earlier(uid)``: the documents of a run that has ended. With it the map of a run that
+        continues another (``resumes``) begins with that one's lines; without it the live map
+        has its own lines only, until it is read from the catalog.
     on_update : callable, optional
         Called with an `Update`, which has the `OxidationSnapshot`, from the worker thread, at most
         ``rate`` times a second and at the end. It should not block; what it raises is logged and
@@ -93,13 +98,14 @@ class OxidationMap(LiveMap[StackReader, OxidationSnapshot]):
         counts_per_unit: float | None = None,
         dead_time: float | None = None,
         drift: Literal["correct", "measure", "ignore"] = "correct",
+        earlier: Earlier | None = None,
         on_update: Callable[[Update], object] | None = None,
         rate: float = 2.0,
         timeout: float = 60.0,
     ) -> None:
         options = MapOptions(
             references, edge, as_i0(i0), min_thickness, max_od, blank, area, counts_per_unit,
-            dead_time, drift,
+            dead_time, drift, earlier,
         )  # fmt: skip
         super().__init__(ANALYSIS, options, on_update=on_update, rate=rate, timeout=timeout)
 

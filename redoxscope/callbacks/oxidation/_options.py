@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +36,8 @@ class MapOptions:
     counts_per_unit: float | None = None
     dead_time: float | None = None
     drift: Literal["correct", "measure", "ignore"] = "correct"
+    earlier: Callable[[str], Iterable[tuple[str, Doc]]] | None = field(default=None, compare=False)
+    """Documents of a run that has ended, by its uid: a run that continues it is shown with it."""
 
     def __post_init__(self) -> None:
         if self.references is not None and not isinstance(self.references, References):

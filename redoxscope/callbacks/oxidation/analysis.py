@@ -11,6 +11,7 @@ from .._doubt import Doubt
 from ._draw import draw_oxidation
 from ._options import MapOptions
 from ._reader import StackReader, is_stack
+from ._resumed import reader_for
 from ._snapshot import OxidationSnapshot
 from ._stored import results_of
 
@@ -18,7 +19,7 @@ __all__ = ["ANALYSIS"]
 
 
 def _reader(start: Doc, options: Any) -> StackReader | None:
-    made = StackReader(start, options)
+    made = reader_for(start, options)
     return made if made.parts else None  # images of the empty beam, of the dark: nothing to map
 
 

@@ -25,11 +25,13 @@ from ...data import References
 from ...documents import LineStatus
 from ...scan import Frame, Role, Scan
 from .._pauses import in_thread
+from .._protocols import Microscope
 from .._readable import duration
 from .._run import Ended
+from .._schedule import schedule
 from ._checks import i0_of_checks
 
-__all__ = ["Adaptive"]
+__all__ = ["Adaptive", "adaptive_for"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -39,6 +41,48 @@ RECENT = 5
 """Images whose pace is taken for that of those to come: with fewer rows more of it is moves."""
 TAKEN = (LineStatus.OK, LineStatus.RETRIED)
 Outer = tuple[float, ...]
+
+
+def adaptive_for(
+    stxm: Microscope,
+    scan: Scan,
+    references: References | None,
+    metadata: dict[str, Any],
+    target: Target | None,
+    rows: str,
+) -> Adaptive | None:
+    """What leaves out of a scan what its map does not need; None where nothing is to be.
+
+    Parameters
+    ----------
+    stxm : Microscope
+    scan : Scan
+        Of images.
+    references : References, optional
+    metadata : dict
+        The plan's start document, into which it is written.
+    target : Target, optional
+    rows : {"all", "informative"}
+
+    Raises
+    ------
+    ValueError
+        There are no references.
+    """
+    if target is None and rows == "all":
+        return None
+    if references is None:
+        said = "until" if target is not None else f"rows = {rows!r}"
+        raise ValueError(f"{said} needs reference spectra: give an edge or references")
+    if target is not None:
+        metadata["until"] = target.as_dict()
+    if rows != "all":
+        metadata["rows"] = rows
+    times = schedule(scan, stxm)
+    seconds = times.motion + times.live + times.flight + times.software
+    return Adaptive(
+        scan, references, metadata["detectors"], seconds, target=target, rows=rows != "all"
+    )
 
 
 class Adaptive:
@@ -167,6 +211,27 @@ class Adaptive:
     def told(self) -> tuple[float, str]:
         """What was said last: seconds left, NaN where that is not known, and in words."""
         return self.seconds_left, self.words
+
+    def resumed(self, begin: int) -> MsgGenerator[None]:
+        """Judge what earlier runs have measured, whose documents it was given.
+
+        Parameters
+        ----------
+        begin : int
+            The image at which this run begins.
+        """
+        yield from in_thread(partial(self._catch_up, begin))
+
+    def _catch_up(self, begin: int) -> None:
+        last = {
+            frame.outer: index
+            for index, frame in enumerate(self._scan.frames[:begin])
+            if frame.role is Role.SAMPLE
+        }
+        for outer, index in last.items():
+            self._judged_to = index + 1  # how long ago those runs were is no pace of this one
+            self._judge(outer, index)
+        self._begun, self._judged_to = self._clock(), begin
 
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""

@@ -27,8 +27,7 @@ from ...scan import MAX_RETRIES, ORDERS, Region, Role, Scan, Zone, as_loops, as_
 from .._inputs import check_axes, check_device
 from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
-from .._schedule import schedule
-from ._adaptive import Adaptive
+from ._adaptive import adaptive_for
 from ._dose_limit import guarded
 from ._follow import Follow
 from ._frames import measure_frames
@@ -346,20 +345,7 @@ def _measure(
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors])
     if spectra is not None:
         metadata["references"] = spectra.at(scan.energies)
-    adaptive = None
-    if target is not None or rows != "all":
-        if spectra is None:
-            said = "until" if target is not None else f"rows = {rows!r}"
-            raise ValueError(f"{said} needs reference spectra: give an edge or references")
-        if target is not None:
-            metadata["until"] = target.as_dict()
-        if rows != "all":
-            metadata["rows"] = rows
-        times = schedule(scan, stxm)
-        seconds = times.motion + times.live + times.flight + times.software
-        adaptive = Adaptive(
-            scan, spectra, metadata["detectors"], seconds, target=target, rows=rows != "all"
-        )
+    adaptive = adaptive_for(stxm, scan, spectra, metadata, target, rows)
     follow = None
     if farthest is not None:
         metadata["follow_drift"] = farthest

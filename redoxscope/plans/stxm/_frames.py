@@ -151,8 +151,13 @@ def _measured(
                 yield from _set_outer(scan, axes, same, frame, _not_focus)
             region = scan.regions[frame.region] if follow is None else follow.region(frame.region)
             some = None if adaptive is None else adaptive.blocks(frame)
-            first = begin[1] if index == begin[0] else 0
-            blocks = some or [range(first, region.pixels[1])]
+            blocks = some or [range(region.pixels[1])]
+            if index == begin[0]:
+                blocks = [
+                    range(max(b.start, begin[1]), b.stop) for b in blocks if b.stop > begin[1]
+                ]
+                if not blocks:  # what is left of it is not needed
+                    continue
             whole = frame.region not in streams  # its descriptor holds the raster of all of it
             begins = region if whole else lines_of(region, blocks[0])
             if (frame.region, frame.dwell, begins) != prepared:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
 from ...analysis.dose import as_dose_limit
+from ...analysis.oxidation import as_target
 from ...data import References
 from ...documents import (
     FOLLOWED,
@@ -27,6 +28,7 @@ from .._inputs import check_axes, check_device
 from .._lookup import lookup
 from .._protocols import Microscope
 from .._public import plan
+from ._adaptive import Adaptive, adaptive_for
 from ._dose_limit import guarded
 from ._follow import Follow
 from ._frames import measure_frames
@@ -34,11 +36,9 @@ from ._start import stack_start
 
 __all__ = ["resume"]
 
-log = logging.getLogger("redoxscope.plans")
-
 TAKEN = (LineStatus.OK, LineStatus.RETRIED)
-OF_ONE_RUN = ("until", "rows")
-"""Parameters of a stack that know no more than their own run."""
+AS_TOLD = ("until:", "dose_limit:")
+"""How the reason begins of a run that its plan ended for good."""
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
 
@@ -53,10 +53,9 @@ def resume(
 ) -> MsgGenerator[str]:
     """Continue a stack that was interrupted, after its last complete line, in a run of its own.
 
-    Lines at its end that were lost or taken without beam are flown again. All that is left is
-    measured; a limit of the dose holds on, with what the runs before have left, and regions that
-    were moved after the sample (``follow_drift``) go on from where they were. What `energy_stack`
-    was told as ``until`` or ``rows`` does not hold, and a warning says so: every line is flown.
+    Lines at its end that were lost or taken without beam are flown again. What the run was told
+    holds on: its order of energies, ``until`` and ``rows``, judged by the lines of all its runs;
+    a limit of the dose, with what they have left; ``follow_drift``, from where the regions were.
 
     The new run carries the same scan, and in ``resumes`` which run it continues and where. The two
     read as one: map, cube and export of the later run are of both. Where the sample moved
@@ -98,10 +97,12 @@ def _resume(
     if rest is None:  # the plan is only listed
         return ""
     runs, link, offsets = [rest.lines], rest.start.get(RESUMES), dict(rest.followed)
+    uids = [rest.uid]
     while link is not None:
         earlier = yield from known.run(link["uid"], _run_of)
         assert earlier is not None
         runs.append(earlier.lines)
+        uids.insert(0, link["uid"])
         offsets = dict(earlier.followed) | offsets
         link = earlier.start.get(RESUMES)
     scan = rest.scan
@@ -121,12 +122,15 @@ def _resume(
     if dose is not None:
         for flown in runs:
             dose.had(flown, rest.frame)
-    dropped = [key for key in OF_ONE_RUN if key in rest.start]
-    if dropped:
-        log.warning(
-            "resume: %s of run %s not taken over: all its lines that are left are flown",
-            " and ".join(dropped), f"{rest.uid[:8]} {'is' if len(dropped) == 1 else 'are'}",
-        )  # fmt: skip
+    until = rest.start.get("until")
+    adaptive = adaptive_for(
+        stxm, scan, spectra, metadata,
+        None if until is None else as_target(until), rest.start.get("rows", "all"),
+    )  # fmt: skip
+    if adaptive is not None:
+        for uid in uids:
+            yield from known.run(uid, partial(_replay, adaptive))
+        yield from adaptive.resumed(rest.frame)
     follow = None
     if (farthest := rest.start.get("follow_drift")) is not None:
         metadata["follow_drift"] = farthest
@@ -141,7 +145,7 @@ def _resume(
     around = check_axes(scan, axes)
     return (
         yield from measure_frames(
-            stxm, scan, around, metadata, md, follow=follow, begin=begin, dose=dose
+            stxm, scan, around, metadata, md, adaptive, follow=follow, begin=begin, dose=dose
         )
     )
 
@@ -170,6 +174,11 @@ class _Rest(_Run):
     @property
     def uid(self) -> str:
         return str(self.start["uid"])
+
+
+def _replay(adaptive: Adaptive, documents: Documents) -> None:
+    for name, doc in documents:
+        adaptive(name, doc)
 
 
 def _run_of(documents: Documents) -> _Run:
@@ -228,10 +237,9 @@ def _rest_of(documents: Documents) -> _Rest:
     line += 1
     if line >= run.scan.regions[run.scan.frames[frame].region].pixels[1]:
         frame, line = frame + 1, 0
-    if frame >= len(run.scan.frames):
+    told = run.reason.startswith(AS_TOLD)
+    if told or frame >= len(run.scan.frames):
         uid = str(run.start["uid"])[:8]
-        why = "has all its lines"
-        if run.reason.startswith(("until:", "dose_limit:")):  # and its dose checks
-            why = f"ended as it was told to ({run.reason})"
+        why = f"ended as it was told to ({run.reason})" if told else "has all its lines"
         raise ValueError(f"run {uid!r} {why}: there is nothing to resume")
     return _Rest(run.start, run.scan, run.lines, run.reason, run.followed, frame, line)
