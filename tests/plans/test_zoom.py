@@ -9,11 +9,12 @@ import threading
 import pytest
 
 from redoxscope.data import phase_absorption
+from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack, estimate, map_then_zoom
 from redoxscope.plans._readable import duration
 from redoxscope.plans.stxm import _zoom
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, PromptHeater, make_engine, run_resuming
+from redoxscope.testing import FakeMicroscope, FakeSetting, PromptHeater, make_engine, run_resuming
 
 DISCS = [(-5.0, 2.0, 2.0, 1.0), (6.0, -3.0, 1.2, 0.4)]
 MAP = {"size": 24, "pixels": 48, "tile": 12, "map_dwell": 0.001}
@@ -177,6 +178,44 @@ def test_a_stack_that_could_not_be_taken_anywhere_costs_no_map(stxm):
     with pytest.raises(ValueError, match="the stack of map_then_zoom: .*2000"):
         engine(map_then_zoom(stxm, edge="Mn L3", **MAP | options))
     assert not documents.named("start") and not stxm.energy.targets
+
+
+def test_a_limit_of_the_dose_holds_for_map_and_stack_together(stxm):
+    """What the map has left is taken from it, lines that were flown again included."""
+    stxm.flux = FakeSetting("flux", 1e8)
+    options = {"edge": "Mn L3", "map_energies": 645, "zoom_size": 12, "zoom_pixels": 24, **MAP}
+    energies = {"stack": {"energies": [640, 641, 642, 643], "retries": 0}}
+    engine, documents = make_engine()
+    engine(map_then_zoom(stxm, **options, **energies, dose_limit=1e12))
+    coarse, fine = documents.named("start")
+    of_map, each = coarse["exposure"]["gray"], fine["exposure"]["gray"]
+    assert fine["dose_limit"] == pytest.approx({"limit": 1e12, "before": of_map}, rel=1e-4)
+    with pytest.raises(ValueError, match="dose_limit.* is reached: .*the map of map_then_zoom inc"):
+        map_then_zoom(stxm, **options, **energies, dose_limit=0.9 * of_map)
+    limit = 2 * of_map + sum(each[:2]) + 0.5 * each[2]  # the map may need one retry of each line
+    told = estimate(map_then_zoom(stxm, **options, **energies, dose_limit=limit))
+    assert any("dose_limit ends it after" in text for text in told.unknown)
+    pages = stxm.scanner.collect_pages
+
+    def again():
+        for page in pages():
+            if page["data"]["energy"][0] == 645:
+                page["data"]["line_status"] = [int(LineStatus.RETRIED)] * len(
+                    page["data"]["energy"]
+                )
+            yield page
+
+    stxm.scanner.collect_pages = again
+    engine, documents = make_engine()
+    engine(map_then_zoom(stxm, **options, **energies, number=1, dose_limit=limit))
+    _, fine = documents.named("start")
+    assert fine["dose_limit"]["before"] == pytest.approx(2 * of_map, rel=1e-4)
+    frames = {f for p in documents.named("event_page") for f in p["data"]["frame"]}
+    stops = documents.named("stop")
+    assert (
+        stops[1]["reason"].startswith("dose_limit: ") and "2 of 4 images were" in stops[1]["reason"]
+    )
+    assert frames and not stxm.shutter.beam
 
 
 def test_the_stack_is_taken_at_each_temperature_and_the_map_once(stxm):

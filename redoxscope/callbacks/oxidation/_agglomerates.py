@@ -113,7 +113,7 @@ def agglomerates_of(
     x: Any,
     y: Any,
     *,
-    rim: float,
+    rim: float | None = None,
     name: str = "",
     unit: str = "",
     part: str = "",
@@ -132,8 +132,8 @@ def agglomerates_of(
         Share of a species, its standard deviation, and how much there is; NaN where nothing is.
     x, y : array_like [nx], [ny]
         Positions of the pixels (µm), which are square.
-    rim : float
-        How far the exterior reaches in from an outline (µm).
+    rim : float, optional
+        How far the exterior reaches in from an outline (µm); 10 pixels where not given.
     name, unit, part : str
         Species, unit of the thickness, region of the run.
     gap, least_diameter, threshold
@@ -159,9 +159,10 @@ def agglomerates_of(
     found = agglomerates(
         t, pixel=pixel, gap=gap, least_diameter=least_diameter, threshold=threshold
     )
-    comparison = compare(f, s, t, found, rim=rim, edges=edges, block=block)
+    depth = RIM * pixel if rim is None else rim
+    comparison = compare(f, s, t, found, rim=depth, edges=edges, block=block)
     parameters = {
-        "pixel_um": pixel, "rim_um": rim, "block_um": comparison.block, "gap_um": found.gap,
+        "pixel_um": pixel, "rim_um": comparison.rim, "block_um": comparison.block, "gap_um": found.gap,
         "least_diameter_um": found.least_diameter, "threshold": found.threshold,
         **(made_with or {}),
     }  # fmt: skip

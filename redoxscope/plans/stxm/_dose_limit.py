@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .._run import Ended
 from ..estimates import frame_doses
 from ._checks import i0_of_checks
 
-__all__ = ["DoseGuard", "guarded"]
+__all__ = ["DoseGuard", "after", "guarded"]
 
 log = logging.getLogger("redoxscope.plans")
 
@@ -57,6 +58,21 @@ def guarded(
         raise ValueError(f"dose_limit cannot be kept: {left.unknown or left.lacking}")
     metadata["dose_limit"] = limit.as_dict()
     return DoseGuard(limit, scan, left.gray)
+
+
+def after(limit: DoseLimit, scan: Scan, stxm: Any) -> DoseLimit:
+    """The limit that is left when a scan has been measured, each line once.
+
+    Raises
+    ------
+    ValueError
+        Nothing is left, or the dose of the scan is not known.
+    """
+    left = frame_doses(scan, stxm, density=limit.density, thickness=limit.thickness)
+    if left.gray is None or left.lacking:
+        raise ValueError(f"dose_limit cannot be kept: {left.unknown or left.lacking}")
+    regions = np.array([frame.region for frame in scan.frames])
+    return replace(limit, before=limit.before + float(np.bincount(regions, left.gray).max()))
 
 
 class DoseGuard:

@@ -305,16 +305,35 @@ def tiled_image(
         As `line_spectrum`.
     """
     check_device("stxm", stxm, Microscope, "STXM")
+    scan = scan_of_tiles(
+        energies=energies, edge=edge, center=center, size=size, pixels=pixels, tile=tile,
+        dwell=dwell, retries=retries, outer=outer,
+    )  # fmt: skip
+    return _measure(stxm, scan, TILED_IMAGE, axes, dose_limit, md)
+
+
+def scan_of_tiles(
+    *,
+    energies: float | Sequence[float],
+    edge: str | None,
+    center: Any,
+    size: Any,
+    pixels: Any,
+    tile: Any,
+    dwell: float,
+    retries: int = 1,
+    outer: Outers | None = None,
+) -> Scan:
+    """What `tiled_image` measures; parameters and errors as there."""
     whole = Region(
         as_pair("center", center, "µm"),
         as_pair("size", size, "µm", single=True),
         as_pair("pixels", pixels, single=True),
     )
-    scan = tiled_scan(
+    return tiled_scan(
         energies=_listed(energies), region=whole, tile=as_pair("tile", tile, "µm", single=True),
         dwell=dwell, edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
-    return _measure(stxm, scan, TILED_IMAGE, axes, dose_limit, md)
 
 
 def _listed(energies: Any) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import combinations
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 from numpy.typing import NDArray
 
+from ...analysis.dose import DoseLimit, as_dose_limit
 from ...analysis.particles import Particle, absorbance, find_particles
 from ...data import EDGES, References, as_references, get_edge, load_references
 from ...documents import LineStatus
@@ -27,8 +28,9 @@ from .._protocols import Microscope
 from .._public import Bounds, OneOf, plan
 from .._readable import duration
 from ..estimates import PlanEstimate, estimate
+from ._dose_limit import DoseGuard, after
 from ._energy_stack import energy_stack
-from ._spectra import tiled_image
+from ._spectra import scan_of_tiles, tiled_image
 
 __all__ = ["RULES", "map_then_zoom"]
 
@@ -69,6 +71,7 @@ def map_then_zoom(
     stack: Mapping[str, Any] | None = None,
     outer: Mapping[str, Sequence[float]] | None = None,
     axes: Mapping[str, Movable[Any]] | None = None,
+    dose_limit: DoseLimit | Mapping[str, float] | float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Map a whole electrode coarsely, find particles on it, and take fine stacks of chosen ones.
@@ -107,6 +110,9 @@ def map_then_zoom(
         Further parameters of `energy_stack`: ``{"dwell": 0.002, "order": "informative"}``.
     outer, axes
         Loops around the stack, as of `energy_stack`; the map is taken once, before.
+    dose_limit : DoseLimit, mapping or float, optional
+        Largest dose of any pixel (Gy), as of `energy_stack`, in map and stack together: what the
+        map has left, lines flown again included, the stack has no more.
     md : mapping, optional
         Further metadata for both start documents.
 
@@ -143,7 +149,7 @@ def map_then_zoom(
     elif not callable(choose):
         raise ValueError(f"choose = {choose!r:.80} must be a rule, 'ask' or a function")
     options = dict(stack or {})
-    for key in ("regions", "center", "size", "pixels", "edge", "outer", "axes", "md"):
+    for key in ("regions", "center", "size", "pixels", "edge", "outer", "axes", "dose_limit", "md"):
         if key in options:
             raise ValueError(f"stack has {key!r}, which the plan gives itself")
     width, height = (
@@ -156,16 +162,28 @@ def map_then_zoom(
     )
     given: dict[str, Any] = {"edge": edge, "outer": outer, "axes": axes, **options}
 
+    tiles: dict[str, Any] = {
+        "energies": map_energies, "edge": edge, "center": center, "size": size, "pixels": pixels,
+        "tile": tile, "dwell": map_dwell,
+    }  # fmt: skip
+    limit = as_dose_limit(dose_limit)
+    rest = None if limit is None else _rest(limit, scan_of_tiles(**tiles), stxm)
+
     def fine_at(
-        places: Sequence[tuple[float, float]], meant: Mapping[str, Any]
+        places: Sequence[tuple[float, float]],
+        meant: Mapping[str, Any],
+        most: DoseLimit | None = rest,
     ) -> MsgGenerator[str]:
         regions = [
             Region(place, (width, height), (nx, ny), f"particle_{i + 1}")
             for i, place in enumerate(places)
         ]
-        return energy_stack(stxm, regions=regions, md={**(md or {}), **meant}, **given)
+        own = {**(md or {}), **meant}
+        return energy_stack(stxm, regions=regions, dose_limit=most, md=own, **given)
 
-    def fine(chosen: Sequence[Particle], meant: Mapping[str, Any]) -> MsgGenerator[str]:
+    def fine(
+        chosen: Sequence[Particle], meant: Mapping[str, Any], had: float | None
+    ) -> MsgGenerator[str]:
         for (i, one), (j, other) in combinations(enumerate(chosen, 1), 2):
             apart = (abs(a - b) for a, b in zip(one.center, other.center, strict=True))
             if all(a < side for a, side in zip(apart, (width, height), strict=True)):
@@ -173,7 +191,8 @@ def map_then_zoom(
                     "particle_%d and particle_%d overlap: what lies in both has the dose of both",
                     i, j,
                 )  # fmt: skip
-        return fine_at([one.center for one in chosen], meant)
+        most = limit if limit is None or had is None else replace(limit, before=had)
+        return fine_at([one.center for one in chosen], meant, most)
 
     # What is wrong with the stack is said now, and not when the map was taken.
     middle = as_pair("center", center, "µm")
@@ -181,31 +200,28 @@ def map_then_zoom(
     probe = fine_at([middle], {})
 
     def foreseen(regions: int) -> PlanEstimate:
-        return estimate(fine_at([middle] * regions, {}))
+        return estimate(fine_at([middle] * regions, {}, None))  # they will lie apart
 
     spectra = _spectra(edge, options.get("references"))
-    coarse = tiled_image(
-        stxm, energies=map_energies, edge=edge, center=center, size=size, pixels=pixels, tile=tile,
-        dwell=map_dwell, md=md,
-    )  # fmt: skip
+    coarse = tiled_image(stxm, dose_limit=limit, md=md, **tiles)
     found = partial(_found, spectra=spectra, smallest=smallest, gap=gap)
-    return _map_then_zoom(coarse, probe, found, choose, most, fine, foreseen)
+    return _map_then_zoom(coarse, probe, _Mosaic(limit), found, choose, most, fine, foreseen)
 
 
 def _map_then_zoom(
     coarse: MsgGenerator[str],
     probe: MsgGenerator[str],
+    mosaic: _Mosaic,
     found: Callable[[_Mosaic], list[Particle]],
     choose: str | Choice,
     number: int,
-    fine: Callable[[Sequence[Particle], Mapping[str, Any]], MsgGenerator[str]],
+    fine: Callable[[Sequence[Particle], Mapping[str, Any], float | None], MsgGenerator[str]],
     foreseen: Callable[[int], PlanEstimate],
 ) -> MsgGenerator[tuple[str, ...]]:
     one = estimate(probe)
     if one.refused:
         coarse.close()
         raise ValueError(f"the stack of map_then_zoom: {'; '.join(one.refused)}")
-    mosaic = _Mosaic()
     token = yield Msg("subscribe", None, mosaic, "all")
     uid = yield from coarse
     yield Msg("unsubscribe", None, token=token)
@@ -214,7 +230,9 @@ def _map_then_zoom(
         stack = foreseen(number) if ruled else one
         particles_of = f"with {number}, the most there will be" if ruled else "for each chosen one"
         told = UNKNOWN.format(particles_of, duration(stack.total))
-        yield from foretold(None, Foreseen(0.0, unknown=(told, *stack.unknown)))
+        notes = dict.fromkeys((told, *stack.unknown, *one.unknown))
+        each = {"photons": one.photons, "dose_gy": one.dose_gy}
+        yield from foretold(None, Foreseen(0.0, unknown=tuple(notes), **each))
         return (uid,)
     yield Msg("checkpoint")
     particles = yield from in_thread(partial(found, mosaic))
@@ -232,7 +250,7 @@ def _map_then_zoom(
         return (uid,)
     wanted = [particles[i] for i in chosen]
     zoom = {"map": uid, "particles": [asdict(one) for one in wanted], "found": len(particles)}
-    return uid, (yield from fine(wanted, {"zoom": zoom}))
+    return uid, (yield from fine(wanted, {"zoom": zoom}, mosaic.gray))
 
 
 def _chosen(
@@ -283,6 +301,14 @@ def _indices(name: str, values: Any, count: int) -> list[int]:
     return list(dict.fromkeys(found))
 
 
+def _rest(limit: DoseLimit, tiles: Scan, stxm: Any) -> DoseLimit:
+    """What a map leaves of a limit, as far as that can be said before."""
+    try:
+        return after(limit, tiles, stxm)
+    except ValueError as exc:
+        raise ValueError(f"{exc} (the map of map_then_zoom included)") from exc
+
+
 def _spectra(edge: str, given: Any) -> References | None:
     """What absorbs, where that is known in 1/µm."""
     if given is None and not get_edge(edge).species:
@@ -328,7 +354,9 @@ def _found(
 class _Mosaic:
     """Images of the map by energy (eV), from the documents of its run."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: DoseLimit | None) -> None:
+        self._limit = limit
+        self._dose: DoseGuard | None = None
         self.scan: Scan | None = None
         self.images: dict[float, Any] = {}
         self.x: list[float] = []
@@ -336,13 +364,23 @@ class _Mosaic:
         self._begins: list[tuple[int, int]] = []
         self._detector = ""
 
+    @property
+    def gray(self) -> float | None:
+        """Dose of the pixel that has most, with what it had before (Gy); None without a limit."""
+        return None if self._dose is None else self._dose.gray
+
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        if self._dose is not None:
+            self._dose(name, doc)
         if name == "start":
             self._detector = doc["detectors"][0]
             scan = Scan.from_start(doc)
             self.x, self.y, self._begins = joined(scan.regions)
             self._empty = np.full((len(self.y), len(self.x)), np.nan)
             self._scan = scan
+            if self._limit is not None:
+                gray = np.broadcast_to(doc["exposure"]["gray"], len(scan.frames))
+                self._dose = DoseGuard(self._limit, scan, gray)
         elif name == "event_page" and "frame" in doc["data"]:
             self.scan = self._scan
             data = doc["data"]

@@ -15,7 +15,7 @@ __all__ = ["agglomerates"]
 def agglomerates(
     run: Any,
     *,
-    rim: float,
+    rim: float | None = None,
     part: str | None = None,
     analysis: str = "oxidation_map",
     version: int | None = None,
@@ -28,14 +28,14 @@ def agglomerates(
     """Agglomerates in a run's map: at one thickness inside and outside, near the edge and deep.
 
     From the map that is stored with the run. Nothing is stored by itself:
-    ``store_results(cat, uid, agglomerates(run, rim=…).results)``.
+    ``store_results(cat, uid, agglomerates(run).results)``.
 
     Parameters
     ----------
     run : BlueskyRun
         ``cat[-1]``.
-    rim : float
-        How far the exterior reaches in from an outline (µm).
+    rim : float, optional
+        How far the exterior reaches in from an outline (µm); by default 10 pixels.
     part : str, optional
         Region, where there are several.
     analysis : {"oxidation_map", "ptychography"}
