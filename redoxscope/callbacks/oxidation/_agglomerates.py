@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["MapAgglomerates", "agglomerates_of", "draw_agglomerates"]
 
 Array = NDArray[np.float64]
+RIM = 10.0
+"""Depth of the exterior in pixels, where nobody says it."""
 
 
 @dataclass(frozen=True, eq=False)
