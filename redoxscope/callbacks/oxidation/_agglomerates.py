@@ -164,8 +164,9 @@ def agglomerates_of(
     depth = RIM * pixel if rim is None else rim
     comparison = compare(f, s, t, found, rim=depth, edges=edges, block=block)
     parameters = {
-        "pixel_um": pixel, "rim_um": comparison.rim, "block_um": comparison.block, "gap_um": found.gap,
-        "least_diameter_um": found.least_diameter, "threshold": found.threshold,
+        "pixel_um": pixel, "rim_um": comparison.rim, "block_um": comparison.block,
+        "gap_um": found.gap, "least_diameter_um": found.least_diameter,
+        "threshold": found.threshold,
         **(made_with or {}),
     }  # fmt: skip
     return MapAgglomerates(name, f, s, t, xs, ys, found, comparison, unit, parameters, part)
