@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from redoxscope.analysis.oxidation import StackFit, Target, as_target
 from redoxscope.callbacks import OxidationMap, oxidation_maps
@@ -44,21 +45,30 @@ def sample(seed=1, thickness=0.1, counts=4e3, center=N / 2, radius=N / 3):
 class Bench:
     """A fake microscope that sees the sample, and a RunEngine."""
 
-    def __init__(self, images, n=N):
+    def __init__(self, images, n=N, drift=lambda frame: (0, 0)):
         self.n = n
         self.stxm = FakeMicroscope(fields=("transmission",))
         self.engine, self.documents = make_engine()
         collect = self.stxm.scanner.collect_pages
 
+        seen: dict[float, int] = {}
+
         def pages():
             for page in collect():
                 data = page["data"]
                 # Where the stage is, not what a line is called: blocks of rows begin anywhere.
-                at = [round(y[0] * n / 5.0 + (n - 1) / 2) for y in data["sample_y"]]
-                data["transmission"] = [
-                    images[energy][row].tolist()
-                    for energy, row in zip(data["energy"], at, strict=True)
-                ]
+                data["transmission"] = []
+                for energy, x, y in zip(
+                    *(data[key] for key in ("energy", "sample_x", "sample_y")), strict=True
+                ):
+                    frame = seen.setdefault(energy, len(seen))
+                    at = [
+                        np.rint(np.asarray(v) * n / 5.0 + (n - 1) / 2).astype(int) for v in (y, x)
+                    ]
+                    row, column = (
+                        np.clip(v - by, 0, n - 1) for v, by in zip(at, drift(frame), strict=True)
+                    )
+                    data["transmission"].append(images[energy][row, column].tolist())
                 yield page
 
         self.stxm.scanner.collect_pages = pages
@@ -439,6 +449,33 @@ def test_rows_that_make_no_sense_are_refused_at_the_call(options, said):
     options = {"edge": "Mn L3", "energies": ENERGIES, "pixels": N} | options
     with pytest.raises(ValueError, match=said):
         energy_stack(FakeMicroscope(), **options)
+
+
+def test_chosen_rows_are_followed_where_the_sample_drifts():
+    """By two pixels along y and three along x, from the ninth image on."""
+    n, moved = 32, (2, 3)
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:n, :n]
+    texture = ndimage.gaussian_filter(rng.standard_normal((n, n)), 1.5)
+    inside = np.hypot(x - 15, (y - 12) * 1.5) < 10
+    thick = np.where(inside, 0.1 + 0.3 * np.clip(texture, -0.2, 0.5), 0.0)
+    species = len(REFERENCES.names)
+    parts = [x / n, *[(1 - x / n) / (species - 1)] * (species - 1)]
+    c = np.stack([*(thick * part for part in parts), 0.1 * inside])
+    od = np.einsum("kj,jyx->kyx", REFERENCES.design(ENERGIES), c)
+    images = dict(zip(ENERGIES, rng.poisson(2e4 * np.exp(-od)).astype(float), strict=True))
+    bench = Bench(images, n, lambda frame: moved if frame >= 8 else (0, 0)).run(
+        rows="informative", energies=ENERGIES[::2], order="informative", follow_drift=1.0
+    )
+    validate_run(bench.documents)
+    assert bench.of("stop")[0]["exit_status"] == "success"
+    flown = rows_flown(bench)
+    assert len(flown) == 20 and all(len(flown[i]) < n for i in range(8, 20))
+    last = bench.of("event_page")[-1]["data"]
+    pixel = 5.0 / n
+    assert last["followed_y"][-1] == pytest.approx(moved[0] * pixel, abs=0.3 * pixel)
+    assert last["followed_x"][-1] == pytest.approx(moved[1] * pixel, abs=0.3 * pixel)
+    bench.safe()
 
 
 def test_rows_and_a_limit_of_the_dose():
