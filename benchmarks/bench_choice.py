@@ -1,7 +1,8 @@
 """What fewer measurements cost: rms of a map against that of the whole stack, by their number.
 
 Of the measured stack of iron in ../shared/data, so there is nothing to print without it.
-``python -m benchmarks.bench_choice`` prints it; `rows` returns it.
+``python -m benchmarks.bench_choice`` prints it; `rows` returns it. ``--picture FILE`` draws the
+curves instead, as in docs/images/fewer_measurements.png.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "toner_fe_l" / 
 ENERGIES = (8, 10, 15, 20, 30, 60)
 SHARES = (0.05, 0.06, 0.08, 0.1, 0.15)
 """Of all lines of the stack."""
+IMAGES = (5, 7, 9, 12, 15, 20, 30, 45, 60, 90)
+PICTURE_SHARES = (*SHARES, 0.2, 0.3)
+"""Of the picture: whole images, and shares with chosen rows."""
 LEAST = 0.3
 """Thickness (of the references) from which on a pixel counts."""
 DRAWS = 50
@@ -157,7 +161,72 @@ def rows() -> list[Row]:
     return [*_of_energies(stack), *_of_rows(stack)]
 
 
+def draw(path: str | Path) -> None:
+    """Draw rms against the share of lines measured, by how they are chosen; all with one fit."""
+    from matplotlib.figure import Figure
+
+    stack = Stack(DATA)
+    rng = np.random.default_rng(1)
+    best = np.array(informative_order(stack.design, 2, stack.energies))
+    spread, risen = np.array(bit_reversed(stack.n)), np.arange(stack.n)
+    full = stack.whole(risen, stack.n).solve()
+
+    def rms(fit: StackFit) -> float:
+        c = fit.solve().coefficients
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _rms((c[0] / (c[0] + c[1]) - full.fraction)[full.mask])
+
+    share = 100.0 * np.array(IMAGES) / stack.n
+    draws = [
+        [rms(stack.whole(rng.permutation(stack.n), n)) for n in IMAGES] for _ in range(IMAGE_DRAWS)
+    ]
+    low, middle, high = np.percentile(draws, (16, 50, 84), axis=0, method="nearest")
+    chosen = []
+    for most in PICTURE_SHARES:
+        fit, taken = stack.flown(best, most)
+        chosen.append((100.0 * taken, rms(fit)))
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    ax = figure.add_subplot()
+    ax.plot(*np.transpose(chosen), "o-", color="#440154", label="energies and rows informative")
+    for order, label, style, colour in (
+        (best, "energies informative", "s-", "#31688e"),
+        (spread, "energies bit-reversed", "^-", "#35b779"),
+        (risen, "energies sequential", "x-", "#999999"),
+    ):
+        ax.plot(
+            share, [rms(stack.whole(order, n)) for n in IMAGES], style, color=colour, label=label,
+            markersize=5,
+        )  # fmt: skip
+    known = np.isfinite(middle)
+    ax.plot(share[known], middle[known], "-", color="#d1495b", label="energies at random, median")
+    shown = known & np.isfinite(high)
+    ax.fill_between(
+        share[shown], low[shown], high[shown], color="#d1495b", alpha=0.2, linewidth=0,
+        label=f"16 to 84 % of {IMAGE_DRAWS} draws",
+    )  # fmt: skip
+    ax.axhline(0.06, color="k", linewidth=0.8, linestyle=":")
+    ax.text(99, 0.0615, "0.06", ha="right", fontsize=8)
+    ax.set(
+        xscale="log", yscale="log", xlim=(3.5, 105), ylim=(0.01, 1.0),
+        xlabel="lines measured (% of all lines x energies)",
+        ylabel="rms of the fraction against all",
+        title=f"Fe L stack, {stack.n} energies, {int(full.mask.sum())} pixels",
+    )  # fmt: skip
+    for axis, ticks in ((ax.xaxis, (4, 6, 10, 20, 50, 100)), (ax.yaxis, (0.01, 0.03, 0.1, 0.3, 1))):
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_ticks([], minor=True)
+    ax.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
+    import argparse
+
     from .__main__ import show
 
-    show(rows())
+    parser = argparse.ArgumentParser("python -m benchmarks.bench_choice")
+    parser.add_argument("--picture", metavar="FILE", help="draw the curves into a PNG file")
+    if file := parser.parse_args().picture:
+        draw(file)
+    else:
+        show(rows())

@@ -57,6 +57,7 @@ def test_from_a_third_on_the_end_is_foretold_within_a_tenth(order, sigma, unifor
     for one in found:
         if one.done >= end / 3:
             assert one.needed is not None and abs(one.needed - end) <= 0.1 * end, (one, end)
+            assert one.earliest <= end <= (one.latest or 60), (one, end)
 
 
 def test_a_target_that_will_not_be_reached_is_told_early():
