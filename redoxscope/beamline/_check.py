@@ -164,9 +164,10 @@ OF_THE_SESSION = frozenset(
 )  # fmt: skip
 """Attributes of a session: ``s.close`` must not be somebody's valve."""
 OF_THE_QUEUE = frozenset(
-    {"count", "scan", "rel_scan", "list_scan", "rel_list_scan", "grid_scan", "rel_grid_scan", "mv"}
-)
-"""Bluesky's plans that a queue server has by name; also as ``…_with_beam``."""
+    {"count", "scan", "rel_scan", "list_scan", "rel_list_scan", "grid_scan", "rel_grid_scan", "mv",
+     "apply_calibration", "revert_calibration", "list_calibrations"}
+)  # fmt: skip
+"""What a queue server has by name: bluesky's plans, also as ``…_with_beam``, and functions."""
 _COLUMNS = {"time", "seq_num", "uid", "data", "timestamps", "filled", "descriptor", "configuration"}
 """Names that tables of events have besides the data keys."""
 _TAKEN = ("ts_", "tes_", "stxm_", "time_", "dim_")
@@ -186,7 +187,7 @@ def _no_name(file: BeamlineFile, name: str) -> str | None:
 
     roles = dict(file.roles_of(name))
     if name.removesuffix("_with_beam") in OF_THE_QUEUE:
-        return f": the name {name!r} is a plan's in a queue server; call the device otherwise"
+        return f": the name {name!r} is taken in a queue server; call the device otherwise"
     if name in SHELL | OF_THE_SESSION | {*plans.__all__} | _COLUMNS | {*LINE_KEYS, *POINT_KEYS}:
         return f": the name {name!r} is taken by data or the shell; call the device otherwise"
     if name in file.instruments and roles.get(name) != "detector":

@@ -74,17 +74,22 @@ class Proposal:
 
     def __repr__(self) -> str:
         runs = ", ".join(uid[:8] for uid in self.source.get("runs", ()))
-        lines = [
-            f"proposed for {self.device or 'the only one'}, {self.of} (run {runs}); not applied:"
-        ]
+        which = f" ({self.device})" if self.device else ""
+        lines = [f"proposed for {self.of}{which}, from run {runs}; not applied:"]
         for name, value in self.values.items():
             unit = self.units[name]
             digits = DIGITS[unit]
             lines.append(
                 f"  {name} = {value:.{digits}f} ± {self.sigma[name]:.{digits}f} {unit}, "
-                f"was {said(self.was.get(name), unit)}"
+                f"{self._before(name)}"
             )
         return "\n".join([*lines, *(f"  doubt: {doubt}" for doubt in self.doubts)])
+
+    def _before(self, name: str) -> str:
+        value = self.was.get(name)
+        if value is not None:
+            return f"was {said(value, self.units[name])}"
+        return "was not set" if self.device else "what it was the run does not say"
 
     def figure(self) -> Any:
         """A matplotlib figure of what was measured and of the fit."""

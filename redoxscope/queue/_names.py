@@ -1,4 +1,4 @@
-"""What the worker of a queue server has by name: RunEngine, devices, plans."""
+"""What the worker of a queue server has by name: RunEngine, devices, plans, functions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from .. import plans
 from ..devices import DeviceError
 from ..plans.support import description, device_parameters, lacking
+from ._functions import functions
 
 __all__ = ["names", "narrowed"]
 
@@ -49,7 +50,7 @@ def names(session: Any) -> dict[str, Any]:
             beam = plans.with_beam_decorator(shutter)
             found[f"{name}_with_beam"] = _called(beam(function), f"{name}_with_beam")
     found["mv"] = _called(bps.mv, "mv")
-    return found
+    return {**found, **functions(session)}
 
 
 def _called(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -129,7 +129,7 @@ def test_both_are_recovered_and_the_maps_bias_disappears(bench, kept, first, ene
 
 def test_what_is_proposed_shows_itself_and_changes_nothing(bench, energy):
     text = repr(energy)
-    assert f"proposed for {MONO}, Mn L3 (run run-1); not applied:" in text
+    assert f"proposed for Mn L3 ({MONO}), from run run-1; not applied:" in text
     assert "offset = 0.4" in text and "was 0.000 eV" in text
     assert "doubt: the references are computed ones" in text
     assert bench.mono.edge_offsets == {}

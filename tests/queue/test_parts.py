@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -18,10 +19,12 @@ from typer.testing import CliRunner
 from redoxscope import plans
 from redoxscope.beamline import ConfigError, parse_beamline
 from redoxscope.beamline._check import OF_THE_QUEUE
+from redoxscope.calibrations import CalibrationError, Calibrations
 from redoxscope.cli import app
 from redoxscope.cli._queue import _until_the_end
 from redoxscope.devices import DeviceError
 from redoxscope.queue import QueueError, QueueServer
+from redoxscope.queue._functions import functions
 from redoxscope.queue._names import DARK, narrowed
 from redoxscope.queue._redis import Redis, find_redis
 from redoxscope.queue._worker import VARIABLE, environment, open_session, wait_for_earlier
@@ -33,6 +36,8 @@ from redoxscope.testing import (
     PromptHeater,
     make_engine,
 )
+
+from ..calibrations.runs import Bench
 
 
 def without(monkeypatch, *modules):
@@ -275,8 +280,46 @@ def test_limits_that_nobody_tells_are_left_to_the_plan(caplog):
 
 
 def test_no_device_hides_a_plan_of_the_queue():
-    assert {*DARK, "mv"} == OF_THE_QUEUE
-    for name in ("count", "scan_with_beam"):
+    own = {name for name in functions(None) if not name.startswith("calibrate_")}
+    assert {*DARK, "mv", *own} == OF_THE_QUEUE
+    for name in ("count", "scan_with_beam", "apply_calibration"):
         text = f"name: b\ndevices:\n  {name}: {{class: ophyd.sim.SynAxis}}\n"
-        with pytest.raises(ConfigError, match=f"'{name}' is a plan's in a queue server"):
+        with pytest.raises(ConfigError, match=f"'{name}' is taken in a queue server"):
             parse_beamline(text, "b.yml")
+
+
+def test_calibrations_are_functions_of_the_worker(tmp_path):
+    bench = Bench(a1_error=0.0, off=0.0)
+    run = bench.focus([640.0], "Mn L3", half=60.0, steps=15)
+    going_on = threading.Event()
+    kept = Calibrations(tmp_path, [bench.plate], beamline="ours", busy=going_on.is_set)
+    known = functions(SimpleNamespace(cat={-1: run, "run-1": run}, calibrations=kept))
+    found = known["calibrate_focus"]("run-1")
+    assert json.loads(json.dumps(found)) == found
+    assert found["text"].startswith("proposed for zone plate (stxm_zone_plate), from run run-1;")
+    assert found["values"]["a0"] == pytest.approx(400.0, abs=1.0)
+    other = known["calibrate_focus"]()
+    assert bench.plate.geometry.a0_um == 400.0 and known["list_calibrations"]()["in_force"] == []
+
+    names = f"{found['proposal']}, {other['proposal']}"
+    with pytest.raises(CalibrationError, match=f"no proposal 'x' is known here; there is {names}"):
+        known["apply_calibration"]("x")
+    going_on.set()
+    with pytest.raises(CalibrationError, match="a run is going on"):
+        known["apply_calibration"](found["proposal"])
+    going_on.clear()
+    with ThreadPoolExecutor() as background:
+        for name, which in (("apply", found["proposal"]), ("revert", "zone plate")):
+            task = background.submit(known[f"{name}_calibration"], which)
+            with pytest.raises(CalibrationError, match="not changed in the background"):
+                task.result()
+    assert kept.history == []
+
+    done = known["apply_calibration"](found["proposal"])
+    assert done["state"] == "applied" and bench.plate.geometry.a0_um == found["values"]["a0"]
+    (told,) = known["list_calibrations"]()["in_force"]
+    assert told["uid"] == done["uid"] and told["runs"] == ["run-1"]
+    assert known["revert_calibration"]("zone plate")["state"] == "reverted"
+    listed = known["list_calibrations"]()
+    assert listed["in_force"] == [] and [one["state"] for one in listed["history"]] == ["reverted"]
+    assert bench.plate.geometry.a0_um == 400.0

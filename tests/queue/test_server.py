@@ -202,6 +202,47 @@ def test_a_rixs_map_runs_to_the_end_and_is_in_the_catalog(client, server):
     assert run["primary"].read()["energy"].shape[0] == 4
 
 
+def called(client, name, *args, **how):
+    """What a function of the worker gave, or its manager said."""
+    item = {"item_type": "function", "name": name, "args": list(args)}
+    answer = client.ask("function_execute", item=item, user="a", user_group="primary", **how)
+    if not answer["success"]:
+        return answer
+
+    def over():
+        return client.well("task_result", task_uid=answer["task_uid"])["status"] == "completed"
+
+    wait_until(over, f"{name} is over")
+    return client.well("task_result", task_uid=answer["task_uid"])["result"]
+
+
+def test_a_focus_is_measured_proposed_applied_and_taken_back(client):
+    line = {
+        "energies": 640,
+        "center": [0, 0.3],
+        "length": 4,
+        "pixels": 60,
+        "steps": 9,
+        "travel": 60,
+    }
+    [result] = run_to_the_end(client, ("focus_scan", ["stxm"], line))
+    found = called(client, "calibrate_focus", *result["run_uids"])
+    assert found["success"], found
+    proposal = found["return_value"]
+    assert abs(proposal["values"]["a0"] - 400) < 5 * proposal["sigma"]["a0"] < 10
+    assert called(client, "list_calibrations")["return_value"]["in_force"] == []
+    done = called(client, "apply_calibration", proposal["proposal"])
+    assert done["return_value"]["state"] == "applied", done
+    told = called(client, "list_calibrations")["return_value"]["in_force"]
+    assert [one["runs"] for one in told] == [result["run_uids"]]
+    gone = called(client, "revert_calibration", "zone plate")
+    assert gone["return_value"]["state"] == "reverted", gone
+    again = called(client, "revert_calibration", "zone plate")
+    assert not again["success"] and "no calibration 'zone plate' is applied" in again["msg"]
+    refused = called(client, "open_session")
+    assert not refused["success"] and "not allowed" in refused["msg"]
+
+
 def test_plans_of_bluesky_move_and_count_with_beam(client, server, beamline):
     run_to_the_end(
         client,
@@ -231,6 +272,10 @@ def test_paused_and_resumed(client, server, beamline, option):
     client.wait("paused")
     assert client.status()["re_state"] == "paused"
     wait_until(lambda: beamline.blade.get() == 0, "no beam while it is paused")
+    refused = called(client, "apply_calibration", "x")
+    assert not refused["success"] and "idle" in refused["msg"], refused
+    refused = called(client, "apply_calibration", "x", run_in_background=True)
+    assert not refused["success"] and "not changed in the background" in refused["msg"], refused
     client.well("re_resume")
     client.wait("idle")
     [item] = client.history()
