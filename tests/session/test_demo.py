@@ -175,23 +175,41 @@ def test_sample_file_of_an_aborted_stack(tmp_path):
     assert summary["fraction_mean"] == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (("--edge", "Mn L9"), ("Mn L9", "Mn L3")),
-        (("--sample", "nosuch.h5"), ("nosuch.h5",)),
-        (("--pixels", "0"), ("pixels", "0")),
-        (("--speed", "0"), ("speed", "0")),
-        (("--fault", "earthquake"), ("earthquake", "missed_trigger")),
-    ],
-)
-def test_bad_input_is_explained_in_a_line(args, words, tmp_path):
-    done = redoxscope("demo", "stack", "--no-window", "--out", tmp_path / "out", *args)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    message = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(message) == 1 and all(word in message[0] for word in words)
-    assert not (tmp_path / "out" / "summary.json").exists()
+WRONG = [
+    (("--edge", "Mn L9"), ("Mn L9", "Mn L3")),
+    (("--sample", "nosuch.h5"), ("nosuch.h5",)),
+    (("--pixels", "0"), ("pixels", "0")),
+    (("--speed", "0"), ("speed", "0")),
+    (("--fault", "earthquake"), ("earthquake", "missed_trigger")),
+]
+ONE_BY_ONE = """
+import json, sys
+from redoxscope.cli import main
+
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["redoxscope", *arguments]
+    try:
+        main()
+    except SystemExit as exc:
+        print("END", exc.code, file=sys.stderr, flush=True)
+"""
+
+
+def test_bad_input_is_explained_in_a_line(tmp_path):
+    """One process for all of them: what is wrong is found before anything starts."""
+    out = tmp_path / "out"
+    calls = [["demo", "stack", "--no-window", "--out", str(out), *args] for args, _ in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_BY_ONE, json.dumps(calls)],
+        capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    *told, rest = done.stderr.split("END 2\n")
+    assert len(told) == len(WRONG) and not rest, done.stderr
+    for text, (args, words) in zip(told, WRONG, strict=True):
+        message = [line for line in text.splitlines() if line.startswith("error:")]
+        assert len(message) == 1 and all(word in message[0] for word in words), (args, text)
+    assert not (out / "summary.json").exists()
 
 
 def test_sample_file_with_a_missing_dataset(tmp_path):
