@@ -202,10 +202,10 @@ def test_a_rixs_map_runs_to_the_end_and_is_in_the_catalog(client, server):
     assert run["primary"].read()["energy"].shape[0] == 4
 
 
-def called(client, name, *args, **how):
+def called(client, name, *args):
     """What a function of the worker gave, or its manager said."""
     item = {"item_type": "function", "name": name, "args": list(args)}
-    answer = client.ask("function_execute", item=item, user="a", user_group="primary", **how)
+    answer = client.ask("function_execute", item=item, user="a", user_group="primary")
     if not answer["success"]:
         return answer
 
@@ -272,10 +272,6 @@ def test_paused_and_resumed(client, server, beamline, option):
     client.wait("paused")
     assert client.status()["re_state"] == "paused"
     wait_until(lambda: beamline.blade.get() == 0, "no beam while it is paused")
-    refused = called(client, "apply_calibration", "x")
-    assert not refused["success"] and "idle" in refused["msg"], refused
-    refused = called(client, "apply_calibration", "x", run_in_background=True)
-    assert not refused["success"] and "not changed in the background" in refused["msg"], refused
     client.well("re_resume")
     client.wait("idle")
     [item] = client.history()
