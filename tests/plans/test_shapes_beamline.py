@@ -78,8 +78,8 @@ def test_particles_of_a_map_are_where_and_as_thick_as_the_sample_has_them(
 ):
     RE(
         map_then_zoom(
-            stxm, edge="Mn L3", map_energies=[635, 642.6], size=14, pixels=56, tile=7, number=2,
-            zoom_size=2, zoom_pixels=3, stack={"energies": [640, 642]},
+            stxm, edge="Mn L3", map_energies=[635, 642.6], size=14, pixels=56, tile=(14, 7),
+            number=2, zoom_size=2, zoom_pixels=3, stack={"energies": [640, 642]},
         )
     )  # fmt: skip
     coarse, fine = (doc for name, doc in record if name == "start")
