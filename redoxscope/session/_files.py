@@ -29,7 +29,7 @@ def nxstxm_files(
     """
     if not folder:
         return None
-    files = NxstxmFiles(data / folder)
+    files = NxstxmFiles(data / folder, logs=data / "documents")
     token = engine.subscribe(files)
     steps.callback(files.close)
     steps.callback(engine.unsubscribe, token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from redoxscope.documents import FOCUS_SCAN, LineStatus
 from redoxscope.scan import Frame, Outer, Point, Region, Role, Scan
-from redoxscope.storage import export_run, store_results
+from redoxscope.storage import DocumentLog, export_run, store_results
 from redoxscope.storage.nxstxm import NxstxmFiles, NxstxmRecorder, is_for_nxstxm
 
 from ..callbacks.scan_runs import ENERGIES, REFERENCES, Particle, Run, region, scan_of
@@ -438,16 +439,60 @@ def test_an_export_has_the_map_beside_the_data(tmp_path: Path, embedded: Any) ->
         export_run(embedded[uid], "nxstxm", tmp_path)
 
 
+def resumed(run: Run, *at: int) -> list[list[Doc]]:
+    """The documents of a run in parts, each of which continues the one before it."""
+    lines, found = run.lines(), []
+    for begin, end in itertools.pairwise((0, *at, len(lines))):
+        documents = composed(run.documents(lines[begin:end]))
+        if found:
+            frame, line = lines[begin]
+            link = {"uid": found[-1][0][1]["uid"], "frame": frame, "line": line}
+            documents[0] = ("start", {**documents[0][1], "resumes": link})
+        found.append(documents)
+    return found
+
+
 def test_a_run_that_continues_another_is_exported_with_it(tmp_path: Path, embedded: Any) -> None:
     run = Run(scan_of(region("A", (7, 5))))
-    lines = run.lines()
-    first, second = (composed(run.documents(part)) for part in (lines[:23], lines[23:]))
-    frame, line = lines[23]
-    link = {"uid": first[0][1]["uid"], "frame": frame, "line": line}
-    second[0] = ("start", {**second[0][1], "resumes": link})
+    first, second = resumed(run, 23)
     stored(tmp_path / "one", embedded, first)
     found = stored(tmp_path / "two", embedded, second)
     (path,) = export_run(found, "nxstxm", tmp_path)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["entry1/counter0/data"], run.counts)
         assert file["entry1/entry_identifier_uuid"].asstr()[()] == second[0][1]["uid"]
+
+
+def test_a_run_that_continues_others_begins_with_their_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of them has been stored; the third ends at once, and its file is whole so far."""
+    run, log = Run(scan_of(region("A", (7, 5)))), DocumentLog(tmp_path / "log")
+    first, second, third = resumed(run, 23, 41)
+    for name, doc in (*first, *second):
+        log(name, doc)
+    log.close()
+    uid, last = (str(documents[0][1]["uid"]) for documents in (first, third))
+    (tmp_path / "log/stored").mkdir()
+    log.path(uid).rename(tmp_path / "log/stored" / log.path(uid).name)
+    files = NxstxmFiles(tmp_path, logs=tmp_path / "log")
+    files(*third[0])
+    assert files.wait(60) and not files.problems
+    with h5py.File(tmp_path / f"{last[:8]}.nxs.part") as file:
+        found = file["entry1/counter0/data"][()].reshape(-1, 7)
+        np.testing.assert_array_equal(found[:41], np.reshape(run.counts, (-1, 7))[:41])
+        assert np.isnan(found[41:]).all()
+    for name, doc in third[1:]:
+        files(name, doc)
+    assert files.wait(60)
+    with h5py.File(tmp_path / f"{last[:8]}.nxs") as file:
+        np.testing.assert_array_equal(file["entry1/counter0/data"], run.counts)
+        assert file["entry1/entry_identifier_uuid"].asstr()[()] == last
+    assert validated(tmp_path / f"{last[:8]}.nxs") == (0, 0)
+    files.logs, files.folder = tmp_path, tmp_path / "log"  # where there is none
+    for name, doc in third:
+        files(name, doc)
+    files.close()
+    assert "there are none" in files.problems[last] and files.problems[last] in caplog.text
+    with h5py.File(tmp_path / "log" / f"{last[:8]}.nxs") as file:  # its own lines, all the same
+        assert file["entry1/counter0/line_status"][()].ravel().tolist() == [-1] * 41 + [0] * 19

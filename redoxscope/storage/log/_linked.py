@@ -85,7 +85,7 @@ def logged_run(directory: str | os.PathLike[str], uid: str) -> Iterator[tuple[st
         raise ValueError(f"of the runs in {folder} whose uid begins with {uid!r} there are {those}")
     (path,) = found.values()
     _stop(path)
-    return read_log(path, on_truncated=lambda message: None)
+    return _documents(path)
 
 
 def _starts(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -106,11 +106,22 @@ def _links(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("uid"), str)
 
 
+def _documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is in a log, which may have been stored meanwhile."""
+    try:
+        yield from read_log(path, on_truncated=lambda message: None)
+    except FileNotFoundError:  # before its first document: an open file may be moved
+        yield from read_log(path.parent / STORED / path.name, on_truncated=lambda message: None)
+
+
 def _stop(path: Path) -> dict[str, Any] | None:
     """The stop document of a log, which may have been stored meanwhile."""
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         path = path.parent / STORED / path.name
-    with path.open("rb") as file:
+        file = path.open("rb")
+    with file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
         lines = file.read().splitlines()
     for line in reversed(lines):

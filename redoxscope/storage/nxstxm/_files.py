@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from redoxscope.documents import RESUMES
 from redoxscope.formats import writable_folder
 
+from ..log import logged_run
 from ._recorder import NxstxmRecorder, is_for_nxstxm
 
 __all__ = ["PART", "NxstxmFiles", "file_name"]
@@ -43,6 +45,9 @@ class NxstxmFiles:
     ----------
     folder : str or Path
         Where the files go; made if missing.
+    logs : str or Path, optional
+        Folder of the document log: the file of a run that continues another one begins with the
+        lines of that. Without it, the file has its own lines only.
 
     Raises
     ------
@@ -55,8 +60,10 @@ class NxstxmFiles:
         Uids of runs whose file is not whole, and why.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self, folder: str | os.PathLike[str], *, logs: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.folder, self.logs = Path(folder), logs
         writable_folder(self.folder, "the NXstxm files")
         self.problems: dict[str, str] = {}
         self._runs: dict[str, NxstxmRecorder] = {}
@@ -111,6 +118,7 @@ class NxstxmFiles:
                     if is_for_nxstxm(doc):
                         part = self.folder / f"{file_name(doc)}{PART}"
                         self._runs[uid] = NxstxmRecorder(part, doc)
+                        self._begin(uid, doc)
                 elif uid in self._runs:
                     self._take(uid, name, doc)
             # Whatever it is (disk full, a scan that NXstxm has not): the run itself goes on.
@@ -131,6 +139,24 @@ class NxstxmFiles:
                     self._state.notify_all()
         for recorder in self._runs.values():
             recorder.close()
+
+    def _begin(self, uid: str, start: Doc) -> None:
+        """Write the lines of the runs that a run continues."""
+        recorder, link, earlier = self._runs[uid], start.get(RESUMES), []
+        try:
+            while link is not None:
+                if self.logs is None:
+                    raise ValueError("no folder of logs is known")
+                earlier.insert(0, str(link["uid"]))
+                link = next(logged_run(self.logs, earlier[0]))[1].get(RESUMES)
+            for one in earlier:
+                for name, doc in logged_run(self.logs or "", one):
+                    if name != "stop":
+                        recorder(name, doc)
+        # Whatever it is, its own lines are written: what hinders those is told by them.
+        except Exception as exc:
+            self.problems[uid] = f"not all lines of the runs before it are in its file: {exc}"
+            log.warning("the NXstxm file of run %s: %s", uid[:8], self.problems[uid])
 
     def _take(self, uid: str, name: str, doc: Doc) -> None:
         recorder = self._runs[uid]
