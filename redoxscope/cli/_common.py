@@ -19,6 +19,7 @@ __all__ = [
     "Speed",
     "echo",
     "progress_bar",
+    "run_named",
     "speak_any_encoding",
 ]
 
@@ -38,6 +39,8 @@ Faults = Annotated[
     typer.Option("--fault", help='A fault to simulate, e.g. "missed_trigger 12"; repeatable.'),
 ]
 
+LONGEST_NUMBER = 6
+"""Digits up to which a number is a scan's and not the beginning of a uid."""
 
 PLAIN = {"…": "...", "→": "->", "σ": "sigma", "µ": "u", "χ": "chi", "²": "2", "±": "+-", "×": "x"}
 """What a terminal that knows no more than Latin letters is told instead."""
@@ -77,3 +80,24 @@ def progress_bar(unit: str) -> Any:
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+
+
+def run_named(catalog: Any, name: str) -> Any:
+    """The run that is meant.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    key: str | int = name
+    if name == "last":
+        key = -1
+    elif name.isdigit() and len(name) <= LONGEST_NUMBER:
+        key = int(name)
+    try:
+        return catalog[key]
+    except (KeyError, IndexError) as exc:
+        raise ValueError(
+            f"run {name!r} is not in the catalog ({len(catalog)} runs): redoxscope runs lists them"
+        ) from exc

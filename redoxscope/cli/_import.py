@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from ._common import echo
+from ._common import echo, run_named
 
 __all__ = ["import_file"]
 
@@ -29,6 +29,13 @@ def import_file(
         Text, typer.Option(help="Unit of positions where the file says none: um, mm, m, nm.")
     ] = None,
     sample: Annotated[Text, typer.Option(help="What was measured.")] = None,
+    i0: Annotated[
+        Text,
+        typer.Option(
+            help="I0 that was measured on its own: a file of an empty place, a table of energies "
+            "and counts, or the uid of a run."
+        ),
+    ] = None,
     as_sample: Annotated[
         Optional[Path],  # noqa: UP007, UP045  typer reads it
         typer.Option(help="Write it as a sample of the simulated beamline here, and no run."),
@@ -43,6 +50,10 @@ def import_file(
     """Put a stack of another microscope into the catalog, or make it a simulated sample."""
     from ..formats import read_stxm
 
+    if as_sample is None and region is not None:
+        raise ValueError("--region is for --as-sample: a run has all regions")
+    if as_sample is not None and any(one is not None for one in (edge, sample, i0)):
+        raise ValueError("--edge, --sample and --i0 are for a run, and --as-sample makes none")
     found = read_stxm(file, channel=channel, dwell=dwell, position_unit=position_unit)
     for stack in found.stacks:
         n, ny, nx = stack.counts.shape
@@ -62,8 +73,9 @@ def import_file(
     from ..storage import open_catalog
     from ..stxm_files import import_stxm
 
-    report = import_stxm(
-        found, open_catalog(profile, directory=data), data=data, edge=edge, sample=sample
-    )
+    catalog = open_catalog(profile, directory=data)
+    # A uid has no point, a file's name has.
+    given = i0 if i0 is None or Path(i0).exists() or "." in i0 else run_named(catalog, i0)
+    report = import_stxm(found, catalog, data=data, edge=edge, sample=sample, i0=given)
     before = "was imported before, as" if report.status == "present" else "is"
     echo(f"It {before} run {report.uid}; redoxscope export {report.uid[:8]}")

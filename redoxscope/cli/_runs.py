@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from ._common import echo
+from ._common import echo, run_named
 
 __all__ = ["export", "runs"]
 
@@ -17,8 +17,6 @@ Data = Annotated[
 ]
 Profile = Annotated[str, typer.Option(help="Tiled profile of the catalog.")]
 Words = Annotated[Optional[list[str]], typer.Option(help="One of several where repeated.")]  # noqa: UP007, UP045
-LONGEST_NUMBER = 6
-"""Digits up to which a number is a scan's and not the beginning of a uid."""
 
 
 def runs(
@@ -69,26 +67,5 @@ def export(
     if form not in FORMATS:  # before the catalog is opened, which takes seconds
         raise ValueError(f"--format {form} is none of {', '.join(FORMATS)}")
     catalog = open_catalog(profile, directory=data)
-    for path in export_run(_run(catalog, run), form, out, overwrite=overwrite):
+    for path in export_run(run_named(catalog, run), form, out, overwrite=overwrite):
         echo(str(path))
-
-
-def _run(catalog: Any, name: str) -> Any:
-    """The run that is meant.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-    key: str | int = name
-    if name == "last":
-        key = -1
-    elif name.isdigit() and len(name) <= LONGEST_NUMBER:
-        key = int(name)
-    try:
-        return catalog[key]
-    except (KeyError, IndexError) as exc:
-        raise ValueError(
-            f"run {name!r} is not in the catalog ({len(catalog)} runs): redoxscope runs lists them"
-        ) from exc

@@ -42,6 +42,7 @@ from ._scans import (
 from ._stack import (
     CONTRACT_VERSION,
     FOLLOWED,
+    I0_SPECTRUM,
     IMAGE,
     LINE_ARRAYS,
     LINE_KEYS,
@@ -88,6 +89,7 @@ __all__ = [
     "FRAMES_STREAM",
     "FOLLOWED",
     "HEATING",
+    "I0_SPECTRUM",
     "HEATING_RESERVED",
     "HEATING_START",
     "IMAGE",

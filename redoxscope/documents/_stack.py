@@ -7,6 +7,7 @@ from enum import IntEnum
 __all__ = [
     "CONTRACT_VERSION",
     "FOLLOWED",
+    "I0_SPECTRUM",
     "IMAGE",
     "LINE_ARRAYS",
     "LINE_KEYS",
@@ -27,6 +28,11 @@ FOLLOWED = ("followed_x", "followed_y")
 RESUMES = "resumes"
 """Key of the start document of a run that goes on with another one's scan: a mapping of that
 run's ``uid``, and the ``frame`` and ``line`` it begins at."""
+
+I0_SPECTRUM = "i0_spectrum"
+"""Key of the start document of an imported stack: its I0, measured on its own. A mapping of
+``energies`` (eV), ``values`` and ``sigma`` (counts per pixel, or per monitor count where ``ratio``
+is true), ``dwell`` (s; None: that of the stack) and ``source``."""
 
 STACK = "stxm_energy_stack"
 """``plan_name`` of a stack; viewers of other people's runs choose by it, too."""

@@ -19,7 +19,7 @@ __all__ = [
 
 STACK_RESERVED = (
     *STACK_START_KEYS, "shape", "extents", "snaking", "references", "stxm", "until",
-    "follow_drift", "resumes",
+    "follow_drift", "resumes", "i0_spectrum",
     "dose_limit", "exposure", "rows",
 )  # fmt: skip
 """Keys of the start document of images that only the plan may write."""

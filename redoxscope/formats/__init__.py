@@ -35,6 +35,7 @@ from ._state import (
     read_external_triggers,
 )
 from ._stxm import read_stxm
+from ._stxm_i0 import I0Table, read_i0_table
 from ._stxm_parts import ImageStack, StxmFile
 from ._table import Table, read_table
 from ._tes_log import Pass, TesLog, read_tes_log
@@ -64,6 +65,7 @@ __all__ = [
     "ExternalTriggers",
     "FILTERED",
     "FormatError",
+    "I0Table",
     "ImageStack",
     "IncompleteHeader",
     "LjhFile",
@@ -93,6 +95,7 @@ __all__ = [
     "read_data_drops",
     "read_experiment_state",
     "read_external_triggers",
+    "read_i0_table",
     "read_ljh",
     "read_off",
     "read_stxm",

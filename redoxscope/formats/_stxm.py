@@ -34,6 +34,15 @@ SCALES = {
 """Micrometres of a unit."""
 SMALLEST_STEP = 1e-3
 """µm. No zone plate resolves 1 nm: positions without a unit in smaller steps are in mm."""
+ELECTRONVOLTS = {"": 1.0, "ev": 1.0, "electronvolt": 1.0, "electronvolts": 1.0, "kev": 1e3}
+LEAST_EV = 20.0
+"""Below it no microscope of this kind measures: such energies are in keV, or none."""
+MOST_NAMED = 4
+UNREADABLE = (
+    ValueError, TypeError, LookupError, AttributeError, OSError, ArithmeticError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
+"""What reading a file raises that is not what it says it is."""
 
 
 def read_stxm(
@@ -71,7 +80,8 @@ def read_stxm(
     FormatError
         It is none of these, holds something else than images or spectra of a sample, has no such
         channel, data that are neither counts nor rates or no dwell (then sigma, which follows from
-        counts, is not known), or positions that are no regular grid.
+        counts, is not known), counts below zero, energies that are none, or positions that are no
+        regular grid. Names the file and what is wrong in it.
     """
     path = Path(path)
     if not path.is_file():
@@ -83,8 +93,16 @@ def read_stxm(
     read: Callable[..., tuple[StxmFile, list[Raw]]]
     with path.open("rb") as file:
         read = read_hdf5 if file.read(8) == b"\x89HDF\r\n\x1a\n" else read_hdr
-    said, regions = read(path, channel)
-    stacks = tuple(in_order(path, raw, dwell, position_unit) for raw in regions)
+    try:
+        said, regions = read(path, channel)
+        stacks = tuple(in_order(path, raw, dwell, position_unit) for raw in regions)
+    except FormatError as exc:
+        if path.name in str(exc):
+            raise
+        raise FormatError(f"{path.name}: {exc}") from exc
+    except UNREADABLE as exc:
+        what = f"it has no {exc.args[0]!r}" if isinstance(exc, KeyError) and exc.args else exc
+        raise FormatError(f"{path.name} cannot be read: {what}") from exc
     return replace(said, stacks=stacks)
 
 
@@ -97,6 +115,9 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
         As `read_stxm`.
     """
     where, remarks = f"{path.name}, {raw.name}", list(raw.remarks)
+    for name, axis in (("energy", raw.energy), ("y", raw.y), ("x", raw.x)):
+        if np.ndim(axis) != 1 or not len(axis):
+            raise FormatError(f"{where}: the {name} axis has the shape {np.shape(axis)}")
     shape = (len(raw.energy), len(raw.y), len(raw.x))
     if raw.counts.shape != shape:
         raise FormatError(f"{where}: data of {raw.counts.shape} where axes are of {shape}")
@@ -110,6 +131,7 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
             f"{where}: the file does not say how long a pixel was counted, so the sigma of counts "
             "is not known: give the dwell (s)"
         )
+    _check_counts(where, "counts", counts)
     _unmeasured(counts, remarks)
     rate = counts_per_second(raw.unit)
     if rate is None:
@@ -126,12 +148,17 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
         if rate is None:
             i0 = None
             remarks.append(f"the monitor is in {unit!r}, which are no counts: not used")
-        elif rate:
+        else:
+            _check_counts(where, "counts of the monitor", i0)
+        if rate:
             i0 *= rate * times[:, None, None]
             remarks.append(f"rates of the monitor ({unit}) times the dwell are its counts")
-    axes, scale = [], micrometres(raw, position_unit, remarks)
+    if raw.energy_unit.lower() not in ELECTRONVOLTS:
+        raise FormatError(f"{where}: its energies are in {raw.energy_unit!r}, not in eV")
+    per_ev, scale = ELECTRONVOLTS[raw.energy_unit.lower()], micrometres(raw, position_unit, remarks)
+    axes = []
     for name, values, dim in (("energy", raw.energy, 0), ("y", raw.y, 1), ("x", raw.x, 2)):
-        values = np.asarray(values, dtype=np.float64) * (1.0 if dim == 0 else scale)
+        values = np.asarray(values, dtype=np.float64) * (per_ev if dim == 0 else scale)
         if not np.isfinite(values).all():
             raise FormatError(f"{where}: the {name} axis has values that are no numbers")
         order = np.argsort(values, kind="stable")
@@ -142,6 +169,7 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
             remarks.append(f"the {name} axis was {'turned' if falls else 'sorted'}")
         axes.append(values[order])
         if dim == 0:
+            _check_energies(where, values[order], remarks)
             times, current = times[order], raw.ring_current
             current = None if current is None else np.asarray(current, dtype=float)[order]
         else:
@@ -191,6 +219,30 @@ def _unmeasured(counts: Array, remarks: list[str]) -> None:
     partly = np.isnan(lines).any(axis=1) & ~missing
     if partly.any():
         remarks.append(f"{int(partly.sum())} lines are measured in part, and not used")
+
+
+def _check_counts(where: str, what: str, values: Array) -> None:
+    """Counts are whole or not, NaN where there are none, but never below zero."""
+    if np.isinf(values).any():
+        raise FormatError(f"{where}: {int(np.isinf(values).sum())} {what} are infinite")
+    below = values < 0
+    if below.any():
+        raise FormatError(
+            f"{where}: {int(below.sum())} {what} are below zero, down to {np.nanmin(values):g}: "
+            "these are no counts, so their sigma is not known"
+        )
+
+
+def _check_energies(where: str, values: Array, remarks: list[str]) -> None:
+    if values[0] < LEAST_EV:
+        raise FormatError(
+            f"{where}: the energy axis has {values[0]:g} eV; it must be above {LEAST_EV:g} eV"
+        )
+    again = values[1:][np.diff(values) == 0]
+    if again.size:
+        named = ", ".join(f"{energy:g}" for energy in again[:MOST_NAMED])
+        more = f" and {again.size - MOST_NAMED} more" if again.size > MOST_NAMED else ""
+        remarks.append(f"energies that come again are dose checks: {named}{more} eV")
 
 
 def _check_grid(where: str, name: str, values: Array) -> None:

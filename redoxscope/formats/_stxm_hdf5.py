@@ -90,9 +90,12 @@ def _region(path: Path, entry: h5py.Group, data: h5py.Group) -> Raw:
     kind = _text(data, "stxm_scan_type").lower()
     if any(word in kind for word in OTHER):
         raise FormatError(f"{where} is a {kind!r}: images, stacks and spectra of a sample are read")
-    energy = next((_values(data, key) for key in ENERGIES if key in data), None)
-    if energy is None:
-        energy = _values(entry, "instrument/monochromator/energy")[:1]
+    place, key = next(
+        ((data, key) for key in ENERGIES if key in data), (entry, "instrument/monochromator/energy")
+    )
+    energy, energy_unit = _values(place, key), _unit(place, key)
+    if place is entry:
+        energy = energy[:1]
     if not energy.size:
         raise FormatError(f"{where} does not say the photon energy")
     x, y = _values(data, "sample_x"), _values(data, "sample_y")
@@ -122,7 +125,7 @@ def _region(path: Path, entry: h5py.Group, data: h5py.Group) -> Raw:
     title = _text(entry, "title") if _text(entry, "entry_identifier_uuid") else ""
     return Raw(
         title, energy, x, y, counts, dwell if dwell.size else np.array([np.nan]), unit, position,
-        monitor, _unit(entry, "control/data"), remarks=remarks,
+        monitor, _unit(entry, "control/data"), energy_unit=energy_unit, remarks=remarks,
     )  # fmt: skip
 
 
@@ -194,7 +197,8 @@ def _of_exchange(path: Path, file: h5py.File) -> tuple[StxmFile, list[Raw]]:
     raw = Raw(
         "region", energy, x, y, np.transpose(counts, (2, 1, 0)),
         dwell if dwell.size in (1, len(energy)) else np.array([np.nan]),
-        _unit(place, "data"), _unit(place, "x"), remarks=remarks,
+        _unit(place, "data"), _unit(place, "x"), energy_unit=_unit(place, "energy"),
+        remarks=remarks,
     )  # fmt: skip
     return StxmFile(path, "Data Exchange", "data", ("data",), ()), [raw]
 

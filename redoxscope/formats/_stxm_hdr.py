@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,13 @@ def read_hdr(path: Path, channel: str | None) -> tuple[StxmFile, list[Raw]]:
     letter = "abcdefghijklmnopqrstuvwxyz"[names.index(name)]
     regions = _list(scan, "Regions")
     energies = _energies(header, scan)
+    axis = scan.get("StackAxis")
+    energy_unit = str(axis.get("Unit", "")) if isinstance(axis, Mapping) else ""
     found = [
-        _region(path, header, letter, unit, i, len(regions), dict(region), energies)
+        replace(
+            _region(path, header, letter, unit, i, len(regions), dict(region), energies),
+            energy_unit=energy_unit,
+        )
         for i, region in enumerate(regions)
     ]
     said = StxmFile(

@@ -93,7 +93,10 @@ class StxmFile:
 
 @dataclass
 class Raw:
-    """A region as a file has it, in whatever order and unit; the dwell in s."""
+    """A region as a file has it, in whatever order and unit; the dwell in s.
+
+    A unit that the file does not say is empty.
+    """
 
     name: str
     energy: Array
@@ -106,6 +109,7 @@ class Raw:
     i0: Array | None = None
     i0_unit: str = ""
     ring_current: Array | None = None
+    energy_unit: str = ""
     remarks: list[str] = field(default_factory=list)
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..analysis.oxidation import I0Spectrum
 from ..data import get_edge
-from ..documents import STACK_RESERVED, LineStatus, check_metadata
-from ..formats import ImageStack, StxmFile, read_stxm
+from ..documents import I0_SPECTRUM, STACK_RESERVED, LineStatus, check_metadata
+from ..formats import FormatError, ImageStack, StxmFile, read_stxm
 from ..plans.support import stack_start
 from ..scan import Frame, Region, Role, Scan
-from ..storage import DocumentLog, RecoveryReport, data_directory, store_run
+from ..storage import CatalogError, DocumentLog, RecoveryReport, data_directory, store_run
+from ._i0 import given_i0
 
 __all__ = ["import_stxm", "stack_documents"]
 
@@ -34,6 +36,7 @@ def import_stxm(
     data: str | os.PathLike[str] | None = None,
     edge: str | None = None,
     sample: str | None = None,
+    i0: Any = None,
     md: Mapping[str, Any] | None = None,
 ) -> RecoveryReport:
     """Put a file of a microscope into the catalog, as a run like any other.
@@ -49,6 +52,10 @@ def import_stxm(
         Absorption edge, e.g. ``"Fe L3"``: its reference spectra give the map.
     sample : str, optional
         By default what the file says.
+    i0 : path, StxmFile, run, (energies, counts[, sigma]), optional
+        I0 that was measured on its own: a file of an empty place (images, a line, a point), a
+        table of energies and counts, a run of a catalog, or numbers (eV, counts per pixel at the
+        stack's dwell). Map and cube of the run take it.
     md : mapping, optional
         Further metadata.
 
@@ -62,16 +69,20 @@ def import_stxm(
     FileNotFoundError, redoxscope.formats.FormatError
         As `read_stxm`.
     ValueError
-        An unknown edge; metadata that would overwrite the contract's.
-    RuntimeError
-        The catalog does not take the run.
+        An unknown edge; metadata that would overwrite the contract's; an I0 that is in no unit of
+        counts, or does not cover the energies.
+    CatalogError
+        The catalog does not take the run, which stays in the log.
     """
     edge = None if edge is None else get_edge(edge).name
     more = check_metadata(md, STACK_RESERVED)
     if sample is not None:
         more["sample"] = sample
     found = file if isinstance(file, StxmFile) else read_stxm(file)
-    documents = stack_documents(found, edge=edge, md=more)
+    spectrum = None
+    if i0 is not None:
+        found, spectrum = given_i0(i0, found, stack_documents)
+    documents = stack_documents(found, edge=edge, i0=spectrum, md=more)
     folder = data_directory(data) / "documents"
     name, start = next(documents)
     log = DocumentLog(folder)
@@ -81,18 +92,25 @@ def import_stxm(
     try:
         for name, doc in documents:
             log(name, doc)
+    except BaseException:
+        target.unlink()  # half of a file is no run that recover should find
+        raise
     finally:
         log.close()
     report = store_run(target, catalog)
     if report.status == "failed":
-        raise RuntimeError(
+        raise CatalogError(
             f"{found.path} is not in the catalog: {report.message}. Its log: {target}"
         )
     return report
 
 
 def stack_documents(
-    found: StxmFile, *, edge: str | None = None, md: Mapping[str, Any] | None = None
+    found: StxmFile,
+    *,
+    edge: str | None = None,
+    i0: I0Spectrum | None = None,
+    md: Mapping[str, Any] | None = None,
 ) -> Iterator[Doc]:
     """The documents of a file, region after region, as `energy_stack` would have written them.
 
@@ -103,6 +121,8 @@ def stack_documents(
     ----------
     found : StxmFile
     edge : str, optional
+    i0 : I0Spectrum, optional
+        Measured on its own.
     md : mapping, optional
         Further metadata.
 
@@ -119,11 +139,16 @@ def stack_documents(
             role = Role.DOSE_CHECK if again else Role.SAMPLE
             frames.append(Frame(float(energy), float(dwell), region, role))
             images.append((stack, k))
-    scan = Scan(
-        regions=tuple(_region(stack, f"region_{i + 1}") for i, stack in enumerate(found.stacks)),
-        frames=tuple(frames),
-        edge=edge,
-    )
+    try:
+        scan = Scan(
+            regions=tuple(
+                _region(stack, f"region_{i + 1}") for i, stack in enumerate(found.stacks)
+            ),
+            frames=tuple(frames),
+            edge=edge,
+        )
+    except ValueError as exc:  # more pixels or parts than a scan may have
+        raise FormatError(f"{found.path.name} is no scan: {exc}") from exc
     monitored = all(stack.i0 is not None for stack in found.stacks)
     detectors = ["transmission", *([MONITOR] if monitored else [])]
     begun = (found.time or datetime.fromtimestamp(found.path.stat().st_mtime, UTC)).timestamp()
@@ -138,6 +163,12 @@ def stack_documents(
             "software": f"redoxscope {__version__}",
         },
     }
+    if i0 is not None:
+        said[I0_SPECTRUM] = {
+            "energies": i0.energies.tolist(), "values": i0.values.tolist(),
+            "sigma": None if i0.sigma is None else i0.sigma.tolist(),
+            "dwell": i0.dwell, "ratio": i0.ratio, "source": i0.source, "partial": i0.partial,
+        }  # fmt: skip
     start = {**said, **stack_start(scan, detectors), "time": begun}
     start = {"uid": _uid(found, start), **start}
     yield "start", start

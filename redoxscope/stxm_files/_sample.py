@@ -31,14 +31,19 @@ def write_sample(
     Returns
     -------
     list of str
-        What is left out: images with lines that are missing.
+        What is left out: images with lines that are missing, and of energies that come again.
 
     Raises
     ------
     FormatError
-        There are several regions and none is named, or less than two whole images of two lines.
+        There are several regions and none is named, or less than two whole images of two lines;
+        or it would take the place of the file itself.
     """
     import h5py
+
+    path = Path(path)
+    if path.exists() and path.samefile(found.path):
+        raise FormatError(f"the sample would take the place of {found.path.name} itself")
 
     names = [stack.name for stack in found.stacks]
     if region is None and len(names) > 1:
@@ -53,10 +58,13 @@ def write_sample(
             f"{found.path.name} has {int(whole.sum())} whole images of {stack.counts.shape[1:]} "
             "pixels; a sample needs two, of two lines"
         )
-    with replaced(Path(path)) as part, h5py.File(part, "w") as file:
+    with replaced(path) as part, h5py.File(part, "w") as file:
         file["counts"] = stack.counts[whole]
         file["energy"], file["x"], file["y"] = stack.energy[whole], stack.x, stack.y
         file["dwell"] = 1e3 * stack.dwell[whole]
         if stack.ring_current is not None and np.isfinite(stack.ring_current[whole]).all():
             file["ring_current"] = stack.ring_current[whole]
-    return [f"{energy:g} eV is left out: it is not whole" for energy in stack.energy[~whole]]
+    return [
+        f"{energy:g} eV is left out: {'it is not whole' if one else 'it is there already'}"
+        for energy, one in zip(stack.energy[~whole], first[~whole], strict=True)
+    ]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,14 +41,17 @@ def wait_for(process, word, timeout=300):
 
 
 @pytest.fixture(scope="module")
-def session():
+def session(tmp_path_factory):
     from redoxscope import start_session
 
-    with start_session(speed=50) as s:
+    with start_session(speed=50, nxstxm=tmp_path_factory.mktemp("nxstxm")) as s:
         yield s
 
 
 def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
+    import h5py
+    from nexusformat.nexus.validate import logger, validate_file
+
     from redoxscope.callbacks import oxidation_map
     from redoxscope.plans import energy_stack
 
@@ -63,6 +67,13 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     assert run.start["references"]["names"] == ["Mn4+", "Mn3+"]
     data = run["primary"].read()
     assert data["transmission"].shape == (6 * 30, 30)
+    assert session.finish(60)
+    (path,) = session.nxstxm.folder.glob(f"*_{uid[:8]}.nxs")
+    with h5py.File(path) as file:
+        counts = np.reshape(data["transmission"], (6, 30, 30))
+        np.testing.assert_array_equal(file["entry1/counter0/data"], counts)
+    logger.handlers.clear()
+    assert validate_file(str(path)) == (0, 0)
     batch = oxidation_map(run).result
     np.testing.assert_allclose(batch.fraction, live.fraction, rtol=1e-9)
     np.testing.assert_allclose(batch.sigma, live.sigma, rtol=1e-6)
@@ -92,56 +103,137 @@ def test_wrong_sample_is_said_when_the_session_starts():
         start_session(sample="nosuch.h5")
 
 
-def test_killed_client_loses_no_finished_line(tmp_path):
-    """SIGKILL mid-stack: every line that was emitted is in the log; recover stores the run."""
-    env = {**os.environ, "REDOXSCOPE_DATA": str(tmp_path / "data")}
-    env["TILED_PROFILES"] = str(tmp_path / "profiles")
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A real stack of another microscope, and the sample that was made of it; None without it."""
+    from redoxscope.formats import read_stxm
+
+    path = Path(__file__).parents[3] / "shared/data/stxm_files/71214078.hdr"
+    if not path.exists():
+        return None
+    sample = tmp_path_factory.mktemp("imported") / "sample.h5"
+    done = redoxscope("import", path, "--as-sample", sample)
+    assert done.returncode == 0, done.stderr
+    return read_stxm(path), sample
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, imported):
+    """A session that flew a stack of the imported sample, and was killed in the second one."""
+    folder = tmp_path_factory.mktemp("killed")
+    env = {**os.environ, "REDOXSCOPE_DATA": str(folder / "data")}
+    env["TILED_PROFILES"] = str(folder / "profiles")
+    sample, options, times = "lmr", {"edge": "Mn L3", "pixels": 20, "size": 3}, 1
+    if imported is not None:
+        stack, sample, times = imported[0].stacks[0], str(imported[1]), 2
+        ends = [(float(axis[0]), float(axis[-1]), len(axis)) for axis in (stack.x, stack.y)]
+        options = {
+            "energies": stack.energy.tolist(), "dwell": float(stack.dwell[0]),
+            "center": [(a + b) / 2 for a, b, _ in ends],
+            "size": [(b - a) * n / (n - 1) for a, b, n in ends],
+            "pixels": [n for *_, n in ends],
+        }  # fmt: skip
     client = python(
-        """
+        f"""
         from redoxscope import start_session
         from redoxscope.plans import energy_stack
-        with start_session(speed=20) as s:
+        with start_session(speed=50, sample={sample!r}, nxstxm="nxs") as s:
             print("sim", s.simulation.pid, flush=True)
             seen = 0
             def tell(name, doc):
                 global seen
                 if name == "start":
+                    seen = 0
                     print("uid", doc["uid"], flush=True)
                 if name == "event_page" and "line" in doc["data"]:
                     seen += len(doc["seq_num"])
+                    s.nxstxm.wait(60)
                     print("lines", seen, flush=True)
             s.RE.subscribe(tell)
-            s.RE(energy_stack(s.stxm, edge="Mn L3", pixels=20, size=3))
+            for _ in range({times}):
+                s.RE(energy_stack(s.stxm, **{options!r}))
         """,
         env=env,
     )
     pid = int(wait_for(client, "sim").split()[1])
-    uid = wait_for(client, "uid").split()[1]
+    *flown, uid = [wait_for(client, "uid").split()[1] for _ in range(times)]
     while (lines := int(wait_for(client, "lines").split()[1])) < 65:
         pass
     client.send_signal(signal.SIGKILL)
     rest, _ = client.communicate(timeout=240)
     told = [int(line.split()[1]) for line in rest.splitlines() if line.startswith("lines")]
-    lines = max([lines, *told])
+    return {
+        "env": env, "pid": pid, "flown": flown, "uid": uid, "lines": max([lines, *told]),
+        "data": folder / "data",
+    }  # fmt: skip
+
+
+def test_killed_client_loses_no_finished_line(killed):
+    """SIGKILL mid-stack: every line that was emitted is in the log; recover stores the run."""
+    env, uid = killed["env"], killed["uid"]
     done = redoxscope("recover", env=env)
     assert done.returncode == 0, done.stderr
     assert "recovered" in done.stdout and uid in done.stdout
+    # What it had written of its NXstxm file is a run, too.
+    (part,) = (killed["data"] / "nxs").glob("*.part")
+    done = redoxscope("import", part, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "lines are missing" in done.stdout
+    again = done.stdout.split("It is run ")[1].split(";")[0]
     reader = python(
         f"""
         from databroker import catalog
-        run = catalog["redoxscope"]["{uid}"]
-        data = run["primary"].read()
-        print("read", data["transmission"].shape[0], run.stop["exit_status"], run.stop["reason"])
+        for uid in ("{uid}", "{again}"):
+            run = catalog["redoxscope"][uid]
+            data = run["primary"].read()["transmission"]
+            print("read", data.shape[0], float(data.sum()), run.stop["exit_status"],
+                  run.stop["reason"], flush=True)
         """,
         env=env,
     )
-    _, stored, status, *reason = wait_for(reader, "read", timeout=300).split()
+    _, stored, total, status, *reason = wait_for(reader, "read", timeout=300).split()
+    _, taken, same, ended, *why = wait_for(reader, "read", timeout=300).split()
     reader.communicate()
-    assert int(stored) >= lines
+    assert int(stored) >= killed["lines"]
     assert status == "abort" and reason[0] == "interrupted:"
+    assert killed["lines"] <= int(taken) <= int(stored)
+    assert ended == "abort" and " ".join(why).startswith("the imported file ends before")
+    assert float(same) == pytest.approx(float(total), rel=2 / killed["lines"])
     again = redoxscope("recover", env=env)
     assert again.returncode == 0 and "Nothing to recover" in again.stdout
-    assert not _alive(pid), "the simulated beamline outlived its client"
+    assert not _alive(killed["pid"]), "the simulated beamline outlived its client"
+
+
+def test_killed_client_leaves_its_nxstxm_file(killed):
+    import h5py
+
+    (part,) = (killed["data"] / "nxs").glob("*.part")
+    with h5py.File(part) as file:
+        status = file["entry1/counter0/line_status"][()]
+        counts = file["entry1/counter0/data"][()]
+    assert (status == 0).sum() >= killed["lines"]
+    assert (np.isfinite(counts).all(axis=-1) == (status == 0)).all()
+    # The one before it was whole.
+    assert len(list((killed["data"] / "nxs").glob("*.nxs"))) == len(killed["flown"])
+
+
+def test_an_imported_stack_is_flown_as_a_sample(toner, killed, imported):
+    """Its lines and its map, through IOC, plan and documents, are those of the import."""
+    from redoxscope.callbacks import oxidation_map
+    from redoxscope.data import references_from_h5
+    from redoxscope.storage import logged_run, stack_cube
+    from redoxscope.stxm_files import stack_documents
+
+    found, _ = imported
+    (uid,) = killed["flown"]
+    flown = list(logged_run(killed["data"] / "documents", uid))
+    np.testing.assert_allclose(stack_cube(flown)["counts"], found.stacks[0].counts)
+    references = references_from_h5(toner)
+    wanted = oxidation_map(stack_documents(found), references).result
+    result = oxidation_map(flown, references).result
+    assert result.n_mask > 1000
+    np.testing.assert_array_equal(result.mask, wanted.mask)
+    np.testing.assert_allclose(result.fraction, wanted.fraction, rtol=1e-9)
 
 
 def _alive(pid):

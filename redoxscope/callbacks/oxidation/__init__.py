@@ -3,6 +3,7 @@
 from .._room import room_for
 from ._agglomerates import MapAgglomerates, agglomerates_of, draw_agglomerates
 from ._batch import (
+    as_i0,
     i0_of_run,
     maps_with,
     oxidation_map,
@@ -26,6 +27,7 @@ __all__ = [
     "OxidationMap",
     "OxidationSnapshot",
     "agglomerates_of",
+    "as_i0",
     "draw_agglomerates",
     "draw_drift",
     "draw_oxidation",

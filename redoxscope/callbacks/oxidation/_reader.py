@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.oxidation import Detector, I0Spectrum
-from ...documents import FOLLOWED, RESUMES, LineStatus
+from ...documents import FOLLOWED, I0_SPECTRUM, RESUMES, LineStatus
 from ...inputs import as_whole, is_number
 from ...scan import Frame, Role
 from .._analysis import Reader
@@ -59,6 +60,9 @@ class StackReader(Reader[OxidationSnapshot]):
     """
 
     def __init__(self, start: Doc, options: MapOptions) -> None:
+        given = start.get(I0_SPECTRUM)
+        if given is not None and isinstance(options.i0, str) and options.i0 == "auto":
+            options = replace(options, i0=I0Spectrum(**given))
         self.start, self.options = start, options
         self.layout = layout = layout_of(start)
         self.scan = scan = layout.scan

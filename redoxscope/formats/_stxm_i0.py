@@ -1,0 +1,135 @@
+"""A table of I0: energies, and counts per pixel without a sample."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import FormatError
+from ._stxm import ELECTRONVOLTS, LEAST_EV, counts_per_second
+from ._stxm_hdf5 import SECONDS
+from ._table import Table, read_table
+
+__all__ = ["I0Table", "read_i0_table"]
+
+Array = NDArray[np.float64]
+BRACKETS = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
+ENERGY = re.compile(r"energ|^\s*e\b|ev\b|_k?ev$", re.I)
+SIGMA = re.compile(r"^\s*(sigma|σ|err|std|uncertainty)", re.I)
+DWELL = re.compile(r"^\s*(dwell|count.?time)", re.I)
+CURRENTS = ("v", "mv", "uv", "a", "ma", "ua", "na", "pa")
+
+
+@dataclass(frozen=True)
+class I0Table:
+    """What a table says of the beam without a sample.
+
+    Attributes
+    ----------
+    energies : numpy.ndarray [n]
+        eV.
+    values, sigma : numpy.ndarray [n]
+        Counts per pixel, or per s where ``per_second``, and their standard deviation.
+    per_second : bool
+        Else they are of the stack's dwell.
+    """
+
+    energies: Array
+    values: Array
+    sigma: Array
+    per_second: bool
+
+
+def read_i0_table(path: str | os.PathLike[str]) -> I0Table:
+    """Read I0 from a table with named columns, units in their names.
+
+    A column of energies (``energy_eV``, ``Energy (keV)``), and one of counts (``counts``) or of a
+    rate (``I0 (Hz)``). ``dwell_s`` or ``dwell (ms)`` says how long was counted, ``sigma`` how large
+    the standard deviation is; that of counts is their root.
+
+    Raises
+    ------
+    FormatError
+        It is no table, lacks a column, has a unit that is none of these, rates whose sigma follows
+        from nothing, or values that are no counts above zero. Names file and column.
+    """
+    table = read_table(path)
+    name = Path(path).name
+    found: dict[str, str] = {}
+    for column in table.columns:
+        kind = (
+            "energy" if ENERGY.search(column) else "sigma" if SIGMA.search(column)
+            else "dwell" if DWELL.search(column) else "counts"
+        )  # fmt: skip
+        found.setdefault(kind, column)
+    for kind in ("energy", "counts"):
+        if kind not in found:
+            raise FormatError(
+                f"{name} has no column of {kind}, only {', '.join(map(repr, table.columns))}: "
+                "I0 needs two, as in: energy_eV,counts"
+            )
+    numbers = {kind: _positive(name, table, column) for kind, column in found.items()}
+    unit = _unit(found["energy"], ELECTRONVOLTS)
+    if unit not in ELECTRONVOLTS:
+        raise FormatError(f"{name}: column {found['energy']!r} is in {unit!r}, not in eV")
+    energies = numbers["energy"] * ELECTRONVOLTS[unit]
+    if energies.min() < LEAST_EV:
+        raise FormatError(
+            f"{name}: column {found['energy']!r} begins at {energies.min():g} eV; it must be above "
+            f"{LEAST_EV:g} eV"
+        )
+    unit = _unit(found["counts"], CURRENTS, counts=True)
+    rate = counts_per_second(unit)
+    if rate is None:
+        raise FormatError(
+            f"{name}: column {found['counts']!r} is in {unit!r}, which are neither counts nor a "
+            "rate of them"
+        )
+    values, sigma = numbers["counts"] * (rate or 1.0), numbers.get("sigma")
+    dwell = _seconds(name, found["dwell"], numbers["dwell"]) if "dwell" in found else None
+    if sigma is not None:
+        sigma = sigma * (rate or 1.0)
+    elif rate and dwell is None:
+        raise FormatError(
+            f"{name}: column {found['counts']!r} is a rate, and neither a column 'dwell_s' nor "
+            "'sigma' says how sure it is"
+        )
+    else:
+        sigma = np.sqrt(values / dwell) if rate and dwell is not None else np.sqrt(values)
+    if not rate and dwell is not None:
+        values, sigma = values / dwell, sigma / dwell
+    return I0Table(energies, values, sigma, bool(rate) or dwell is not None)
+
+
+def _positive(name: str, table: Table, column: str) -> Array:
+    values = table.column(column)
+    bad = ~(np.isfinite(values) & (values > 0))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise FormatError(
+            f"{name}: column {column!r} has {values[at]:g} in its row {at + 1}; it must be a "
+            "number above 0"
+        )
+    return values
+
+
+def _unit(column: str, known: object, *, counts: bool = False) -> str:
+    """Unit in the name of a column: in brackets, or a word at its end that is one."""
+    if (match := BRACKETS.search(column)) is not None:
+        return match[1] if counts else match[1].lower()
+    word = re.split(r"[_\s]", column.strip())[-1]
+    lower = word.lower()
+    is_unit = lower in known or (counts and bool(counts_per_second(word)))  # type: ignore[operator]
+    return (word if counts else lower) if is_unit else ""
+
+
+def _seconds(name: str, column: str, values: Array) -> Array:
+    unit = _unit(column, SECONDS) or "s"
+    if unit not in SECONDS:
+        raise FormatError(f"{name}: column {column!r} is in {unit!r}, no unit of time")
+    return values * SECONDS[unit]

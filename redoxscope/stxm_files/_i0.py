@@ -1,0 +1,110 @@
+"""I0 that was measured on its own, for a stack of another file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.oxidation import I0Spectrum
+from ..callbacks.oxidation import as_i0, i0_of_run
+from ..formats import FormatError, StxmFile, read_i0_table, read_stxm
+
+__all__ = ["given_i0"]
+
+
+def given_i0(i0: Any, found: StxmFile, documents: Any) -> tuple[StxmFile, I0Spectrum]:
+    """The spectrum, and the stacks that it is for: without their monitor where it has none.
+
+    Parameters
+    ----------
+    i0 : path, StxmFile, run, (energies, counts[, sigma]) or I0Spectrum
+        A file of a microscope (an empty place: images, a line, a point), a table, a run of the
+        catalog, or numbers: counts per pixel at the stack's dwell.
+    found : StxmFile
+        What it is for.
+    documents : callable
+        Makes documents of a file.
+
+    Raises
+    ------
+    FileNotFoundError, FormatError, ValueError
+        It cannot be read, is of a wrong unit, gives no I0, or does not cover the stack's energies.
+    """
+    monitored = all(stack.i0 is not None for stack in found.stacks)
+    if isinstance(i0, (str, os.PathLike)):
+        path = Path(i0)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist")
+        i0 = read_stxm(path) if _of_a_microscope(path) else _of_table(path)
+    spectrum = _of_file(i0, monitored, documents) if isinstance(i0, StxmFile) else as_i0(i0)
+    if spectrum.ratio and not monitored:
+        raise ValueError(f"i0 is per monitor count, but {found.path.name} has no monitor")
+    if monitored and not spectrum.ratio:
+        found = replace(
+            found,
+            stacks=tuple(
+                replace(
+                    stack,
+                    i0=None,
+                    remarks=(*stack.remarks, "the monitor is not used: the I0 has none"),
+                )
+                for stack in found.stacks
+            ),
+        )
+        spectrum = replace(spectrum, ratio=False)
+    for stack in found.stacks:
+        spectrum.at(stack.energy, stack.dwell)  # raises where it does not cover them
+    return found, spectrum
+
+
+def _of_a_microscope(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".hdr" or file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _of_table(path: Path) -> I0Spectrum:
+    table = read_i0_table(path)
+    dwell = 1.0 if table.per_second else None
+    try:
+        return I0Spectrum(table.energies, table.values, table.sigma, dwell, False, source=path.name)
+    except ValueError as exc:  # an energy that is there twice
+        raise FormatError(f"{path.name}: {exc}") from exc
+
+
+def _of_file(file: StxmFile, monitored: bool, documents: Any) -> I0Spectrum:
+    """I0 of an empty place: of all its pixels where it is a line or a point."""
+    name = file.path.name
+    if len(file.stacks) > 1:
+        regions = ", ".join(stack.name for stack in file.stacks)
+        raise FormatError(f"{name} has the regions {regions}; an I0 is of one")
+    (stack,) = file.stacks
+    if not monitored and stack.i0 is not None:
+        file = replace(file, stacks=(replace(stack, i0=None),))
+        (stack,) = file.stacks
+    if min(stack.counts.shape[1:]) > 1:
+        try:
+            return replace(i0_of_run(list(documents(file))), source=name)
+        except ValueError as exc:
+            raise FormatError(f"{name} gives no I0: {exc}") from exc
+    energies, at = np.unique(stack.energy, return_inverse=True)
+    pixels, light, watched = np.zeros((3, len(energies)))
+    good = np.isfinite(stack.counts)
+    if stack.i0 is not None:
+        good &= np.isfinite(stack.i0)
+        np.add.at(watched, at, np.where(good, stack.i0, 0.0).sum(axis=(1, 2)))
+    time = stack.dwell[:, None, None] * good
+    np.add.at(light, at, np.where(good, stack.counts, 0.0).sum(axis=(1, 2)))
+    np.add.at(pixels, at, time.sum(axis=(1, 2)))
+    there = (light > 0) & ((watched > 0) | (stack.i0 is None))
+    if not there.any():
+        raise FormatError(f"{name} gives no I0: it has no counts")
+    energies, light, watched, pixels = (a[there] for a in (energies, light, watched, pixels))
+    if stack.i0 is not None:
+        values = light / watched
+        sigma = values * np.sqrt(1 / light + 1 / watched)
+        return I0Spectrum(energies, values, sigma, 1.0, True, source=name)
+    return I0Spectrum(energies, light / pixels, np.sqrt(light) / pixels, 1.0, False, source=name)
