@@ -70,7 +70,7 @@ def test_run_is_in_the_catalog_and_batch_gives_the_live_map(session):
     assert session.finish(60)
     (path,) = session.nxstxm.folder.glob(f"*_{uid[:8]}.nxs")
     with h5py.File(path) as file:
-        counts = np.reshape(data["transmission"], (6, 30, 30))
+        counts = data["transmission"].values.reshape(6, 30, 30)
         np.testing.assert_array_equal(file["entry1/counter0/data"], counts)
     logger.handlers.clear()
     assert validate_file(str(path)) == (0, 0)

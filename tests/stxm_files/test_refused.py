@@ -15,7 +15,13 @@ from redoxscope.cli import app, main
 from redoxscope.formats import FormatError, read_stxm
 
 from ..formats.test_stxm import COUNTS, E, als, nexus  # noqa: F401  als is a fixture
-from ..storage.conftest import embedded, home  # noqa: F401  fixtures
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder, which is not made for a file that is refused."""
+    monkeypatch.setenv("REDOXSCOPE_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
 
 
 def imported(*arguments: Any) -> None:
@@ -95,13 +101,11 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("kind", list(WRONG))
-def test_what_is_no_stack(
-    kind: str, tmp_path: Path, embedded: Any, home: Path, capsys: Any  # noqa: F811
-) -> None:  # fmt: skip
+def test_what_is_no_stack(kind: str, tmp_path: Path, nothing: Path, capsys: Any) -> None:
     make, words = WRONG[kind]
     said = refused(capsys, make(tmp_path))
     assert "bad." in said and all(word in said for word in words), said
-    assert len(embedded) == 0 and not list(home.rglob("documents/*"))
+    assert not nothing.exists()
 
 
 @pytest.mark.parametrize(
@@ -116,12 +120,12 @@ def test_what_is_no_stack(
     ids=["no images", "a short row", "short rows", "an empty one", "no text"],
 )
 def test_images_of_a_header(
-    change: Callable[[Path], Any], words: str, als: Path, embedded: Any, capsys: Any  # noqa: F811
+    change: Callable[[Path], Any], words: str, als: Path, nothing: Path, capsys: Any  # noqa: F811
 ) -> None:  # fmt: skip
     change(als.parent)
     said = refused(capsys, als)
     assert "a.hdr" in said and words in said, said
-    assert len(embedded) == 0
+    assert not nothing.exists()
 
 
 def test_what_the_command_is_asked(tmp_path: Path, capsys: Any) -> None:
