@@ -14,7 +14,7 @@ from ..inputs import as_number
 from ._errors import FormatError
 from ._stxm_hdf5 import read_hdf5
 from ._stxm_hdr import read_hdr
-from ._stxm_parts import ImageStack, Raw, StxmFile
+from ._stxm_parts import EMPTY, ImageStack, Raw, StxmFile
 
 __all__ = ["read_stxm"]
 
@@ -95,7 +95,10 @@ def read_stxm(
         read = read_hdf5 if file.read(8) == b"\x89HDF\r\n\x1a\n" else read_hdr
     try:
         said, regions = read(path, channel)
-        stacks = tuple(in_order(path, raw, dwell, position_unit) for raw in regions)
+        found = [(raw, in_order(path, raw, dwell, position_unit)) for raw in regions]
+        stacks = tuple(stack for raw, stack in found if not raw.role)
+        if not stacks:
+            raise FormatError(f"{path.name} has no images of a sample")
     except FormatError as exc:
         if path.name in str(exc):
             raise
@@ -103,7 +106,13 @@ def read_stxm(
     except UNREADABLE as exc:
         what = f"it has no {exc.args[0]!r}" if isinstance(exc, KeyError) and exc.args else exc
         raise FormatError(f"{path.name} cannot be read: {what}") from exc
-    return replace(said, stacks=stacks)
+    empty = tuple(stack for raw, stack in found if raw.role == EMPTY)
+    others = [f"{raw.name} is left out" for raw in regions if raw.role not in ("", EMPTY)]
+    if len(empty) > 1:  # of several values of an outer loop
+        others += [f"{stack.name} is left out" for stack in empty]
+    return replace(
+        said, stacks=stacks, empty=empty if len(empty) == 1 else (), left_out=tuple(others)
+    )
 
 
 def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | None) -> ImageStack:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._errors import FormatError
 from ._hdf5 import opened
-from ._stxm_parts import Raw, StxmFile, chosen, moment
+from ._stxm_parts import EMPTY, Raw, StxmFile, chosen, moment
 
 if TYPE_CHECKING:
     import h5py
@@ -23,6 +23,8 @@ OTHER = ("focus", "osa", "detector image", "generic")
 """Words in the type of scans that are none of a sample."""
 ENERGIES = ("energy", "photon_energy")
 EXCHANGE = "exchange/data"
+ROLES = (EMPTY, "dose check", "dark")
+"""Roles that titles of our own entries name: theirs are no images of the sample's regions."""
 SECONDS = {
     "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
     "millisecond": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6,
@@ -123,9 +125,11 @@ def _region(path: Path, entry: h5py.Group, data: h5py.Group) -> Raw:
     unit = _plain(signal.attrs.get("units", ""))
     position = _unit(data, "sample_x")
     title = _text(entry, "title") if _text(entry, "entry_identifier_uuid") else ""
+    role = next((word for word in title.split(", ")[1:] if word in ROLES), "")
     return Raw(
         title, energy, x, y, counts, dwell if dwell.size else np.array([np.nan]), unit, position,
-        monitor, _unit(entry, "control/data"), energy_unit=energy_unit, remarks=remarks,
+        monitor, _unit(entry, "control/data"), energy_unit=energy_unit, role=role,
+        remarks=remarks,
     )  # fmt: skip
 
 

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ._errors import FormatError
 
-__all__ = ["ImageStack", "Raw", "StxmFile", "chosen", "moment"]
+__all__ = ["EMPTY", "ImageStack", "Raw", "StxmFile", "chosen", "moment"]
 
 Array = NDArray[np.float64]
+EMPTY = "i0"
+"""Role of images of the empty beam."""
 TIMES = ("%Y %B %d %H:%M:%S", "%Y %b %d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%d-%b-%Y %H:%M:%S")
 
 
@@ -67,6 +69,10 @@ class StxmFile:
         All that there are.
     stacks : tuple of ImageStack
         One for each region.
+    empty : tuple of ImageStack
+        Images of the empty beam, in files of this package.
+    left_out : tuple of str
+        What else there is in the file, in words.
     time : datetime or None
         When it was begun; None: the file does not say.
     sample : str
@@ -79,16 +85,19 @@ class StxmFile:
     stacks: tuple[ImageStack, ...]
     time: datetime | None = None
     sample: str = ""
+    empty: tuple[ImageStack, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
         """What was done or left out, each with its region where there are several."""
         several = len(self.stacks) > 1
-        return [
+        found = [
             f"{stack.name}: {text}" if several else text
             for stack in self.stacks
             for text in stack.remarks
         ]
+        return [*found, *self.left_out]
 
 
 @dataclass
@@ -110,6 +119,7 @@ class Raw:
     i0_unit: str = ""
     ring_current: Array | None = None
     energy_unit: str = ""
+    role: str = ""
     remarks: list[str] = field(default_factory=list)
 
 

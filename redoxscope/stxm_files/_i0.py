@@ -13,7 +13,7 @@ from ..analysis.oxidation import I0Spectrum
 from ..callbacks.oxidation import as_i0, i0_of_run
 from ..formats import FormatError, StxmFile, read_i0_table, read_stxm
 
-__all__ = ["given_i0"]
+__all__ = ["given_i0", "own_i0"]
 
 
 def given_i0(i0: Any, found: StxmFile, documents: Any) -> tuple[StxmFile, I0Spectrum]:
@@ -59,6 +59,16 @@ def given_i0(i0: Any, found: StxmFile, documents: Any) -> tuple[StxmFile, I0Spec
     for stack in found.stacks:
         spectrum.at(stack.energy, stack.dwell)  # raises where it does not cover them
     return found, spectrum
+
+
+def own_i0(found: StxmFile, documents: Any) -> tuple[StxmFile, I0Spectrum | None]:
+    """The same of the images of the empty beam in the file itself; none where they give none."""
+    empty = replace(found, stacks=found.empty, empty=(), left_out=())
+    try:
+        return given_i0(empty, found, documents)
+    except ValueError as exc:
+        said = (*found.left_out, f"the images of the empty beam are not used: {exc}")
+        return replace(found, left_out=said), None
 
 
 def _of_a_microscope(path: Path) -> bool:

@@ -19,7 +19,7 @@ from ..formats import FormatError, ImageStack, StxmFile, read_stxm
 from ..plans.support import stack_start
 from ..scan import Frame, Region, Role, Scan
 from ..storage import CatalogError, DocumentLog, RecoveryReport, data_directory, store_run
-from ._i0 import given_i0
+from ._i0 import given_i0, own_i0
 
 __all__ = ["import_stxm", "stack_documents"]
 
@@ -82,6 +82,8 @@ def import_stxm(
     spectrum = None
     if i0 is not None:
         found, spectrum = given_i0(i0, found, stack_documents)
+    elif found.empty:
+        found, spectrum = own_i0(found, stack_documents)
     documents = stack_documents(found, edge=edge, i0=spectrum, md=more)
     folder = data_directory(data) / "documents"
     name, start = next(documents)

@@ -13,14 +13,24 @@ from typer.testing import CliRunner
 
 from redoxscope.callbacks import oxidation_map
 from redoxscope.cli import app
-from redoxscope.formats import FormatError, read_i0_table
-from redoxscope.scan import Region
+from redoxscope.formats import FormatError, read_i0_table, read_stxm
+from redoxscope.scan import Frame, Region, Role, Scan
 from redoxscope.storage import stack_cube
+from redoxscope.storage.nxstxm import NxstxmRecorder
 from redoxscope.stxm_files import import_stxm, stack_documents
-from redoxscope.stxm_files._i0 import given_i0
+from redoxscope.stxm_files._i0 import given_i0, own_i0
 from redoxscope.testing import validate_run
 
-from ..callbacks.scan_runs import EMPTY, ENERGIES, REFERENCES, Run, i0_rate, region, scan_of
+from ..callbacks.scan_runs import (
+    EMPTY,
+    ENERGIES,
+    REFERENCES,
+    Particle,
+    Run,
+    i0_rate,
+    region,
+    scan_of,
+)
 from ..formats.test_stxm import nexus
 from ..storage.conftest import embedded, home  # noqa: F401  fixtures
 from .test_import import file_of
@@ -71,6 +81,34 @@ def test_i0_of_a_run_and_other_ones_are_other_runs(tmp_path: Path) -> None:
             assert 0 < np.max(kept["sigma"]) < 0.1 * np.sqrt(i0.max())
             assert empty[0][1]["uid"][:8] in kept["source"]
     assert len(uids) == 4
+
+
+def test_our_own_images_of_the_empty_beam_come_back_as_i0(tmp_path: Path) -> None:
+    """And dose checks are no region of their own."""
+    frames = [
+        Frame(float(e), 1e-3, i, role, ())
+        for e in ENERGIES
+        for i, role in ((0, Role.SAMPLE), (1, Role.I0))
+    ]
+    frames.append(Frame(float(ENERGIES[0]), 1e-3, 0, Role.DOSE_CHECK))
+    scan = Scan(regions=(region("A"), region("no", (12, 10))), frames=tuple(frames))
+    run = Run(scan, (Particle(), EMPTY))
+    documents = list(run.documents())
+    recorder = NxstxmRecorder(tmp_path / "a.nxs", documents[0][1])
+    for name, doc in documents:
+        recorder(name, {"time": 1.7e9, **doc} if name == "stop" else doc)
+    found = read_stxm(tmp_path / "a.nxs")
+    assert [stack.name for stack in found.stacks] == ["A"]
+    assert found.remarks == ["A, dose check is left out"]
+    found, i0 = own_i0(found, stack_documents)
+    wanted, got = stack_cube(documents), stack_cube(list(stack_documents(found, i0=i0)))
+    np.testing.assert_array_equal(got["counts"], wanted["counts"])
+    np.testing.assert_allclose(got["od"], wanted["od"], atol=2e-3)
+    # Which do not reach far enough are told.
+    (stack,) = found.stacks
+    late = replace(stack, energy=stack.energy + 5)
+    found, i0 = own_i0(replace(found, stacks=(late,)), stack_documents)
+    assert i0 is None and "are not used: i0 covers 636 to 660 eV" in found.remarks[-1]
 
 
 @pytest.mark.parametrize("pixels", [(30, 24), (40, 1), (1, 1)], ids=["images", "line", "point"])
