@@ -323,7 +323,8 @@ def _entry(
     place = _group(instrument, "source", "NXsource")
     place["name"], place["type"], place["probe"] = source, "Synchrotron X-ray Source", "x-ray"
     if zone_plate:
-        place = _group(instrument, "zone_plate", "NXfresnel_zone_plate")
+        # NXinstrument has no place for an NXfresnel_zone_plate, nor that for A0 and A1.
+        place = _group(instrument, "zone_plate", "NXcollection")
         for key, (value, unit) in zone_plate.items():
             place[key] = value
             if unit:

@@ -277,6 +277,21 @@ def test_parts_of_the_results_know_their_entries(tmp_path: Path) -> None:
     assert [lines.entry_of(f"{e} eV") for e in (700, 710)] == ["entry1", "entry2"]
 
 
+def test_the_zone_plate_of_a_real_microscope(tmp_path: Path) -> None:
+    documents = list(Run(scan_of(region("A", (7, 5)))).documents())
+    said = {"diameter": 240.0, "outer_zone": 25.0, "central_stop": 95.0, "a0": 400.0, "a1": 4.84}
+    configuration = documents[1][1]["configuration"]
+    configuration["zp"] = {"data": {f"zp_{key}": value for key, value in said.items()}}
+    written(tmp_path / "a.nxs", documents)
+    with h5py.File(tmp_path / "a.nxs") as file:
+        found = file["entry1/instrument/zone_plate"]
+        assert found["outermost_zone_width"][()] == 25.0
+        assert found["outermost_zone_width"].attrs["units"] == "nm"
+        np.testing.assert_array_equal(found["focus_parameters"], [0.0, 4.84])
+        assert found["a1"].attrs["units"] == "um/eV"
+    assert validated(tmp_path / "a.nxs") == (0, 0)
+
+
 def test_a_line_that_was_flown_backwards(tmp_path: Path) -> None:
     run = Run(scan_of(region("A", (7, 5))))
     documents = list(run.documents())
