@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,16 +106,22 @@ def test_wrong_sample_is_said_when_the_session_starts():
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
-    """A real stack of another microscope, and the sample that was made of it; None without it."""
+    """Part of a real stack of another microscope, and the sample made of it; None without it."""
     from redoxscope.formats import read_stxm
+    from redoxscope.stxm_files import write_sample
 
-    path = Path(__file__).parents[3] / "shared/data/stxm_files/71214078.hdr"
+    path = Path(__file__).parents[3] / "shared/data/toner_fe_l/71214078.h5"
     if not path.exists():
         return None
-    sample = tmp_path_factory.mktemp("imported") / "sample.h5"
-    done = redoxscope("import", path, "--as-sample", sample)
-    assert done.returncode == 0, done.stderr
-    return read_stxm(path), sample
+    found, sample = read_stxm(path), tmp_path_factory.mktemp("imported") / "sample.h5"
+    whole, every, rows = found.stacks[0], slice(None, None, 8), slice(30, 80)
+    part = replace(
+        whole, energy=whole.energy[every], dwell=whole.dwell[every], y=whole.y[rows],
+        counts=whole.counts[every, rows], ring_current=None,
+    )  # fmt: skip
+    found = replace(found, stacks=(part,))
+    assert write_sample(found, sample) == []
+    return found, sample
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +238,7 @@ def test_an_imported_stack_is_flown_as_a_sample(toner, killed, imported):
     references = references_from_h5(toner)
     wanted = oxidation_map(stack_documents(found), references).result
     result = oxidation_map(flown, references).result
-    assert result.n_mask > 1000
+    assert result.n_mask > 400
     np.testing.assert_array_equal(result.mask, wanted.mask)
     np.testing.assert_allclose(result.fraction, wanted.fraction, rtol=1e-9)
 
