@@ -159,9 +159,9 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
             remarks.append(f"the monitor is in {unit!r}, which are no counts: not used")
         else:
             _check_counts(where, "counts of the monitor", i0)
-        if rate:
-            i0 *= rate * times[:, None, None]
-            remarks.append(f"rates of the monitor ({unit}) times the dwell are its counts")
+            if rate:
+                i0 *= rate * times[:, None, None]
+                remarks.append(f"rates of the monitor ({unit}) times the dwell are its counts")
     if raw.energy_unit.lower() not in ELECTRONVOLTS:
         raise FormatError(f"{where}: its energies are in {raw.energy_unit!r}, not in eV")
     per_ev, scale = ELECTRONVOLTS[raw.energy_unit.lower()], micrometres(raw, position_unit, remarks)
