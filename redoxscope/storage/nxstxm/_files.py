@@ -142,7 +142,8 @@ class NxstxmFiles:
 
     def _begin(self, uid: str, start: Doc) -> None:
         """Write the lines of the runs that a run continues."""
-        recorder, link, earlier = self._runs[uid], start.get(RESUMES), []
+        recorder, link = self._runs[uid], start.get(RESUMES)
+        earlier: list[str] = []
         try:
             while link is not None:
                 if self.logs is None:
