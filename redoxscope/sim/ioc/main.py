@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
             f"--osa-{axis}", type=float, default=0.0, help="where the aperture is on the axis, µm"
         )
     p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
-    p.add_argument("--drift", type=float, default=0.0, help="stage drift, µm/h")
+    p.add_argument("--drift", type=float, default=0.0, help="stage drift along x, µm/h")
+    p.add_argument("--drift-y", type=float, default=0.0, help="the same along y")
     p.add_argument(
         "--fault", action="append", default=[], help="; ".join(FAULTS.values()), metavar="FAULT"
     )
@@ -107,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
             args.sample,
             seed=args.seed,
             a1_error=args.a1_error,
-            drift_um_per_h=args.drift,
+            drift_um_per_h=(args.drift, args.drift_y),
             layout=layout,
             osa_centre=(args.osa_x, args.osa_y),
         )

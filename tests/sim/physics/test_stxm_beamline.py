@@ -245,7 +245,7 @@ def test_bad_input(call, match):
 
 
 def test_build_model():
-    m = build_model("lmr", a1_error=0.01, drift_um_per_h=0.2)
+    m = build_model("lmr", a1_error=0.01, drift_um_per_h=(0.2, -0.1))
     assert m.geometry.a1 / m.a1_true == pytest.approx(1.01)
-    assert m.stage.drift_um_per_h == (0.2, 0.0)
+    assert m.stage.drift_um_per_h == (0.2, -0.1)
     assert m.transmission.dead_time_s == 5e-9 and m.transmission.saturation > 0

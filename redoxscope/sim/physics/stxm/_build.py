@@ -66,7 +66,7 @@ def build_model(
     *,
     seed: int = 1,
     a1_error: float = 0.0,
-    drift_um_per_h: float = 0.0,
+    drift_um_per_h: tuple[float, float] = (0.0, 0.0),
     field_um: float | None = None,
     geometry: ZonePlateGeometry | None = None,
     layout: Layout | None = None,
@@ -83,8 +83,8 @@ def build_model(
         Of sample and noise.
     a1_error : float
         Relative error of the A1 that the geometry states: stated over true, less 1.
-    drift_um_per_h : float
-        Drift of the stage along x (µm/h).
+    drift_um_per_h : (float, float)
+        Drift of the stage along x and y (µm/h).
     field_um : float, optional
         Side of a simulated sample (µm); by default the sample's own.
     geometry : ZonePlateGeometry, optional
@@ -108,7 +108,7 @@ def build_model(
         if current > 0:  # at a moment without beam it says nothing of tonight's
             kwargs.setdefault("beam", Beam(current_ma=current))
     geometry = geometry or GEOMETRY
-    kwargs.setdefault("stage", Stage(drift_um_per_h=(drift_um_per_h, 0.0)))
+    kwargs.setdefault("stage", Stage(drift_um_per_h=drift_um_per_h))
     return BeamlineModel(
         found, geometry=geometry, a1_true=geometry.a1 / (1 + a1_error), seed=seed, **kwargs
     )
