@@ -78,7 +78,7 @@ def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             input=input,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             env=dict(os.environ),
             check=False,
         )

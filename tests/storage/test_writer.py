@@ -333,7 +333,7 @@ def test_the_catalog_is_opened_while_the_first_run_goes_on(
 
 
 _CLIENT = """
-import json, os, signal, sys, warnings
+import atexit, json, os, signal, sys, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
 from redoxscope.storage import CatalogWriter, DocumentLog
@@ -341,6 +341,8 @@ from redoxscope.storage import CatalogWriter, DocumentLog
 folder, killed = Path(sys.argv[1]), sys.argv[2] == "killed"
 log = DocumentLog(folder / "documents")
 writer = CatalogWriter("redoxscope", log, directory=folder)
+atexit.unregister(writer.close)
+atexit.register(writer.close, 250)  # s: a busy computer is not what this is about
 if killed:
     from redoxscope.storage.catalog import _tiled_writer
     made = _tiled_writer.tiled_writer
