@@ -147,11 +147,11 @@ SHELL = frozenset(
     {
         "MapView", "OxidationMap", "RE", "Region", "RixsMap", "Scan", "Zone", "agglomerates",
         "bp", "bpp", "bps", "calibrate_aperture", "calibrate_energy", "calibrate_focus",
-        "calibrations", "cat", "dose_so_far", "draw_agglomerates", "energy", "export_run",
-        "load_references", "omap", "oxidation_map", "oxidation_maps", "pmap", "points_scan",
-        "profiles", "ptychography_from_run", "ptychography_scan", "references_from_csv",
-        "rixs_from_run", "rixs_map", "rmap", "rotation_scan", "s", "scans_from_run", "sd",
-        "stack_scan", "windows",
+        "calibrations", "cat", "dose_so_far", "draw_agglomerates", "draw_scan", "energy",
+        "export_run", "load_references", "omap", "oxidation_map", "oxidation_maps", "pmap",
+        "points_scan", "profiles", "ptychography_from_run", "ptychography_scan",
+        "references_from_csv", "rixs_from_run", "rixs_map", "rmap", "rotation_scan", "s",
+        "scans_from_run", "sd", "stack_scan", "windows",
     }
 )  # fmt: skip
 """Names that a session's shell has, besides those of plans."""
@@ -159,7 +159,7 @@ OF_THE_SESSION = frozenset(
     {
         "beam_shutter", "beamline", "close", "closed", "closing", "data", "devices", "end_run",
         "ended_by", "extras", "file", "finish", "log", "maps", "namespace", "nxstxm", "publish",
-        "simulation", "stored", "unless_ending",
+        "show", "simulation", "stored", "unless_ending",
     }
 )  # fmt: skip
 """Attributes of a session: ``s.close`` must not be somebody's valve."""

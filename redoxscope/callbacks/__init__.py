@@ -43,6 +43,7 @@ from .rixs import (
     rixs_from_run,
     rixs_snapshot,
 )
+from .scans import ScanSnapshot, draw_scan, scans_from_run
 from .view import MapView
 from .xas import ModeSpectrum, XasOptions, XasSnapshot, draw_xas, xas_from_run
 
@@ -77,6 +78,7 @@ __all__ = [
     "PtychoSnapshot",
     "RixsMap",
     "RixsSnapshot",
+    "ScanSnapshot",
     "XasOptions",
     "XasSnapshot",
     "agglomerates_of",
@@ -88,6 +90,7 @@ __all__ = [
     "draw_profiles",
     "draw_ptychography",
     "draw_rixs",
+    "draw_scan",
     "draw_xas",
     "i0_of_run",
     "oxidation_map",
@@ -98,5 +101,6 @@ __all__ = [
     "rixs_from_photons",
     "rixs_from_run",
     "rixs_snapshot",
+    "scans_from_run",
     "xas_from_run",
 ]

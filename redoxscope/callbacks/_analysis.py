@@ -176,6 +176,8 @@ class Analysis:
     apart : bool
         It computes so much that a session runs it in a process of its own, and makes nothing of a
         run a second time where the first time failed.
+    aside : bool
+        Its picture stands beside that of another analysis of the run, not in its place.
 
     Raises
     ------
@@ -197,6 +199,7 @@ class Analysis:
     period: float = 0.02
     rest: float = 0.0
     apart: bool = False
+    aside: bool = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
@@ -208,8 +211,9 @@ class Analysis:
         for what in ("accepts", "reader", "draw", "thin", "options", "doubts", "results"):
             if not callable(getattr(self, what)):
                 raise ValueError(f"{who}: {what} = {getattr(self, what)!r:.60} cannot be called")
-        if type(self.apart) is not bool:
-            raise ValueError(f"{who}: apart = {self.apart!r:.40} must be True or False")
+        for name in ("apart", "aside"):
+            if type(value := getattr(self, name)) is not bool:
+                raise ValueError(f"{who}: {name} = {value!r:.40} must be True or False")
         kind = self.snapshot
         if not (isinstance(kind, type) and is_dataclass(kind)):
             raise ValueError(f"{who}: snapshot = {kind!r:.60} is no dataclass")

@@ -48,6 +48,12 @@ class DrySession(Session):
             part.close()
         self.maps = dict.fromkeys(self.maps, Unmeasured(self._decides))
 
+    def show(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a session; there is nothing to show where nothing is measured."""
+        if self._rehearsal.full:
+            return super().show(*args, **kwargs)
+        return Unmeasured(self._decides)
+
     def finish(self, timeout: float | None = None) -> bool:
         """As of a session; nothing is pending where nothing is measured."""
         return super().finish(timeout) if self._rehearsal.full else True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bluesky import RunEngine
 
-from ..callbacks import ApartHost, Host, OxidationMap, RixsMap, analyses
+from ..callbacks import ApartHost, Host, MapView, OxidationMap, RixsMap, analyses
 from ._engine import pause_for
 
-__all__ = ["live_maps"]
+__all__ = ["Shown", "live_maps"]
 
 
 def live_maps(
@@ -55,3 +56,43 @@ def live_maps(
         for one in others
     }
     return {**maps, **hosts}
+
+
+class Shown:
+    """Shows the live maps that it has by name.
+
+    Attributes
+    ----------
+    maps : dict of str to callback
+    """
+
+    maps: Mapping[str, Any]
+    _view: MapView | None = None
+
+    def show(self, folder: str | os.PathLike[str] = "live", *, window: bool = True) -> MapView:
+        """Show every live map and picture of a scan from the next update on.
+
+        A window for each kind where there is a display, else pictures in a folder; see `MapView`.
+        What was shown before in another window or folder is not any more.
+
+        Parameters
+        ----------
+        folder : path
+            For ``live.png`` and its like, without a display; made where it is not there.
+        window : bool
+            False writes pictures also where there is a display.
+
+        Returns
+        -------
+        MapView
+        """
+        view = MapView(folder, window=window)
+        for live in self.maps.values():
+            live.on_update = view
+        self._hide()
+        self._view = view
+        return view
+
+    def _hide(self) -> None:
+        if self._view is not None:
+            self._view.close()

@@ -81,7 +81,6 @@ def namespace(session: Any) -> dict[str, Any]:
     import bluesky.preprocessors as bpp
 
     from .. import calibrations, callbacks, data, plans, scan, storage
-    from ..callbacks.scans import scans_from_run
 
     names = {name: getattr(plans, name) for name in plans.__all__ if name[0].islower()}
     helpers = {
@@ -102,10 +101,11 @@ def namespace(session: Any) -> dict[str, Any]:
         "agglomerates": storage.agglomerates,
         "dose_so_far": storage.dose_so_far,
         "draw_agglomerates": callbacks.draw_agglomerates,
+        "draw_scan": callbacks.draw_scan,
         "export_run": storage.export_run,
         "profiles": storage.profiles,
         "ptychography_from_run": callbacks.ptychography_from_run,
-        "scans_from_run": scans_from_run,
+        "scans_from_run": callbacks.scans_from_run,
         **{n: getattr(calibrations, n) for n in calibrations.__all__ if n.startswith("calibrate_")},
         "load_references": data.load_references,
         "references_from_csv": data.references_from_csv,

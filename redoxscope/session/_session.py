@@ -20,7 +20,7 @@ from ._calibrated import in_force
 from ._ending import Ending
 from ._files import nxstxm_files
 from ._finish import finish, finish_at_the_end
-from ._live import live_maps
+from ._live import Shown, live_maps
 from ._made import session_engine
 from ._names import Named, devices_of, known_by_name
 from ._publish import publish_documents, publish_frames
@@ -34,12 +34,12 @@ SWITCH_INTERVAL = 5e-4
 threads on its way to the map; Python's 5 ms would be the largest part of its latency."""
 
 
-class Session(Named, Ending):
+class Session(Named, Shown, Ending):
     """What `start_session` returns; a context manager that ends what it started.
 
     Every device and instrument of the beamline file is an attribute (``s.stxm``, ``s.mono``), and
     every live map (``s.oxidation_map``, ``s.rixs_map``); ``s.devices`` and ``s.maps`` have them
-    by name.
+    by name. ``s.show()`` shows all maps.
 
     Attributes
     ----------
@@ -117,6 +117,7 @@ class Session(Named, Ending):
             # In this order: what must not be lost, then what is shown, then what is stored.
             for part in (self.log, *maps, self.stored):
                 self.RE.subscribe(part)
+            steps.callback(self._hide)
             for part in (self.log, *maps):
                 steps.callback(part.close)
             self.publisher = publish_documents(publish, self.beamline, self.RE, steps)

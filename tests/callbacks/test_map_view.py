@@ -25,6 +25,7 @@ from redoxscope.callbacks import (
     Analysis,
     MapView,
     OxidationMap,
+    ScanSnapshot,
     Update,
     oxidation_map,
     register,
@@ -43,6 +44,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 LONG = 120.0
 """Longest time (s) for a process that imports matplotlib on a busy machine."""
 STACK, REFERENCES = make()
+SCAN = ScanSnapshot(
+    *np.ones((2, 4, 5)), np.arange(4.0), np.arange(5.0), "osa_y", "um", "osa_x", "um", "diode"
+)
 
 
 @dataclass(frozen=True)
@@ -172,10 +176,14 @@ def test_names_of_files():
         "live_view_test_profile_A_300_degC.png",
     ]
     assert names.of(replace(profile(), run="next")) == ["live.png"]
+    # The dose comes with everything that counts, and stands beside it.
+    assert names.of(update("dose", None)) == ["live.png"]
+    assert names.of(update("scan_image", None)) == ["live.png"]
+    assert names.of(update("dose", None)) == ["live_dose.png"]
     assert file_name("../A, 300 degC") == ".._A_300_degC"
 
 
-def test_view_writes_files_where_there_is_no_display(tmp_path, caplog):
+def test_view_writes_files_where_there_is_no_display(tmp_path, caplog, capfd):
     """Of both analyses; what cannot be sent is told of, and the others are shown."""
     rixs = rixs_from_run(RixsRun("O K").documents())
     with MapView(tmp_path, window=False) as view:
@@ -183,12 +191,14 @@ def test_view_writes_files_where_there_is_no_display(tmp_path, caplog):
         view(update("unheard_of", Profile(np.zeros(2))))
         view(update("oxidation_map", oxidation_map(STACK.documents(), REFERENCES)))
         view(update("rixs_map", rixs))
+        view(update("scan_image", SCAN))
         view.close(LONG)
-    names = ["live.png", "live_rixs_map.png"]
+    assert "cannot be drawn" not in capfd.readouterr().err
+    names = ["live.png", "live_rixs_map.png", "live_scan_image.png"]
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     for name in names:
         assert (tmp_path / name).read_bytes().startswith(PNG)
-    first, second = ((tmp_path / name).read_bytes()[16:24] for name in names)
+    first, second, _ = ((tmp_path / name).read_bytes()[16:24] for name in names)
     assert first != second  # width and height: of each kind its own
     assert not view.alive
     assert "oxidation_map cannot be shown" in caplog.text

@@ -96,6 +96,21 @@ def test_namespace_has_what_the_shell_promises(session):
     assert names["omap"] is session.oxidation_map
 
 
+def test_all_live_pictures_are_shown_in_one_line(session, tmp_path):
+    """Of a scan that is no stack, too; without a display as files."""
+    from redoxscope.plans import focus_scan
+
+    first = session.show(tmp_path / "first", window=False)
+    view = session.show(tmp_path / "live", window=False)
+    assert not first.alive and {live.on_update for live in session.maps.values()} == {view}
+    session.RE(focus_scan(session.stxm, energies=[640, 650], travel=20, steps=3, pixels=5))
+    assert session.finish(60)
+    view.close()
+    names = ["live.png", "live_640_eV.png", "live_650_eV.png"]
+    assert set(names) == {path.name for path in (tmp_path / "live").iterdir()}
+    assert (tmp_path / "live" / "live.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_wrong_sample_is_said_when_the_session_starts():
     from redoxscope import start_session
     from redoxscope.sim import SimulationError

@@ -37,4 +37,5 @@ ANALYSIS = Analysis(
     results=_results,
     period=0.5,
     rest=2.0,
+    aside=True,
 )

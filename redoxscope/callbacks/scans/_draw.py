@@ -8,6 +8,7 @@ import numpy as np
 
 from .._draw_style import note, plain, printable
 from ._snapshot import ScanSnapshot
+from ._words import words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,7 @@ def draw_scan(figure: Figure, snapshot: ScanSnapshot) -> None:
     snapshot : ScanSnapshot
     """
     figure.clear()
+    figure.set_layout_engine("constrained")
     ax = figure.subplots()
     fast = _label(snapshot.fast_name, snapshot.fast_unit)
     slow = _label(snapshot.slow_name, snapshot.slow_unit)
@@ -48,14 +50,11 @@ def draw_scan(figure: Figure, snapshot: ScanSnapshot) -> None:
             snapshot.fast_name[:-1],
         ):
             ax.set_aspect("equal")
-    words = [snapshot.title]
-    if np.isfinite(snapshot.energy):
-        words.append(f"{snapshot.energy:.2f} eV")
+    lines = [snapshot.title]
     if snapshot.done < snapshot.total:
-        words.append(f"{snapshot.done} of {snapshot.total}")
-    heading = " · ".join(words) + (f"\n{snapshot.message}" if snapshot.message else "")
+        lines.append(f"{snapshot.done} of {snapshot.total}")
+    heading = "\n".join([*lines, snapshot.message] if snapshot.message else lines)
     ax.set_title(printable(heading), fontsize=9.5, loc="left")
-    figure.tight_layout()
 
 
 def _curves(ax, snapshot: ScanSnapshot, slow: str) -> None:  # type: ignore[no-untyped-def]
@@ -69,7 +68,7 @@ def _curves(ax, snapshot: ScanSnapshot, slow: str) -> None:  # type: ignore[no-u
         sigma = np.sqrt(np.maximum(row, 1.0))  # of counting
         ax.errorbar(
             x[order], row[order], sigma[order], fmt=".-", lw=1, ms=3, elinewidth=0.6,
-            label=f"{snapshot.slow_name.replace('_', ' ')} {value:g}",
+            label=f"{words(snapshot.slow_name)} {value:g}",
         )  # fmt: skip
     ax.set_ylabel(printable(f"{snapshot.detector} (counts, ± 1 sigma of counting)"))
     if 1 < len(labels) <= 12:
@@ -78,4 +77,4 @@ def _curves(ax, snapshot: ScanSnapshot, slow: str) -> None:  # type: ignore[no-u
 
 def _label(name: str, unit: str) -> str:
     shown = {"um": "µm", "degC": "°C"}.get(unit, unit)
-    return printable(name.replace("_", " ") + (f" ({shown})" if shown else ""))
+    return printable(words(name) + (f" ({shown})" if shown else ""))

@@ -13,8 +13,10 @@ from ...scan import Scan
 from .._analysis import Reader
 from .._documents import Doc, check_version, rows_of
 from .._room import room_for
+from .._title import found_again_by
 from ._layout import pictures_of
 from ._snapshot import ScanSnapshot
+from ._words import words
 
 __all__ = ["ScanReader", "is_scan"]
 
@@ -109,7 +111,6 @@ class ScanReader(Reader[ScanSnapshot]):
         made = {}
         for name in parts:
             picture = self.pictures[name]
-            title = str(self.start["plan_name"]).replace("_", " ")
             made[name] = ScanSnapshot(
                 counts=picture.counts.copy(),
                 i0=picture.i0.copy(),
@@ -125,9 +126,18 @@ class ScanReader(Reader[ScanSnapshot]):
                 total=self.scan.events,
                 doubtful=doubtful,
                 part=name,
-                title=f"{title}, {name}" if name else title,
+                title=self._title(name),
                 uid=str(self.start.get("uid", "")),
                 message=" ".join(word for word in words if word),
                 finished=finished,
             )
         return made
+
+    def _title(self, picture: str) -> str:
+        """Heading of a picture: what, around what it was taken, and how the run is found again."""
+        name = words(str(self.start["plan_name"]))
+        energy = self.pictures[picture].energy
+        once = len(self.scan.all_energies) == 1 and math.isfinite(energy)  # else it is in the name
+        parts = [f"{self.start.get('edge') or ''} {name}".strip(), picture]
+        parts += [f"{energy:g} eV"] if once else []
+        return " · ".join(filter(None, [*parts, *found_again_by(self.start)]))

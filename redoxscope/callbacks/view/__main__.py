@@ -19,12 +19,14 @@ def to_files(inbox: Inbox, folder: Path) -> None:
     """Draw to ``live.png`` and its like until the pipe ends."""
     from matplotlib.figure import Figure
 
-    figure, names = Figure(), FileNames()
+    figures: dict[str, Figure] = {}  # one for each: layouts of one do not suit another
+    names = FileNames()
     while True:
         updates = inbox.take(None)
         for update in updates:
             begun = time.monotonic()
-            figure.set_size_inches(*analysis(update.analysis).size)
+            size = analysis(update.analysis).size
+            figure = figures.setdefault(update.analysis, Figure(figsize=size))
             paths = [folder / name for name in names.of(update)]
             draw(figure, update, partial(save, figure, paths))
             inbox.rest(time.monotonic() - begun)  # at most half of a core

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import analysis
-from redoxscope.callbacks.scans import _reader, draw_scan, scans_from_run
+from redoxscope.callbacks import analysis, draw_scan, scans_from_run
+from redoxscope.callbacks.scans import _reader
 from redoxscope.plans import (
     focus_scan,
     line_spectrum,
@@ -43,7 +43,7 @@ def test_a_grid_is_an_image_of_its_axes():
     assert picture.slow_name == "osa_y" and picture.fast_name == "osa_x"
     assert picture.counts == pytest.approx(7 * picture.slow[:, None] + picture.fast)
     assert picture.done == picture.total == 24 and picture.energy == 640
-    assert {"osa x (µm)", "osa y (µm)"} <= set(drawn(picture))
+    assert {"OSA x (µm)", "OSA y (µm)"} <= set(drawn(picture))
 
 
 def test_a_focus_scan_has_a_picture_for_each_energy():
@@ -188,3 +188,31 @@ def test_memory_of_tiles_is_that_of_their_pixels(monkeypatch):
 def test_other_runs_are_none():
     with pytest.raises(ValueError, match="no spectrum of lines"):
         scans_from_run([("start", {"plan_name": "count", "uid": "a"})])
+
+
+def test_titles_say_each_thing_once_and_how_the_run_is_found_again():
+    documents = documents_of(focus_scan, energies=[640, 650], travel=20, steps=5, pixels=3)
+    (start,) = (doc for name, doc in documents if name == "start")
+    picture = scans_from_run(documents)["650 eV"]
+    begin, when, scan, uid = picture.title.rsplit(" · ", 3)
+    assert begin == "focus scan · 650 eV"
+    assert scan == f"scan {start['scan_id']}" and uid == start["uid"][:8] and when
+    figure = Figure()
+    draw_scan(figure, picture)
+    assert figure.axes[0].get_title(loc="left") == picture.title
+    (picture,) = scans_from_run(documents_of(osa_image, energy=640, pixels=3)).values()
+    assert picture.title.startswith("OSA image · 640 eV · 2")
+    (picture,) = scans_from_run(
+        documents_of(line_spectrum, energies=[640, 641], pixels=2)
+    ).values()  # fmt: skip
+    assert picture.title.startswith("line spectrum · 2")
+
+
+def test_it_is_drawn_into_a_figure_that_has_a_layout():
+    (picture,) = scans_from_run(documents_of(osa_image, energy=640, pixels=4)).values()
+    for layout in ("constrained", "tight"):
+        figure = Figure(layout=layout)
+        for _ in range(2):
+            draw_scan(figure, picture)
+            figure.draw_without_rendering()
+        assert len(figure.axes) == 2
