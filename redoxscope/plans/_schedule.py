@@ -45,6 +45,9 @@ PER_STEP = 0.06
 """Of a stepped point: axes, shutter, counters, its event. At speed 1, beyond dwell and the way at
 the motor's velocity, a tenth of 114 points of a detector image took less than 62 ms, on a machine
 that was busy with other things; docs/decisions/064."""
+LIT_PER_STEP = 0.2
+"""For how long the beam is taken to fall on the sample at a stepped point, beyond dwell and way: no
+foretold time but a high one, about twice the median measured for docs/decisions/064; s."""
 PTYCHO_BEGIN = 0.3
 """Staging: the camera's file is opened."""
 PTYCHO_END = 0.1
@@ -248,7 +251,7 @@ def steps_schedule(scan: Scan, stxm: Any, axes: Mapping[str, Any]) -> Schedule:
     stxm : AlignableMicroscope
     axes : mapping of str to device
         By the name of their loop; what is not among them, or does not say how long its moves take,
-        counts as 0 s.
+        counts as 0 s, and so does the energy.
     """
     ask = _Asked()
     first = scan.points[0]
@@ -264,7 +267,8 @@ def steps_schedule(scan: Scan, stxm: Any, axes: Mapping[str, Any]) -> Schedule:
                     ask((i, target, start), partial(_said, axis, "time_to", target, start))
                 )
         motion[k], live[k], before = np.max(moves), point.dwell, point.outer
-    motion[0] += ask("energy", partial(_said, stxm.energy, "time_to", first.energy, None))
+    if hasattr(stxm.energy, "time_to"):
+        motion[0] += ask("energy", partial(_said, stxm.energy, "time_to", first.energy, None))
     n = len(scan.points)
     return Schedule(
         motion, live, np.zeros(n), np.full(n, PER_STEP), np.ones(n, np.int64),
@@ -277,13 +281,16 @@ def spot_seconds(scan: Scan, times: Schedule) -> Array:
 
     Aperture and detector are moved and the sample is not: one place has the beam of all points,
     and of the moves between two of a row, in which the shutter stays open. With the coarse stage
-    each point is another place.
+    a place has the beam of the points that lie on it, one for each value of the loops outside.
     """
-    seconds = times.live + times.software
+    seconds = times.live + LIT_PER_STEP
     if scan.outer[-1].name in ("coarse_x", "coarse_y"):
-        most = np.zeros(len(seconds))
-        most[int(np.argmax(seconds))] = seconds.max()
-        return most
+        places = [point.outer[-2:] for point in scan.points]
+        sums = dict.fromkeys(places, 0.0)
+        for place, one in zip(places, seconds.tolist(), strict=True):
+            sums[place] += one
+        most = max(sums, key=lambda place: sums[place])
+        return np.where([place == most for place in places], seconds, 0.0)
     rows = [point.outer[:-1] for point in scan.points]
     within = np.array([False, *(a == b for a, b in zip(rows, rows[1:], strict=False))])
     return np.asarray(seconds + np.where(within, times.motion, 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from redoxscope.plans import (
     tiled_image,
 )
 from redoxscope.plans.stxm._ahead import part_of
-from redoxscope.scan import Region, stack_scan
+from redoxscope.scan import Region, Scan, stack_scan
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine
 
 ENERGIES = [630.0 + i for i in range(20)]
@@ -323,6 +324,31 @@ def test_every_plan_that_flies_has_a_limit_and_says_where_it_ends(name):
     assert 0 < told.dose_gy <= limit
     with pytest.raises(ValueError, match="alone"):
         make(stxm, **options, dose_limit=0.5 * gray[0])
+
+
+@pytest.mark.parametrize("zone_nm", [25.0, 45.0])
+def test_where_nothing_is_swept_the_beam_falls_on_no_more_than_its_focus(zone_nm):
+    """A point stands still, a line is flown at one height: its pixels may be said to be larger."""
+    side = 2e-3 * zone_nm / np.sqrt(np.pi)
+    line = {"energies": ENERGIES, "length": 10.0, "pixels": 50}
+    point = {"energies": ENERGIES, "positions": [(0.0, 0.0)]}
+    cases = (
+        (line_spectrum, line, 0.2 * side),
+        (point_spectrum, point, min(side, 0.05) ** 2),
+        (energy_stack, {"energies": ENERGIES, "size": SIZE, "pixels": PIXELS}, 0.25),
+    )
+    for make, options, area in cases:
+        stxm, engine, documents = bench()
+        stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=zone_nm))
+        plan = make(stxm, edge="Mn L3", dwell=DWELL, **options)
+        told = estimate(plan)
+        engine(make(stxm, edge="Mn L3", dwell=DWELL, **options))
+        start = next(doc for name, doc in documents if name == "start")
+        gray = of_images(area=area)
+        np.testing.assert_allclose(start["exposure"]["gray"], gray, rtol=1e-4)
+        scan = estimate(Scan.from_start(start), stxm)
+        assert told.dose_gy == pytest.approx(scan.dose_gy)
+        assert 0.8 < told.dose_gy / gray.sum() <= 1.0  # the mean of the phases
 
 
 def test_what_the_beam_has_done_is_found_by_the_plans_own_check(caplog):

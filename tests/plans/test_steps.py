@@ -22,7 +22,7 @@ from redoxscope.plans import (
     osa_focus,
     osa_image,
 )
-from redoxscope.plans._schedule import PER_STEP, STEPS_BEGIN, STEPS_END
+from redoxscope.plans._schedule import LIT_PER_STEP, PER_STEP, STEPS_BEGIN, STEPS_END
 from redoxscope.scan import Scan, points_scan
 from redoxscope.testing import (
     FakeAxis,
@@ -281,7 +281,7 @@ def test_a_grid_s_photons_fall_on_one_spot_or_on_many(stxm, run):
     options = {"energy": 640, "size": 4, "pixels": (3, 2), "dwell": 0.1, "edge": "Mn L3"}
     timed(stxm)
     one, many = (grid_of(run, make(stxm, **options)) for make in (osa_image, coarse_image))
-    each = 0.1 + PER_STEP
+    each = 0.1 + LIT_PER_STEP
     assert estimate(one, stxm, flux=1e8).photons == pytest.approx(1e8 * (6 * each + 4 * 5.0))
     assert estimate(many, stxm, flux=1e8).photons == pytest.approx(1e8 * each)
     all_of_it, once = (estimate(s, stxm, flux=1e8, spot=0.04).dose_gy for s in (one, many))
@@ -290,6 +290,42 @@ def test_a_grid_s_photons_fall_on_one_spot_or_on_many(stxm, run):
     stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
     side = 2 * 0.045 / np.sqrt(np.pi)
     assert estimate(one, stxm, flux=1e8).dose_gy == pytest.approx(all_of_it * (0.04 / side) ** 2)
+
+
+def test_a_place_has_the_beam_of_each_turn_of_the_outer_loops(stxm, run):
+    """The coarse stage comes back to it at each temperature."""
+    options = {"energy": 640, "size": 4, "pixels": (3, 2), "dwell": 0.1, "edge": "Mn L3"}
+    stxm.flux = FakeSetting("flux", 1e8)
+    for axis in motors(stxm).values():
+        axis.time_to = lambda target, start=None: 5.0
+    loops = {"outer": {"T": [25.0, 100.0, 200.0]}, "axes": {"T": FakeAxis("T")}}
+    thrice = pytest.approx(3e8 * (0.1 + LIT_PER_STEP), 1e-5)
+    documents = run(coarse_image(stxm, **options, **loops))
+    assert documents.start["exposure"]["spot_photons"] == thrice
+    scan = Scan.from_start(documents.start)
+    assert estimate(scan, stxm).photons == thrice
+    assert estimate(coarse_image(stxm, **options, **loops)).photons == thrice
+
+
+@pytest.mark.parametrize("how", ["silent", "failing"])
+def test_a_grid_is_measured_where_the_time_of_a_move_is_not_known(stxm, run, monkeypatch, how):
+    def failing(self, target, start=None):
+        raise DeviceError(f"{self.name} is not there")
+
+    stxm.flux = FakeSetting("flux", 1e8)
+    if how == "silent":
+        monkeypatch.delattr(FakeAxis, "time_to")
+    else:
+        monkeypatch.setattr(FakeAxis, "time_to", failing)
+    options = {"energy": 640, "size": 4, "pixels": 2}
+    documents = run(osa_image(stxm, **options))
+    assert len(rows_of(documents)) == 4
+    if how == "failing":
+        assert "exposure" not in documents.start  # and no NaN
+        return
+    found = estimate(osa_image(stxm, **options))
+    assert found.ok
+    assert any("energy does not say how long" in text for text in found.unknown)
 
 
 def test_what_speaks_against_a_grid_is_all_said(stxm, run):
@@ -344,7 +380,7 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
         axis.time_to = lambda target, start=None: 5.0
     said = run(osa_image(stxm, **options)).start["exposure"]
     # Six points and four moves along x; where y moves, the shutter is closed.
-    all_points = pytest.approx(2e9 + 6e8 * (0.1 + PER_STEP), 1e-5)
+    all_points = pytest.approx(2e9 + 6e8 * (0.1 + LIT_PER_STEP), 1e-5)
     assert said == {"flux": 1e8, "spot_photons": all_points}
     # Where it is, and how much that is of a focus of 45 nm zones.
     stxm.zone_plate = SimpleNamespace(geometry=SimpleNamespace(outer_zone_nm=45.0))
@@ -366,7 +402,7 @@ def test_the_start_document_says_what_one_spot_of_the_sample_gets(stxm, run):
     documents = run(coarse_image(stxm, center=(50, 7), **options))
     said, (left,) = documents.start["exposure"], dose_of_run(documents).values()
     assert left.pixel == pytest.approx((4.0, 4.0)) and np.isnan(left.gray).all()
-    each = 1e8 * (0.1 + PER_STEP)  # another place of the sample
+    each = 1e8 * (0.1 + LIT_PER_STEP)  # another place of the sample
     assert said["spot_photons"] == pytest.approx(each, 1e-5) and "spot_gray" not in said
     assert said["center"] == [53.0, 5.0] and said["size"] == pytest.approx([4.0, 4.0])
 

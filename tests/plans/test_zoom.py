@@ -14,7 +14,15 @@ from redoxscope.plans import energy_stack, estimate, map_then_zoom
 from redoxscope.plans._readable import duration
 from redoxscope.plans.stxm import _zoom
 from redoxscope.scan import Scan
-from redoxscope.testing import FakeMicroscope, FakeSetting, PromptHeater, make_engine, run_resuming
+from redoxscope.testing import (
+    FakeAxis,
+    FakeLines,
+    FakeMicroscope,
+    FakeSetting,
+    PromptHeater,
+    make_engine,
+    run_resuming,
+)
 
 DISCS = [(-5.0, 2.0, 2.0, 1.0), (6.0, -3.0, 1.2, 0.4)]
 MAP = {"size": 24, "pixels": 48, "tile": 12, "map_dwell": 0.001}
@@ -216,6 +224,33 @@ def test_a_limit_of_the_dose_holds_for_map_and_stack_together(stxm):
         stops[1]["reason"].startswith("dose_limit: ") and "2 of 4 images were" in stops[1]["reason"]
     )
     assert frames and not stxm.shutter.beam
+
+
+def test_the_dose_of_the_map_is_that_of_the_user_s_own_references(stxm):
+    """Where an edge has none of its own, and where it has: map and stack are counted alike."""
+    stxm.flux = FakeSetting("flux", 1e8)
+    own = {"energies": [600.0, 640.0, 641.0, 642.0, 643.0, 800.0], "names": ["one", "other"],
+           "spectra": [[9, 9, 25, 9, 9, 9], [30, 30, 30, 36, 30, 30]], "unit": "1/µm"}  # fmt: skip
+    limit = {"limit": 1e12, "density": 4.5}
+    for edge in ("Mn L3", "Fe L3"):
+        stack = {"energies": [640, 641, 642], "references": own}
+        engine, documents = make_engine()
+        options = {"map_energies": 645, "stack": stack, "dose_limit": limit, **MAP}
+        engine(map_then_zoom(stxm, edge=edge, zoom_pixels=4, **options))
+        coarse, fine = (doc["exposure"] for doc in documents.named("start"))
+        area = (MAP["size"] / MAP["pixels"]) ** 2
+        joule = coarse["photons"] * 645 * 1.602177e-19
+        assert coarse["gray"] == pytest.approx(joule * 30 / (4.5e-15 * area), 1e-4)
+        assert fine["gray"] and not stxm.shutter.beam
+
+
+def test_a_microscope_that_says_no_times_is_used_all_the_same(stxm, monkeypatch):
+    monkeypatch.delattr(FakeAxis, "time_to")
+    monkeypatch.delattr(FakeLines, "frame_time")
+    coarse, fine = run(stxm)
+    assert fine["zoom"]["map"] == coarse["uid"]
+    found = estimate(map_then_zoom(stxm, edge="Mn L3", map_energies=645, stack=STACK, **MAP))
+    assert found.ok and any("does not say how long" in text for text in found.unknown)
 
 
 def test_the_stack_is_taken_at_each_temperature_and_the_map_once(stxm):

@@ -1,6 +1,6 @@
 """What a scan will take, and leave in the sample: before anything moves."""
 
-from ._dose import absorber_of
+from ._dose import absorber_of, focus_side
 from ._estimate import estimate, without_verdict
 from ._estimated import Estimate, RegionEstimate
 from ._frame_dose import frame_doses
@@ -13,6 +13,7 @@ __all__ = [
     "RegionEstimate",
     "absorber_of",
     "estimate",
+    "focus_side",
     "frame_doses",
     "largest",
     "move_time",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from ...analysis.dose import absorbed_dose
 from ...data import DENSITY, References, get_edge, phase_absorption
-from ...scan import Exposures, Frame, Point, Role
+from ...optics import InterlockError, focus_area
+from ...scan import Exposures, Frame, Point, Region, Role
 
-__all__ = ["Absorber", "absorber_of", "exposure"]
+__all__ = ["Absorber", "absorber_of", "exposure", "focus_side", "lit_area"]
 
 Array = NDArray[np.float64]
 
@@ -58,9 +60,14 @@ def absorber_of(
         Too little is known, or not what is needed.
     """
     if references is None:
-        if edge is None or not get_edge(edge).species:
+        if edge is None:
             raise ValueError(
                 "what absorbs is not known; give an edge=…, or references=… and density=…"
+            )
+        if not get_edge(edge).species:
+            raise ValueError(
+                f"what absorbs is not known: no references are shipped for {get_edge(edge).name}; "
+                "a plan or estimate that takes references=… and density=… can be given its own"
             )
         name = get_edge(edge).name
         own = DENSITY if density is None else density
@@ -85,6 +92,30 @@ def absorber_of(
 def _of_edge(name: str, energies: tuple[float, ...]) -> Array:
     """A night's runs ask for the same again and again."""
     return phase_absorption(name, energies)
+
+
+def focus_side(stxm: Any) -> float | None:
+    """Side (µm) of a square with the area of the focus; None where nothing says its zone plate."""
+    zone_plate = getattr(stxm, "zone_plate", None)
+    if zone_plate is None:
+        return None
+    try:
+        return math.sqrt(focus_area(zone_plate.geometry.outer_zone_nm))
+    except InterlockError:  # which ends the plan before its first move
+        return None
+
+
+def lit_area(region: Region, side: float | None) -> float:
+    """Over what area (µm²) the photons of a pixel fall.
+
+    The beam sweeps over pixels that lie side by side, and each has its own area. Along an axis of
+    one pixel nothing is swept: no more than the focus is lit, however large the pixel is said to
+    be.
+    """
+    area = 1.0
+    for size, count in zip(region.size, region.pixels, strict=True):
+        area *= size / count if count > 1 or side is None else min(size, side)
+    return area
 
 
 def exposure(

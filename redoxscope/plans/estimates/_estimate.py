@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ...data import References
 from ...inputs import as_number, as_pair
-from ...optics import InterlockError, focus_area
 from ...scan import Exposures, Frame, Scan, as_scan
 from .._inputs import check_device, lacking
 from .._overlap import frame_checks
@@ -27,7 +26,7 @@ from .._protocols import (
     Spectrometer,
 )
 from .._schedule import Schedule, grid_axes, schedule, spot_seconds
-from ._dose import Absorber, absorber_of, exposure
+from ._dose import Absorber, absorber_of, exposure, focus_side, lit_area
 from ._estimated import Estimate, RegionEstimate
 from ._of_plan import PlanEstimate, is_plan, plan_estimate
 
@@ -179,7 +178,8 @@ def _estimate(
         except ValueError as exc:
             unknown.append(f"dose: {exc}")
     if scan.kind != "points":
-        regions = _regions(scan, times, flux, absorber, unknown)
+        side = focus_side(instruments[0]) if scan.kind == "lines" else None
+        regions = _regions(scan, times, flux, side, absorber, unknown)
     if regions:
         most = max(regions, key=lambda region: (region.dose_gy or 0.0, region.photons or 0.0))
         exposed = most.photons, most.dose_gy, most.dose_sigma_gy
@@ -187,7 +187,7 @@ def _estimate(
         seconds = np.array([point.dwell for point in scan.points])
         if _is_grid(scan, instruments):
             seconds = spot_seconds(scan, times)
-            spot = _focus(instruments[0]) if spot is None else spot
+            spot = focus_side(instruments[0]) if spot is None else spot
         exposed = _spot(scan, flux, seconds, absorber, spot, unknown)
     else:
         unknown.append("photons and dose: the scan does not say in which regions its places lie")
@@ -219,17 +219,6 @@ def _is_grid(scan: Scan, instruments: tuple[Any, ...]) -> bool:
     return (
         scan.kind == "points" and len(instruments) == 1 and not lacking(instruments[0], Microscope)
     )
-
-
-def _focus(stxm: Any) -> float | None:
-    """Side (µm) of a square with the area of the focus; None where nothing says its zone plate."""
-    zone_plate = getattr(stxm, "zone_plate", None)
-    if zone_plate is None:
-        return None
-    try:
-        return math.sqrt(focus_area(zone_plate.geometry.outer_zone_nm))
-    except InterlockError:  # which is in what is refused
-        return None
 
 
 def _check_instruments(scan: Scan, instruments: tuple[Any, ...]) -> None:
@@ -294,6 +283,7 @@ def _regions(
     scan: Scan,
     times: Schedule,
     flux: float | None,
+    side: float | None,
     absorber: Absorber | None,
     unknown: list[str],
 ) -> tuple[RegionEstimate, ...]:
@@ -302,7 +292,7 @@ def _regions(
     for index, region in enumerate(scan.regions):
         nx, ny = region.pixels
         mine = [k for k, part in enumerate(all_parts) if part.region == index]
-        area = region.size[0] * region.size[1] / (nx * ny)
+        area = lit_area(region, side)
         photons = dose = sigma = None
         if flux is not None:
             open_for = (times.live[mine] + np.nan_to_num(times.flight[mine])) / (nx * ny)

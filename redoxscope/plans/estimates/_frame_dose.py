@@ -12,7 +12,7 @@ from ...analysis.dose import absorbed_dose
 from ...data import References
 from ...scan import Scan
 from .._schedule import schedule
-from ._dose import EXPOSED, absorber_of
+from ._dose import EXPOSED, absorber_of, focus_side, lit_area
 
 __all__ = ["FrameDoses", "frame_doses"]
 
@@ -85,9 +85,10 @@ def frame_doses(
         return FrameDoses(0.0, None, None, why)
     times = schedule(scan, stxm)
     pixels = [region.pixels[0] * region.pixels[1] for region in scan.regions]
-    areas = [region.size[0] * region.size[1] for region in scan.regions]
+    side = focus_side(stxm)
+    areas = [lit_area(region, side) for region in scan.regions]
     each = np.array([pixels[frame.region] for frame in scan.frames])
-    area = np.array([areas[frame.region] for frame in scan.frames]) / each
+    area = np.array([areas[frame.region] for frame in scan.frames])
     open_for = (np.asarray(times.live) + np.nan_to_num(times.flight)) / each
     exposed = np.array([frame.role in EXPOSED for frame in scan.frames])
     photons = np.where(exposed, flux * open_for, 0.0)

@@ -175,7 +175,8 @@ class _Reader:
             asked = instruments if isinstance(instruments, tuple) else (instruments,)
             scan = self._of_scan(scan, *asked)
             total, live = scan.total, scan.live
-            self.refused += scan.refused
+            # The plan has made its checks; what is left are times that nobody says.
+            self.unknown |= dict.fromkeys(scan.refused)
             if scan.photons is not None:  # without a flux nobody asks for the dose
                 self.unknown |= dict.fromkeys(scan.unknown)
         self.photons = largest(self.photons, scan.photons)

@@ -60,15 +60,27 @@ def guarded(
     return DoseGuard(limit, scan, left.gray)
 
 
-def after(limit: DoseLimit, scan: Scan, stxm: Any) -> DoseLimit:
+def after(
+    limit: DoseLimit, scan: Scan, stxm: Any, references: References | None = None
+) -> DoseLimit:
     """The limit that is left when a scan has been measured, each line once.
+
+    Parameters
+    ----------
+    limit : DoseLimit
+    scan : Scan
+        Of images.
+    stxm : Microscope
+    references : References, optional
+        What absorbs; by default those of the scan's edge.
 
     Raises
     ------
     ValueError
         Nothing is left, or the dose of the scan is not known.
     """
-    left = frame_doses(scan, stxm, density=limit.density, thickness=limit.thickness)
+    known = {"density": limit.density, "thickness": limit.thickness}
+    left = frame_doses(scan, stxm, references=references, **known)
     if left.gray is None or left.lacking:
         raise ValueError(f"dose_limit cannot be kept: {left.unknown or left.lacking}")
     regions = np.array([frame.region for frame in scan.frames])

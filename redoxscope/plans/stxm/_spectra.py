@@ -10,7 +10,7 @@ from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
 from ...analysis.dose import DoseLimit, as_dose_limit
-from ...data import EDGES, edge_energies, get_edge
+from ...data import EDGES, References, edge_energies, get_edge
 from ...documents import (
     FOCUS_SCAN,
     LINE_SPECTRUM,
@@ -38,7 +38,7 @@ from ._dose_limit import guarded
 from ._frames import measure_frames
 from ._start import stack_start
 
-__all__ = ["focus_scan", "line_spectrum", "point_spectrum", "tiled_image"]
+__all__ = ["focus_scan", "line_spectrum", "point_spectrum", "tiled_image", "tiles_of"]
 
 Outers = Mapping[str, Sequence[float]]
 MostDose = DoseLimit | Mapping[str, float] | float
@@ -312,6 +312,17 @@ def tiled_image(
     return _measure(stxm, scan, TILED_IMAGE, axes, dose_limit, md)
 
 
+def tiles_of(
+    stxm: Microscope,
+    scan: Scan,
+    dose_limit: DoseLimit | None,
+    md: Mapping[str, Any] | None,
+    references: References | None,
+) -> MsgGenerator[str]:
+    """As `tiled_image` of what `scan_of_tiles` made, of a sample with references of its own."""
+    return _measure(stxm, scan, TILED_IMAGE, None, dose_limit, md, references)
+
+
 def scan_of_tiles(
     *,
     energies: float | Sequence[float],
@@ -367,8 +378,9 @@ def _measure(
     axes: Mapping[str, Any] | None,
     dose_limit: MostDose | None,
     md: Mapping[str, Any] | None,
+    references: References | None = None,
 ) -> MsgGenerator[str]:
     metadata = stack_start(scan, [det.field for det in stxm.line_detectors], plan_name)
-    dose = guarded(stxm, scan, None, as_dose_limit(dose_limit), metadata)
+    dose = guarded(stxm, scan, references, as_dose_limit(dose_limit), metadata)
     around, own = check_axes(scan, axes), check_metadata(md, STACK_RESERVED)
     return measure_frames(stxm, scan, around, metadata, own, dose=dose)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...analysis.dose import absorbed_dose
-from ...optics import InterlockError, focus_area
 from ...scan import Scan
 from .._schedule import spot_seconds, steps_schedule
-from ..estimates import absorber_of
+from ..estimates import absorber_of, focus_side
 from ._frames import where
 
 __all__ = ["spot_exposure"]
@@ -24,9 +23,10 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
     """Photons and dose on the place that has most, for a start document.
 
     Aperture and detector are moved and the sample is not: one place has the beam of all points,
-    and of the moves between two of a row, in which the shutter stays open. An upper bound: the
-    aperture may stop some of it, and it is taken to be in focus. Points that are measured again
-    are not in it.
+    and of the moves between two of a row, in which the shutter stays open. It is high rather than
+    low: the aperture may stop some of it, it is taken to be in focus, and each point is taken to be
+    lit for `LIT_PER_STEP` beyond dwell and way. Points that are measured again are not in it, nor
+    is a wait for a device that failed.
 
     Parameters
     ----------
@@ -40,21 +40,20 @@ def spot_exposure(stxm: Any, scan: Scan, axes: Mapping[str, Any]) -> dict[str, A
     Returns
     -------
     dict
-        ``exposure``, or nothing where the flux is not known or no shutter ends it.
+        ``exposure``, or nothing where the flux or the time of a move is not known, or no shutter
+        ends it.
     """
     flux = float(stxm.flux.get()) if hasattr(stxm, "flux") else 0.0
     if not flux > 0 or not getattr(stxm.shutter, "takes_beam", True):
         return {}
     seconds = float(spot_seconds(scan, steps_schedule(scan, stxm, axes)).sum())
+    if not math.isfinite(seconds):
+        return {}
     said: dict[str, Any] = {"flux": flux, "spot_photons": _short(flux * seconds)}
-    zone_plate = getattr(stxm, "zone_plate", None)
-    try:
-        area = focus_area(zone_plate.geometry.outer_zone_nm) if zone_plate is not None else None
-    except InterlockError:  # which ends the plan before its first move
-        area = None
-    if area is not None:
-        said |= {"spot_size": _short(math.sqrt(area)), **_place(stxm, scan, math.sqrt(area))}
-        gray = _gray(scan, said["spot_photons"], area)
+    side = focus_side(stxm)
+    if side is not None:
+        said |= {"spot_size": _short(side), **_place(stxm, scan, side)}
+        gray = _gray(scan, said["spot_photons"], side**2)
         said |= {} if gray is None else {"spot_gray": gray}
     return {"exposure": said}
 

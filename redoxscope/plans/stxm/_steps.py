@@ -162,16 +162,15 @@ def _begin(stxm: AlignableMicroscope, point: Point) -> MsgGenerator[None]:
 def _foreseen(stxm: AlignableMicroscope, scan: Scan, axes: Mapping[str, Any]) -> Foreseen:
     """What it takes, from what the axes declare."""
     times = steps_schedule(scan, stxm, axes)
-    if times.wrong:
-        raise times.wrong[0]
-    silent = [axis for axis in axes.values() if not hasattr(axis, "time_to")]
-    unknown = (
+    silent = [axis for axis in (stxm.energy, *axes.values()) if not hasattr(axis, "time_to")]
+    unknown = [
         f"{getattr(axis, 'name', axis)} does not say how long its moves take: "
         "they are counted as 0 s"
         for axis in silent
-    )
+    ]
     leaves = ((stxm.energy, scan.points[0].energy),)
-    return Foreseen(times.total, scan.live_time, leaves, tuple(dict.fromkeys(unknown)))
+    notes = dict.fromkeys((*unknown, *map(str, times.wrong)))
+    return Foreseen(times.total, scan.live_time, leaves, tuple(notes))
 
 
 class _Step:

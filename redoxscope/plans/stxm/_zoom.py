@@ -30,7 +30,7 @@ from .._readable import duration
 from ..estimates import PlanEstimate, estimate
 from ._dose_limit import DoseGuard, after
 from ._energy_stack import energy_stack
-from ._spectra import scan_of_tiles, tiled_image
+from ._spectra import scan_of_tiles, tiles_of
 
 __all__ = ["RULES", "map_then_zoom"]
 
@@ -167,7 +167,9 @@ def map_then_zoom(
         "tile": tile, "dwell": map_dwell,
     }  # fmt: skip
     limit = as_dose_limit(dose_limit)
-    rest = None if limit is None else _rest(limit, scan_of_tiles(**tiles), stxm)
+    mapped, spectra = scan_of_tiles(**tiles), _spectra(edge, options.get("references"))
+    own = None if spectra is None or spectra.shipped else spectra
+    rest = None if limit is None else _rest(limit, mapped, stxm, own)
 
     def fine_at(
         places: Sequence[tuple[float, float]],
@@ -202,9 +204,9 @@ def map_then_zoom(
     def foreseen(regions: int) -> PlanEstimate:
         return estimate(fine_at([middle] * regions, {}, None))  # they will lie apart
 
-    spectra = _spectra(edge, options.get("references"))
-    coarse = tiled_image(stxm, dose_limit=limit, md=md, **tiles)
-    found = partial(_found, spectra=spectra, smallest=smallest, gap=gap)
+    coarse = tiles_of(stxm, mapped, limit, md, own)
+    thick = spectra if spectra is not None and spectra.unit == "1/µm" else None
+    found = partial(_found, spectra=thick, smallest=smallest, gap=gap)
     return _map_then_zoom(coarse, probe, _Mosaic(limit), found, choose, most, fine, foreseen)
 
 
@@ -301,20 +303,19 @@ def _indices(name: str, values: Any, count: int) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _rest(limit: DoseLimit, tiles: Scan, stxm: Any) -> DoseLimit:
+def _rest(limit: DoseLimit, tiles: Scan, stxm: Any, own: References | None) -> DoseLimit:
     """What a map leaves of a limit, as far as that can be said before."""
     try:
-        return after(limit, tiles, stxm)
+        return after(limit, tiles, stxm, own)
     except ValueError as exc:
         raise ValueError(f"{exc} (the map of map_then_zoom included)") from exc
 
 
 def _spectra(edge: str, given: Any) -> References | None:
-    """What absorbs, where that is known in 1/µm."""
+    """What absorbs, where that is known."""
     if given is None and not get_edge(edge).species:
         return None
-    spectra = load_references(edge) if given is None else as_references(given)
-    return spectra if spectra.unit == "1/µm" else None
+    return load_references(edge) if given is None else as_references(given)
 
 
 def _absorption(spectra: References | None, energies: Sequence[float]) -> NDArray[Any] | None:
