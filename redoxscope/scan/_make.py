@@ -41,6 +41,7 @@ def stack_scan(
     dose_check: float | Sequence[float] | None = None,
     outer: Sequence[tuple[Outer, Sequence[float]]] = (),
     order: str | Sequence[int] = "sequential",
+    checked_first: bool = False,
 ) -> Scan:
     """Images of one or more regions, each visited at each energy.
 
@@ -64,6 +65,9 @@ def stack_scan(
         Loops around all of it, outermost first, with their values.
     order : {"sequential", "bit-reversed"} or sequence of int
         In which the energies are visited: as given; coarse to fine; or their indices.
+    checked_first : bool
+        Whether those of ``dose_check`` come before all others: what is compared is there then,
+        however early the stack ends, and from before the beam had much time.
 
     Returns
     -------
@@ -76,6 +80,9 @@ def stack_scan(
     """
     steps = _steps(energies, zones, dwell)
     steps = [steps[i] for i in as_order(order, [energy for energy, _ in steps])]
+    again = [] if dose_check is None else _again(dose_check, steps)
+    if checked_first:
+        steps = list(dict.fromkeys([*again, *steps]))
     found = as_regions(regions)
     roles = [Role.SAMPLE] * len(found)
     if i0_region is not None:
@@ -84,7 +91,6 @@ def stack_scan(
             blank = Region(blank.center, blank.size, blank.pixels, "i0")
         found.append(blank)
         roles.append(Role.I0)
-    again = [] if dose_check is None else _again(dose_check, steps)
     loops = [
         [(one, value) for value in as_numbers(f"outer {one.name}", values, one.unit)]
         for one, values in outer

@@ -73,7 +73,8 @@ def as_order(order: Any, energies: Sequence[float]) -> list[int]:
         return [rising[i] for i in bit_reversed(n)]
     if order == "informative":
         raise ValueError(
-            "order = 'informative' needs reference spectra: give the plan an edge or references"
+            "order = 'informative' needs reference spectra: give the plan references=…, or an edge "
+            "that has some"
         )
     raise ValueError(
         f"order = {order!r} is unknown, it must be one of {', '.join(ORDERS)}"

@@ -54,15 +54,32 @@ def test_moves_that_take_longer_are_shorter():
     assert way(100.0) < 0.6 * way(1e-6)
 
 
-def test_a_dose_check_stays_at_the_end():
-    order = moves(fake_microscope(), order="bit-reversed", dose_check=[635.5])
-    assert order[-1] == 635.5 and order[:-1] == [ENERGIES[i] for i in bit_reversed(40)]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"order": "bit-reversed"},
+        {"order": "informative", "edge": "Mn L3"},
+        {"order": "sequential", "until": 0.05, "edge": "Mn L3"},
+    ],
+    ids=lambda options: options["order"],
+)
+def test_energies_of_a_dose_check_come_first_and_at_the_end(options):
+    """However early the stack ends, there is what its end is compared with."""
+    plain = visited(fake_microscope(), **options)
+    order = moves(fake_microscope(), **options, dose_check=[650.0, 635.5])
+    rest = [energy for energy in plain if energy not in (650.0, 635.5)]
+    assert order == [650.0, 635.5, *rest, 650.0, 635.5]
+
+
+def test_all_in_sequence_a_dose_check_comes_at_the_end_only():
+    assert moves(fake_microscope(), dose_check=635.5) == [*ENERGIES, 635.5]
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"order": "informative"}, "order = 'informative' needs reference spectra"),
+        ({"order": "informative", "edge": "Fe L3"}, "none are shipped for Fe L3: give references"),
         ({"order": "informative", "edge": "Mn L3", "energies": [640, 641]}, "needs reference"),
         ({"order": "random"}, "order = 'random' is unknown"),
         ({"order": 3}, "order = 3 must be one of"),

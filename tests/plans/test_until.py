@@ -142,14 +142,15 @@ def test_what_is_not_reached_measures_all_and_is_said(caplog):
     bench.safe()
 
 
-def test_dose_checks_are_taken_of_energies_that_were_measured():
-    first, last = ENERGIES[0], ENERGIES[39]  # the last one of all comes late
+def test_however_early_it_ends_dose_checks_have_what_they_are_compared_with():
+    first, last = ENERGIES[0], ENERGIES[39]  # which would come last of all
     bench = Bench(sample()).run(until=UNTIL, dose_check=[first, last])
+    assert len(bench.energies) < 40
+    assert bench.energies[:2] == bench.energies[-2:] == [first, last]
     roles = [str(bench.scan.frames[i].role) for i in bench.frames]
-    assert roles.count("dose_check") == 1 and roles[-1] == "dose_check"
-    assert bench.energies[-1] == first and bench.energies.count(first) == 2
+    assert roles.count("dose_check") == 2 and roles[-2:] == ["dose_check"] * 2
     pages = bench.of("event_page")
-    assert pages[-1]["data"]["energy"][-1] == first  # it was gone back to
+    assert pages[-1]["data"]["energy"][-1] == last  # it was gone back to
 
 
 def test_a_dose_check_keeps_its_image_of_the_empty_beam():
@@ -159,11 +160,11 @@ def test_a_dose_check_keeps_its_image_of_the_empty_beam():
     bench = Bench(sample()).run(until=UNTIL, dose_check=[first, last], i0_region=empty)
     assert bench.of("stop")[0]["reason"].startswith("until: ")
     flown = [bench.scan.frames[i] for i in bench.frames]
-    assert [(str(frame.role), frame.energy) for frame in flown[-2:]] == [
-        ("dose_check", first), ("i0", first),
+    assert [(str(frame.role), frame.energy) for frame in flown[-4:]] == [
+        ("dose_check", first), ("i0", first), ("dose_check", last), ("i0", last),
     ]  # fmt: skip
     energies = len({frame.energy for frame in flown})
-    assert energies < 40 and len(flown) == 2 * energies + 2
+    assert energies < 40 and len(flown) == 2 * energies + 4
 
 
 def test_the_last_energy_is_judged_before_its_own_dose_check(caplog):
@@ -285,6 +286,7 @@ def test_without_the_map_of_anybody_it_judges_by_documents_that_come_again():
         ({"until": {"sigm": 0.1}}, "did you mean 'sigma'"),
         ({"until": "good"}, "until = 'good' must be a σ"),
         ({"until": 0.1, "edge": None}, "until needs reference spectra"),
+        ({"until": 0.1, "edge": "Fe L3"}, "none are shipped for Fe L3: give references=…"),
         ({"until": 0.1, "md": {"until": 3}}, "md has the key 'until'"),
     ],
 )

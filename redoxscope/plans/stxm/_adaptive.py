@@ -30,6 +30,7 @@ from .._readable import duration
 from .._run import Ended
 from .._schedule import schedule
 from ._checks import i0_of_checks
+from ._order import without_spectra
 
 __all__ = ["Adaptive", "adaptive_for"]
 
@@ -73,7 +74,7 @@ def adaptive_for(
         return None
     if references is None:
         said = "until" if target is not None else f"rows = {rows!r}"
-        raise ValueError(f"{said} needs reference spectra: give an edge or references")
+        raise ValueError(without_spectra(said, scan))
     if target is not None:
         metadata["until"] = target.as_dict()
     if rows != "all":

@@ -31,7 +31,7 @@ from ._adaptive import adaptive_for
 from ._dose_limit import guarded
 from ._follow import Follow
 from ._frames import measure_frames
-from ._order import informed
+from ._order import informed, without_spectra
 from ._start import stack_start
 
 __all__ = ["energy_stack", "execute", "image"]
@@ -106,7 +106,8 @@ def energy_stack(
         energies, and better with each.
     dose_check : float or sequence of float, optional
         Energies (eV) at which every region is imaged once more at the end, to see what the beam
-        has done.
+        has done. Where the order is another than ``sequential``, or ``until`` is given, they come
+        first, too: else the stack might end before there is what to compare with.
     retries : int
         How often a missed line is taken again, at most 100.
     references : References, mapping or str, optional
@@ -123,8 +124,8 @@ def energy_stack(
         End early, when so many pixels are so sure: ``{"sigma": 0.05, "share": 0.9}``, or σ of the
         fraction alone for 90 % of the pixels of the mask; of all regions. Best with an order that
         spreads the energies. I0 is then that of the monitor or of the blank area of each region.
-        After each energy the log says how far it is and how long it will take; dose checks of
-        energies that were measured are taken all the same; the stop document says why it ended.
+        After each energy the log says how far it is and how long it will take; dose checks
+        are taken all the same; the stop document says why it ended.
     outer : mapping of str to sequence of float, optional
         Loops around all of it, outermost first: ``{"temperature": [25, 200]}`` (degC),
         ``{"polarisation": [0, 90]}`` (deg), or any other in the unit of its axis.
@@ -186,10 +187,14 @@ def energy_stack(
         dose_check=dose_check,
         outer=as_loops(outer),
     )
-    scan = make(order="sequential" if order == "informative" else order)
-    if order == "informative":
+    if order != "informative":
+        scan = make(order=order, checked_first=order == "bit-reversed" or until is not None)
+    else:
+        scan = make()
         spectra = _spectra(scan, references)
-        scan = make(order=order if spectra is None else informed(stxm, scan, spectra))
+        if spectra is None:
+            raise ValueError(without_spectra("order = 'informative'", scan))
+        scan = make(order=informed(stxm, scan, spectra), checked_first=True)
     if rows not in ROWS:
         raise ValueError(
             f"rows = {rows!r} is unknown, it must be one of {', '.join(ROWS)}"

@@ -7,10 +7,31 @@ from typing import Any
 import numpy as np
 
 from ...analysis.oxidation import informative_order
-from ...data import References
+from ...data import References, get_edge
 from ...scan import Role, Scan
 
-__all__ = ["informed"]
+__all__ = ["informed", "without_spectra"]
+
+
+def without_spectra(wanted: str, scan: Scan) -> str:
+    """Why something cannot be had where the reference spectra that it needs are not known.
+
+    Parameters
+    ----------
+    wanted : str
+        What the user asked for, as ``order = 'informative'``.
+    scan : Scan
+    """
+    said = f"{wanted} needs reference spectra"
+    if scan.edge is None:
+        return f"{said}: give references=…, or an edge that has some"
+    if not get_edge(scan.edge).species:
+        return f"{said}, and none are shipped for {scan.edge}: give references=…"
+    number = len(scan.energies)
+    return (
+        f"{said}, and those of {scan.edge} cannot be told apart at {number} "
+        f"energ{'y' if number == 1 else 'ies'}: give more, or other references=…"
+    )
 
 
 def informed(stxm: Any, scan: Scan, references: References) -> list[int]:
