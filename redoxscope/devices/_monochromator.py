@@ -11,10 +11,10 @@ from ophyd import Component as Cpt
 from ophyd import EpicsSignal, Signal
 from ophyd.signal import DerivedSignal
 from ophyd.status import Status
-from ophyd.utils import ReadOnlyError
+from ophyd.utils import LimitError, ReadOnlyError
 
 from ..data import EDGES
-from ..inputs import suggestion
+from ..inputs import is_number, suggestion
 from ._base import (
     SETTLE_TIMEOUT,
     BeamlineDevice,
@@ -249,8 +249,15 @@ class Monochromator(Positioner, BeamlineDevice):
         """
         energy = number(f"{self.name}.energy", energy, "eV")
         mono = energy - (self.offset.get() if offset is None else offset)
+        low, high = limits = self.setpoint.limits
         for step in {mono - self.backlash.get(), mono}:
-            check_limits(f"{self.name}.energy", step, self.setpoint.limits, "eV")
+            try:
+                check_limits(f"{self.name}.energy", step, limits, "eV")
+            except LimitError as exc:
+                if not (is_number(low) and is_number(high) and low <= 1000 * energy <= high):
+                    raise
+                meant = f"energies are in eV: did you mean {1000 * energy:g} eV?"
+                raise LimitError(f"{exc}; {meant}") from exc
         for axis, setpoint, _, _ in self.axes[1:]:
             check_limits(f"{self.name}.{axis}", mono, setpoint.limits, "eV")
         self.time_to(energy, energy)

@@ -60,6 +60,7 @@ def check_limits(name: str, value: float, limits: tuple[Any, Any], unit: str) ->
         Names the device, the value, the limits and the unit.
     """
     low, high = limits
+    unit = "µm" if unit == "um" else unit  # as records write it
     if not (is_number(low) and is_number(high) and low < high):
         raise LimitError(
             f"{name} publishes no soft limits (low {low}, high {high} {unit}): set them in "

@@ -10,6 +10,9 @@ from ._shown import shown
 
 __all__ = ["as_name", "check_keys", "nearest", "suggestion"]
 
+CLOSE = 0.65
+"""Likeness (`difflib`) from which on another name may be meant: "best" is not "surest"."""
+
 
 def as_name(name: str, value: Any, example: str) -> str:
     """Text that names something, as a plain str.
@@ -34,7 +37,7 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
     text = _letters(str(name))
     same = _of_the_same_first_word(text, names)
     by_letters = {_letters(other): other for other in reversed(same or names)}
-    close = difflib.get_close_matches(text, by_letters, n=1, cutoff=0.0 if same else 0.6)
+    close = difflib.get_close_matches(text, by_letters, n=1, cutoff=0.0 if same else CLOSE)
     return by_letters[close[0]] if close else None
 
 

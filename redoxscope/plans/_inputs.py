@@ -52,6 +52,7 @@ def check_settable(name: str, device: Any) -> None:
     ------
     ValueError
     """
+    _refuse_text(name, device)
     if isinstance(device, type) or not callable(getattr(device, "set", None)):
         shown = getattr(device, "name", device)
         raise ValueError(f"{name} = {shown!r:.80} is no device that can be set")
@@ -76,6 +77,7 @@ def check_device(name: str, device: Any, protocol: type, example: str) -> None:
     ValueError
         Names the argument, what was given and what is needed.
     """
+    _refuse_text(name, device)
     lacks = lacking(device, protocol)
     if not lacks:
         return
@@ -90,6 +92,11 @@ def check_device(name: str, device: Any, protocol: type, example: str) -> None:
         f"{name} = {shown} is not a device such as redoxscope.devices.{example}: "
         f"{type(device).__name__} has no {', '.join(lacks)}"
     )
+
+
+def _refuse_text(name: str, device: Any) -> None:
+    if isinstance(device, str):
+        raise ValueError(f"{name} = {device!r:.80} is text: give the device, without quotes")
 
 
 def lacking(device: Any, protocol: type) -> list[str]:

@@ -39,8 +39,8 @@ def test_everything_that_speaks_against_a_scan(stxm):
     wanted = [
         "'B': .*nx = 5000 pixels is more than its limit, 4096",
         "'B': a line of 5000 pixels x 0.02 s takes 100 s, longer than .*dead_man = 30 s",
-        "'B': .*sample_stage_x = 20000 um is outside its soft limits, -10000 to 10000",
-        "'B': .*sample_stage_y = 90000 um is outside its soft limits, -10000 to 10000",
+        "'B': .*sample_stage_x = 20000 µm is outside its soft limits, -10000 to 10000",
+        "'B': .*sample_stage_y = 90000 µm is outside its soft limits, -10000 to 10000",
         "monochromator.energy = 390 eV is outside its soft limits, 400",
         "monochromator.energy = 1200 eV is outside its soft limits, .*1100 eV",
     ]

@@ -60,7 +60,7 @@ def test_a_region_is_checked_from_where_the_stage_will_stand(stxm, first, second
     visited = [(640.0, 0), (640.0, 1), (641.0, 0), (641.0, 1), (641.0, 2)]
     scan = Scan(regions=regions, frames=[Frame(energy, 0.01, i) for energy, i in visited])
     if refused:
-        with pytest.raises(LimitError, match="region 'beyond': stxm_sample_stage_x = 10010"):
+        with pytest.raises(LimitError, match="region 'beyond': .*stxm_sample_stage_x = 10010"):
             stxm.check_scan(scan)
     else:
         stxm.check_scan(scan)

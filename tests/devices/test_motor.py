@@ -106,7 +106,7 @@ def test_disconnected_on_the_way(motor):
 
 @pytest.mark.parametrize("value", [-101.0, 100.5, math.nan, math.inf])
 def test_limits(motor, value):
-    with pytest.raises(LimitError, match=r"coarse_x = .* um is outside .* -100 to 100 um"):
+    with pytest.raises(LimitError, match=r"coarse_x = .* µm is outside .* -100 to 100 µm"):
         motor.set(value)
     assert motor.user_setpoint.get() == 0.0
 

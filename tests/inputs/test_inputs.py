@@ -142,6 +142,7 @@ def test_the_nearest_name():
     for given in ("mn l3", "MnL3", "Mn_L3", " Mn  L3", "Mn-L3", "Mn L"):
         assert nearest(given, known) == "Mn L3"
     assert nearest("ok", known) == "O K"
+    assert nearest("best", ["largest", "surest"]) is None
     assert nearest("xyz", known) is nearest("", known) is nearest(5, known) is None
 
 

@@ -12,6 +12,7 @@ from redoxscope.beamline import walk_pvs
 from redoxscope.data import References
 from redoxscope.plans import energy_stack
 from redoxscope.scan import Scan
+from redoxscope.testing import FakeMicroscope
 
 SETPOINTS = (
     "monochromator.setpoint", "monochromator.epu_setpoint", "zone_plate.z.user_setpoint",
@@ -62,14 +63,15 @@ BAD = {
     "many-pixels": ({"pixels": (5000, 2)}, ["stxm_scanner.nx", "5000", "4096"]),
     "negative-size": ({"size": -1.0}, ["width", "-1", "µm"]),
     "nan-center": ({"center": (math.nan, 0.0)}, ["center", "nan", "µm"]),
-    "far-region": ({"center": (2e4, 0.0)}, ["stxm_sample_stage_x", "20000", "10000", "um"]),
-    "wide-region": ({"size": 40.0}, ["stxm_sample_stage_fine_x", "15", "µm"]),
+    "far-region": ({"center": (2e4, 0.0)}, ["stxm_sample_stage_x", "20000", "10000", "µm"]),
+    "wide-region": ({"size": 40.0}, ["40 µm along x", "_fine_x = ", "15 µm", "tiled_image"]),
     "no-energies": ({"energies": []}, ["energies", "eV"]),
     "nothing": ({"energies": None}, ["edge", "energies"]),
     "nan-energy": ({"energies": [640, math.nan]}, ["energies[1]", "nan", "eV"]),
     "negative-energy": ({"energies": [-640]}, ["energies[0]", "-640", "eV"]),
     "twice": ({"energies": [640, 641, 641]}, ["frames[2]", "641 eV", "twice", "dose_check"]),
     "below-mono": ({"energies": [300, 640]}, ["monochromator", "300", "400", "eV"]),
+    "in-kev": ({"energies": [0.64, 0.65]}, ["0.64 eV", "in eV", "did you mean 640 eV?"]),
     "beyond-mono": ({"energies": [640, 1600]}, ["monochromator", "1600", "1100", "eV"]),
     "unknown-edge": ({"edge": "Mn K7", "energies": None}, ["Mn K7", "Mn L3"]),
     "too-low-for-a0": ({"energies": [200.0, 640.0]}, ["200", "eV"]),
@@ -98,6 +100,15 @@ BAD = {
     "edge-of-nothing": ({"edge": ""}, ["edge = ''"]),
     "references-in-words": ({"references": "Toner 2014"}, ["references = 'Toner 2014'", "csv"]),
 }
+
+
+def test_a_device_in_quotes_is_told_as_such():
+    with pytest.raises(ValueError, match="stxm = 'stxm' is text: give the device, without quotes"):
+        energy_stack("stxm", edge="Mn L3")
+    outer, axes = {"temperature": [25]}, {"temperature": "heater"}
+    said = r"axes\['temperature'\] = 'heater' is text: give the device, without quotes"
+    with pytest.raises(ValueError, match=said):
+        energy_stack(FakeMicroscope(), edge="Mn L3", outer=outer, axes=axes)
 
 
 def test_numbers_of_numpy_are_plain_in_the_start_document(stxm):

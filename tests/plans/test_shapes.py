@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
+from ophyd.utils import LimitError
 
+from redoxscope.optics import InterlockError
 from redoxscope.plans import (
     energy_stack,
     estimate,
@@ -113,6 +115,19 @@ def test_whoever_ends_a_focus_scan_the_zone_plate_is_back(stxm, how):
     assert not stxm.shutter.beam
     (ended,) = documents.named("stop")
     assert ended["exit_status"] == {"abort": "abort", "stop": "success"}[how]
+
+
+@pytest.mark.parametrize("error", [LimitError, InterlockError])
+def test_a_zone_plate_that_cannot_go_so_far_is_told_with_the_way_that_was_asked_for(stxm, error):
+    def refused(z):
+        raise error(f"zone_plate_z = {z:g} µm is too far")
+
+    stxm.focus.check_value = refused
+    engine, documents = make_engine()
+    said = "travel 20000 µm, zone_plate_z from -15000 to 5000 µm: zone_plate_z = -15000 µm is too"
+    with pytest.raises(error, match=said):
+        engine(focus_scan(stxm, energies=600, travel=20000, steps=5, pixels=3))
+    assert not documents.named("start")
 
 
 def test_after_an_error_the_zone_plate_is_back(stxm):

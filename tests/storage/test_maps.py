@@ -204,7 +204,7 @@ def test_a_run_is_found_by_the_beginning_of_its_uid(tmp_path: Path) -> None:
     run = Run(scan_of(region("only")), (Particle(0.6),))
     documents = composed(run.documents(run.lines()[:3]))
     stored_log(tmp_path, documents)
-    with pytest.raises(ValueError, match="there are none"):
+    with pytest.raises(ValueError, match="no run in .* has a uid that begins with"):
         logged_run(tmp_path, "zz")
     with pytest.raises(ValueError, match="is no uid"):
         logged_run(tmp_path, "*")

@@ -508,6 +508,6 @@ def test_a_run_that_continues_others_begins_with_their_lines(
     for name, doc in third:
         files(name, doc)
     files.close()
-    assert "there are none" in files.problems[last] and files.problems[last] in caplog.text
+    assert "no run in" in files.problems[last] and files.problems[last] in caplog.text
     with h5py.File(tmp_path / "log" / f"{last[:8]}.nxs") as file:  # its own lines, all the same
         assert file["entry1/counter0/line_status"][()].ravel().tolist() == [-1] * 41 + [0] * 19

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ophyd.utils import LimitError
+
 from ...scan import Exposures
 from .._positioner import check_limits
 
@@ -35,12 +37,15 @@ def placed(
     low, high = fine.limits
     check_limits(fine.name, low, (low, high), "µm")  # that there are any
     target, off = None, 0.0
-    if not (low <= first - here and last - here <= high):
-        target = here = (first + last) / 2 - (low + high) / 2
-        motor.check_value(here)
-        off = getattr(motor, "tolerance", None) or 0.0  # the path begins where it really stands
-    for edge in (first - here - off, last - here + off):
-        check_limits(fine.name, edge, (low, high), "µm")
+    try:
+        if not (low <= first - here and last - here <= high):
+            target = here = (first + last) / 2 - (low + high) / 2
+            motor.check_value(here)
+            off = getattr(motor, "tolerance", None) or 0.0  # the path begins where it really stands
+        for edge in (first - here - off, last - here + off):
+            check_limits(fine.name, edge, (low, high), "µm")
+    except LimitError as exc:  # of a place that nobody typed
+        raise LimitError(f"places from {first:g} to {last:g} µm along {name}: {exc}") from exc
     there[axis] = here
     return target
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ophyd.utils import LimitError
+
 from ...scan import Raster, Region, Scan
 from .._geometry import Geometry
 from .._numbers import number
@@ -137,11 +139,19 @@ class Interlock(Geometry):
         low, high = fine.limits
         check_limits(fine.name, low, (low, high), "µm")  # that there are any
         target = None
-        if not (low <= first - here - beyond and last - here + beyond <= high):
-            target = here = (first + last) / 2 - (low + high) / 2
-            motor.check_value(here)
-        for edge in (first - here - beyond, last - here + beyond):
-            check_limits(fine.name, edge, (low, high), "µm")
+        try:
+            if not (low <= first - here - beyond and last - here + beyond <= high):
+                target = here = (first + last) / 2 - (low + high) / 2
+                motor.check_value(here)
+            for edge in (first - here - beyond, last - here + beyond):
+                check_limits(fine.name, edge, (low, high), "µm")
+        except LimitError as exc:  # of a place that nobody typed
+            size = region.size[axis]
+            large = last - first + 2 * beyond > high - low and region.pixels[1] > 1
+            raise LimitError(
+                f"{size:g} µm along {name}, around {region.center[axis]:g} µm: {exc}"
+                + ("; tiled_image takes areas larger than the fine stage" if large else "")
+            ) from exc
         there[axis] = here
         return target
 

@@ -62,7 +62,7 @@ def absorber_of(
     if references is None:
         if edge is None:
             raise ValueError(
-                "what absorbs is not known; give an edge=…, or references=… and density=…"
+                "what absorbs is not known; give edge=…, or references=… and density=…"
             )
         if not get_edge(edge).species:
             raise ValueError(

@@ -12,9 +12,11 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import MsgGenerator
 from ophyd import Signal
+from ophyd.utils import LimitError
 
 from ...documents import STACK_RESERVED
 from ...inputs import is_number
+from ...optics import InterlockError
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
 from .._inputs import check_device
@@ -251,12 +253,21 @@ def back_in_focus(stxm: AlignableMicroscope) -> SafetyStep:
 
 
 def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:
-    """Refuse values of outer loops that their axes refuse."""
+    """Refuse values of outer loops that their axes refuse; says which, and the way of them all."""
     for i, outer in enumerate(scan.outer):
         axis = axes[outer.name]
-        if hasattr(axis, "check_value"):
-            for value in dict.fromkeys(part.outer[i] for part in scan.parts):
+        if not hasattr(axis, "check_value"):
+            continue
+        values = list(dict.fromkeys(part.outer[i] for part in scan.parts))
+        first, last = min(values), max(values)
+        for value in values:
+            try:
                 axis.check_value(value)
+            except (LimitError, InterlockError) as exc:
+                unit = "µm" if outer.unit == "um" else outer.unit
+                way = f"travel {last - first:g} {unit}, " if outer.name == ZONE_PLATE.name else ""
+                said = f"{outer.name} from {first:g} to {last:g} {unit}".rstrip()
+                raise type(exc)(f"{way}{said}: {exc}") from exc
 
 
 def where(axis: Any) -> float:

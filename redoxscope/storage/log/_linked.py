@@ -80,9 +80,13 @@ def logged_run(directory: str | os.PathLike[str], uid: str) -> Iterator[tuple[st
         for where in (folder / STORED, folder)
         for path in where.glob(f"{uid}*{SUFFIX}")
     }
-    if len(found) != 1:
-        those = f"several: {', '.join(name[:12] for name in sorted(found))}" if found else "none"
-        raise ValueError(f"of the runs in {folder} whose uid begins with {uid!r} there are {those}")
+    if not found:
+        raise ValueError(
+            f"no run in {folder} has a uid that begins with {uid!r}; redoxscope runs lists them"
+        )
+    if len(found) > 1:
+        those = ", ".join(name[:12] for name in sorted(found))
+        raise ValueError(f"several runs in {folder} have a uid that begins with {uid!r}: {those}")
     (path,) = found.values()
     _stop(path)
     return _documents(path)
