@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,8 @@ ELECTRONVOLTS = {"": 1.0, "ev": 1.0, "electronvolt": 1.0, "electronvolts": 1.0, 
 LEAST_EV = 20.0
 """Below it no microscope of this kind measures: such energies are in keV, or none."""
 MOST_NAMED = 4
+AGAIN = re.compile(r", no\. \d+$")
+"""Ends the name of what our own files have for the second time."""
 UNREADABLE = (
     ValueError, TypeError, LookupError, AttributeError, OSError, ArithmeticError, RuntimeError,
     MemoryError,
@@ -71,7 +74,8 @@ def read_stxm(
     Returns
     -------
     StxmFile
-        Rates become counts, axes rise, positions are in µm.
+        Rates become counts, axes rise, positions are in µm. One of the empty beam alone has no
+        stacks.
 
     Raises
     ------
@@ -97,7 +101,9 @@ def read_stxm(
         said, regions = read(path, channel)
         found = [(raw, in_order(path, raw, dwell, position_unit)) for raw in regions]
         stacks = tuple(stack for raw, stack in found if not raw.role)
-        if not stacks:
+        # Those of a dose check are of the beam later on, and of few energies.
+        empty = tuple(s for raw, s in found if raw.role == EMPTY and not AGAIN.search(raw.name))
+        if not stacks and len(empty) != 1:
             raise FormatError(f"{path.name} has no images of a sample")
     except FormatError as exc:
         if path.name in str(exc):
@@ -106,13 +112,10 @@ def read_stxm(
     except UNREADABLE as exc:
         what = f"it has no {exc.args[0]!r}" if isinstance(exc, KeyError) and exc.args else exc
         raise FormatError(f"{path.name} cannot be read: {what}") from exc
-    empty = tuple(stack for raw, stack in found if raw.role == EMPTY)
-    others = [f"{raw.name} is left out" for raw in regions if raw.role not in ("", EMPTY)]
-    if len(empty) > 1:  # of several values of an outer loop
-        others += [f"{stack.name} is left out" for stack in empty]
-    return replace(
-        said, stacks=stacks, empty=empty if len(empty) == 1 else (), left_out=tuple(others)
-    )
+    empty = empty if len(empty) == 1 else ()  # several: of an outer loop's values
+    kept = {id(stack) for stack in (*stacks, *empty)}
+    others = [f"{raw.name} is left out" for raw, stack in found if id(stack) not in kept]
+    return replace(said, stacks=stacks, empty=empty, left_out=tuple(others))
 
 
 def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | None) -> ImageStack:

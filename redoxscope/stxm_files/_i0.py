@@ -11,7 +11,7 @@ import numpy as np
 
 from ..analysis.oxidation import I0Spectrum
 from ..callbacks.oxidation import as_i0, i0_of_run
-from ..formats import FormatError, StxmFile, read_i0_table, read_stxm
+from ..formats import FormatError, ImageStack, StxmFile, read_i0_table, read_stxm
 
 __all__ = ["given_i0", "own_i0"]
 
@@ -88,6 +88,8 @@ def _of_table(path: Path) -> I0Spectrum:
 def _of_file(file: StxmFile, monitored: bool, documents: Any) -> I0Spectrum:
     """I0 of an empty place: of all its pixels where it is a line or a point."""
     name = file.path.name
+    if file.empty:
+        file = replace(file, stacks=file.empty, empty=())
     if len(file.stacks) > 1:
         regions = ", ".join(stack.name for stack in file.stacks)
         raise FormatError(f"{name} has the regions {regions}; an I0 is of one")
@@ -100,6 +102,7 @@ def _of_file(file: StxmFile, monitored: bool, documents: Any) -> I0Spectrum:
             return replace(i0_of_run(list(documents(file))), source=name)
         except ValueError as exc:
             raise FormatError(f"{name} gives no I0: {exc}") from exc
+    _check_even(name, stack)
     energies, at = np.unique(stack.energy, return_inverse=True)
     pixels, light, watched = np.zeros((3, len(energies)))
     good = np.isfinite(stack.counts)
@@ -118,3 +121,28 @@ def _of_file(file: StxmFile, monitored: bool, documents: Any) -> I0Spectrum:
         sigma = values * np.sqrt(1 / light + 1 / watched)
         return I0Spectrum(energies, values, sigma, 1.0, True, source=name)
     return I0Spectrum(energies, light / pixels, np.sqrt(light) / pixels, 1.0, False, source=name)
+
+
+def _check_even(name: str, stack: ImageStack) -> None:
+    """Refuse pixels of a line that differ by more than their noise and 2 %: a sample is there."""
+    counts = stack.counts.reshape(len(stack.energy), -1)
+    monitor = np.zeros_like(counts) if stack.i0 is None else stack.i0.reshape(counts.shape)
+    there = np.isfinite(counts + monitor)
+    pixels = there.any(axis=0)
+    whole = there[:, pixels].all(axis=1)
+    light, watched = (one[:, pixels][whole].sum(axis=0) for one in (counts, monitor))
+    if not there.any():
+        return  # that it has no counts is told by the caller
+    if not whole.any():
+        raise FormatError(f"{name} gives no I0: no energy is measured at all its pixels")
+    if not light.any():
+        return
+    noise = 1 / np.maximum(light, 1.0)
+    if stack.i0 is not None:
+        noise, light = noise + 1 / np.maximum(watched, 1.0), light / np.maximum(watched, 1.0)
+    low, high = np.percentile(light / light.mean(), [5, 95])  # 3.3 standard deviations apart
+    if high - low > 0.02 + 4.0 * np.sqrt(np.median(noise)):
+        raise FormatError(
+            f"{name} gives no I0: its pixels differ by {high - low:.0%}, so it is not empty all "
+            "along"
+        )

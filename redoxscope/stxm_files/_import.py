@@ -132,7 +132,14 @@ def stack_documents(
     ------
     name : str
     document : dict
+
+    Raises
+    ------
+    FormatError
+        It has no images of a sample, or more than a scan may have.
     """
+    if not found.stacks:
+        raise FormatError(f"{found.path.name} has no images of a sample")
     frames: list[Frame] = []
     images: list[tuple[ImageStack, int]] = []
     for region, stack in enumerate(found.stacks):

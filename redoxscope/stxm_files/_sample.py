@@ -36,8 +36,8 @@ def write_sample(
     Raises
     ------
     FormatError
-        There are several regions and none is named, or less than two whole images of two lines;
-        or it would take the place of the file itself.
+        There is no region, or several and none is named, or less than two whole images of two
+        lines; or it would take the place of the file itself.
     """
     import h5py
 
@@ -45,6 +45,8 @@ def write_sample(
     if path.exists() and path.samefile(found.path):
         raise FormatError(f"the sample would take the place of {found.path.name} itself")
 
+    if not found.stacks:
+        raise FormatError(f"{found.path.name} has no images of a sample")
     names = [stack.name for stack in found.stacks]
     if region is None and len(names) > 1:
         raise FormatError(f"{found.path.name} has the regions {', '.join(names)}: name one")
