@@ -10,7 +10,7 @@ import numpy as np
 
 from ...analysis.oxidation import I0Spectrum
 from ...data import References
-from ...documents import RESUMES
+from ...documents import I0_SPECTRUM, RESUMES
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows
 from .._room import room_for
@@ -159,7 +159,8 @@ def as_i0(i0: Any) -> Any:
 
 
 def i0_of_run(source: Any) -> I0Spectrum:
-    """I0 of a run: of its images of the empty beam, of a blank area, or of images all blank.
+    """I0 of a run: the one that it carries, else of its images of the empty beam, of a blank
+    area, or of images all blank.
 
     Parameters
     ----------
@@ -180,6 +181,8 @@ def i0_of_run(source: Any) -> I0Spectrum:
     """
     reader = _read(source, MapOptions())
     run = f"run {str(reader.start.get('uid', ''))[:8]}"
+    if (given := reader.start.get(I0_SPECTRUM)) is not None:
+        return _carried(I0Spectrum(**given), reader, run)
     reader.settle(final=True)
     if reader.i0_images is not None:
         outer = next(f.outer for f in reader.scan.frames if f.role is Role.I0)
@@ -211,6 +214,19 @@ def i0_of_run(source: Any) -> I0Spectrum:
             source=run,
         )
     raise ValueError(f"{run} gives no I0: it has no blank area ({why}) and is not empty all over")
+
+
+def _carried(given: I0Spectrum, reader: StackReader, run: str) -> I0Spectrum:
+    """That which a run was imported with, at a dwell of its own."""
+    if given.dwell is None and not given.ratio:
+        times = sorted({frame.dwell for frame in reader.scan.frames})
+        if len(times) > 1:
+            raise ValueError(
+                f"{run} gives no I0: it was imported with counts ({given.source}) at its own "
+                f"dwells of {times[0]:g} to {times[-1]:g} s; give that I0 itself"
+            )
+        given = replace(given, dwell=times[0])
+    return replace(given, source=f"{run}, {given.source}")
 
 
 def _read(source: Any, options: MapOptions) -> StackReader:
