@@ -70,6 +70,7 @@ def import_file(
             echo(left)
         echo(f"{as_sample}: redoxscope sim --sample {as_sample}")
         return
+    from ..documents import I0_SPECTRUM
     from ..storage import open_catalog
     from ..stxm_files import import_stxm
 
@@ -77,5 +78,12 @@ def import_file(
     # A uid has no point, a file's name has.
     given = i0 if i0 is None or Path(i0).exists() or "." in i0 else run_named(catalog, i0)
     report = import_stxm(found, catalog, data=data, edge=edge, sample=sample, i0=given)
+    start = catalog[report.uid].metadata["start"]
+    for remark in start["imported"]["remarks"]:
+        if remark not in found.remarks:  # of the I0
+            echo(remark)
+    if (spectrum := start.get(I0_SPECTRUM)) is not None:
+        own = "the images of the empty beam in the file"
+        echo(f"I0: {own if given is None else spectrum['source']}")
     before = "was imported before, as" if report.status == "present" else "is"
     echo(f"It {before} run {report.uid}; redoxscope export {report.uid[:8]}")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from redoxscope.callbacks import oxidation_map
+from redoxscope.callbacks import i0_of_run, oxidation_map
 from redoxscope.cli import app
 from redoxscope.formats import FormatError, read_i0_table, read_stxm
-from redoxscope.scan import Frame, Region, Role, Scan
+from redoxscope.scan import Frame, Region, Role, Scan, stack_scan
 from redoxscope.storage import stack_cube
 from redoxscope.storage.nxstxm import NxstxmRecorder
 from redoxscope.stxm_files import import_stxm, stack_documents
@@ -84,23 +84,20 @@ def test_i0_of_a_run_and_other_ones_are_other_runs(tmp_path: Path) -> None:
 
 
 def test_our_own_images_of_the_empty_beam_come_back_as_i0(tmp_path: Path) -> None:
-    """And dose checks are no region of their own."""
-    frames = [
-        Frame(float(e), 1e-3, i, role, ())
-        for e in ENERGIES
-        for i, role in ((0, Role.SAMPLE), (1, Role.I0))
-    ]
-    frames.append(Frame(float(ENERGIES[0]), 1e-3, 0, Role.DOSE_CHECK))
-    scan = Scan(regions=(region("A"), region("no", (12, 10))), frames=tuple(frames))
-    run = Run(scan, (Particle(), EMPTY))
-    documents = list(run.documents())
-    recorder = NxstxmRecorder(tmp_path / "a.nxs", documents[0][1])
-    for name, doc in documents:
-        recorder(name, {"time": 1.7e9, **doc} if name == "stop" else doc)
-    found = read_stxm(tmp_path / "a.nxs")
+    """And dose checks are no region of their own, nor is the I0 that they have beside them."""
+    scan = stack_scan(
+        energies=ENERGIES, regions=[region("A")], i0_region=region("no", (12, 10)), dwell=1e-3,
+        dose_check=ENERGIES[0],
+    )  # fmt: skip
+    documents = list(Run(scan, (Particle(), EMPTY)).documents())
+    found = read_stxm(recorded(documents, tmp_path))
     assert [stack.name for stack in found.stacks] == ["A"]
-    assert found.remarks == ["A, dose check is left out"]
+    assert found.remarks == ["A, dose check is left out", "no, i0, no. 2 is left out"]
+    # The same file is an I0 for another: its images of the empty beam, not its sample.
+    other = given_i0(found, replace(found, empty=()), stack_documents)[1]
     found, i0 = own_i0(found, stack_documents)
+    assert i0 is not None
+    np.testing.assert_array_equal(other.values, i0.values)
     wanted, got = stack_cube(documents), stack_cube(list(stack_documents(found, i0=i0)))
     np.testing.assert_array_equal(got["counts"], wanted["counts"])
     np.testing.assert_allclose(got["od"], wanted["od"], atol=2e-3)
@@ -109,6 +106,52 @@ def test_our_own_images_of_the_empty_beam_come_back_as_i0(tmp_path: Path) -> Non
     late = replace(stack, energy=stack.energy + 5)
     found, i0 = own_i0(replace(found, stacks=(late,)), stack_documents)
     assert i0 is None and "are not used: i0 covers 636 to 660 eV" in found.remarks[-1]
+
+
+def recorded(documents: list[Any], folder: Path) -> Path:
+    """The NXstxm file of a run."""
+    recorder = NxstxmRecorder(folder / "a.nxs", documents[0][1])
+    for name, doc in documents:
+        recorder(name, {"time": 1.7e9, **doc} if name == "stop" else doc)
+    return folder / "a.nxs"
+
+
+def test_our_own_run_of_the_empty_beam_alone(tmp_path: Path, capsys: Any) -> None:
+    """An I0 for others, and nothing that is imported or a sample."""
+    frames = tuple(Frame(float(e), 1e-3, 0, Role.I0) for e in ENERGIES)
+    run = Run(Scan(regions=(region("no", (12, 10)),), frames=frames), (EMPTY,))
+    path = recorded(list(run.documents()), tmp_path)
+    i0 = given_i0(path, file_of(Run(scan_of(region("A"))), tmp_path), stack_documents)[1]
+    np.testing.assert_allclose(i0.values, i0_rate(ENERGIES) * 1e-3, rtol=0.02)
+    for more in ((), ("--as-sample", tmp_path / "sample.h5")):
+        assert "a.nxs has no images of a sample" in refused(capsys, path, *more)
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+def test_a_line_over_a_particle_is_no_i0(monitored: bool, tmp_path: Path) -> None:
+    over = file_of(Run(scan_of(region("A")), monitored=monitored), tmp_path)
+    (stack,) = over.stacks
+    row = int(np.argmin(stack.counts.sum(axis=(0, 2))))  # across the particle
+    line = replace(
+        stack, y=stack.y[[row]], counts=stack.counts[:, [row]],
+        i0=None if stack.i0 is None else stack.i0[:, [row]],
+    )  # fmt: skip
+    over = replace(over, stacks=(line,))
+    with pytest.raises(FormatError, match="other.nxs gives no I0: its pixels differ by"):
+        given_i0(over, over, stack_documents)
+
+
+def test_the_i0_of_a_run_that_was_imported_with_one(tmp_path: Path) -> None:
+    """Counts of a table without a dwell are at that of the run."""
+    found, i0 = file_of(Run(scan_of(region("A"))), tmp_path), i0_rate(ENERGIES) * 1e-3
+    given = given_i0((ENERGIES, i0), found, stack_documents)[1]
+    got = i0_of_run(list(stack_documents(found, i0=given)))
+    np.testing.assert_array_equal(got.values, i0)
+    assert got.dwell == 1e-3 and got.source.startswith("run ")
+    (stack,) = found.stacks
+    mixed = replace(stack, dwell=np.linspace(1e-3, 2e-3, len(ENERGIES)))
+    with pytest.raises(ValueError, match="at its own dwells of 0.001 to 0.002 s"):
+        i0_of_run(list(stack_documents(replace(found, stacks=(mixed,)), i0=given)))
 
 
 @pytest.mark.parametrize("pixels", [(30, 24), (40, 1), (1, 1)], ids=["images", "line", "point"])
@@ -172,6 +215,16 @@ def test_units_of_a_table(tmp_path: Path) -> None:
         ("energy,counts\n700,0\n", "column 'counts' has 0 in its row 1"),
         ("energy,counts\n700,\n", "column 'counts' has nan"),
         ("energy,counts,dwell (h)\n700,1,1\n", "'dwell (h)' is in 'h'"),
+        ("point,energy_eV\n1,700\n", "no column of counts"),
+        ("energy_eV,time_s\n700,1\n", "no column of counts"),
+        ("energy_eV,time_s,counts\n700,1,9\n", "'time_s' may be how long was counted"),
+        ("energy_eV,pmt,diode\n700,1,9\n", "may be counts: 'pmt', 'diode'"),
+        ("energy_eV,I0,counts\n700,1,9\n", "may be counts: 'I0', 'counts'"),
+        ("energy_eV,E_set (eV),I0\n700,1,9\n", "may be energy: 'energy_eV', 'E_set (eV)'"),
+        ("energy_eV,counts_per_s\n700,1\n", "'counts_per_s' is called a rate"),
+        ("energy_eV,count_rate\n700,1\n", "'count_rate' is called a rate"),
+        ("energy_eV,I0_rate\n700,1\n", "'I0_rate' is called a rate"),
+        ("energy_eV,I0,sigma (%)\n700,1,3\n", "'sigma (%)' is in '%'"),
         ("", "is empty"),
         ("\0\1", "not a text file"),
     ],
@@ -182,6 +235,30 @@ def test_tables_that_are_refused(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(FormatError) as found:
         read_i0_table(path)
     assert words in str(found.value) and "i0.csv" in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "itrans,energy,i0,std_dev",
+        "stdev,energy_eV,itrans,i0",
+        "point,energy_eV,counts,sigma",
+        "time_s,energy (eV),counts/s,err",
+        "energy_std,E (eV),I0_counts,I0_err",
+    ],
+)
+def test_columns_of_a_table_are_those_that_say_so(header: str, tmp_path: Path) -> None:
+    names = header.split(",")
+    row = dict.fromkeys(names, 3.0)
+    (energy,) = (n for n in names if n.startswith(("e", "E")) and "std" not in n and n != "err")
+    (counts,) = (n for n in names if n.startswith(("i0", "I0", "counts")) and "err" not in n)
+    (sigma,) = (n for n in names if n in ("std_dev", "stdev", "sigma", "err", "I0_err"))
+    row |= {energy: 700.0, counts: 400.0, sigma: 7.0}
+    path = tmp_path / "i0.csv"
+    path.write_text(f"{header}\n{','.join(map(str, row.values()))}\n")
+    found = read_i0_table(path)
+    assert (*found.energies, *found.values, *found.sigma) == (700.0, 400.0, 7.0)
+    assert found.per_second is (counts == "counts/s")
 
 
 def test_at_the_command(tmp_path: Path, embedded: Any, home: Path, capsys: Any) -> None:  # noqa: F811
@@ -209,6 +286,21 @@ def test_at_the_command(tmp_path: Path, embedded: Any, home: Path, capsys: Any) 
     assert (len(embedded), len(list(home.rglob("documents/**/*")))) == before
     done = CliRunner().invoke(app, ["import", str(good), "--i0", str(line("even.nxs"))])
     assert done.exit_code == 0, (done.output, done.exception)
+    assert "I0: even.nxs\n" in done.output
     uid = done.output.split("It is run ")[1].split(";")[0]
     i0 = embedded[uid].metadata["start"]["i0_spectrum"]
     assert i0["source"] == "even.nxs" and len(i0["values"]) == 3
+
+
+def test_the_command_says_which_i0_it_took(
+    tmp_path: Path, embedded: Any, home: Path  # noqa: F811
+) -> None:  # fmt: skip
+    """Its own images of the empty beam, and why they, or a monitor, are not used."""
+    scan = stack_scan(
+        energies=ENERGIES, regions=[region("A")], i0_region=region("no", (12, 10)), dwell=1e-3
+    )
+    path = recorded(list(Run(scan, (Particle(), EMPTY), monitored=True).documents()), tmp_path)
+    done = CliRunner().invoke(app, ["import", str(path)])
+    assert "I0: the images of the empty beam in the file\n" in done.output, done.output
+    done = CliRunner().invoke(app, ["import", str(path), "--i0", str(table(tmp_path))])
+    assert "the monitor is not used: the I0 has none\nI0: i0.csv\n" in done.output, done.output
