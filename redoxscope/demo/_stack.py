@@ -228,13 +228,13 @@ def run_stack(
         "sample": str(sample),
         "speed": speed,
         "shape": list(timing.start["shape"]),
-        "energies": [] if timing.scan is None else timing.scan.energies,
         **_map_summary(snapshot, scan),
         "lines_missed": int((timing.status >= LineStatus.MISSED).sum()),
         "lines_retried": int((timing.status == LineStatus.RETRIED).sum()),
         **times,
         "map_latency_ms_p95": float(np.percentile(latencies, 95)) if latencies else None,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "energies": [] if timing.scan is None else timing.scan.energies,  # long: the last
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     picture = out / "oxidation_map.png"

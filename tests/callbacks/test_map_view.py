@@ -177,7 +177,7 @@ def test_names_of_files():
     ]
     assert names.of(replace(profile(), run="next")) == ["live.png"]
     # The dose comes with everything that counts, and stands beside it.
-    assert names.of(update("dose", None)) == ["live.png"]
+    assert names.of(update("dose", None)) == ["live_dose.png"]
     assert names.of(update("scan_image", None)) == ["live.png"]
     assert names.of(update("dose", None)) == ["live_dose.png"]
     assert file_name("../A, 300 degC") == ".._A_300_degC"

@@ -61,7 +61,7 @@ def test_wrong_options_are_refused_before_anything_starts(tmp_path, options, say
 
 def test_summary_is_complete_and_true(demo):
     _, summary, _ = demo
-    assert set(summary) >= KEYS
+    assert set(summary) >= KEYS and list(summary)[-1] == "energies"  # what is long comes last
     n_e, ny, nx = summary["shape"]
     assert (ny, nx) == (40, 40) and n_e == len(summary["energies"]) > 40
     assert summary["live_s"] == pytest.approx(n_e * ny * nx * 0.001)
@@ -70,6 +70,11 @@ def test_summary_is_complete_and_true(demo):
     assert summary["engine_s"] == pytest.approx((flown * (nx * 0.001 + 0.006) + moves.sum()) / 50)
     assert (summary["lines_retried"], summary["lines_missed"]) == (1, 0)
     assert summary["wall_s"] > summary["engine_s"]
+
+
+def test_energies_before_the_first_map_say_so(demo):
+    done, *_ = demo
+    assert " 637.00 eV  no map yet\n" in done.stdout and " eV  Mn4+ 0." in done.stdout
 
 
 def test_map_agrees_with_the_truth(demo):

@@ -104,9 +104,9 @@ def test_all_live_pictures_are_shown_in_one_line(session, tmp_path):
     view = session.show(tmp_path / "live", window=False)
     assert not first.alive and {live.on_update for live in session.maps.values()} == {view}
     session.RE(focus_scan(session.stxm, energies=[640, 650], travel=20, steps=3, pixels=5))
-    assert session.finish(60)
-    view.close()
-    names = ["live.png", "live_640_eV.png", "live_650_eV.png"]
+    session.finish()
+    view.close(300)
+    names = ["live.png", "live_640_eV.png", "live_650_eV.png", "live_dose.png"]
     assert set(names) == {path.name for path in (tmp_path / "live").iterdir()}
     assert (tmp_path / "live" / "live.png").read_bytes().startswith(b"\x89PNG")
 

@@ -69,8 +69,8 @@ class FileNames:
             self._run, self._seen = update.run, set()
         self._seen.add(update.analysis)
         # Their order in the registry, not who is faster.
-        seen = sorted((a for a in analyses() if a.name in self._seen), key=lambda a: a.aside)
-        first = seen[0].name if seen else update.analysis
+        known = {a.name: a for a in analyses()}
+        first = next((n for n, a in known.items() if n in self._seen and not a.aside), None)
         stem = "live" if update.analysis == first else f"live_{update.analysis}"
         own = [f"{stem}_{file_name(update.part)}.png"] if len(update.parts) > 1 else []
         return [f"{stem}.png", *own]
