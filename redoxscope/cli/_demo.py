@@ -59,6 +59,8 @@ def demo_stack(
                     text += f"  {snapshot.names[0]} {result.mean:.3f}, σ {result.sigma_median:.3f}"
                 elif snapshot.names:
                     text += "  no map yet"
+            else:
+                text += "  no map yet"
             if not progress.console.is_terminal and k != told:
                 told = k
                 echo(text)
