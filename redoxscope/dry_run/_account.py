@@ -61,6 +61,8 @@ class Account:
         What the dry run could not foretell, or took otherwise than the script says.
     total_s : float
         From the begin of the script to its end (s).
+    more_s : float
+        What may come in addition, at most (s), of what depends on what is measured.
     ended_early : str or None
         Line at which an error ended the script: what comes after it was not looked at.
     """
@@ -68,6 +70,7 @@ class Account:
     runs: list[Run] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     total_s: float = 0.0
+    more_s: float = 0.0
     ended_early: str | None = None
     _unknown: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
@@ -98,6 +101,7 @@ class Account:
         content: dict[str, Any] = {
             "runs": [asdict(run) for run in self.runs],
             "total_s": self.total_s,
+            "more_s": self.more_s,
             "notes": self.notes,
             "ended_early": self.ended_early,
         }
@@ -126,8 +130,9 @@ class Account:
                 yield f"{'':11}{run.error}"
         failed = sum(not run.ok for run in self.runs)
         live = sum(run.live_s for run in self.runs)
+        more = f" and up to {_clock(self.more_s)} more" if self.more_s else ""
         yield (
-            f"total {_clock(self.total_s)}, of which {_clock(live)} live; {len(self.runs)} "
+            f"total {_clock(self.total_s)}{more}, of which {_clock(live)} live; {len(self.runs)} "
             + ("run" if len(self.runs) == 1 else "runs")
             + (f", {failed} would fail" if failed else ", none would fail")
         )

@@ -269,6 +269,8 @@ class DryEngine(RunEngine):
         foreseen = self._foresee(scan, instruments)
         for text in foreseen.unknown:
             self._rehearsal.account.unknown(text, "" if run is None else run.plan)
+        more = getattr(foreseen, "more", 0.0)
+        self._rehearsal.account.more_s += more if math.isfinite(more) else 0.0
         self._time.passes(foreseen.total)
         if run is not None:
             run.live_s += foreseen.live

@@ -27,6 +27,8 @@ class Foreseen:
     photons, dose_gy : float or None
         On the place of the sample that has most, and what they leave there (Gy); None where that
         is not known.
+    more : float
+        What may come in addition, at most (s).
     """
 
     total: float
@@ -35,6 +37,7 @@ class Foreseen:
     unknown: tuple[str, ...] = ()
     photons: float | None = None
     dose_gy: float | None = None
+    more: float = 0.0
 
 
 def foretold(instrument: Any, scan: Any) -> MsgGenerator[bool]:

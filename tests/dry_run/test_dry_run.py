@@ -233,6 +233,7 @@ def test_a_stepped_scan_and_a_map_of_which_a_stack_follows_have_their_rows(night
     assert coarse["live_s"] == pytest.approx(2 * 250 * 250 * 0.001)
     said = "the stack of map_then_zoom, which depends on what is found on the map: with 3, the most"
     (told,) = (note for note in account["notes"] if said in note)
+    assert account["more_s"] > 60.0  # of the stack
     assert re.fullmatch(r".*, the most there will be, (\d+ h )?\d+ min( \d+ s)? more", told)
 
 

@@ -329,6 +329,8 @@ def test_the_table_says_what_would_fail():
     assert "no sample 'x'" in text
     assert "2 runs, 1 would fail" in text
     assert "; 1 run, none would fail" in Account(runs=account.runs[:1]).table()
+    account.more_s = 256.0
+    assert "total 0:12:40 and up to 0:04:16 more, of which 0:10:02 live" in account.table()
 
 
 def test_a_status_that_failed_is_told_by_its_cause():

@@ -174,6 +174,9 @@ def test_beforehand_it_is_said_that_the_stack_is_not_in_the_time(stxm):
     said = "the stack of map_then_zoom, which depends on what is found on the map: "
     (text,) = (text for text in found.unknown if text.startswith(said))
     assert text == f"{said}with 3, the most there will be, {fine(3)} more"
+    options = {"map_energies": 645, "stack": {"until": 0.05}}
+    unknown = estimate(map_then_zoom(stxm, edge="Mn L3", **MAP | options)).unknown
+    assert any(text.startswith("the stack of map_then_zoom: what until will") for text in unknown)
     for choose in ("ask", lambda found: []):
         options = {"choose": choose, "map_energies": 645, "stack": STACK}
         unknown = estimate(map_then_zoom(stxm, edge="Mn L3", **MAP | options)).unknown

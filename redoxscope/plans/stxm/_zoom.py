@@ -232,8 +232,15 @@ def _map_then_zoom(
         stack = foreseen(number) if ruled else one
         particles_of = f"with {number}, the most there will be" if ruled else "for each chosen one"
         told = UNKNOWN.format(particles_of, duration(stack.total))
-        notes = dict.fromkeys((told, *stack.unknown, *one.unknown))
-        each = {"photons": one.photons, "dose_gy": one.dose_gy}
+        of_stack = (
+            f"the stack of map_then_zoom: {text}" for text in (*stack.unknown, *one.unknown)
+        )
+        notes = dict.fromkeys((told, *of_stack))
+        each = {
+            "photons": one.photons,
+            "dose_gy": one.dose_gy,
+            "more": stack.total if ruled else 0.0,
+        }
         yield from foretold(None, Foreseen(0.0, unknown=tuple(notes), **each))
         return (uid,)
     yield Msg("checkpoint")
