@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.focus import find_aperture
+from ..inputs import unless_unmeasured
 from ._proposal import Proposal
 from ._runs import Rows, beamline_of, documents_of, rows_of
 
@@ -16,6 +17,7 @@ __all__ = ["calibrate_aperture"]
 Array = NDArray[np.float64]
 
 
+@unless_unmeasured()
 def calibrate_aperture(run: Any) -> Proposal:
     """Propose the place of the order-sorting aperture from a run of ``osa_image``.
 

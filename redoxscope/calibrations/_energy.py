@@ -9,7 +9,7 @@ import numpy as np
 
 from ..analysis.energy_calibration import energy_shift, mean_spectrum
 from ..data import Edge, References, as_references, get_edge, load_references
-from ..inputs import as_number
+from ..inputs import as_number, unless_unmeasured
 from ..storage import stack_cube
 from ._proposal import Proposal
 from ._runs import beamline_of, device_with, documents_of, head_of
@@ -17,6 +17,7 @@ from ._runs import beamline_of, device_with, documents_of, head_of
 __all__ = ["calibrate_energy"]
 
 
+@unless_unmeasured()
 def calibrate_energy(
     run: Any,
     references: Any = None,

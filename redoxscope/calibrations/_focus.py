@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..analysis.focus import SPREAD, BestFocus, best_focus, fit_focus
+from ..inputs import unless_unmeasured
 from ._proposal import Proposal
 from ._runs import Rows, beamline_of, device_with, documents_of, rows_of
 
@@ -26,6 +27,7 @@ class Focus(NamedTuple):
     best: BestFocus
 
 
+@unless_unmeasured()
 def calibrate_focus(*runs: Any, aperture: Any = None) -> Proposal:
     """Propose A0 and A1 from focus scans over a line of the sample.
 

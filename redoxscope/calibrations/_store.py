@@ -14,7 +14,7 @@ from typing import Any
 from bluesky import Msg
 from bluesky.utils import MsgGenerator, ensure_generator
 
-from ..inputs import as_number
+from ..inputs import as_number, unless_unmeasured
 from ..plans.support import carried
 from ._devices import KINDS, Values
 from ._history import newest_of, read_calibration
@@ -31,6 +31,8 @@ PLACE = 1.0
 """Largest distance (µm) of an aperture that stands where it was put."""
 SCALE = 0.05
 """Largest difference (eV) of the energy offsets of a focus: it moves by half a µm with that."""
+
+UNKNOWN = "the calibration is not known; what follows is counted with what is in force"
 
 
 class CalibrationError(ValueError):
@@ -81,6 +83,7 @@ class Calibrations:
         """Those that the devices follow now; not what was taken back, or changed by hand since."""
         return [one for one in newest_of(self.history).values() if self._holds(one)]
 
+    @unless_unmeasured(UNKNOWN)
     def apply(self, proposal: Proposal) -> Calibration:
         """Put what was proposed in force, and keep it.
 
@@ -145,6 +148,7 @@ class Calibrations:
         self._tell_focus(proposal.kind)
         return kept
 
+    @unless_unmeasured(UNKNOWN)
     def revert(self, which: str | Calibration) -> Calibration:
         """Take a calibration back: what it replaced is in force again.
 

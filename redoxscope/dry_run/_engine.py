@@ -35,6 +35,8 @@ class Rehearsal:
 
     def __init__(self, *, full: bool = False):
         self.full = full
+        self.foretold: list[str] = []
+        """Uids of runs that were not measured."""
         self.account, self.timeline = Account(), Timeline()
         self._known: list[tuple[BaseException, Run]] = []  # errors that have their row
 
@@ -187,6 +189,8 @@ class DryEngine(RunEngine):
         run = Run(name, self._time.now, line=line_of_script())
         self._runs[msg.run] = run
         self._rehearsal.account.runs.append(run)
+        if not self._rehearsal.full:
+            self._rehearsal.foretold.append(uid)
         return uid
 
     async def _close_run(self, msg: Any) -> Any:

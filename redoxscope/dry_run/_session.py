@@ -10,13 +10,13 @@ from typing import Any
 
 from ..beamline import BeamlineFile, CatalogOptions, ConfigError
 from ..devices import DeviceError
+from ..inputs import Unmeasured
 from ..session import Session
 from ..session.support import CalibrationStore, at_heat_speed
 from ..sim import Simulation
 from ._calibration import stand_in
 from ._engine import DryEngine, Rehearsal
 from ._frames import line_of_script
-from ._unmeasured import Unmeasured
 
 __all__ = ["DrySession", "check_simulated", "Opener"]
 
@@ -46,7 +46,7 @@ class DrySession(Session):
         self.RE.dispatcher.unsubscribe_all()
         for part in self.maps.values():
             part.close()
-        self.maps = dict.fromkeys(self.maps, Unmeasured(self._decides))
+        self.maps = dict.fromkeys(self.maps, Unmeasured(self._note))
 
     def show(self, *args: Any, **kwargs: Any) -> Any:
         """As of a session; there is nothing to show where nothing is measured."""
@@ -66,14 +66,18 @@ class DrySession(Session):
 
     @property
     def cat(self) -> Any:
-        return super().cat if self._rehearsal.full else Unmeasured(self._decides)
+        return super().cat if self._rehearsal.full else Unmeasured(self._note)
 
-    def _decides(self) -> None:
-        self._rehearsal.account.note(
-            "the script decides by what was measured; taken as: no. --full measures it, on the "
-            "simulated sample",
-            line_of_script(),
-        )
+    def logged(self, logs: Path, uid: Any) -> Any:  # type: ignore[override]
+        """As of a session; of a run that was foretold nothing is known, and nothing left."""
+        known = isinstance(uid, Unmeasured)
+        if not known and not any(one.startswith(uid) for one in self._rehearsal.foretold):
+            return super().logged(logs, uid)
+        self._note("nothing is left of a run that was not measured: 0 s")
+        return Unmeasured(self._note)
+
+    def _note(self, text: str) -> None:
+        self._rehearsal.account.note(text, line_of_script())
 
     def _telling(self, check: Callable[..., Any]) -> Callable[..., Any]:
         """Have a refusal known also where a plan catches it, as that of a night does."""

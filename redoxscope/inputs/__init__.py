@@ -15,8 +15,10 @@ from ._numbers import (
     plain_number,
 )
 from ._shown import printable
+from ._unmeasured import Unmeasured, known_or, unless_unmeasured
 
 __all__ = [
+    "Unmeasured",
     "as_name",
     "as_number",
     "as_numbers",
@@ -25,9 +27,11 @@ __all__ = [
     "axis_problem",
     "check_keys",
     "is_number",
+    "known_or",
     "nearest",
     "plain_number",
     "printable",
     "proxy_address",
     "suggestion",
+    "unless_unmeasured",
 ]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from bluesky import Msg
 from bluesky.utils import MsgGenerator
 
-from ..inputs import suggestion
+from ..inputs import Unmeasured, suggestion
 from ._carried import carried
 from ._pauses import in_thread
 
@@ -102,7 +102,7 @@ class Lookup:
     ) -> MsgGenerator[T | None]:
         """What ``look`` finds in the documents of a run, away from the RunEngine's thread.
 
-        None where the plan is only listed.
+        None where the plan is only listed, or the run was only foretold.
 
         Raises
         ------
@@ -114,7 +114,12 @@ class Lookup:
             raise ValueError(
                 "earlier runs are not known here: RE.preprocessors.append(Lookup(…, documents=…))"
             )
-        return (yield from in_thread(lambda: look(find(uid))))
+
+        def found() -> T | None:
+            documents = find(uid)
+            return None if isinstance(documents, Unmeasured) else look(documents)
+
+        return (yield from in_thread(found))
 
 
 def _of(what: str, known: Mapping[str, Any], name: str) -> Any:

@@ -129,14 +129,14 @@ def known_by_name(session: Any, logs: Path) -> Any:
     Those are looked up in a folder of document logs.
     """
     from .. import plans
-    from ..storage import linked_runs, logged_run
+    from ..storage import linked_runs
 
     return plans.Lookup(
         devices=session.devices,
         plans={name: getattr(plans, name) for name in plans.__all__ if name[0].islower()},
         shutter=session.beam_shutter,
         runs=partial(linked_runs, logs),
-        documents=partial(logged_run, logs),
+        documents=partial(session.logged, logs),
     )
 
 

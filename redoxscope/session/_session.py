@@ -23,6 +23,7 @@ from ._finish import finish, finish_at_the_end
 from ._live import Shown, live_maps
 from ._made import session_engine
 from ._names import Named, devices_of, known_by_name
+from ._prompt import shown_at_the_prompt
 from ._publish import publish_documents, publish_frames
 from ._spectrometer import Spectrometers
 from ._stored import catalog_writer
@@ -88,6 +89,7 @@ class Session(Named, Shown, Ending):
         self.simulation, self.data = simulation, data
         with ExitStack() as steps:  # in the order in which the end undoes them, the last first
             steps.callback(self.closed.set)
+            steps.enter_context(shown_at_the_prompt())
             steps.callback(atexit.unregister, self.close)
             steps.callback(_signals.unwatch, self)  # a signal hinders no clean-up
             steps.callback(sys.setswitchinterval, sys.getswitchinterval())
@@ -141,6 +143,11 @@ class Session(Named, Shown, Ending):
         Each use waits for runs that are being stored: ``cat[-1]`` is the run that ended last.
         """
         return self.stored.catalog
+
+    @staticmethod
+    def logged(logs: Path, uid: str) -> Any:
+        """The documents of a run in a folder of document logs."""
+        return logged_run(logs, uid)
 
     def finish(self, timeout: float | None = None) -> bool:
         """Wait for what goes on after the runs that have ended, and say for what.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..inputs import unless_unmeasured
 from .log import DocumentLog, read_log
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["stack_cube"]
 
 
+@unless_unmeasured()
 def stack_cube(
     source: Any,
     references: References | None = None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from redoxscope.analysis.dose import Exposed, Ledger
 from redoxscope.callbacks import dose_of_run
-from redoxscope.inputs import as_name
+from redoxscope.inputs import as_name, unless_unmeasured
 from redoxscope.scan import Region, as_region
 
 from ._find import find
@@ -24,6 +24,7 @@ def _rows_alone(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return same
 
 
+@unless_unmeasured()
 def dose_so_far(
     catalog: Any, sample: str, regions: Iterable[Region | Mapping[str, Any]] | None = None
 ) -> Ledger:

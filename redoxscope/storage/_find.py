@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from redoxscope.inputs import as_name, as_whole, printable
+from redoxscope.inputs import as_name, as_whole, printable, unless_unmeasured
 from redoxscope.scan import Scan
 
 from .catalog import main_streams
@@ -181,6 +181,7 @@ class RunTable:
         return len(self.rows)
 
 
+@unless_unmeasured()
 def runs_table(catalog: Any, last: int = 20) -> RunTable:
     """The newest runs of a catalog, a line each.
 

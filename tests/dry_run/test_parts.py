@@ -7,6 +7,7 @@ import inspect
 import signal
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import bluesky.plan_stubs as bps
@@ -18,15 +19,20 @@ from bluesky.suspenders import SuspendBoolHigh
 from ophyd import Signal
 from ophyd.status import Status
 
+from redoxscope import calibrations, callbacks, storage
+from redoxscope.analysis.dose import as_dose_limit
+from redoxscope.calibrations import Calibrations, calibrate_focus
+from redoxscope.callbacks import scans
 from redoxscope.dry_run import Account, Run, _engine
 from redoxscope.dry_run._engine import DryEngine, Rehearsal
+from redoxscope.dry_run._session import DrySession
 from redoxscope.dry_run._timeline import Timeline, users_time
-from redoxscope.dry_run._unmeasured import Unmeasured
-from redoxscope.plans import expose
+from redoxscope.inputs import Unmeasured
+from redoxscope.plans import Lookup, expose, resume
 from redoxscope.plans._foretold import foretold
 from redoxscope.plans.estimates import _estimate
 from redoxscope.scan import Exposures, Scan, points_scan
-from redoxscope.testing import FakeAxis, FakeFrames
+from redoxscope.testing import FakeAxis, FakeFrames, FakeMicroscope
 
 
 class Axis:
@@ -300,7 +306,7 @@ def test_the_users_sleeps_are_counted_and_others_really_sleep():
 
 def test_what_was_not_measured_stays_unknown_and_decisions_are_told():
     asked = []
-    unknown = Unmeasured(lambda: asked.append(1))
+    unknown = Unmeasured(asked.append)
     value = (unknown.result["x"].mean() - 2) / unknown
     assert f"{value:.3f}" == f"{~(value & 1) // 2 % 3:.1f}" == "(not measured)"
     assert np.isnan(np.asarray(value)).all()
@@ -309,8 +315,75 @@ def test_what_was_not_measured_stays_unknown_and_decisions_are_told():
     assert not value > 1
     assert not value
     assert len(asked) == 2
+    assert all("taken as: no" in text for text in asked)
     with pytest.raises(TypeError):
         range(value)
+
+
+READERS = ("run", "runs", "source", "catalog", "snapshot", "found", "made", "photons", "share")
+"""How functions call what they get out of a run."""
+MADE_OF_NOTHING = set(
+    "catalog_doubts catalog_problems find ingest keep_results recover rixs_snapshot run_documents "
+    "store_run".split()
+)
+
+
+@pytest.mark.parametrize("package", [calibrations, callbacks, scans, storage])
+def test_functions_of_runs_take_one_that_was_not_measured(package):
+    told = []
+    unknown = Unmeasured(told.append)
+    tried = []
+    for name in package.__all__:
+        function = getattr(package, name)
+        if not inspect.isfunction(function) or name in MADE_OF_NOTHING:
+            continue
+        parameters = inspect.signature(function).parameters
+        given = {key: unknown for key in parameters if key in READERS and key != "runs"}
+        if "runs" in parameters:
+            tried.append(name)
+            assert function(unknown) is unknown, name
+        elif given:
+            tried.append(name)
+            empty = inspect.Parameter.empty
+            needed = {key: "x" for key, one in parameters.items() if one.default is empty}
+            of_names = {k: v for k, v in needed.items() if parameters[k].kind.name != "VAR_KEYWORD"}
+            assert function(**{**of_names, **given}) is unknown, name
+    assert tried
+    assert not told
+
+
+def test_a_calibration_that_was_not_measured_is_not_applied_and_told(tmp_path):
+    told = []
+    unknown = Unmeasured(told.append)
+    store = Calibrations(tmp_path / "none", [])
+    assert store.apply(calibrate_focus(unknown, aperture=unknown)) is unknown
+    assert store.revert(unknown) is unknown
+    assert set(told) == {
+        "the calibration is not known; what follows is counted with what is in force"
+    }
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dose_that_was_not_measured_counts_as_none_and_is_told():
+    told = []
+    before = storage.dose_so_far(Unmeasured(told.append), "electrode 7")
+    assert as_dose_limit({"limit": 5e7, "before": before}).before == 0
+    assert told == ["what the sample had before is not known; its limit counts from the plan on"]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["of a catalog", "of the engine"])
+def test_nothing_is_left_of_a_run_that_was_not_measured(known, tmp_path):
+    rehearsal = Rehearsal()
+    session = SimpleNamespace(_rehearsal=rehearsal, _note=rehearsal.account.note)
+    uid = "0123-foretold" if known else Unmeasured(session._note)
+    rehearsal.foretold.append("0123-foretold")
+    documents = partial(DrySession.logged, session, tmp_path)
+    engine = DryEngine(rehearsal=rehearsal)
+    engine.preprocessors.append(Lookup(documents=documents))
+    engine(resume(FakeMicroscope(), uid))
+    assert rehearsal.account.ok
+    assert not rehearsal.account.runs
+    assert rehearsal.account.notes == ["nothing is left of a run that was not measured: 0 s"]
 
 
 def test_the_table_says_what_would_fail():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, overload
 
-from ...inputs import as_number, check_keys
+from ...inputs import as_number, check_keys, known_or
 from ._ledger import Ledger
 
 __all__ = ["DoseLimit", "as_dose_limit"]
@@ -85,6 +85,9 @@ def as_dose_limit(value: Any) -> DoseLimit | None:
 
 def _gray(value: Any) -> Any:
     """What a ledger sums up; everything else as it is."""
+    value = known_or(
+        value, 0.0, "what the sample had before is not known; its limit counts from the plan on"
+    )
     if not isinstance(value, Ledger):
         return value
     if value.unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...documents import STREAM
+from ...inputs import unless_unmeasured
 from .._documents import documents_of, rows_of, start_of, stream_rows
 from ._reader import DoseReader, is_exposed
 from ._snapshot import DoseSnapshot
@@ -13,6 +14,7 @@ from ._spot import dose_of_spot, is_spot
 __all__ = ["dose_of_run"]
 
 
+@unless_unmeasured()
 def dose_of_run(source: Any) -> dict[str, DoseSnapshot]:
     """What a run has left in the pixels of its regions, by their names ('' where it has one).
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...inputs import unless_unmeasured
 from .._draw_style import WARNING, printable
 from ._snapshot import DoseSnapshot
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_dose"]
 
 
+@unless_unmeasured()
 def draw_dose(figure: Figure, snapshot: DoseSnapshot) -> None:
     """Draw the dose of each pixel in this run, and say what the place may have.
 

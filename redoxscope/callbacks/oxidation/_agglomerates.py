@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.agglomerates import Agglomerates, Comparison, Mean, agglomerates, compare
-from ...inputs import as_number
+from ...inputs import as_number, unless_unmeasured
 from .._draw_style import letter, note, plain, printable
 from .._results import Result
 
@@ -108,6 +108,7 @@ class MapAgglomerates:
         return tuple(one for one in made if one.array.size)
 
 
+@unless_unmeasured()
 def agglomerates_of(
     share: Any,
     sigma: Any,
@@ -172,6 +173,7 @@ def agglomerates_of(
     return MapAgglomerates(name, f, s, t, xs, ys, found, comparison, unit, parameters, part)
 
 
+@unless_unmeasured()
 def draw_agglomerates(figure: Figure, made: MapAgglomerates) -> None:
     """Draw the map with its outlines, the share against thickness, and near the edge and deep.
 

@@ -11,6 +11,7 @@ import numpy as np
 from ...analysis.oxidation import I0Spectrum
 from ...data import References
 from ...documents import I0_SPECTRUM, RESUMES
+from ...inputs import unless_unmeasured
 from ...scan import Role
 from .._documents import documents_of, start_of, stream_rows
 from .._room import room_for
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 
+@unless_unmeasured()
 def oxidation_map(
     source: Any,
     references: References | None = None,
@@ -74,6 +76,7 @@ def oxidation_map(
     return found[part.name]
 
 
+@unless_unmeasured()
 def oxidation_maps(
     source: Any, references: References | None = None, **options: Any
 ) -> dict[str, OxidationSnapshot]:
@@ -158,6 +161,7 @@ def as_i0(i0: Any) -> Any:
     return I0Spectrum.of(parts)
 
 
+@unless_unmeasured()
 def i0_of_run(source: Any) -> I0Spectrum:
     """I0 of a run: the one that it carries, else of its images of the empty beam, of a blank
     area, or of images all blank.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.oxidation import PixelFlag
+from ...inputs import unless_unmeasured
 from .._draw_style import GREY, letter, printable
 from ._draw_frame import draw_frame
 from ._draw_image import axis_label, edges, heading, image, upper
@@ -31,6 +32,7 @@ def pretty(name: str) -> str:
     return found[1] + found[2].translate(_SUPERSCRIPT) if found else printable(name)
 
 
+@unless_unmeasured()
 def draw_oxidation(figure: Figure, snapshot: OxidationSnapshot) -> None:
     """Draw fraction, its sigma, thickness, and the spectrum of an area with its fit.
 

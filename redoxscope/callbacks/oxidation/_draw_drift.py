@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...inputs import unless_unmeasured
 from .._draw_style import letter, note, plain
 from ._drift import Aligned
 from ._snapshot import OxidationSnapshot
@@ -20,6 +21,7 @@ __all__ = ["draw_drift"]
 COLOURS = "#0072b2", "#d55e00"
 
 
+@unless_unmeasured()
 def draw_drift(figure: Figure, snapshot: OxidationSnapshot) -> None:
     """Draw by how much the sample had moved at each image, along x and along y.
 

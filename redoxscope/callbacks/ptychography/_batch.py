@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...documents import FRAMES_STREAM, PTYCHO_KEYS, STREAM
+from ...inputs import unless_unmeasured
 from .._documents import Doc, documents_of, start_of, stream_rows
 from ._frames import UnreadableFramesError
 from ._options import PtychoOptions
@@ -15,6 +16,7 @@ from ._snapshot import PtychoSnapshot
 __all__ = ["merged_frames", "ptychography_from_run"]
 
 
+@unless_unmeasured()
 def ptychography_from_run(
     source: Any, options: PtychoOptions | None = None
 ) -> dict[str, PtychoSnapshot]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.ptychography import PtychoResult
+from ...inputs import unless_unmeasured
 from .._draw_style import GREY, WARNING, letter, note, printable
 from ._snapshot import PtychoMap, PtychoSnapshot
 
@@ -25,6 +26,7 @@ MOST_SAID = 4
 """Most doubts that stand below a picture; its message has all."""
 
 
+@unless_unmeasured()
 def draw_ptychography(figure: Figure, snapshot: PtychoSnapshot) -> None:
     """Draw amplitude, phase and coverage of the newest image; with a map, that in place of these.
 

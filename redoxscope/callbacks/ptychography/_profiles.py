@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.profiles import Fits, Outlines, ParticleFits, fit_profiles, outlines, profile
-from ...inputs import as_number
+from ...inputs import as_number, unless_unmeasured
 from .._draw_style import WARNING, letter, note, plain, printable
 from .._results import Result
 
@@ -108,6 +108,7 @@ class MapProfiles:
         return tuple(found)
 
 
+@unless_unmeasured()
 def profiles_of(
     share: Any,
     sigma: Any,
@@ -177,6 +178,7 @@ def profiles_of(
     return MapProfiles(name, f, s, xs, ys, found, fits, parameters, part)
 
 
+@unless_unmeasured()
 def draw_profiles(figure: Figure, found: MapProfiles) -> None:
     """Draw the map with the outlines, and each particle's profile with both fits.
 

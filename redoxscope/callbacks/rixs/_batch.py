@@ -19,6 +19,7 @@ from ...documents import (
     Window,
 )
 from ...formats import PhotonList, path_of_uri, read_photon_list
+from ...inputs import unless_unmeasured
 from .._documents import Doc, documents_of, rows_of, start_of, stream_rows
 from ._reader import RixsOptions, RixsReader, is_rixs
 from ._snapshot import RixsSnapshot
@@ -36,6 +37,7 @@ class Energies(Protocol):
     ) -> NDArray[np.float32]: ...
 
 
+@unless_unmeasured()
 def rixs_from_run(
     source: Any,
     windows: Iterable[str | Window] | None = None,
@@ -60,6 +62,7 @@ def rixs_from_run(
     return _read(source, _options(windows, elastic_mask, damage_limit)).snapshot(final=True)[""]
 
 
+@unless_unmeasured()
 def rixs_from_photons(
     photons: PhotonList,
     source: Any,
@@ -105,6 +108,7 @@ def rixs_from_photons(
     return reader.snapshot(final=True, message=recount.message)[""]
 
 
+@unless_unmeasured()
 def photons_of_run(source: Any) -> PhotonList:
     """Photon list that a run's documents announce.
 

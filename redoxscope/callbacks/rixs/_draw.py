@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.rixs import SIGNIFICANT, find_maximum
+from ...inputs import unless_unmeasured
 from .._draw_style import (
     GREY,
     WARNING,
@@ -32,6 +33,7 @@ COLOURS = "magma"
 MOST_YIELDS = 4
 
 
+@unless_unmeasured()
 def draw_rixs(figure: Figure, snapshot: RixsSnapshot) -> None:
     """Draw the map, the yields below it, the emission spectra beside it, pixels and passes.
 

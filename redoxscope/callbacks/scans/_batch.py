@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...inputs import unless_unmeasured
 from .._documents import documents_of
 from ._reader import ScanReader, is_scan
 from ._snapshot import ScanSnapshot
@@ -11,6 +12,7 @@ from ._snapshot import ScanSnapshot
 __all__ = ["scans_from_run"]
 
 
+@unless_unmeasured()
 def scans_from_run(source: Any) -> dict[str, ScanSnapshot]:
     """Pictures of a finished run by name, equal to the live ones.
 

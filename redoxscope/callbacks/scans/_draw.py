@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...inputs import unless_unmeasured
 from .._draw_style import note, plain, printable
 from ._snapshot import ScanSnapshot
 from ._words import words
@@ -19,6 +20,7 @@ FEW = 3
 """Up to so many rows are curves."""
 
 
+@unless_unmeasured()
 def draw_scan(figure: Figure, snapshot: ScanSnapshot) -> None:
     """Draw the counts against the two axes.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...documents import STREAM, sigma_key
+from ...inputs import unless_unmeasured
 from .._documents import documents_of, start_of, stream_rows
 from ._reader import XasOptions, XasReader, is_xas
 from ._snapshot import XasSnapshot
@@ -14,6 +15,7 @@ from ._snapshot import XasSnapshot
 __all__ = ["xas_from_run"]
 
 
+@unless_unmeasured()
 def xas_from_run(source: Any, options: XasOptions | None = None) -> XasSnapshot:
     """Spectra of a finished run, equal to the live ones.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...inputs import unless_unmeasured
 from .._draw_style import GREY, WARNING, letter, measured, note, plain, printable
 from ._snapshot import ModeSpectrum, XasSnapshot
 
@@ -26,6 +27,7 @@ def mode_colour(name: str, index: int = 0) -> str:
     return _COLOURS.get(name, _OTHERS[index % len(_OTHERS)])
 
 
+@unless_unmeasured()
 def draw_xas(figure: Figure, snapshot: XasSnapshot) -> None:
     """Draw each mode: its repeats, their mean with error bars, where its edge is.
 

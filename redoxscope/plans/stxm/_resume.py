@@ -22,7 +22,7 @@ from ...documents import (
     LineStatus,
     check_metadata,
 )
-from ...inputs import as_name
+from ...inputs import Unmeasured, as_name
 from ...scan import Scan
 from .._inputs import check_axes, check_device
 from .._lookup import lookup
@@ -86,7 +86,8 @@ def resume(
         `energy_stack`.
     """
     check_device("stxm", stxm, Microscope, "STXM")
-    return _resume(stxm, as_name("run", run, "1a2b3c4d"), axes, check_metadata(md, STACK_RESERVED))
+    uid = run if isinstance(run, Unmeasured) else as_name("run", run, "1a2b3c4d")
+    return _resume(stxm, uid, axes, check_metadata(md, STACK_RESERVED))
 
 
 def _resume(
@@ -94,7 +95,7 @@ def _resume(
 ) -> MsgGenerator[str]:
     known = yield from lookup()
     rest = yield from known.run(run, _rest_of)
-    if rest is None:  # the plan is only listed
+    if rest is None:  # the plan is only listed, or the run only foretold
         return ""
     runs, link, offsets = [rest.lines], rest.start.get(RESUMES), dict(rest.followed)
     uids = [rest.uid]

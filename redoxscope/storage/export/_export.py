@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from redoxscope.formats import writable_folder
-from redoxscope.inputs import suggestion
+from redoxscope.inputs import suggestion, unless_unmeasured
 
 from ._content import Content, content_of
 from ._csv import write_csv
@@ -46,6 +46,7 @@ _BARE = ("tiff", "csv")
 """Forms that have no room for metadata."""
 
 
+@unless_unmeasured()
 def export_run(
     run: Any,
     form: str = "hdf5",

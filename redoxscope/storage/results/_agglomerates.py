@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from redoxscope.callbacks import MapAgglomerates, agglomerates_of
+from redoxscope.inputs import unless_unmeasured
 
 from ._read import read_results
 
 __all__ = ["agglomerates"]
 
 
+@unless_unmeasured()
 def agglomerates(
     run: Any,
     *,

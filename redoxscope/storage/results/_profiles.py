@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from redoxscope.callbacks import MapProfiles, profiles_of
+from redoxscope.inputs import unless_unmeasured
 
 from ._read import list_results, read_results
 
@@ -17,6 +18,7 @@ BLUR = 1.2
 """Width of the blur of a reconstruction (full, at half maximum) in half-pitches."""
 
 
+@unless_unmeasured()
 def profiles(
     run: Any,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...inputs import unless_unmeasured
 from ._store import SPEC, key_of, part_key
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class StoredResults:
     software: str
 
 
+@unless_unmeasured()
 def list_results(run: Any) -> list[StoredResults]:
     """All results that are stored with a run, by analysis and version.
 
@@ -67,6 +69,7 @@ def list_results(run: Any) -> list[StoredResults]:
     return sorted(found, key=lambda one: (one.analysis, one.version))
 
 
+@unless_unmeasured()
 def read_results(
     run: Any, analysis: str, *, part: str | None = None, version: int | None = None
 ) -> xarray.Dataset:

@@ -10,6 +10,7 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
 
 from redoxscope.callbacks import Result, analyses
+from redoxscope.inputs import unless_unmeasured
 
 from ..catalog import run_documents, writing
 from ._datasets import datasets, plain
@@ -27,6 +28,7 @@ STALE = 600.0
 """Age (s) from which on results in a server's catalog that are not whole are taken for dead."""
 
 
+@unless_unmeasured()
 def store_results(catalog: Any, uid: str, results: Any = None) -> list[str]:
     """Put what analyses found into the catalog, beside the run.
 

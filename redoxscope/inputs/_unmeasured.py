@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-__all__ = ["Unmeasured"]
+__all__ = ["Unmeasured", "known_or", "unless_unmeasured"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Unmeasured:
@@ -19,12 +23,12 @@ class Unmeasured:
 
     Parameters
     ----------
-    decides : callable
-        Called where the script decides by it.
+    note : callable
+        ``note(text)`` tells the user what is taken otherwise than it would be.
     """
 
-    def __init__(self, decides: Callable[[], None]):
-        self._decides = decides
+    def __init__(self, note: Callable[[str], None]):
+        self._note = note
 
     def __getattr__(self, name: str) -> Unmeasured:
         if name.startswith("__"):
@@ -62,7 +66,10 @@ class Unmeasured:
         return np.array(math.nan, dtype=dtype)
 
     def _no(self, *args: Any) -> bool:
-        self._decides()
+        self._note(
+            "the script decides by what was measured; taken as: no. --full measures it, on the "
+            "simulated sample"
+        )
         return False
 
     __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __contains__ = _no
@@ -75,3 +82,35 @@ class Unmeasured:
     __rtruediv__ = __pow__ = __rpow__ = __neg__ = __abs__ = __round__ = _itself
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __matmul__ = __rmatmul__ = _itself
     __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = _itself
+
+
+def known_or(value: Any, otherwise: Any, note: str) -> Any:
+    """The value; of what nobody measured what is taken instead, and the user is told (`note`)."""
+    if not isinstance(value, Unmeasured):
+        return value
+    value._note(note)  # noqa: SLF001
+    return otherwise
+
+
+def unless_unmeasured(note: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorator: of what nobody measured, the answer is what stands for it, and nothing is done.
+
+    Parameters
+    ----------
+    note : str
+        What the user is told then.
+    """
+
+    def of_measured(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def answered(*args: P.args, **kwargs: P.kwargs) -> R:
+            for one in (*args, *kwargs.values()):
+                if isinstance(one, Unmeasured):
+                    if note:
+                        one._note(note)  # noqa: SLF001
+                    return cast(R, one)
+            return function(*args, **kwargs)
+
+        return answered
+
+    return of_measured
