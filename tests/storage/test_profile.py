@@ -65,6 +65,19 @@ def test_opening_is_quiet_and_again_the_same(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("wanted", [None, "1"])
+def test_reading_draws_no_bars_unless_they_are_wanted(
+    fresh: Callable[[Path], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str | None,
+) -> None:
+    monkeypatch.delenv("TILED_SHOW_PROGRESS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("TILED_SHOW_PROGRESS", wanted)
+    assert fresh(tmp_path / "data").context.show_progress is (wanted is not None)
+
+
 def test_the_catalog_lies_in_the_data_folder(
     embedded: Any, fresh: Callable[[Path], Any], tmp_path: Path
 ) -> None:

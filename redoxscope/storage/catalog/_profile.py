@@ -66,7 +66,7 @@ def open_catalog(
     with _quiet_tiled():
         found = _find_profile(profile)
         if found is not None and not _is_ours(found):
-            return _runs_container(profile, _connect(profile, found))
+            return _runs_container(profile, _without_bars(_connect(profile, found)))
         if found is None and profile != DEFAULT_PROFILE and directory is None:
             raise ValueError(
                 f"profile {profile!r} is unknown to Tiled (it knows {_known_profiles()}); "
@@ -84,7 +84,7 @@ def open_catalog(
                 "redoxscope.storage.open_catalog(directory=...)",
                 stacklevel=2,
             )
-        return _runs_container(profile, _open_embedded(folder))
+        return _runs_container(profile, _without_bars(_open_embedded(folder)))
 
 
 def facility_profile(profile: str) -> Path | None:
@@ -113,6 +113,13 @@ def opening_lines(
 def _check_name(profile: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", profile):
         raise ValueError(f"profile {profile!r}: letters, digits, '_', '.' and '-' only")
+
+
+def _without_bars(client: Any) -> Any:
+    """Read in silence, unless the user wants bars: Tiled has one for each column of each run."""
+    if "TILED_SHOW_PROGRESS" not in os.environ:
+        client.context.show_progress = False
+    return client
 
 
 def _connect(profile: str, found: Found) -> Any:
