@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ._proposal import DIGITS, said
-from ._record import Calibration
+from ._record import Calibration, local_time
 
 __all__ = ["FOLDER", "newest_of", "read_calibration", "read_calibrations", "states", "table"]
 
@@ -90,14 +89,10 @@ def _row(one: Calibration, last: set[str]) -> tuple[str, ...]:
         for name, value in one.values.items()
         for digits in [DIGITS.get(one.units[name], 4)]
     ]
-    when = f"applied {_time(one.applied)}"
+    when = f"applied {local_time(one.applied)}"
     if one.reverted:
-        when += f", reverted {_time(one.reverted)}"
+        when += f", reverted {local_time(one.reverted)}"
     runs = ", ".join(uid[:8] for uid in one.source.get("runs", ())) or "none"
     return (
         one.uid[:8], _state(one, last), one.of, one.device, "; ".join(changes), when, f"run {runs}"
     )  # fmt: skip
-
-
-def _time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -9,10 +9,15 @@ from typing import Any
 
 from ..inputs import is_number
 
-__all__ = ["Calibration"]
+__all__ = ["Calibration", "local_time"]
 
 
-@dataclass(frozen=True)
+def local_time(text: str) -> str:
+    """A time as ISO 8601 has it, as a clock here showed it: ``2026-11-27 00:43``."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """An applied calibration, as it is kept.
 
@@ -72,6 +77,9 @@ class Calibration:
         datetime.fromisoformat(content["applied"])
         return cls(**content)
 
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
     def told(self) -> dict[str, Any]:
         """What a start document says of it."""
         return {
@@ -91,5 +99,6 @@ class Calibration:
             f"{name} {value:.6g} ± {self.sigma[name]:.2g} {self.units[name]}"
             for name, value in self.values.items()
         )
-        end = f", reverted {self.reverted}" if self.reverted else ""
-        return f"{self.uid[:8]}  {self.of} ({self.device}): {shown}; applied {self.applied}{end}"
+        end = f", reverted {local_time(self.reverted)}" if self.reverted else ""
+        applied = local_time(self.applied)
+        return f"{self.uid[:8]}  {self.of} ({self.device}): {shown}; applied {applied}{end}"

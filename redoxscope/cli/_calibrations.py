@@ -30,7 +30,7 @@ def calibrations(
     """List calibrations of energy, focus and aperture, the last one first. Changes nothing.
 
     What is applied is in force in a session, unless the device or the beamline file was changed
-    since: a session asks its devices. A simulated beamline starts without.
+    since: a session asks its devices. A simulated beamline starts with none in force.
     """
     from ..calibrations import FOLDER, read_calibrations, states, table
     from ..storage import data_directory

@@ -16,13 +16,21 @@ Data = Annotated[
     typer.Option(help="Data directory; default $REDOXSCOPE_DATA, else the user's."),
 ]
 Profile = Annotated[str, typer.Option(help="Tiled profile of the catalog.")]
-Words = Annotated[Optional[list[str]], typer.Option(help="One of several where repeated.")]  # noqa: UP007, UP045
 
 
 def runs(
-    edge: Words = None,
-    sample: Words = None,
-    plan: Words = None,
+    edge: Annotated[
+        Optional[list[str]],  # noqa: UP007, UP045
+        typer.Option(help='Measured at this edge, as "Mn L3"; repeated: at one of them.'),
+    ] = None,
+    sample: Annotated[
+        Optional[list[str]],  # noqa: UP007, UP045
+        typer.Option(help="Of this sample; repeated: of one of them."),
+    ] = None,
+    plan: Annotated[
+        Optional[list[str]],  # noqa: UP007, UP045
+        typer.Option(help="Of this plan, as stxm_energy_stack; repeated: of one of them."),
+    ] = None,
     since: Annotated[
         Optional[str],  # noqa: UP007, UP045
         typer.Option(help="First day, month or time, local: 2026-11-26."),

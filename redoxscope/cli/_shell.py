@@ -27,7 +27,10 @@ def shell(
     ] = None,
     nxstxm: Annotated[
         Optional[Path],  # noqa: UP007, UP045  typer reads it
-        typer.Option(help="Folder for NXstxm files, written while scans are measured."),
+        typer.Option(
+            help="Folder for NXstxm files, written while scans are measured; "
+            "a relative one lies in the data folder."
+        ),
     ] = None,
 ) -> None:
     """IPython with RE, cat, bp, bps, bpp, the devices and the plans."""

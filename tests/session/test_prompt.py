@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from redoxscope.session._names import SHORT, namespace
 from redoxscope.session._prompt import ERASE, shown_at_the_prompt
 
 PLANS, SESSION = "redoxscope.plans", "redoxscope.session"
@@ -103,6 +107,18 @@ def test_a_line_takes_the_place_of_a_progress_bar(capsys, monkeypatch):
     with shown_at_the_prompt():
         logging.getLogger(PLANS).info("until: 80 % of the pixels")
     assert capsys.readouterr().err == f"{ERASE}until: 80 % of the pixels\n"
+
+
+def test_the_names_of_the_shell_are_those_of_the_reference():
+    stored = SimpleNamespace(outage="no catalog is opened here")
+    session = SimpleNamespace(
+        devices={}, maps=dict.fromkeys(SHORT), extras=dict.fromkeys(["calibrations", "windows"]),
+        stored=stored, RE=None, sd=None, cat=None,
+    )  # fmt: skip
+    text = (Path(__file__).parents[2] / "docs/reference/commands.md").read_text(encoding="utf-8")
+    section = text.split("## `redoxscope shell`")[1].split("What it says at its begin")[0]
+    told = set(re.findall(r"`(\w+)`", section)) - {"energy"}  # a device
+    assert told == set(namespace(session))
 
 
 IMPORTED = """\

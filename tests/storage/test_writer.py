@@ -126,7 +126,7 @@ def test_a_long_wait_for_the_catalog_is_told(
     uid = _run(log, writer)
     with pytest.raises(CatalogError, match=f"still being stored .*run {uid[:8]} into the catalog"):
         _ = writer.catalog[-1]
-    assert f"waiting for run {uid[:8]} into the catalog, at most" in caplog.text
+    assert f"waiting for run {uid[:8]} into the catalog (Ctrl-C stops waiting)" in caplog.text
 
 
 def test_another_run_is_not_taken_for_the_last(tmp_path: Path, server: Server, make: Make) -> None:

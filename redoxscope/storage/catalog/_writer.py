@@ -220,7 +220,7 @@ class CatalogWriter:
             return True
         if timeout <= SAID_AFTER:
             return False
-        log.warning("waiting for %s, at most %.0f s more", self.pending, timeout - SAID_AFTER)
+        log.warning("waiting for %s (Ctrl-C stops waiting)", self.pending)
         return self.wait(timeout - SAID_AFTER)
 
     def _where(self) -> tuple[str | None, Path | None]:
