@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from redoxscope.analysis.registration import likeness
 from redoxscope.callbacks import OxidationMap, draw_drift, oxidation_map
-from redoxscope.callbacks.oxidation import OxidationSnapshot, _drift
+from redoxscope.callbacks.oxidation import OxidationSnapshot, _doubts_model, _drift
 from redoxscope.callbacks.oxidation._drift import Aligned
 from redoxscope.callbacks.oxidation._stored import results_of
 from redoxscope.callbacks.wire import pack, unpack
+from redoxscope.data import UndeterminedError, edge_energies, load_references
 from redoxscope.scan import Frame, Role
+from redoxscope.sim.physics.stxm import GEOMETRY, BeamlineModel, open_sample
 
 from .scan_runs import REFERENCES, Run, i0_rate, play, region, scan_of, spectra
 
@@ -220,3 +222,49 @@ def test_the_picture_shows_the_movement_with_sigma_in_pixels_and_micrometres():
         assert {"sample", "as those before and after", "region, moved after it"} == set(labels)
     draw_drift(figure, SimpleNamespace(drift=None))
     assert "no images were registered" in figure.axes[0].texts[-1].get_text()
+
+
+def test_a_stack_out_of_focus_that_seems_to_drift_is_left_as_it_is():
+    """3 µm in 30 pixels, A1 wrong by 1 % and energies by 0.4 eV: shifts of 5 px at 20 σ."""
+    energies, n, dwell = np.array(edge_energies("Mn L3")), 30, 1e-3
+    model = BeamlineModel(open_sample("lmr"), a1_true=GEOMETRY.a1 / 1.01, seed=2)
+    at = (np.arange(n) - (n - 1) / 2) * 0.1
+    run = Run(scan_of(region("only", (n, n)), energies=energies, dwell=dwell))
+    for k, e in enumerate(energies.tolist()):
+        z = model.nominal_z(e)
+        lines = [model.line(e + 0.4, z, at, np.full(n, y), dwell, 0.0) for y in at.tolist()]
+        run.counts[k] = np.stack([line["transmission"] for line in lines])
+    light = np.array([model.beam.rate(e + 0.4, 0.0) * dwell for e in energies])
+    i0 = (energies, light, np.sqrt(light) / 10)
+    found = oxidation_map(run.documents(), load_references("Mn L3"), i0=i0)
+    assert not found.drift.undone
+    (doubt,) = [d for d in found.doubts if d.kind == "drift"]
+    assert "not believed" in doubt.text and doubt.value > 1
+    assert len(found.spectrum.energies) == len(energies)
+    assert found.result.mask.all() and (found.result.n_energies == len(energies)).all()
+    (offset,) = [d for d in found.doubts if d.kind == "energy_offset"]
+    assert offset.value == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("error", [UndeterminedError("not told apart"), TypeError("a slip")])
+def test_a_doubt_that_cannot_be_asked_is_one_and_stops_nothing(monkeypatch, caplog, error):
+    def refused(*_):
+        raise error
+
+    monkeypatch.setattr(_doubts_model, "model_error", refused)
+    run, _ = drifting(1e-9)
+    found = oxidation_map(run.documents(), REFERENCES)
+    assert found.finished and found.result.mask.any()
+    (doubt,) = [d for d in found.doubts if d.kind == "unasked"]
+    assert "the references" in doubt.text and str(error) in doubt.text
+    (record,) = [r for r in caplog.records if "could not be checked" in r.getMessage()]
+    assert bool(record.exc_info) == isinstance(error, TypeError)
+
+
+def test_the_areas_spectrum_leaves_out_lines_that_are_not_covered_and_no_energies():
+    run, where = drifting(2.5)
+    everywhere = np.ones((SIDE, SIDE), dtype=bool)
+    found = oxidation_map(run.documents(), REFERENCES, area=everywhere)
+    assert found.drift.undone and np.abs(where).max() > 2
+    assert len(found.spectrum.energies) == N
+    assert found.spectrum.n_pixels > 0.7 * SIDE**2

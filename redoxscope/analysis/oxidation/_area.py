@@ -33,6 +33,12 @@ def area_spectrum(
     lines = np.flatnonzero(area.any(axis=1))
     if not lines.size:
         raise ValueError("no pixel of the area has a value")
+    # Lines that other images do not cover, as they are moved, and not the energies of those.
+    bare = measured.uncovered[:, lines].any(axis=0)
+    if not bare.all():
+        area = area.copy()
+        area[lines[bare]] = False
+        lines = lines[~bare]
     usable = measured.present[:, lines].all(axis=1) & np.isfinite(ln_i0)
     energies = np.flatnonzero(usable)
     line, column = np.nonzero(area)

@@ -356,6 +356,11 @@ class Measured:
         """What the frames were moved by."""
         return self._shifts
 
+    @property
+    def uncovered(self) -> NDArray[np.bool_]:
+        """Lines [nE, ny] that images which are whole do not cover, since they are moved."""
+        return np.asarray(np.all(self.measured, axis=1, keepdims=True) & ~self.present)
+
     def settle(self) -> None:
         """Bring in lines that came after a shift was set."""
         if self._shifts is None or not self._unaligned:

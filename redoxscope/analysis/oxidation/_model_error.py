@@ -82,6 +82,11 @@ def model_error(
     -------
     ModelError or None
         None where there are too few pixels, or no energy beyond the coefficients and the offset.
+
+    Raises
+    ------
+    ValueError
+        Of ``design_at``: the energies of the mean spectrum do not tell the references apart.
     """
     chi2 = np.where(result.mask, result.chi2, -np.inf)
     n = max(LEAST, round(WORST * result.n_mask))

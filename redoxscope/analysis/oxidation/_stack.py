@@ -425,7 +425,8 @@ class StackFit:
         Parameters
         ----------
         mask : array_like of bool [ny, nx]
-            The pixels. Those of it without a value (see `PixelFlag`) are left out.
+            The pixels. Those of it without a value (see `PixelFlag`) are left out, and lines that
+            an image does not cover since it was moved.
 
         Returns
         -------

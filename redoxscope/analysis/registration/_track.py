@@ -31,6 +31,14 @@ SEEN = 5.0
 MATTERS = 0.1
 """... pixels, from which on a shift is a drift. Less than this moves a map by less than moving
 the images costs."""
+ROUGH = 4.0
+"""Variance of the shifts over that by which they scatter from image to image, below which they are
+no path, and ..."""
+TREMBLING = 2.5
+"""... the latter over what σ explains, above which σ is not to be trusted. Both are asked only
+where σ is larger than what matters: what is registered better may tremble."""
+FEW = 8
+"""Known shifts below which nothing is said of how they scatter."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,13 @@ class Drift:
         (dy, dx) in pixels that brings each image onto the first, and its standard deviation. NaN
         of images that have not come; where an image does not tell its own shift, that of those
         taken before and after, with infinite σ.
+    order : tuple of int
+        Images that have come, in the order in which they were taken.
     """
 
     shifts: Array
     sigma: Array
+    order: tuple[int, ...]
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -65,6 +76,42 @@ class Drift:
     @property
     def matters(self) -> bool:
         """Whether images are shifted against each other for certain, and enough to be undone."""
+        return self._seen and not self.disbelief
+
+    @property
+    def disbelief(self) -> str:
+        """Why shifts that look certain are not believed, in words; empty where they are.
+
+        Images without fine detail, as those of a blurred spot, agree with each other nearly
+        anywhere, and σ, which knows one place only, does not say so.
+        """
+        if not self._seen:
+            return ""
+        n = len(self.order)
+        known = [k for k in self.order if self.known[k]]
+        if 2 * len(known) < n:
+            return f"only {len(known)} of {n} images tell one"
+        known = [k for k in known if (self.sigma[k] > 0).all()]
+        shifts, sigma = self.shifts[known], self.sigma[known]
+        typical = float(np.sqrt((np.median(sigma, axis=0) ** 2).mean()))
+        if len(known) < FEW or typical <= MATTERS:
+            return ""
+        # An image against those before and after: of noise alone 3/2 of its variance.
+        beside = (shifts[1:-1] - (shifts[2:] + shifts[:-2]) / 2) ** 2 / 1.5
+        # One jump, which may well be, shows in two of them.
+        scatter = float(np.sort(beside, axis=0)[:-2].mean(axis=0).sum())
+        whole = float(shifts.var(axis=0).sum())
+        if whole < ROUGH * scatter or scatter > TREMBLING * 2 * typical**2:
+            return (
+                f"from image to image they scatter by {np.sqrt(scatter / 2):.2f} pixels, with σ of "
+                f"{typical:.2f}, and by {np.sqrt(whole / 2):.2f} in all, which is no path of a "
+                "sample"
+            )
+        return ""
+
+    @property
+    def _seen(self) -> bool:
+        """Whether shifts exceed their σ, and what matters."""
         known = self.known & (self.sigma > 0).all(axis=1)
         if not known.any():
             return False
@@ -123,7 +170,7 @@ class DriftTracker:
         shifts = self._filled()
         if self._order:
             shifts -= shifts[self._order[0]]
-        return Drift(self.factor * shifts, self.factor * self._sigma)
+        return Drift(self.factor * shifts, self.factor * self._sigma, self.images)
 
     def _filled(self) -> Array:
         """Shifts; of images that do not tell theirs, from those before and after."""

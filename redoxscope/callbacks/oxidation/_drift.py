@@ -276,6 +276,14 @@ class ImageDrift:
                 f"pixels ({nm:.0f} nm).",
             )
         followed = self.followed[drift.known].any()
+        if self._on and drift.disbelief:
+            length, _ = drift.largest
+            yield Doubt(
+                "drift",
+                length,
+                f"Shifts of the images of up to {length:.2g} pixels are not believed: "
+                f"{drift.disbelief}. The images are as they were taken.",
+            )
         if not self._on or not (drift.matters or followed):
             return
         length, sigma = drift.largest
@@ -284,7 +292,7 @@ class ImageDrift:
             farthest = float(np.hypot(*movement.T).max())
             first = f"The sample moved by up to {1e3 * farthest:.0f} nm, and its region after it"
             if not drift.matters:
-                text = f"{first}: its images lie on each other."
+                text = f"{first}." if drift.disbelief else f"{first}: its images lie on each other."
                 yield Doubt("drift", farthest / float(np.mean(pixel)), text)
                 return
             said = f"{first}, but for up to {measured(length, sigma)} pixels"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +26,7 @@ from ...data import References, get_edge
 from .._documents import Doc
 from .._doubt import Doubt
 from .._room import gigabytes
+from ._asked import asked
 from ._doubts import dose_doubt, doubts_of
 from ._doubts_beam import left_out_doubt
 from ._doubts_model import model_doubts
@@ -319,15 +320,15 @@ class MapPart:
                 *self.remarks(),
                 *doubts,
                 *beam,
-                *self._drift.doubts(self._pixel),
-                *doubts_of(
+                *asked("drift", self._drift.doubts(self._pixel)),
+                *asked("the fit", doubts_of(
                     self.fit, result, self._spectrum[1], self.images.fit_status, self.energies,
                     self.images.read, self.names, final=final,
                     chosen=succeeded and ("until" in self.start or "rows" in self.start),
                     until="" if self._until is None else self._until.words,
-                ),
-                *(self._model_doubts(result) if final else ()),
-                *(dose_doubt(change) for change in self._dose),
+                )),
+                *(asked("the references", self._model_doubts(result)) if final else ()),
+                *asked("dose", (dose_doubt(change) for change in self._dose)),
             )  # fmt: skip
         return OxidationSnapshot(
             uid=str(self.start.get("uid", "")),
@@ -414,10 +415,9 @@ class MapPart:
             )
         return said
 
-    def _model_doubts(self, result: OxidationResult) -> tuple[Doubt, ...]:
-        if self.references is None or self.refusal is not None:
-            return ()
-        return tuple(model_doubts(self.fit, result, self.references))
+    def _model_doubts(self, result: OxidationResult) -> Iterator[Doubt]:
+        if self.references is not None and self.refusal is None:
+            yield from model_doubts(self.fit, result, self.references)
 
     def _dose_changes(self, sample: NDArray[np.bool_], *, final: bool) -> list[DoseChange]:
         """Each dose check that is whole against the image of its energy."""

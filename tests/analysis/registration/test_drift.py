@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from redoxscope.analysis._move import moved
-from redoxscope.analysis.registration import DriftTracker, shift_onto
+from redoxscope.analysis.registration import Drift, DriftTracker, shift_onto
 
 from ..conftest import make_stack
 
@@ -159,6 +159,29 @@ def test_even_images_are_compared_with_nothing():
         tracker.add(k, even, 1e-4)
     tracker.again(lambda k: (even, 1e-4))
     assert not tracker.drift.known.any() and not tracker.drift.matters
+
+
+def drift_of(shifts, sigma):
+    """Of images in order; NaN of those that tell none."""
+    shifts = np.column_stack([shifts, shifts])
+    sigma = np.where(np.isfinite(shifts), sigma, np.inf)
+    return Drift(np.nan_to_num(shifts), sigma, tuple(range(len(shifts))))
+
+
+def test_shifts_that_are_no_path_are_not_believed():
+    rng, steady = np.random.default_rng(0), np.linspace(0, 4, 40)
+    for believed in (
+        drift_of(steady + rng.normal(0, 0.2, 40), 0.2),
+        drift_of(np.where(np.arange(40) < 17, 0.0, 5.0) + rng.normal(0, 0.2, 40), 0.2),
+        drift_of(rng.normal(0, 0.5, 40), 0.02),  # a stage that trembles, registered well
+    ):
+        assert believed.matters and not believed.disbelief
+    no_path = drift_of(np.where(rng.random(40) < 0.4, 3.0, 0.0), 0.2)
+    assert not no_path.matters and "no path" in no_path.disbelief
+    spread = drift_of(steady + rng.normal(0, 0.6, 40), 0.2)
+    assert not spread.matters and "with σ of 0.20" in spread.disbelief
+    few = drift_of(np.where(np.arange(40) < 19, steady, np.nan), 0.02)
+    assert not few.matters and "only 19 of 40 images" in few.disbelief
 
 
 # -- the measured stack ------------------------------------------------------------------------
