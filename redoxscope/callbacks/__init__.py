@@ -1,6 +1,7 @@
 """Callbacks: documents in, maps out."""
 
 from ._analysis import Analysis, Reader, Update
+from ._documents import how_it_ended
 from ._doubt import Doubt
 from ._host import Host
 from ._registry import analyses, analysis, register
@@ -55,6 +56,7 @@ __all__ = [
     "Update",
     "analyses",
     "analysis",
+    "how_it_ended",
     "register",
     "CosmicPublisher",
     "DoseSnapshot",

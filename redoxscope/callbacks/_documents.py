@@ -15,6 +15,7 @@ __all__ = [
     "check_version",
     "configured",
     "documents_of",
+    "how_it_ended",
     "rows_of",
     "start_of",
     "stream_rows",
@@ -55,6 +56,20 @@ def start_of(run: Any) -> Doc:
     if not isinstance(start, Mapping):
         raise _no_run(run)
     return start
+
+
+def how_it_ended(stop: Doc | None) -> str:
+    """What is to be said of a run's end, for `Reader.snapshot`; empty where it ended well.
+
+    Parameters
+    ----------
+    stop : dict or None
+        The stop document; None of a run that has none.
+    """
+    if stop is None:
+        return "Run broken off: it has no stop document."
+    status = stop.get("exit_status", "success")
+    return "" if status == "success" else f"Run ended: {status}. {stop.get('reason', '')}".strip()
 
 
 def check_version(start: Doc) -> None:

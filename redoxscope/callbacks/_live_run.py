@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._analysis import Analysis, Reader, Update
-from ._documents import Doc
+from ._documents import Doc, how_it_ended
 
 __all__ = ["LiveRun"]
 
@@ -270,9 +270,7 @@ class LiveRun:
         self._due_shown = time.monotonic() + self._period
 
     def _finish(self, stop: Doc) -> None:
-        status = stop.get("exit_status", "success")
-        message = "" if status == "success" else f"Run ended: {status}. {stop.get('reason', '')}"
-        self.ended = message.strip()
+        self.ended = how_it_ended(stop)
         if self.reader is None or not self._wanted:
             return
         self._show_parts(self._make())

@@ -297,7 +297,7 @@ class Reading:
         return []
 
     def snapshot(self, **how: bool) -> dict[str, int]:
-        assert how == {"final": True}
+        assert how == {"final": True, "message": ""}
         if self.fails == "snapshot":
             raise ValueError("no map")
         return {"": self.lines}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from redoxscope.callbacks import Analysis, Reader, Result, analyses, analysis
+from redoxscope.callbacks import Analysis, Reader, Result, analyses, analysis, how_it_ended
 from redoxscope.callbacks.oxidation import MapOptions, is_stack, maps_with
 from redoxscope.documents import RESUMES
 
@@ -36,11 +36,14 @@ def derive(
     results: list[Result] = []
     problems: list[str] = []
     left_out = set(but)
+    stop: Mapping[str, Any] | None = None
 
     def failed(analysis: Analysis, error: Exception) -> None:
         problems.append(f"{analysis.title}: {error}")
 
     for name, doc in documents:
+        if name == "stop":
+            stop = doc
         if name == "start":
             for analysis in analyses():
                 try:
@@ -62,9 +65,10 @@ def derive(
             except Exception as exc:  # as above
                 failed(one[0], exc)
                 readers.remove(one)
+    ended = how_it_ended(stop)  # the same is said of it as live
     for analysis, reader, _ in readers:
         try:
-            for snapshot in reader.snapshot(final=True).values():
+            for snapshot in reader.snapshot(final=True, message=ended).values():
                 results.extend(analysis.results(snapshot))
         except Exception as exc:  # as above
             failed(analysis, exc)
