@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from redoxscope.analysis.oxidation import StackFit, Target, as_target
+from redoxscope.analysis.oxidation import StackFit, Target, as_target, forecast
 from redoxscope.callbacks import OxidationMap, oxidation_maps
+from redoxscope.callbacks.oxidation import _until
 from redoxscope.callbacks.oxidation._reader import MapOptions, StackReader
 from redoxscope.callbacks.oxidation._stored import results_of
 from redoxscope.data import load_references
@@ -19,6 +20,7 @@ from redoxscope.plans.stxm import _adaptive
 from redoxscope.scan import Scan
 from redoxscope.sim.physics.stxm import build_model
 from redoxscope.sim.physics.stxm._detector import CountingDetector
+from redoxscope.storage.results._derive import derive
 from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
 
 from ..callbacks.scan_runs import play
@@ -372,6 +374,34 @@ def test_the_truth_of_the_simulated_beamline_is_inside_one_sigma():
     assert 0.63 < (np.abs(z) < 1).mean() < 0.73, ((np.abs(z) < 1).mean(), z.mean(), z.std())
 
 
+def test_the_live_map_is_judged_once_for_each_energy_and_of_few_pixels(monkeypatch):
+    asked = []
+
+    def counted(*args):
+        asked.append(args)
+        return forecast(*args)
+
+    monkeypatch.setattr(_until, "forecast", counted)
+    bench = Bench(sample()).run(until={"sigma": 0.001}, energies=ENERGIES[::5])
+    reader = StackReader(bench.of("start")[0], MapOptions())
+    for name, doc in bench.documents:
+        if name == "descriptor":
+            reader.describe(doc)
+        elif name == "event_page":
+            reader.take(name, doc)
+            reader.snapshot()
+    fit = reader.part.fit
+    assert len(asked) <= 1 + len(bench.frames) < N
+    reader.snapshot(final=True)
+    reader.snapshot(final=True)
+    assert reader.part.snapshot(
+        final=True, full=True, message="", doubts=(), lines={}
+    ).until.forecast.done == len(bench.frames)
+    pixels = np.array([3, 9, 9]), np.array([4, 0, 17])
+    of_lines = [fit.logarithm(k, np.arange(N))[1][pixels] for k in range(8)]
+    np.testing.assert_array_equal(fit.variance_at(np.arange(8), pixels), of_lines)
+
+
 def test_the_map_of_chosen_rows_says_what_was_left_out_and_lacks_nothing():
     images = narrow()
     bench = Bench(images).run(rows="informative", energies=ENERGIES[::2], order="informative")
@@ -401,6 +431,14 @@ def test_what_an_aborted_run_lacks_was_not_left_out_on_purpose():
         assert "chosen" not in kinds
         assert "10 of 20 energies have no data" in kinds["missing"].text
         assert "never flown" in kinds["lines"].text
+    # Nor of what is made of its documents afterwards, for the catalog.
+    ends = {"Run ended: abort. as it happens ": documents, "Run broken off: ": documents[:-1]}
+    for end, told in ends.items():
+        results, problems = derive(told)
+        (said,) = {one.attrs["message"] for one in results if one.analysis == "oxidation_map"}
+        assert not problems and said.startswith(end)
+        assert "10 of 20 energies have no data" in said and "never flown" in said
+        assert "does not need" not in said
 
 
 def test_rows_that_reached_the_target_are_left_out_and_all_of_it_ends():

@@ -348,6 +348,12 @@ class StackFit:
         one = np.array([k])
         return self._measured.y(one, lines)[0], self._measured.variance(one, lines)[0]
 
+    def variance_at(
+        self, energies: NDArray[np.intp], pixels: tuple[NDArray[np.intp], NDArray[np.intp]]
+    ) -> NDArray:
+        """Counting variance [n, P] of the logarithm at energies, of pixels (lines, columns)."""
+        return self._measured.variance(energies, pixels)
+
     def unmoved(self, k: int) -> tuple[NDArray, NDArray]:
         """``-ln(N / M)`` [ny, nx] of an energy as it was taken, whatever the shifts; its variance.
 

@@ -282,14 +282,11 @@ def _noise(
     c: Array,
 ) -> tuple[Array, Array]:
     """Variance of the optical density [nE, pixels] to come, counting, and I0's share [nE]."""
-    line, column = pixels
     od = np.clip(fit.design @ c, 0.0, HIGHEST)
-    lines, row = np.unique(line, return_inverse=True)
     times = np.ones(len(fit.design)) if fit.dwell is None else fit.dwell
-    bright = np.empty(len(measured))  # variance of a pixel without a sample, times the dwell
-    for i, k in enumerate(measured):
-        counting = fit.logarithm(int(k), lines)[1][row, column]
-        bright[i] = np.nanmedian(counting * np.exp(-od[k])) * times[k]
+    # Variance of a pixel without a sample, times the dwell.
+    counting = fit.variance_at(measured, pixels)
+    bright = np.nanmedian(counting * np.exp(-od[measured]), axis=1) * times[measured]
     i0 = np.square(result.ln_i0_sigma[measured]) * times[measured]
     e = np.arange(len(fit.design)) if np.isnan(fit.energies).any() else fit.energies
     rising = np.argsort(e[measured])

@@ -314,7 +314,10 @@ class MapPart:
         if full:
             self._spectrum = self._shown(result)
             if self._until is not None:
-                self._until.look(self.fit, result, self.name if self.several else "", final=final)
+                self._until.look(
+                    self.fit, result, self.name if self.several else "",
+                    whole=int(self.images.whole().sum()), final=final,
+                )  # fmt: skip
             self._dose = tuple(self._dose_changes(result.mask, final=final))
             self._doubts = (
                 *self.remarks(),

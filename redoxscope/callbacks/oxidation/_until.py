@@ -58,6 +58,7 @@ class Until:
     def __init__(self, target: Target, rows: bool) -> None:
         self._target, self._rows = target, rows
         self._begun: dict[int, float] = {}
+        self._looked: tuple[int, int] | None = None
         self.found: GoodEnough | None = None
 
     @classmethod
@@ -78,8 +79,19 @@ class Until:
         """Take the time (s) of a line of energy ``k``."""
         self._begun.setdefault(k, time)
 
-    def look(self, fit: StackFit, result: OxidationResult, name: str, *, final: bool) -> None:
-        """Judge a map of a region, whose name is said where there are several."""
+    def look(
+        self, fit: StackFit, result: OxidationResult, name: str, *, whole: int, final: bool
+    ) -> None:
+        """Judge a map of a region, whose name is said where there are several.
+
+        Once for each energy, as its plan does, not for each line; ``whole`` energies have all
+        their lines. At the end once more.
+        """
+        # Of those that rows are left out of, the next one says that they are over.
+        looked = whole, len(self._begun) if self._rows else 0
+        if looked == self._looked and not final:
+            return
+        self._looked = looked
         rows = rows_that_matter(fit, result, self._target) if self._rows else None
         one = forecast(fit, result, self._target, rows)
         seconds = math.nan
