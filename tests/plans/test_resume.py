@@ -252,6 +252,17 @@ def test_what_the_plan_moved_itself_is_no_movement_of_the_sample():
     assert found.drift.shifts[12, 1] == pytest.approx(3.0, abs=0.1)
 
 
+def test_the_image_of_a_break_lies_between_its_neighbours_while_the_run_goes_on():
+    run, _ = drifting(6.0)
+    documents = broken(run, (9, 17))
+    reader = read_stack(documents, REFERENCES)
+    reader.snapshot()
+    shifts = reader.part.fit.shifts
+    between = shifts[[8, 10]]
+    assert np.abs(shifts[9] - shifts[-1]).max() > 1.0
+    np.testing.assert_allclose(shifts[9], between.mean(axis=0))
+
+
 @pytest.mark.parametrize("line", [0, 10, 30])
 def test_where_the_sample_moved_meanwhile_it_is_said_and_undone(line):
     run, _ = drifting(1e-9)

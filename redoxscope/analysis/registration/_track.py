@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -128,7 +129,7 @@ class DriftTracker:
     Parameters
     ----------
     energies : array_like [nE]
-        eV.
+        eV, in the order in which they are taken.
     shape : tuple of int
         (ny, nx).
     largest : float
@@ -185,7 +186,9 @@ class DriftTracker:
         return shifts
 
     def add(self, k: int, image: ArrayLike, variance: ArrayLike) -> None:
-        """Register an image; the first lies where it lies.
+        """Register an image; the one that comes first lies where it lies.
+
+        One may come later than its index says: it is looked for where the one before it lies.
 
         Parameters
         ----------
@@ -203,9 +206,10 @@ class DriftTracker:
         if not self._order:
             found = Shift(0.0, 0.0, 0.0, 0.0, 1.0) if np.isfinite(y).any() else None
         else:
-            before = np.nan_to_num(self._filled()[self._order[-1]])
-            found = self._register(y, v, before, search=True)
-        self._order.append(k)
+            near = self._order[max(bisect(self._order, k) - 1, 0)]
+            start = np.nan_to_num(self._filled()[near])
+            found = self._register(y, v, start, search=True)
+        insort(self._order, k)  # as they were taken, whenever they come
         self._put(k, y, found)
 
     def again(self, image_of: Callable[[int], tuple[ArrayLike, ArrayLike]]) -> None:

@@ -209,9 +209,10 @@ class ImageDrift:
                 self._checks.clear()
             return
         shifts = drift.shifts.copy()
-        # An image that is under way lies as the one before.
-        shifts[~np.isfinite(shifts).all(axis=1)] = shifts[self._tracker.images[-1]]
-        shifts = np.nan_to_num(shifts)
+        # An image under way lies as the one before, one that was torn between its neighbours.
+        at, lacking = self._tracker.images, np.flatnonzero(np.isnan(shifts).any(axis=1))
+        for axis in (0, 1):
+            shifts[lacking, axis] = np.interp(lacking, at, shifts[at, axis])
         # At the end the shifts that are told are those that the map was made with.
         least = 0.0 if final else BETTER
         if self._applied is None or np.abs(shifts - self._applied).max() > least:

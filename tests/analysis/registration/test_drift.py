@@ -89,6 +89,21 @@ def test_an_image_that_tells_nothing_lies_between_its_neighbours():
     assert np.isinf(drift.sigma[9]).all()
 
 
+def test_an_image_that_comes_late_lies_where_it_was_taken():
+    """As the two halves of one do that was broken off: they are registered last."""
+    energies, counts, _ = drifting(16, 3000, 3, amplitude=6.0)
+    counts[4] = np.random.default_rng(0).poisson(3000, (48, 48))
+    late = (4, 0)
+    tracker = DriftTracker(energies, counts[0].shape)
+    for k in [*(k for k in range(16) if k not in late), *late]:
+        tracker.add(k, np.log(counts[k]), 1 / counts[k])
+    drift = tracker.drift
+    assert tracker.images == tuple(range(16))
+    assert drift.known.sum() == 15 and not drift.known[4]
+    np.testing.assert_allclose(drift.shifts[4], drift.shifts[[3, 5]].mean(axis=0))
+    np.testing.assert_array_equal(drift.shifts[0], 0.0)
+
+
 def test_no_drift_does_not_matter():
     energies, counts, _ = drifting(30, 3000, 4, amplitude=1e-9)
     assert not tracked(energies, counts).matters
