@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from redoxscope.callbacks import Host, analysis, dose_of_run, draw_dose
+from redoxscope.analysis.dose import Exposed, Ledger
+from redoxscope.callbacks import DoseSnapshot, Host, analysis, dose_of_run, draw_dose
 from redoxscope.callbacks.dose import DoseReader
 from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack, line_spectrum
@@ -102,6 +103,15 @@ def test_without_a_flux_nothing_is_claimed():
     assert not analysis("dose").accepts(start_of(found))
     with pytest.raises(ValueError, match="the flux was not known"):
         dose_of_run(found)
+
+
+def test_a_dose_that_does_not_say_its_pixels_is_known_all_the_same():
+    row = np.full((1, 5), 1e6)
+    dose = DoseSnapshot("run", "", "", np.arange(5.0), np.zeros(1), row, row)
+    one = Exposed("run", 0.0, "", dose.x, dose.y, dose.photons, dose.gray, dose.pixel)
+    (x0, x1), (y0, y1) = one.edges[0][[0, -1]], one.edges[1][[0, -1]]
+    assert (x0, x1, y0, y1) == (-0.5, 4.5, -0.5, 0.5)
+    assert Ledger((one,)).within([((0.0, 1.0), (-0.1, 0.1))]).gray == 1e6
 
 
 def test_it_goes_over_the_wire():

@@ -33,8 +33,8 @@ class DoseSnapshot:
     before, limit : float
         What the place had before the run, and may have (Gy); NaN without a limit.
     title, message : str
-    pixel : (float, float)
-        Width and height of a pixel (µm).
+    pixel : (float, float), optional
+        Width and height of a pixel (µm), where a single column or row does not tell.
     """
 
     uid: str
@@ -48,7 +48,7 @@ class DoseSnapshot:
     limit: float = math.nan
     title: str = ""
     message: str = ""
-    pixel: tuple[float, float] = (math.nan, math.nan)
+    pixel: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         return f"<DoseSnapshot {self.title}: at most {self.most:.3g} Gy in this run>"
