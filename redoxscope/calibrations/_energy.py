@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..analysis.energy_calibration import energy_shift, mean_spectrum
+from ..callbacks.oxidation import with_earlier
 from ..data import Edge, References, as_references, get_edge, load_references
 from ..inputs import as_number, unless_unmeasured
 from ..storage import stack_cube
@@ -15,6 +16,9 @@ from ._proposal import Proposal
 from ._runs import beamline_of, device_with, documents_of, head_of
 
 __all__ = ["calibrate_energy"]
+
+SAME_OFFSET = 0.01
+"""Offsets that differ by less (eV) are one."""
 
 
 @unless_unmeasured()
@@ -61,7 +65,8 @@ def calibrate_energy(
     ------
     ValueError
         No stack, or one that has measured nothing, or without I0; no edge, another than the run's,
-        or one without references; no device in the run that has edge offsets; further as
+        or one without references; no device in the run that has edge offsets; an offset that was
+        changed between the run and one that it continues; further as
         `redoxscope.analysis.energy_calibration.energy_shift`: what does not fit is refused.
     """
     max_od = as_number("max_od", max_od, above=0)
@@ -79,16 +84,11 @@ def calibrate_energy(
             f"edge = {edge!r}, and run {_named(start)} was measured at {own}, whose offset it shows"
         )
     spectra = _references(references, found.name)
-    configuration = {
-        key: value
-        for kind, doc in head
-        if kind == "descriptor"
-        for device in doc.get("configuration", {}).values()
-        for key, value in device["data"].items()
-    }
+    configuration = _configuration(head)
     mono = device_with(configuration, "_edge", "_user_offset", "_offset")
     user = float(configuration[f"{mono}_user_offset"])
     held = float(configuration[f"{mono}_offset"]) - user
+    _check_offsets(whole, mono, float(configuration[f"{mono}_offset"]))
     cube = stack_cube(whole, region=region, **options)
     _check_cube(cube, start, found)
     values, sigma, used = mean_spectrum(cube.od.values, cube.counts.values, max_od=max_od)
@@ -125,6 +125,37 @@ def calibrate_energy(
         conditions={"user_offset": user}, source=source, doubts=tuple(doubts), found=shift,
         beamline=beamline_of([start]),
     )  # fmt: skip
+
+
+def _configuration(head: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """What the devices of a run said of themselves, by key."""
+    return {
+        key: value
+        for kind, doc in head
+        if kind == "descriptor"
+        for device in doc.get("configuration", {}).values()
+        for key, value in device["data"].items()
+    }
+
+
+def _check_offsets(run: Any, mono: str, offset: float) -> None:
+    """Refuse runs that continue each other on different energy scales.
+
+    Raises
+    ------
+    ValueError
+        The offset was changed between two of them.
+    """
+    earlier = with_earlier(run)[:-1] if hasattr(run, "metadata") else []
+    for one in earlier:
+        was = float(_configuration(head_of(one))[f"{mono}_offset"])
+        if abs(was - offset) > SAME_OFFSET:
+            names = [_named(each.metadata["start"]) for each in (run, one)]
+            raise ValueError(
+                f"run {names[0]} continues run {names[1]}, and "
+                f"{mono} had an offset of {offset:.3f} eV in the one and {was:.3f} eV in the "
+                "other: their energies are on two scales, and no offset is right for both"
+            )
 
 
 def _named(start: Mapping[str, Any]) -> str:

@@ -74,7 +74,11 @@ class Calibration:
             raise ValueError("its values are no numbers")
         if not set(values) == set(content["sigma"]) == set(content["units"]):
             raise ValueError("its values, sigmas and units are not of the same names")
+        if not isinstance(content["source"], Mapping):
+            raise ValueError("its source is no mapping")
         datetime.fromisoformat(content["applied"])
+        if content["reverted"]:
+            datetime.fromisoformat(content["reverted"])
         return cls(**content)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..documents import LineStatus
 from ..scan import Scan
 from ..storage import run_documents
+from ..storage.catalog import main_streams
 
 __all__ = ["Rows", "beamline_of", "device_with", "documents_of", "head_of", "rows_of"]
 
@@ -53,13 +54,12 @@ def head_of(source: Any) -> Docs:
 
 
 def _replayed(run: Any, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Docs:
-    try:
-        return list(documents)
-    except KeyError as exc:
-        start = run.metadata["start"]
+    start = run.metadata["start"]
+    if not set(run) & set(main_streams(start)):
         raise ValueError(
             f"run {str(start.get('uid'))[:8]} of {start.get('plan_name')} has measured nothing"
-        ) from exc
+        )
+    return list(documents)
 
 
 def beamline_of(starts: Iterable[Mapping[str, Any]]) -> str:

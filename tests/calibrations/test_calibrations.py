@@ -26,9 +26,11 @@ from redoxscope.calibrations import (
 from redoxscope.callbacks import oxidation_map
 from redoxscope.cli import app
 from redoxscope.data import edge_energies, load_references
+from redoxscope.documents import RESUMES
 from redoxscope.optics import InterlockError
 from redoxscope.scan import Outer, Scan
 from redoxscope.storage import stack_cube
+from redoxscope.storage.catalog import main_streams
 from redoxscope.testing import make_engine
 
 from .runs import MONO, PLATE, Bench, Plate
@@ -237,10 +239,16 @@ def test_in_force_again_in_the_next_session_unless_the_file_changed(bench, energ
 
 def test_a_damaged_file_is_told_and_passed_over(energy, kept, caplog):
     kept.apply(energy)
+    (path,) = kept.folder.glob("*.json")
+    good = json.loads(path.read_text())
+    edited = {"reverted": {"reverted": "yesterday"}, "source": {"source": "mine"}}
     (kept.folder / "broken.json").write_text("{")
+    for name, change in edited.items():
+        (kept.folder / f"{name}.json").write_text(json.dumps(good | {"uid": name} | change))
     with caplog.at_level(logging.WARNING):
         assert len(kept.history) == 1
-    assert "broken.json is no calibration" in caplog.text
+    for name in ("broken", *edited):
+        assert f"{name}.json is no calibration" in caplog.text
 
 
 def test_a_full_disk_leaves_nothing_in_force(bench, energy, kept, monkeypatch):
@@ -500,17 +508,56 @@ def test_an_image_of_the_aperture_that_lacks_something_is_told_what(bench):
     assert calibrate_aperture(run).values == pytest.approx({"x": 7.3, "y": -4.6}, abs=0.2)
 
 
-def test_a_run_of_a_catalog_that_measured_nothing_is_told(monkeypatch):
-    def nothing(run):
-        yield "start", run.metadata["start"]
-        raise KeyError("primary")
+class Kept(list):
+    """A run of a catalog: names of its streams."""
 
-    monkeypatch.setattr(_runs, "run_documents", nothing)
+    def __init__(self, start, documents=(), streams=(), parent=None):
+        super().__init__(streams)
+        self.metadata, self.documents, self.parent = {"start": start}, documents, parent
+
+
+def test_a_run_of_a_catalog_that_measured_nothing_is_told():
     for plan, calibrate in (("energy_stack", calibrate_energy), ("focus_scan", calibrate_focus),
                             ("osa_image", calibrate_aperture)):  # fmt: skip
         start = {"uid": "1234567890", "plan_name": plan, "edge": "Mn L3"}
         with pytest.raises(ValueError, match=f"run 12345678 of {plan} has measured nothing"):
-            calibrate(SimpleNamespace(metadata={"start": start}))
+            calibrate(Kept(start, streams=["baseline"]))
+
+
+def test_a_run_that_lacks_something_is_not_taken_for_an_empty_one(monkeypatch):
+    def broken(run):
+        yield "start", run.metadata["start"]
+        raise KeyError("sample_x")
+
+    monkeypatch.setattr(_runs, "run_documents", broken)
+    start = {"uid": "1234567890", "plan_name": "energy_stack", "edge": "Mn L3"}
+    with pytest.raises(KeyError, match="sample_x"):
+        calibrate_energy(Kept(start, streams=["primary"]))
+
+
+@pytest.mark.parametrize("change", [0.0, 0.4])
+def test_a_stack_on_two_energy_scales_is_refused(first, monkeypatch, change):
+    """It was interrupted, the offset was corrected, and it was continued."""
+
+    def measured(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_runs, "run_documents", lambda run: iter(run.documents))
+    monkeypatch.setattr(_energy, "stack_cube", measured)
+    documents = [one for one in first if one[0] in ("start", "descriptor")]
+    later = deepcopy(documents)
+    for kind, doc in later:
+        if kind == "start":
+            doc |= {"uid": "later", RESUMES: {"uid": doc["uid"]}}
+        for device in doc.get("configuration", {}).values() if kind == "descriptor" else ():
+            for key in device["data"]:
+                if key == f"{MONO}_offset":
+                    device["data"][key] += change
+    streams = main_streams(documents[0][1])
+    before = Kept(documents[0][1], documents, streams)
+    run = Kept(later[0][1], later, streams, {documents[0][1]["uid"]: before})
+    with pytest.raises(ValueError if change else ZeroDivisionError, match="two scales|^$"):
+        calibrate_energy(run)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, True, "0.4", None])
