@@ -17,11 +17,11 @@ from redoxscope.callbacks.oxidation._stored import results_of
 from redoxscope.data import load_references
 from redoxscope.plans import energy_stack, estimate
 from redoxscope.plans.stxm import _adaptive
-from redoxscope.scan import Scan
+from redoxscope.scan import Role, Scan
 from redoxscope.sim.physics.stxm import build_model
 from redoxscope.sim.physics.stxm._detector import CountingDetector
 from redoxscope.storage.results._derive import derive
-from redoxscope.testing import FakeMicroscope, FakeSetting, make_engine, validate_run
+from redoxscope.testing import FakeAxis, FakeMicroscope, FakeSetting, make_engine, validate_run
 
 from ..callbacks.scan_runs import play
 
@@ -477,6 +477,79 @@ def test_the_time_left_is_that_of_the_rows_that_are_flown():
         assert sum(map(len, blocks)) < N
         assert watch.seconds_left == pytest.approx(1.3 * 2.0 * sum(map(len, blocks)) * more)
     assert asked
+
+
+class Replay:
+    """The lines of a run, judged again by a clock of its own: images take 1.3 times the planned."""
+
+    def __init__(self, bench, **options):
+        self.now, self._scan = 0.0, bench.scan
+        seconds = np.full(len(bench.scan.frames), 2.0)
+        self.watch = _adaptive.Adaptive(
+            bench.scan, REFERENCES, ["transmission"], seconds, clock=lambda: self.now, **options
+        )
+        self._pages = [page for page in bench.of("event_page") if "frame" in page["data"]]
+        for doc in bench.of("descriptor"):
+            self.watch("descriptor", doc)
+
+    def take(self, frame, seconds=2.6):
+        for page in self._pages:
+            if page["data"]["frame"][0] == frame:
+                self.watch("event_page", page)
+        self.now += seconds
+
+    def judged(self, frame):
+        self.watch._judge(self._scan.frames[frame].outer, frame)
+        return self.watch.told()
+
+
+def test_the_time_left_is_that_of_all_turns_and_of_the_dose_checks(monkeypatch):
+    loops = {"outer": {"T": [25.0, 100.0]}, "axes": {"T": FakeAxis("T")}}
+    bench = Bench(sample()).run(until=UNTIL, dose_check=ENERGIES[0], **loops)
+    replay, reached = Replay(bench, target=Target(**UNTIL)), []
+    frames = bench.scan.frames
+    for i in bench.frames:
+        replay.take(i)
+        if frames[i].role is not Role.SAMPLE:
+            continue
+        left, words = replay.judged(i)
+        turn = i // 41
+        found = replay.watch.forecasts[-1]
+        wanted = found.needed or found.total
+        if found.enough:
+            reached.append(i)
+            done = i - 41 * turn + 1
+            images = 1 + (done + 1 if turn == 0 else 0)  # its dose check, and the other turn
+        else:
+            images = wanted - (i - 41 * turn + 1) + 1 + (wanted + 1 if turn == 0 else 0)
+        assert left == pytest.approx(2.6 * images, rel=0.1), (i, words)
+    assert len(reached) == 2 and frames[bench.frames[-1]].role is Role.DOSE_CHECK
+
+    def broken(*_):
+        raise ZeroDivisionError
+
+    replay = Replay(bench, target=Target(**UNTIL))
+    for i in (0, 1):
+        replay.take(i)
+        assert replay.judged(i)[1]
+    monkeypatch.setattr(_adaptive, "forecast", broken)
+    left, words = replay.judged(2)
+    assert np.isnan(left) and words == ""  # all of it is flown
+
+
+def test_the_rest_of_an_image_that_is_resumed_is_no_pace():
+    bench = Bench(sample()).run(until=UNTIL)
+    replay = Replay(bench, target=Target(**UNTIL))
+    for i in range(4):
+        replay.take(i)
+    replay.watch._catch_up(3)  # in the middle of that image
+    assert replay.watch._paces == []
+    replay.now += 0.1
+    replay.judged(3)
+    assert replay.watch._paces == []
+    replay.take(4)
+    replay.judged(4)
+    assert replay.watch._paces == [pytest.approx(1.3)]
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,10 @@ class Adaptive:
         self.forecasts: list[Forecast] = []
         """What was said after each energy, of the part that is furthest from the target."""
         self.seconds_left = math.nan
-        """How long the present energies will take yet (s), as said last."""
+        """How long all of it will take yet (s), as said last: turns of the outer loops that are to
+        come count with as many energies as the present one."""
         self.words = ""
-        """How far it is, and how long it will take, as said last."""
+        """How far the present turn is, and how long it will take, as said last."""
 
     # -- documents -----------------------------------------------------------------------------
 
@@ -232,7 +233,8 @@ class Adaptive:
         for outer, index in last.items():
             self._judged_to = index + 1  # how long ago those runs were is no pace of this one
             self._judge(outer, index)
-        self._begun, self._judged_to = self._clock(), begin
+        # Part of that image is there already: the time until it is judged is no pace.
+        self._begun, self._judged_to = math.nan, begin
 
     def ended(self) -> Ended | None:
         """What the stop document says, where images were left out."""
@@ -250,6 +252,7 @@ class Adaptive:
             self._judge_now(outer, index)
         except Exception as exc:
             self._given_up = True
+            self.seconds_left, self.words = math.nan, ""
             for part in self._parts.values():
                 part.blocks = None
             log.error(
@@ -276,12 +279,16 @@ class Adaptive:
                 one.in_words(self.target, of=names.get(of, "")) for of, one in known
             )
             self._enough[outer] = self.words
-            self.seconds_left = math.nan
+            checks = [i for i in self._to_come(outer) if not self.skips(i)]
+            wanted = max(len(one.measured) for one in parts)
+            self.seconds_left = self._planned(checks) * self._usual() + self._later(outer, wanted)
             log.info("until: reached: %s", self.words)
             return
-        self.seconds_left = self._left(outer, worst.needed or worst.total)
-        left = duration(self.seconds_left)
-        if math.isnan(self.seconds_left):
+        wanted = worst.needed or worst.total
+        turn = self._left(outer, wanted)
+        self.seconds_left = turn + self._later(outer, wanted)
+        left = duration(turn)
+        if math.isnan(turn):
             left = ""
         elif worst.earliest is not None and worst.earliest != worst.latest:
             ends = (self._left(outer, n or worst.total) for n in (worst.earliest, worst.latest))
@@ -293,7 +300,7 @@ class Adaptive:
         """How much longer images take than was planned; a pause is one that is left out."""
         now = self._clock()
         planned = self._planned(range(self._judged_to, index + 1))
-        if planned > 0:
+        if planned > 0 and not math.isnan(self._begun):
             self._paces.append((now - self._begun) / planned)
         self._begun, self._judged_to = now, index + 1
 
@@ -303,13 +310,24 @@ class Adaptive:
         for frame in self._scan.frames:
             if frame.outer == outer and frame.role is Role.SAMPLE and len(energies) < wanted:
                 energies.add(frame.energy)
-        rest = [
-            i
-            for i, frame in enumerate(self._scan.frames)
-            if i >= self._judged_to and frame.outer == outer and frame.energy in energies
-        ]
+        rest = [i for i in self._to_come(outer) if self._scan.frames[i].energy in energies]
+        return self._planned(rest) * self._usual()
+
+    def _later(self, outer: Outer, wanted: int) -> float:
+        """What the turns after this one take (s), with as many energies."""
+        ahead = {frame.outer for frame in self._scan.frames[self._judged_to :]}
+        ahead -= {outer, *self._enough}
+        return sum(self._left(one, wanted) for one in sorted(ahead))
+
+    def _to_come(self, outer: Outer) -> list[int]:
+        """Images of a turn that were not taken yet."""
+        frames = enumerate(self._scan.frames)
+        return [i for i, one in frames if i >= self._judged_to and one.outer == outer]
+
+    def _usual(self) -> float:
+        """By how much images take longer than was planned."""
         paces = self._paces[-RECENT:] if self.choose_rows else self._paces
-        return float(self._planned(rest) * (np.median(paces) if paces else 1.0))
+        return float(np.median(paces)) if paces else 1.0
 
     def _planned(self, images: Sequence[int]) -> float:
         """What images should take (s) with the rows that are flown now."""
