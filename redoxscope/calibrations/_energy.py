@@ -54,7 +54,9 @@ def calibrate_energy(
     max_od : float
         Pixels with a larger optical density are left out.
     **options
-        As for `redoxscope.storage.stack_cube`: ``i0, blank, dead_time, ...``.
+        As for `redoxscope.storage.stack_cube`: ``i0, blank, dead_time, ...``. Images are not moved
+        unless ``drift="correct"`` is given: it is the mean over all pixels that is fitted, and out
+        of focus a drift is not told well.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def calibrate_energy(
     user = float(configuration[f"{mono}_user_offset"])
     held = float(configuration[f"{mono}_offset"]) - user
     _check_offsets(whole, mono, float(configuration[f"{mono}_offset"]))
-    cube = stack_cube(whole, region=region, **options)
+    cube = stack_cube(whole, region=region, **{"drift": "ignore", **options})
     _check_cube(cube, start, found)
     values, sigma, used = mean_spectrum(cube.od.values, cube.counts.values, max_od=max_od)
     shift = energy_shift(

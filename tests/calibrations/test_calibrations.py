@@ -356,6 +356,7 @@ def test_of_a_run_that_continues_another_the_lines_of_both_are_taken(first, monk
 
     def cube(source, **options):
         given.append(source)
+        assert options["drift"] == "ignore"  # the mean of all pixels is fitted as it was taken
         return stack_cube(first, **options)
 
     monkeypatch.setattr(_energy, "head_of", lambda source: first)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ophyd.utils import LimitError
 
-from redoxscope.analysis.registration import DriftTracker
+from redoxscope.analysis.registration import Drift, DriftTracker
 from redoxscope.callbacks import oxidation_map
 from redoxscope.plans import energy_stack
 from redoxscope.plans.stxm._follow import Follow
@@ -154,6 +154,17 @@ def test_an_image_that_cannot_be_registered_ends_the_following_only(monkeypatch,
         done(follow.seen(k))
     assert follow.offset(0) == (0.0, 0.0)
     assert caplog.text.count("could not be registered") == 1 and error.__name__ in caplog.text
+
+
+def test_shifts_that_are_not_believed_are_not_followed(monkeypatch, caplog):
+    """As of a sample that is out of focus; said once."""
+    monkeypatch.setattr(Drift, "disbelief", property(lambda self: "they are no path"))
+    scan = stack_scan(energies=list(ENERGIES), regions=[REGION], dwell=DWELL, edge="Mn L3")
+    follow = Follow(scan, "transmission", 5.0)
+    with caplog.at_level("WARNING", "redoxscope.plans"):
+        flown(follow)
+    assert follow.offset(0) == (0.0, 0.0)
+    assert caplog.text.count("not believed: they are no path") == 1
 
 
 def test_the_limits_are_checked_as_far_as_it_may_go():

@@ -85,6 +85,7 @@ class Follow:
             self._trackers[index] = DriftTracker(energies, (ny, nx))
         self._offsets = dict.fromkeys(range(len(scan.regions)), (0.0, 0.0)) | dict(offsets or {})
         self._told: set[int] = set()
+        self._disbelieved: set[int] = set()
         self._given_up = False
 
     @staticmethod
@@ -157,6 +158,11 @@ class Follow:
             tracker.add(index, np.log(counts), 1.0 / counts)
         drift = tracker.drift
         if not drift.known[index]:
+            return
+        if drift.disbelief:
+            if region not in self._disbelieved:
+                self._disbelieved.add(region)
+                log.warning("follow_drift: the shifts are not believed: %s", drift.disbelief)
             return
         # What has to be moved back by so much has moved on by as much.
         pixel = _pixel(self._scan.regions[region])
