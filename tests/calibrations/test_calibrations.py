@@ -352,7 +352,7 @@ def test_the_stage_is_found_whatever_it_is_called(scanned):
 
 
 def test_of_a_run_that_continues_another_the_lines_of_both_are_taken(first, monkeypatch):
-    run, given = SimpleNamespace(metadata={}), []
+    run, given = SimpleNamespace(metadata={"start": first[0][1]}), []
 
     def cube(source, **options):
         given.append(source)
