@@ -169,6 +169,30 @@ def test_a_dose_check_keeps_its_image_of_the_empty_beam():
     assert energies < 40 and len(flown) == 2 * energies + 4
 
 
+def test_an_energy_whose_i0_is_still_to_come_does_not_stop_the_map():
+    """Its lines are there, its level is not."""
+    empty = {"center": (9, 9), "size": 1, "pixels": N, "name": "empty"}
+    bench = Bench(sample()).run(
+        until=0.001, energies=ENERGIES[::4], order="sequential", i0_region=empty
+    )
+    live = OxidationMap(rate=1e6)
+    sample_frames = {i for i, frame in enumerate(bench.scan.frames) if str(frame.role) != "i0"}
+    waiting, documents = 0, []
+    for name, doc in bench.documents:
+        live(name, doc)
+        documents.append((name, doc))
+        if name == "event_page" and doc["data"]["frame"][-1] in sample_frames:
+            waiting += 1
+    live.close()
+    assert waiting >= 10 and live.snapshot.until.forecast.total == 10
+    ended = next(
+        i for i, (name, doc) in reversed(list(enumerate(documents)))
+        if name == "event_page" and doc["data"]["frame"][-1] in sample_frames
+    )  # fmt: skip
+    (snapshot,) = oxidation_maps(documents[: ended + 1]).values()  # aborted before the last I0
+    assert snapshot.until.forecast.done == 10
+
+
 def test_the_last_energy_is_judged_before_its_own_dose_check(caplog):
     caplog.set_level(logging.INFO, "redoxscope.plans")
     Bench(sample()).run(

@@ -199,7 +199,9 @@ def forecast(
         needed = done if enough else None
         return Forecast(share, result.n_mask, done, total, needed, float("nan"), needed, needed)
     line, column = (axis[:: max(1, len(axis) // PIXELS)] for axis in np.nonzero(known))
+    # without those that are there but for their I0: neither measured nor to come
     order = np.r_[measured, np.flatnonzero(~come)]
+    last = len(order)
     weight = np.ones(total) if fit.dwell is None else fit.dwell / fit.dwell.max()
     c = _physical(np.asarray(result.coefficients[:, line, column], dtype=np.float64), fit.species)
     variance, shared = _noise(fit, result, measured, (line, column), c)
@@ -240,7 +242,7 @@ def forecast(
 
     def first(which: int) -> int | None:
         tried = here
-        for n in sorted({*range(here + stride, total, stride), total} - {here}):
+        for n in sorted({*range(here + stride, last, stride), last} - {here}):
             if share_after(n, which) >= target.share:
                 between = range(tried + 1, n)
                 return (
@@ -251,10 +253,10 @@ def forecast(
             tried = n
         return None
 
-    end = float(np.clip(share_after(total, 1), 0.0, 1.0))
+    end = float(np.clip(share_after(last, 1), 0.0, 1.0))
     if enough:
         return Forecast(share, result.n_mask, done, total, done, end, done, done)
-    stride = max(1, (total - here) // STEPS)
+    stride = max(1, (last - here) // STEPS)
     earliest, needed, latest = (first(which) for which in range(3))
     return Forecast(share, result.n_mask, done, total, needed, end, earliest, latest)
 

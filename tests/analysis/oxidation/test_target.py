@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis.oxidation import StackFit, Target, forecast, informative_order
+from redoxscope.analysis.oxidation import I0Spectrum, StackFit, Target, forecast, informative_order
 from redoxscope.data import load_references
 from redoxscope.scan import bit_reversed
 
@@ -75,6 +75,22 @@ def test_before_any_energy_nothing_is_foretold():
     one = forecast(fit, fit.solve(), Target(0.05))
     assert (one.done, one.needed, one.pixels, one.share) == (0, None, 0, 0.0)
     assert np.isnan(one.final_share) and not one.enough
+
+
+def test_an_energy_without_an_i0_is_neither_measured_nor_to_come():
+    """As while the image of the empty beam is still to be flown."""
+    images, n = np.full((10, N, N), 1000.0), 8
+    images[:, :10, :10] = 700.0
+    without = I0Spectrum(ENERGIES[:n], np.full(n, 1000.0), partial=True)
+    fit = StackFit(
+        REFERENCES.design(ENERGIES[:10]), len(REFERENCES.names), (N, N),
+        energies=ENERGIES[:10], i0=without,
+    )  # fmt: skip
+    for k in range(n + 1):  # of the last but one only the sample is there
+        fit.set_image(k, images[k])
+    one = forecast(fit, fit.solve(fit.refresh()), Target(1e-4))
+    assert (one.done, one.total, one.needed) == (n + 1, 10, None)
+    assert 0 <= one.final_share <= 1
 
 
 def test_on_the_real_stack_the_end_lies_where_it_is_foretold(toner):
