@@ -29,7 +29,7 @@ def read_calibration(path: Path) -> Calibration | None:
         return None
     except OSError as exc:
         log.warning("%s cannot be read, so what it may hold is not told: %s", path, exc)
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, RecursionError) as exc:
         log.warning("%s is no calibration: %s", path, exc)
     return None
 

@@ -5,11 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
-from ..inputs import is_number
+from ..inputs import plain_number
 
 __all__ = ["Calibration", "local_time"]
+
+NUMBERS = ("values", "sigma")
+NUMBERS_OR_NONE = ("before", "file")
+
+
+def _is_finite(value: Any) -> bool:
+    number = plain_number(value)
+    return number is not None and isfinite(number)
+
+
+def _is_scale(one: Any) -> bool:
+    """Whether it is an energy offset, of a device at an edge or at none."""
+    return (
+        isinstance(one, Mapping)
+        and set(one) == {"device", "edge", "offset"}
+        and isinstance(one["device"], str)
+        and isinstance(one["edge"], str | None)
+        and _is_finite(one["offset"])
+    )
 
 
 def local_time(text: str) -> str:
@@ -69,13 +89,29 @@ class Calibration:
         known = {each.name for each in fields(cls)}
         if not isinstance(content, Mapping) or set(content) != known:
             raise ValueError("it has not the keys of a calibration")
-        values = content["values"]
-        if not isinstance(values, Mapping) or not all(is_number(v) for v in values.values()):
-            raise ValueError("its values are no numbers")
-        if not set(values) == set(content["sigma"]) == set(content["units"]):
-            raise ValueError("its values, sigmas and units are not of the same names")
-        if not isinstance(content["source"], Mapping):
-            raise ValueError("its source is no mapping")
+        for key in known - {*NUMBERS, *NUMBERS_OR_NONE, "units", "source"}:
+            if not isinstance(content[key], str):
+                raise ValueError(f"its {key} is no text")
+        names = content["values"]
+        for key in (*NUMBERS, *NUMBERS_OR_NONE, "units"):
+            part = content[key]
+            if not isinstance(part, Mapping) or set(part) != set(names):
+                raise ValueError(f"its {key} is not of the names of its values")
+            for value in part.values():
+                right = {
+                    "units": isinstance(value, str),
+                    "sigma": plain_number(value) is not None,  # not finite where nothing is known
+                    "values": _is_finite(value),
+                }.get(key, value is None or _is_finite(value))
+                if not right:
+                    raise ValueError(f"its {key} has {value!r:.40}")
+        source = content["source"]
+        runs = source.get("runs", []) if isinstance(source, Mapping) else None
+        if not isinstance(runs, list | tuple) or not all(isinstance(run, str) for run in runs):
+            raise ValueError("its source does not say runs")
+        scales = source.get("energy_scale", [])
+        if not isinstance(scales, list | tuple) or not all(map(_is_scale, scales)):
+            raise ValueError("its source does not say energy offsets")
         datetime.fromisoformat(content["applied"])
         if content["reverted"]:
             datetime.fromisoformat(content["reverted"])

@@ -138,12 +138,7 @@ class Calibrations:
             source=dict(proposal.source), made=proposal.made, applied=now(),
         )  # fmt: skip
         kind.write(device, proposal.of, values)
-        try:
-            self._keep(kept)
-        except OSError:
-            if not kind.moves:  # what is not kept must not be in force
-                kind.write(device, proposal.of, before)
-            raise
+        self._keep_or(kept, before)
         log.info("applied: %s", kept)
         self._tell_focus(proposal.kind)
         return kept
@@ -179,7 +174,7 @@ class Calibrations:
         kind.check(device, one.of, one.before, ())
         kind.write(device, one.of, one.before)
         gone = replace(one, reverted=now())
-        self._keep(gone)
+        self._keep_or(gone, one.values)
         log.info("taken back: %s", gone)
         self._tell_focus(one.kind)
         return gone
@@ -195,7 +190,7 @@ class Calibrations:
         for one in newest_of(self.history).values():
             key = one.kind, one.of, one.device
             device, kind = self._devices.get(one.device), KINDS[one.kind]
-            if device is None or kind.moves:
+            if device is None or kind.moves or not hasattr(device, kind.has):
                 continue
             here = dict(kind.read(device, one.of))
             self._file[key] = here
@@ -271,7 +266,7 @@ class Calibrations:
 
     def _holds(self, one: Calibration) -> bool:
         device = self._devices.get(one.device)
-        if device is None:
+        if device is None or not hasattr(device, KINDS[one.kind].has):
             return False
         near = PLACE if KINDS[one.kind].moves else 0.0
         return _all_same(KINDS[one.kind].read(device, one.of), one.values, near)
@@ -293,6 +288,16 @@ class Calibrations:
                 "first"
             )
         return one
+
+    def _keep_or(self, one: Calibration, before: Values) -> None:
+        """Keep what was just written to its device, or write what was there before."""
+        try:
+            self._keep(one)
+        except OSError:
+            kind = KINDS[one.kind]
+            if not kind.moves:  # what is not kept must not be in force
+                kind.write(self._devices[one.device], one.of, before)
+            raise
 
     def _keep(self, one: Calibration) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

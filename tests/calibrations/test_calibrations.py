@@ -251,6 +251,60 @@ def test_a_damaged_file_is_told_and_passed_over(energy, kept, caplog):
         assert f"{name}.json is no calibration" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("source", None, "source does not say runs"),
+        ("source", [], "source does not say runs"),
+        ("source", {"runs": 3}, "source does not say runs"),
+        ("source", {"energy_scale": [3]}, "source does not say energy offsets"),
+        ("kind", [], "kind is no text"),
+        ("uid", 3, "uid is no text"),
+        ("reverted", "soon", "Invalid isoformat string"),
+        ("values", {"offset": "x"}, "values has 'x'"),
+        ("values", [], "values is not of the names"),
+        ("sigma", None, "sigma is not of the names"),
+        ("sigma", {"offset": "x"}, "sigma has 'x'"),
+        ("before", {}, "before is not of the names"),
+        ("before", {"offset": True}, "before has True"),
+        ("file", {"offset": float("nan")}, "file has nan"),
+        ("units", {"offset": 1}, "units has 1"),
+    ],
+)
+def test_a_file_with_a_value_of_a_wrong_kind_costs_no_run(energy, kept, caplog, key, value, says):
+    one = kept.apply(energy)
+    other = {**one.as_dict(), "uid": "other", key: value}
+    (kept.folder / "other.json").write_text(json.dumps(other))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):  # every run asks
+            assert [each.uid for each in kept.in_force] == [one.uid] and repr(kept)
+    assert caplog.text.count("other.json is no calibration: ") == 1 and says in caplog.text
+    assert kept.revert("Mn L3").reverted
+
+
+def test_a_file_nested_too_deep_or_of_another_kind_of_device_costs_no_run(energy, kept, caplog):
+    one = kept.apply(energy)
+    (kept.folder / "deep.json").write_text("[" * 100_000)
+    focus = {**one.as_dict(), "uid": "other", "kind": "focus"}  # a monochromator has none
+    (kept.folder / "other.json").write_text(json.dumps(focus))
+    assert [each.uid for each in kept.in_force] == [one.uid] and repr(kept)
+    assert caplog.text.count("deep.json is no calibration") == 1
+    assert not [each for each in kept.restore() if each.kind == "focus"]
+
+
+def test_a_full_disk_takes_nothing_back(bench, energy, kept, monkeypatch):
+    one = kept.apply(energy)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept, "_keep", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.revert("Mn L3")
+    assert bench.mono.edge_offsets == {"Mn L3": one.values["offset"]}
+    assert [each.uid for each in kept.in_force] == [one.uid]
+
+
 def test_a_full_disk_leaves_nothing_in_force(bench, energy, kept, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
