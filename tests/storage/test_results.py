@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -284,6 +284,8 @@ def test_a_run_that_ended_before_its_first_event_has_no_results_and_no_error(
 class Reading:
     """A reader that counts lines; or fails."""
 
+    said: ClassVar[list[str]] = []  # of the ends of runs
+
     def __init__(self, fails: str = ""):
         self.fails, self.lines = fails, 0
 
@@ -296,8 +298,9 @@ class Reading:
         self.lines += len(doc["seq_num"])
         return []
 
-    def snapshot(self, **how: bool) -> dict[str, int]:
-        assert how == {"final": True, "message": ""}
+    def snapshot(self, *, message: str, **how: bool) -> dict[str, int]:
+        assert how == {"final": True}
+        self.said.append(message)
         if self.fails == "snapshot":
             raise ValueError("no map")
         return {"": self.lines}
@@ -324,11 +327,13 @@ class Made:
 
 
 def test_each_analysis_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    Reading.said.clear()
     kinds = ("", "take", "snapshot", "accepts", "unwanted")
     made = [Made(f"a{i}", fails) for i, fails in enumerate(kinds)] + [Made("left_out")]
     monkeypatch.setattr(_derive, "analyses", lambda: made)
     results, problems = _derive.derive(stack_documents(), but=["left_out"])
     assert [(r.analysis, int(r.array)) for r in results] == [("a0", 10)]
+    assert set(Reading.said) == {""}  # it ended well
     assert problems == ["the a3: no start", "the a1: no counts", "the a2: no map"]
 
 
@@ -354,6 +359,7 @@ def test_a_run_that_is_recovered_has_them_too(
     (report,) = recover(tmp_path, embedded)
     assert report.status == "recovered"
     assert read_results(embedded[report.uid], "a")["lines"] == 5
+    assert Reading.said[-1].startswith("Run ended: ")
     # Again, with what is lacking only: as after a crash between the run and its results.
     report.path.rename(tmp_path / report.path.name)
     monkeypatch.setattr(_derive, "analyses", lambda: [Made("a"), Made("b")])
