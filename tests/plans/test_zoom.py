@@ -303,6 +303,7 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
         ({"outer": {"temperature": [25]}}, "no axis is given for it"),
         ({"stack": {"energies": [-1]}}, "energies"),
         ({"number": 0}, "number"),
+        ({"number": 1_000_000}, "number = 1000000 must be .* <= 100"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):

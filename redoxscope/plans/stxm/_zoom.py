@@ -198,7 +198,7 @@ def map_then_zoom(
 
     # What is wrong with the stack is said now, and not when the map was taken.
     middle = as_pair("center", center, "µm")
-    most = as_whole("number", number, at_least=1)
+    most = as_whole("number", number, at_least=1, at_most=100)
     probe = fine_at([middle], {})
 
     def foreseen(regions: int) -> PlanEstimate:
