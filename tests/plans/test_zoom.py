@@ -304,11 +304,29 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
         ({"stack": {"energies": [-1]}}, "energies"),
         ({"number": 0}, "number"),
         ({"number": 1_000_000}, "number = 1000000 must be .* <= 100"),
+        ({"stack": 3}, "stack = 3 must be further parameters of energy_stack"),
+        ({"stack": [1]}, r"stack = \[1\] must be further parameters of energy_stack"),
+        ({"stack": 0}, "stack = 0 must be"),
+        ({"map_energies": []}, "energies is empty"),
+        ({"tile": -1}, "tile"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):
     with pytest.raises(ValueError, match=message):
         map_then_zoom(stxm, edge="Mn L3", **{"map_energies": 645, "stack": STACK} | MAP | options)
+
+
+def test_where_the_map_is_refused_no_stack_is_made_that_would_warn_of_itself(stxm, monkeypatch):
+    made = []
+
+    def refused(*args):
+        raise ValueError("no such map")
+
+    monkeypatch.setattr(_zoom, "tiles_of", refused)
+    monkeypatch.setattr(_zoom, "energy_stack", lambda *args, **options: made.append(options))
+    with pytest.raises(ValueError, match="no such map"):
+        map_then_zoom(stxm, edge="Mn L3", **{"map_energies": 645, "stack": STACK} | MAP)
+    assert made == []
 
 
 def test_a_map_without_counts_fails_and_is_not_taken_for_an_empty_one(stxm):

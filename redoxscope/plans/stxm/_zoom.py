@@ -148,6 +148,11 @@ def map_then_zoom(
             )
     elif not callable(choose):
         raise ValueError(f"choose = {choose!r:.80} must be a rule, 'ask' or a function")
+    if stack is not None and not isinstance(stack, Mapping):
+        raise ValueError(
+            f"stack = {stack!r:.80} must be further parameters of energy_stack by name, as "
+            "{'dwell': 0.002}"
+        )
     options = dict(stack or {})
     for key in ("regions", "center", "size", "pixels", "edge", "outer", "axes", "dose_limit", "md"):
         if key in options:
@@ -199,12 +204,12 @@ def map_then_zoom(
     # What is wrong with the stack is said now, and not when the map was taken.
     middle = as_pair("center", center, "µm")
     most = as_whole("number", number, at_least=1, at_most=100)
+    coarse = tiles_of(stxm, mapped, limit, md, own)  # first: a stack left over would warn of itself
     probe = fine_at([middle], {})
 
     def foreseen(regions: int) -> PlanEstimate:
         return estimate(fine_at([middle] * regions, {}, None))  # they will lie apart
 
-    coarse = tiles_of(stxm, mapped, limit, md, own)
     thick = spectra if spectra is not None and spectra.unit == "1/µm" else None
     found = partial(_found, spectra=thick, smallest=smallest, gap=gap)
     return _map_then_zoom(coarse, probe, _Mosaic(limit), found, choose, most, fine, foreseen)
