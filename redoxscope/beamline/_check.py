@@ -158,8 +158,8 @@ SHELL = frozenset(
 OF_THE_SESSION = frozenset(
     {
         "beam_shutter", "beamline", "close", "closed", "closing", "data", "devices", "end_run",
-        "ended_by", "extras", "file", "finish", "log", "maps", "namespace", "nxstxm", "publish",
-        "show", "simulation", "stored", "unless_ending",
+        "ended_by", "extras", "file", "finish", "log", "logged", "maps", "namespace", "nxstxm",
+        "publish", "show", "simulation", "stored", "unless_ending",
     }
 )  # fmt: skip
 """Attributes of a session: ``s.close`` must not be somebody's valve."""
