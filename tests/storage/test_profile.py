@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -20,13 +21,15 @@ from redoxscope.storage import (
     CatalogError,
     DocumentLog,
     data_directory,
+    embedded_tree,
     facility_profile,
     ingest,
     open_catalog,
     opening_lines,
     recover,
 )
-from redoxscope.storage.catalog._embedded import writing
+from redoxscope.storage.catalog import _embedded
+from redoxscope.storage.catalog._embedded import make_embedded, writing
 
 from .conftest import stack_documents
 
@@ -148,6 +151,101 @@ def test_a_folder_that_was_moved_or_copied(
     if way == "copied":  # the first one is what it was
         assert catalog[log.stem]["primary"].read()["transmission"].shape == (10, 20)
         assert len(catalog) == 1
+
+
+@pytest.fixture
+def initialised(
+    home: Path, fresh: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Stands for Tiled's making of a catalog, which takes seconds; where it did."""
+    made: list[str] = []
+
+    def copy(*arguments: str) -> None:
+        assert arguments[:4] == ("-m", "tiled", "catalog", "init")
+        made.append(arguments[-1])
+        shutil.copy(home / "template" / "catalog.db", arguments[-1].removeprefix("sqlite:///"))
+
+    monkeypatch.setattr(_embedded, "_python", copy)
+    return made
+
+
+@pytest.mark.parametrize("half", ["empty", "tables", "not begun"])
+def test_a_catalog_that_was_left_half_made_is_made_anew(
+    tmp_path: Path, initialised: list[str], half: str
+) -> None:
+    """As where the client is killed in the first session of a data folder."""
+    folder = tmp_path / "data"
+    (folder / "documents").mkdir(parents=True)
+    catalog = folder / "catalog.db"
+    if half == "empty":
+        catalog.touch()
+    elif half == "tables":
+        with contextlib.closing(sqlite3.connect(catalog)) as db:
+            db.execute("CREATE TABLE nodes (id INTEGER)")
+            db.execute("INSERT INTO nodes VALUES (0)")
+            db.commit()
+        (folder / "catalog.db-wal").write_bytes(b"of the former")
+    with contextlib.closing(sqlite3.connect(folder / "tables.db")) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+    with pytest.raises(CatalogError, match=r"no catalog in .*data yet"):
+        embedded_tree(str(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that databroker opens another
+        assert len(open_catalog(directory=folder)) == 0
+    assert not (folder / ".new").exists()
+    make_embedded(folder)
+    assert len(initialised) == 1
+
+
+def test_a_session_that_is_killed_while_it_makes_a_catalog_leaves_none(
+    tmp_path: Path, initialised: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*arguments: str) -> None:
+        Path(arguments[-1].removeprefix("sqlite:///")).touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_embedded, "_python", dies)
+        with pytest.raises(KeyboardInterrupt):
+            make_embedded(tmp_path / "data")
+    assert not list((tmp_path / "data").glob("*.db"))
+    make_embedded(tmp_path / "data")
+    for name in ("catalog.db", "tables.db"):
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / name)) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_second_of_two_first_sessions_makes_no_catalog(
+    tmp_path: Path, initialised: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the lock, and finds what the first one has made."""
+    lock = fcntl.flock
+
+    def first_is_done(file: Any, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        make_embedded(tmp_path / "data")
+
+    monkeypatch.setattr(fcntl, "flock", first_is_done)
+    make_embedded(tmp_path / "data")
+    assert len(initialised) == 1
+
+
+def test_what_cannot_be_read_or_holds_runs_is_not_made_anew(
+    tmp_path: Path, initialised: list[str]
+) -> None:
+    for name, content in (("junk", b"no database at all"), ("runs", b"")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "catalog.db").write_bytes(content)
+        if name == "runs":
+            with contextlib.closing(sqlite3.connect(folder / "catalog.db")) as db:
+                db.execute("CREATE TABLE nodes (id INTEGER)")
+                db.execute("INSERT INTO nodes VALUES (1)")
+                db.commit()
+        before = (folder / "catalog.db").read_bytes()
+        make_embedded(folder)
+        assert (folder / "catalog.db").read_bytes() == before
+    assert initialised == []
 
 
 def test_the_run_that_started_last_is_the_last(

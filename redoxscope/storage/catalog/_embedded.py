@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,10 +22,6 @@ from ._folder import CatalogError, data_directory, data_folder
 __all__ = ["TREE", "embedded_tree", "make_embedded", "service", "writing"]
 
 _WRITE_TIMEOUT = 60.0  # s; another session storing a long run takes some ten
-# As Tiled does for catalog.db: readers do not block the writer, nor it them. In a process of its
-# own because this one may have the file open through ADBC, which carries its own copy of SQLite:
-# POSIX locks know only processes, and closing a file in one copy drops the locks of the other.
-_SET_WAL = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')"
 _HDF5 = "redoxscope.storage:hdf5_exporter"
 _DOCUMENTS = "redoxscope.storage:documents_exporter"
 TREE = "redoxscope.storage:embedded_tree"
@@ -76,7 +73,7 @@ def embedded_tree(directory: str | None = None) -> Any:
     from tiled.catalog import from_uri
 
     folder = data_directory(directory)
-    if not (folder / "catalog.db").exists():
+    if not _is_whole(folder / "catalog.db"):
         raise CatalogError(
             f"no catalog in {folder} yet. Runs that are kept elsewhere: set REDOXSCOPE_DATA, or "
             "redoxscope.storage.open_catalog(directory=...)"
@@ -97,7 +94,9 @@ def embedded_tree(directory: str | None = None) -> Any:
 def make_embedded(directory: str | os.PathLike[str] | None = None) -> Path:
     """Make the embedded catalog of a data folder where there is none; where it is.
 
-    ``init_if_not_exists`` would cost seconds at every opening.
+    ``init_if_not_exists`` would cost seconds at every opening. It is made under another name, so
+    that a process that is killed leaves none or a whole one; what others left half-made is made
+    anew.
 
     Raises
     ------
@@ -105,16 +104,17 @@ def make_embedded(directory: str | os.PathLike[str] | None = None) -> Path:
         It cannot be made.
     """
     folder = data_folder(directory)
-    if (folder / "catalog.db").exists() and (folder / "tables.db").exists():
+    if _is_there(folder):
         return folder
     try:
         base = plain_path(folder)
         (folder / "files").mkdir(exist_ok=True)
         with (folder / ".initialise.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two first sessions at once: the second waits
-            _python("-c", _SET_WAL, str(folder / "tables.db"))
-            catalog = f"sqlite:///{base / 'catalog.db'}"
-            _python("-m", "tiled", "catalog", "init", "--if-not-exists", catalog)
+            if not _is_there(folder):
+                _make(folder, base)
+    except sqlite3.Error as exc:
+        raise CatalogError(f"catalog in {folder} cannot be made: {exc}") from exc
     except OSError as exc:
         raise CatalogError(
             f"catalog in {folder} cannot be made: {exc.filename}: {exc.strerror}"
@@ -125,6 +125,50 @@ def make_embedded(directory: str | os.PathLike[str] | None = None) -> Path:
     except (subprocess.TimeoutExpired, ValueError) as exc:
         raise CatalogError(f"catalog in {folder} cannot be made: {exc}") from exc
     return folder
+
+
+def _is_there(folder: Path) -> bool:
+    tables = folder / "tables.db"
+    return _is_whole(folder / "catalog.db") and tables.exists() and tables.stat().st_size > 0
+
+
+def _is_whole(database: Path) -> bool:
+    """Whether a catalog is there, made to its end: Tiled writes its version last.
+
+    One that has entries, or cannot be read, is nothing to be made anew: Tiled says what is wrong.
+    """
+    if not database.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            for table, rows in (("alembic_version", ""), ("nodes", "WHERE id <> 0")):  # 0: the root
+                if table in tables and db.execute(f"SELECT 1 FROM {table} {rows}").fetchone():
+                    return True
+    except sqlite3.Error:
+        return True
+    return False
+
+
+def _make(folder: Path, base: Path) -> None:
+    new = folder / ".new"
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    new.mkdir()
+    catalog = f"sqlite:///{base / new.name / 'catalog.db'}"
+    made = ["tables.db"] if _is_whole(folder / "catalog.db") else ["tables.db", "catalog.db"]
+    if "catalog.db" in made:
+        _python("-m", "tiled", "catalog", "init", "--if-not-exists", catalog)
+    for name in made:
+        there = folder / name
+        if name == "tables.db" and there.exists() and there.stat().st_size > 0:
+            continue
+        # As Tiled does for catalog.db: readers do not block the writer, nor it them.
+        with contextlib.closing(sqlite3.connect(new / name)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+        for end in ("-wal", "-shm", "-journal"):  # SQLite would play them into the new file
+            (folder / f"{name}{end}").unlink(missing_ok=True)
+        (new / name).replace(there)
+    shutil.rmtree(new)
 
 
 def _python(*arguments: str) -> None:
