@@ -388,6 +388,21 @@ def test_a_process_that_ends_in_the_midst_of_storing_loses_nothing(
     assert not list((folder / "documents").glob("*.jsonl"))
 
 
+_ENDING = """
+import threading
+from redoxscope.storage.catalog._late import can_be_stored_here
+assert can_be_stored_here()
+# As concurrent.futures does, which waits there for its threads while the main one is alive.
+threading._register_atexit(lambda: print(can_be_stored_here()))
+"""
+
+
+def test_a_process_that_waits_for_its_threads_at_its_end_is_ending(python: Any) -> None:
+    """What begins then fails for a reason that tells nobody anything."""
+    ended = python(_ENDING)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "False"), ended.stderr
+
+
 def test_the_end_of_the_process_comes_to_a_session_first(
     tmp_path: Path, server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

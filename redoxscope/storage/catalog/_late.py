@@ -24,7 +24,9 @@ log = logging.getLogger("redoxscope.storage")
 
 def can_be_stored_here() -> bool:
     """Whether this process can still store runs: it is not ending."""
-    return threading.main_thread().is_alive()
+    # Python says so nowhere else in the time in which it waits for the threads of executors.
+    shutting_down = getattr(threading, "_SHUTTING_DOWN", False)
+    return threading.main_thread().is_alive() and not shutting_down
 
 
 def store_in_a_process(
