@@ -8,7 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from .catalog import CatalogError, open_catalog, store_log
+from .catalog import STORED, CatalogError, in_order, open_catalog, store_log
 from .results import keep_results
 
 
@@ -20,8 +20,10 @@ def main() -> None:
         catalog = open_catalog(profile, directory)
     except (CatalogError, ValueError) as exc:
         sys.exit(f"the catalog cannot be opened: {exc}")
-    for path in logs:
-        report = store_log(Path(path), catalog, [keep_results()])
+    for path in in_order(map(Path, logs)):
+        if path.parent.name == STORED:  # what one of them continues
+            continue
+        report = store_log(path, catalog, [keep_results()])
         if report.status == "failed":
             logging.getLogger("redoxscope.storage").warning(
                 "run %s: %s", report.uid, report.message

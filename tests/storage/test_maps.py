@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ from event_model import compose_run
 from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
 from redoxscope.scan import Frame, Role, Scan
 from redoxscope.storage import (
+    CatalogWriter,
     DocumentLog,
     ingest,
     keep_results,
     list_results,
     logged_run,
     read_results,
+    recover,
     run_documents,
     stack_cube,
     store_results,
 )
+from redoxscope.storage.catalog import in_order
 
 from ..callbacks.scan_runs import (
     EMPTY,
@@ -190,6 +194,60 @@ def test_what_is_stored_of_a_run_that_continues_another_is_of_both(
     # The earlier one has what it holds.
     keep_results()(embedded, uid)
     assert [one.analysis for one in list_results(embedded[uid])] == ["oxidation_map"]
+
+
+def killed_and_resumed() -> tuple[list, list]:
+    """A stack whose client was killed, and the run that measured the rest; its uid is the less."""
+    run = Run(scan_of(region("only")), (Particle(0.6),))
+    lines = run.lines()
+    while True:
+        first, second = composed(run.documents(lines[:77])), composed(run.documents(lines[77:]))
+        uid, frame, line = first[0][1]["uid"], *lines[77]
+        if second[0][1]["uid"] < uid:
+            break
+    second[0] = ("start", {**second[0][1], "resumes": {"uid": uid, "frame": frame, "line": line}})
+    return first[:-1], second  # no stop document
+
+
+def test_a_killed_run_is_stored_before_the_one_that_continues_it(
+    tmp_path: Path, embedded: Any
+) -> None:
+    killed, last = killed_and_resumed()
+    stored_log(tmp_path, killed)
+    log = DocumentLog(tmp_path)
+    writer = CatalogWriter(embedded, log, then=[keep_results()])
+    for name, doc in last:
+        log(name, doc)
+        writer(name, doc)
+    assert writer.wait(120) and writer.waiting == {}
+    writer.close()
+    first, later = embedded[killed[0][1]["uid"]], embedded[last[0][1]["uid"]]
+    assert first.metadata["stop"]["exit_status"] == "abort"
+    assert [one.analysis for one in list_results(later)] == ["oxidation_map"]
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_runs_are_recovered_after_those_that_they_continue(tmp_path: Path, embedded: Any) -> None:
+    """Whatever their uids: the map is made when a run is stored, of the lines of all."""
+    killed, last = killed_and_resumed()
+    for documents in (last, killed):
+        stored_log(tmp_path, documents)
+    uid = last[0][1]["uid"]
+    reports = recover(tmp_path, embedded)
+    assert [report.uid for report in reports] == [uid, killed[0][1]["uid"]]  # by name
+    assert [one.analysis for one in list_results(embedded[uid])] == ["oxidation_map"]
+
+
+def test_logs_are_ordered_by_what_they_continue(tmp_path: Path) -> None:
+    uids = "c", "a", "d", "b"
+    for uid, link in zip(uids, [{}, *({"resumes": {"uid": one}} for one in uids)], strict=False):
+        line = json.dumps({"name": "start", "doc": {"uid": uid, "time": 0.0, **link}})
+        (tmp_path / f"{uid}.jsonl").write_text(line + "\n")
+    logs = [tmp_path / f"{uid}.jsonl" for uid in uids]
+    assert in_order(logs) == logs and in_order(logs[3:]) == logs
+    circle = json.dumps({"name": "start", "doc": {"uid": "c", "resumes": {"uid": "b"}}})
+    logs[0].write_text(circle + "\n")  # no run does: but it must end
+    assert set(in_order(logs)) == set(logs)
 
 
 def stored_log(folder: Path, documents: list) -> Path:

@@ -305,7 +305,8 @@ def with_earlier(run: Any) -> list[Any]:
         except KeyError as exc:
             raise ValueError(
                 f"run {str(start_of(runs[0]).get('uid'))[:8]!r} continues run {link['uid'][:8]!r}, "
-                "which is not in the same catalog: its lines are lacking"
+                "which is not in the same catalog: its lines are lacking. Where its client was "
+                "killed, redoxscope recover puts it there"
             ) from exc
     return runs
 

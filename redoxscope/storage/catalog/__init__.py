@@ -10,15 +10,16 @@ from ._check import catalog_doubts, catalog_problems
 from ._embedded import embedded_tree, writing
 from ._export import documents_exporter, hdf5_exporter
 from ._folder import CatalogError, data_directory, data_folder
-from ._ingest import LogIndex, ingest, stored_run
+from ._ingest import STORED, LogIndex, ingest, stored_run
 from ._profile import DEFAULT_PROFILE, facility_profile, open_catalog, opening_lines
 from ._read import run_documents
-from ._store import RecoveryReport, recover_logs, store_log
+from ._store import RecoveryReport, in_order, recover_logs, store_log
 from ._streams import main_streams
 from ._writer import CatalogWriter
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "STORED",
     "LogIndex",
     "CatalogError",
     "CatalogWriter",
@@ -31,6 +32,7 @@ __all__ = [
     "documents_exporter",
     "embedded_tree",
     "hdf5_exporter",
+    "in_order",
     "ingest",
     "main_streams",
     "open_catalog",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..log import SUFFIX, lock_log
+from redoxscope.documents import RESUMES
+
+from ..log import SUFFIX, decode, lock_log
 from ._ingest import STORED, LogIndex, ingest, stored_run
 from ._streams import main_streams
 
@@ -19,6 +21,7 @@ __all__ = [
     "Then",
     "follow",
     "in_a_line",
+    "in_order",
     "locked",
     "recover_logs",
     "set_aside",
@@ -71,8 +74,44 @@ def recover_logs(
     ``then`` are called with the catalog and the uid of each run that is stored.
     """
     folders = [Path(directory), *([Path(directory) / STORED] if stored else [])]
-    paths = [path for folder in folders for path in folder.glob(f"*{SUFFIX}")]
-    return [store_log(path, catalog, then) for path in sorted(paths, key=lambda path: path.name)]
+    paths = {path for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    reports = [store_log(path, catalog, then) for path in in_order(paths) if path in paths]
+    return sorted(reports, key=lambda report: report.path.name)
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Logs, each after those of the runs that its run continues, which are added to them.
+
+    The map of a run is made, when it is stored, of the lines of all of them.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Logs, also of runs that are stored.
+    """
+    found: dict[Path, None] = {}
+    for path in sorted(paths, key=lambda path: path.name):
+        line = [path]
+        while (earlier := _continued(line[-1])) is not None and earlier not in line:
+            line.append(earlier)
+        found |= dict.fromkeys(reversed(line))
+    return list(found)
+
+
+def _continued(path: Path) -> Path | None:
+    """Log of the run that a log's run continues, where it is."""
+    try:
+        with path.open("rb") as file:
+            record = decode(file.readline())
+    except OSError:  # gone, or not to be read: said when it is stored
+        return None
+    link = record[1].get(RESUMES) if record is not None and record[0] == "start" else None
+    uid = link.get("uid") if isinstance(link, Mapping) else None
+    if not isinstance(uid, str) or Path(uid).name != uid:
+        return None
+    folder = path.parent.parent if path.parent.name == STORED else path.parent
+    places = (folder / f"{uid}{SUFFIX}", folder / STORED / f"{uid}{SUFFIX}")
+    return next((place for place in places if place.exists()), None)
 
 
 def follow(then: Sequence[Then], catalog: Any, uid: str) -> None:

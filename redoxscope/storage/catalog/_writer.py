@@ -21,7 +21,7 @@ from ._late import can_be_stored_here, store_in_a_process
 from ._profile import DEFAULT_PROFILE
 from ._runs import Runs
 from ._shared import shared_catalog
-from ._store import Then, follow, in_a_line, locked, set_aside
+from ._store import Then, follow, in_a_line, in_order, locked, set_aside, store_log
 
 __all__ = ["CatalogWriter"]
 
@@ -45,7 +45,8 @@ class CatalogWriter:
     Subscribe it after the :class:`~redoxscope.storage.DocumentLog` whose files it reads.
     On the RunEngine's thread nothing is done: at the start document of the first run a thread
     opens the catalog, which takes seconds; after a stop document it replays the log into the
-    catalog (about 0.5 ms per line) and moves the log to ``<directory>/stored/``. Who reads
+    catalog (about 0.5 ms per line) and moves the log to ``<directory>/stored/``. Before a run that
+    continues one whose client was killed, the earlier one is stored likewise. Who reads
     `catalog` waits for that; so do `wait` and `close`. A run that cannot be stored fails no plan:
     its log stays, a warning names the command that tries again, and so does the next run's end.
 
@@ -292,9 +293,19 @@ class CatalogWriter:
             if not free:
                 return  # another process stores it
             catalog = self.open()
+            for earlier in in_order([path])[:-1]:
+                self._store_earlier(earlier, catalog)
             ingest(path, catalog)
             follow(self.then, catalog, path.stem)  # a crash then leaves the log to recover
             set_aside(path)
+
+    def _store_earlier(self, path: Path, catalog: Any) -> None:
+        """Store a run that is continued, as ``redoxscope recover`` does: its client was killed."""
+        if path.parent.name == STORED:
+            return
+        report = store_log(path, catalog, self.then)
+        if report.status in ("failed", "running"):
+            log.warning("%s", _words(path, report.message))
 
 
 def _stored_by_another(path: Path) -> bool:
