@@ -141,7 +141,7 @@ def test_regions_far_apart_move_the_coarse_stage(stxm, RE, documents, safe):
     [
         (
             {"regions": [A, {**B, "center": [2e4, 0]}]},
-            ["region 'B'", "stxm_sample_stage_x", "20000", "10000", "um"],
+            ["region 'B'", "stxm_sample_stage_x", "20000", "10000", "µm"],
         ),
         ({"regions": [A, {**B, "size": 40}]}, ["region 'B'", "stxm_sample_stage_fine", "µm"]),
         (

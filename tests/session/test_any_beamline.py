@@ -57,7 +57,7 @@ def test_names_of_the_shell_and_the_queue_are_those_of_the_file(soft):
     assert "RE(bp.count([angle]))" in text and "energy_stack" not in text
     assert (
         text.split("names: ")[1].split()
-        == "s RE sd cat bp bps bpp omap rmap pmap angle diode".split()
+        == "s RE sd cat bp bps bpp omap rmap pmap angle diode calibrations".split()
     )
     queue = names(soft)
     assert {"angle", "diode", "count", "scan", "mv"} <= queue.keys()
