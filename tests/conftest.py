@@ -110,7 +110,7 @@ def _settings(stxm) -> dict[str, object]:
 
 @pytest.fixture
 def stxm(connected, fault):
-    """The microscope in a known state: no fault due, shutter closed, scanner idle.
+    """The microscope in a known state: no fault due, shutter closed, scanner idle, all at 0.
 
     A plan sets back what it set: a test that leaves an offset or a length behind has failed.
     """
@@ -119,6 +119,10 @@ def stxm(connected, fault):
     connected.scanner.stop()
     connected.shutter.set("closed").wait(timeout=30)
     connected.energy.set(640.0).wait(timeout=60)
+    for pair in (connected.osa, connected.sample_stage):  # where tests before have left them
+        for motor in (pair.x, pair.y):
+            if abs(motor.position) > 0.5:
+                motor.set(0.0).wait(timeout=60)
     before = _settings(connected)
     yield connected
     after = _settings(connected)
