@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import operator
 import os
 import tempfile
@@ -44,11 +45,23 @@ def pytest_configure(config):
     point_client()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Say where every thread stands when a test has waited in vain: it may never be seen again."""
+    report = yield
+    if report.failed and call.duration > 60 and hasattr(report.longrepr, "addsection"):
+        with tempfile.TemporaryFile("w+") as said:
+            faulthandler.dump_traceback(said, all_threads=True)
+            said.seek(0)
+            report.longrepr.addsection("threads", said.read())
+    return report
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report):
     """Print a failure when it happens: a run that is ended from outside shows no summary."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
-        print(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-4000:]}", flush=True)
+        print(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-8000:]}", flush=True)
 
 
 @pytest.fixture(scope="session")

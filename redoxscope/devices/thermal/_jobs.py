@@ -8,6 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from .._base import OUTAGE, DeviceError, Move, NoAnswerError, ask, put_now
 from ._controller import Order
@@ -134,7 +135,8 @@ class Job(ABC):
                 if self.running:
                     yield last, self.stage.celsius(got[1])
         finally:
-            signal.unsubscribe(cid)
+            with suppress(KeyError):  # it was hung up meanwhile, and ophyd has forgotten it
+                signal.unsubscribe(cid)
 
 
 class _Heated(Job):
