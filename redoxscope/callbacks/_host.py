@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any, NamedTuple
 
 from ..inputs import as_number
@@ -92,7 +92,7 @@ class Host:
         self.timeout = as_number("timeout", timeout, "s", at_least=0, at_most=threading.TIMEOUT_MAX)
         self.on_update = on_update
         self.tell: Callable[[str], object] = partial(logger.warning, "%s")
-        self._queue: SimpleQueue[tuple[int, _Message | None]] = SimpleQueue()
+        self._queue: Queue[tuple[int, _Message | None]] = Queue()
         self._idle = threading.Condition()
         self._put = self._done = 0
         self._asked = 0  # number of the last message whose effect a look waits for

@@ -48,12 +48,12 @@ class _Watch:
         self.received: int | None = None
         self.runs_ended = False
         self._before: dict[int, Any] = {}
-        # Its put may interrupt itself, which a handler's must be able to.
-        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        # Its put may interrupt itself, which a handler's must be able to; no get has a time limit.
+        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # noqa: TID251
 
     def install(self) -> None:
         self.received, self.runs_ended = None, False
-        self._queue = queue.SimpleQueue()
+        self._queue = queue.SimpleQueue()  # noqa: TID251
         for number in SIGNALS:
             before = signal.getsignal(number)
             if before in (signal.SIG_IGN, self.handle):
@@ -85,7 +85,7 @@ class _Watch:
             raise SystemExit(128 + self.received)
         # else it comes during the clean-up, which goes on
 
-    def _run(self, orders: queue.SimpleQueue[int | None]) -> None:
+    def _run(self, orders: queue.SimpleQueue[int | None]) -> None:  # noqa: TID251
         number = orders.get()
         if number is None:
             return

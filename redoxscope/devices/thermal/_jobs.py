@@ -40,7 +40,7 @@ class Job(ABC):
     def __init__(self, stage: Followed, what: str):
         self.stage, self.controller, self.clock = stage, stage.controller, stage.clock
         self.status = Move(what, math.inf)  # time limits are of the beamline's time
-        self._came: queue.SimpleQueue[tuple[float, float] | None] = queue.SimpleQueue()
+        self._came: queue.Queue[tuple[float, float] | None] = queue.Queue()
 
     def start(self) -> None:
         """Begin."""

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _read(inbox: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+def _read(inbox: queue.Queue[dict[str, Any] | None]) -> None:
     """Take orders until there is nobody who gives them."""
     with os.fdopen(os.dup(0), encoding="utf-8") as orders:
         for line in orders:
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {exc}", file=sys.stderr, flush=True)
         return 2
     worker = Worker(source, tell, seed=args.seed, instant=args.instant)
-    inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.excepthook = _panic
     threading.Thread(target=_read, args=(inbox,), daemon=True, name="orders").start()
     tell(event="ready", shape=source.camera.shape)

@@ -68,7 +68,7 @@ class NxstxmFiles:
         self.problems: dict[str, str] = {}
         self._runs: dict[str, NxstxmRecorder] = {}
         self._streams: dict[str, str] = {}
-        self._due: queue.SimpleQueue[tuple[str, Doc] | None] = queue.SimpleQueue()
+        self._due: queue.Queue[tuple[str, Doc] | None] = queue.Queue()
         self._state = threading.Condition()
         self._left = 0
         self._closed = False
