@@ -13,11 +13,13 @@ __all__ = ["serve"]
 
 
 class _PromptCircuit(VirtualCircuit):
-    """Sends monitors at once.
+    """Sends monitors at once, and lets go of a client that is gone, whoever notices.
 
     caproto waits 10 ms for more before it sends, doubling up under load; lines that come
     every few ms would then arrive in batches, 100 ms late.
     """
+
+    _sub_task: asyncio.Task[None] | None
 
     async def get_from_sub_queue(self, timeout: float | None = None) -> Any:
         if timeout is None:
@@ -25,6 +27,11 @@ class _PromptCircuit(VirtualCircuit):
         if self.subscription_queue.empty():
             await asyncio.sleep(0)  # the rest of the line may be on its way
         return None if self.subscription_queue.empty() else self.subscription_queue.get_nowait()
+
+    async def _on_disconnect(self) -> None:
+        if asyncio.current_task() is self._sub_task:
+            self._sub_task = None  # found by the task that sends; caproto has it wait for itself
+        await super()._on_disconnect()
 
 
 class _PromptContext(Context):
