@@ -8,7 +8,7 @@ from typing import Any
 from ..documents import LINE_KEYS
 from ..scan import Scan
 
-__all__ = ["check_axes", "check_device", "check_settable", "lacking"]
+__all__ = ["all_axes", "check_axes", "check_device", "check_settable", "lacking"]
 
 
 def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
@@ -19,9 +19,7 @@ def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
     ValueError
         A loop has none, one belongs to no loop, or cannot be set.
     """
-    given = {} if axes is None else axes
-    if not isinstance(given, Mapping):
-        raise ValueError(f"axes = {axes!r:.80} must be a mapping, as {{'temperature': heater}}")
+    given = all_axes(axes, {})
     loops = [outer.name for outer in scan.outer]
     for outer in scan.outer:
         if outer.name in LINE_KEYS:
@@ -43,6 +41,23 @@ def check_axes(scan: Scan, axes: Any) -> dict[str, Any]:
             )
         check_settable(f"axes[{name!r}]", device)
     return {loop: given[loop] for loop in loops}
+
+
+def all_axes(axes: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes that a user gives, and those that the plan sets itself.
+
+    Raises
+    ------
+    ValueError
+        It is no mapping, or has one of the plan's own.
+    """
+    given = {} if axes is None else axes
+    if not isinstance(given, Mapping):
+        raise ValueError(f"axes = {axes!r:.80} must be a mapping, as {{'temperature': heater}}")
+    for name in own:
+        if name in given:
+            raise ValueError(f"axes has {name!r}, which this plan sets itself: leave it out")
+    return {**given, **own}
 
 
 def check_settable(name: str, device: Any) -> None:

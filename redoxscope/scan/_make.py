@@ -13,7 +13,7 @@ from ._parts import Frame, Outer, Point, Role
 from ._regions import Region, as_region, as_regions
 from ._scan import MAX_PARTS, Scan
 
-__all__ = ["points_scan", "stack_scan"]
+__all__ = ["check_once", "points_scan", "stack_scan"]
 
 
 def _steps(energies: Any, zones: Any, dwell: Any) -> list[tuple[float, float]]:
@@ -79,6 +79,7 @@ def stack_scan(
         A value that makes no sense; names it.
     """
     steps = _steps(energies, zones, dwell)
+    check_once([energy for energy, _ in steps])
     steps = [steps[i] for i in as_order(order, [energy for energy, _ in steps])]
     again = [] if dose_check is None else _again(dose_check, steps)
     if checked_first:
@@ -112,6 +113,24 @@ def stack_scan(
         retries=retries,
         outer=tuple(one for one, _ in outer),
     )
+
+
+def check_once(energies: Sequence[float]) -> None:
+    """Refuse an energy (eV) that is there twice.
+
+    Raises
+    ------
+    ValueError
+        Names the second.
+    """
+    seen: set[float] = set()
+    for i, energy in enumerate(energies):
+        if energy in seen:
+            raise ValueError(
+                f"energies[{i}] = {energy:g} eV is there twice: each is measured once "
+                "(energy_stack measures some again with dose_check=[…])"
+            )
+        seen.add(energy)
 
 
 def _again(dose_check: Any, steps: list[tuple[float, float]]) -> list[tuple[float, float]]:

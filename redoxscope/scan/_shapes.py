@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..inputs import as_number, as_numbers, as_pair, as_whole
-from ._make import stack_scan
+from ._make import check_once, stack_scan
 from ._parts import Frame, Outer, Point
 from ._regions import Region, as_region
 from ._scan import MAX_PARTS, Scan
@@ -203,6 +203,7 @@ def focus_lines_scan(
         (energy, as_numbers(f"zone plate at {energy:g} eV", listed, "µm"))
         for energy, listed in positions
     ]
+    check_once([energy for energy, _ in places])
     loops = [list(values) for _, values in outer]
     frames = [
         Frame(energy, time, 0, outer=(*around, z))

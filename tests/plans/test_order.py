@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from redoxscope.plans import energy_stack
@@ -75,6 +76,11 @@ def test_all_in_sequence_a_dose_check_comes_at_the_end_only():
     assert moves(fake_microscope(), dose_check=635.5) == [*ENERGIES, 635.5]
 
 
+def test_an_order_may_be_an_array_of_indices():
+    found = np.random.default_rng(1).permutation(len(ENERGIES))
+    assert visited(fake_microscope(), order=found) == [ENERGIES[i] for i in found]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -83,6 +89,8 @@ def test_all_in_sequence_a_dose_check_comes_at_the_end_only():
         ({"order": "informative", "edge": "Mn L3", "energies": [640, 641]}, "needs reference"),
         ({"order": "random"}, "order = 'random' is unknown"),
         ({"order": 3}, "order = 3 must be one of"),
+        ({"order": np.arange(3)}, "order has 3 places"),
+        ({"rows": np.arange(3)}, "rows = array.* is unknown"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_call(options, said):

@@ -258,6 +258,21 @@ def test_any_of_them_in_loops_of_temperature_and_polarisation(stxm, run, make):
         (lambda s: image(s, energy=640, outer=[25]), "outer = .* must be a mapping"),
         (lambda s: image(s, energy=640, outer={"temperature": [25, 25]}), "a value twice"),
         (
+            lambda s: focus_scan(s, energies=640, axes={"zone_plate_z": s.focus}),
+            "axes has 'zone_plate_z', which this plan sets itself",
+        ),
+        (lambda s: focus_scan(s, energies=640, axes=[s.focus]), "axes = .* must be a mapping"),
+        (lambda s: focus_scan(s, energies=640, axes=0), "axes = 0 must be a mapping"),
+        (
+            lambda s: focus_scan(s, energies=[640, 700, 640]),
+            r"energies\[2\] = 640 eV is there twice",
+        ),
+        (
+            lambda s: line_spectrum(s, energies=[640, 640]),
+            r"energies\[1\] = 640 eV is there twice",
+        ),
+        (lambda s: tiled_image(s, energies=[640, 640]), r"energies\[1\] = 640 eV is there twice"),
+        (
             lambda s: image(
                 s, energy=640, outer={"zone_plate_z": [-5e3]}, axes={"zone_plate_z": s.focus}
             ),

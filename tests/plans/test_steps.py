@@ -522,6 +522,20 @@ def test_an_axis_that_is_a_signal_is_read(stxm, run):
     assert [row["polarisation"] for row in rows] == [0] * 4 + [90] * 4
 
 
+@pytest.mark.parametrize(
+    "make", [osa_image, osa_focus, detector_image, coarse_image], ids=lambda plan: plan.__name__
+)
+def test_axes_that_are_none_or_the_plan_s_own_are_refused(stxm, make):
+    own = {osa_focus: "zone_plate_z", osa_image: "osa_x", detector_image: "detector_y"}
+    with pytest.raises(ValueError, match="axes = 'heater' must be a mapping"):
+        make(stxm, energy=640, axes="heater")
+    with pytest.raises(ValueError, match=r"axes = \[\] must be a mapping"):
+        make(stxm, energy=640, axes=[])
+    name = own.get(make, "coarse_x")
+    with pytest.raises(ValueError, match=f"axes has '{name}', which this plan sets itself"):
+        make(stxm, energy=640, axes={name: FakeAxis(name)})
+
+
 @pytest.mark.parametrize("tolerance", [1, 1.0, np.float32(1)], ids=["int", "float", "float32"])
 @pytest.mark.parametrize("at", [3.0, math.nan], ids=["elsewhere", "not known"])
 def test_an_axis_outside_its_tolerance_disturbs_a_point(stxm, run, tolerance, at):

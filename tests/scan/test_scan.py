@@ -134,9 +134,13 @@ REFUSED = {
         lambda: stack_scan(energies=[1], regions=[A], outer=2 * [(Outer("tilt", "deg"), [1])]),
         "two outer loops are called 'tilt'",
     ),
+    "a frame twice": (
+        lambda: Scan(regions=(A,), frames=(Frame(640, 0.01, 0),) * 2),
+        r"frames\[1\]: 640 eV is there twice in region 'A'; give the second the role 'dose_check'",
+    ),
     "an energy twice": (
         lambda: stack_scan(energies=[640, 641, 640], regions=[A]),
-        r"frames\[2\]: 640 eV is there twice in region 'A'; give the second the role 'dose_check'",
+        r"energies\[2\] = 640 eV is there twice: each is measured once .*dose_check",
     ),
     "a dose check of nothing": (
         lambda: stack_scan(energies=[640], regions=[A], dose_check=700),

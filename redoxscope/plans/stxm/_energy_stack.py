@@ -187,15 +187,16 @@ def energy_stack(
         dose_check=dose_check,
         outer=as_loops(outer),
     )
-    if order != "informative":
-        scan = make(order=order, checked_first=order == "bit-reversed" or until is not None)
+    said = order if isinstance(order, str) else ""  # else indices, in an array perhaps
+    if said != "informative":
+        scan = make(order=order, checked_first=said == "bit-reversed" or until is not None)
     else:
         scan = make()
         spectra = _spectra(scan, references)
         if spectra is None:
             raise ValueError(without_spectra("order = 'informative'", scan))
         scan = make(order=informed(stxm, scan, spectra), checked_first=True)
-    if rows not in ROWS:
+    if not isinstance(rows, str) or rows not in ROWS:
         raise ValueError(
             f"rows = {rows!r} is unknown, it must be one of {', '.join(ROWS)}"
             f"{suggestion(rows, ROWS)}"

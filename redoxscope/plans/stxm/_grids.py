@@ -21,7 +21,7 @@ from ...documents import (
 )
 from ...inputs import as_number, as_pair, as_whole
 from ...scan import MAX_PIXELS, MAX_RETRIES, ZONE_PLATE, Outer, as_loops, centres, steps_scan
-from .._inputs import check_axes, check_device
+from .._inputs import all_axes, check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
 from .._safety import SafetyStep
@@ -292,7 +292,7 @@ def osa_focus(
         retries=retries,
         outer=as_loops(outer),
     )
-    given = {**(axes or {}), ZONE_PLATE.name: stxm.focus, "osa_x": motor}
+    given = all_axes(axes, {ZONE_PLATE.name: stxm.focus, "osa_x": motor})
     return _measure(stxm, scan, OSA_FOCUS, given, md, [motor], [back_in_focus(stxm)])
 
 
@@ -337,7 +337,7 @@ def _grid(
         retries=retries,
         outer=as_loops(outer),
     )
-    given = {**(axes or {}), **motors}
+    given = all_axes(axes, motors)
     return _measure(stxm, scan, plan_name, given, md, [x_motor, y_motor])
 
 

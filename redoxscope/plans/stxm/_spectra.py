@@ -31,7 +31,7 @@ from ...scan import (
     point_spectrum_scan,
     tiled_scan,
 )
-from .._inputs import check_axes, check_device
+from .._inputs import all_axes, check_axes, check_device
 from .._protocols import AlignableMicroscope, Microscope
 from .._public import Bounds, OneOf, plan
 from ._dose_limit import guarded
@@ -237,7 +237,7 @@ def focus_scan(
         positions=nominal, center=center, length=length, pixels=pixels, dwell=dwell,
         edge=_edge(edge), retries=retries, outer=as_loops(outer),
     )  # fmt: skip
-    given = {**(axes or {}), "zone_plate_z": stxm.focus}
+    given = all_axes(axes, {"zone_plate_z": stxm.focus})
     return _measure(stxm, scan, FOCUS_SCAN, given, dose_limit, md)
 
 
