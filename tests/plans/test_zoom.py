@@ -98,6 +98,12 @@ def test_a_function_of_the_user_chooses(stxm):
     assert centres(fine)[0] == pytest.approx(DISCS[1][:2], abs=0.3)
 
 
+@pytest.mark.parametrize("given", [None, 0, "0", {0: True}], ids=repr)
+def test_a_function_that_gives_no_indices_is_told_so(stxm, given):
+    with pytest.raises(ValueError, match=r"choose gave .*; it must give a list of indices"):
+        run(stxm, choose=lambda found: given)
+
+
 def test_somebody_chooses_at_the_prompt(stxm, monkeypatch):
     asked = []
     engine, documents = make_engine()
@@ -309,6 +315,9 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
         ({"stack": 0}, "stack = 0 must be"),
         ({"map_energies": []}, "energies is empty"),
         ({"tile": -1}, "tile"),
+        ({"pixels": 1, "size": 5}, "pixels = 1 x 1: .* at least"),
+        ({"pixels": (3, 1), "size": 5}, "pixels = 3 x 1: .* at least"),
+        ({"smallest": 300}, r"smallest = 300 µm is more than 27\.08 µm"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import combinations
@@ -172,6 +173,7 @@ def map_then_zoom(
         "tile": tile, "dwell": map_dwell,
     }  # fmt: skip
     limit = as_dose_limit(dose_limit)
+    _check_map(size, pixels, smallest)
     mapped, spectra = scan_of_tiles(**tiles), _spectra(edge, options.get("references"))
     own = None if spectra is None or spectra.shipped else spectra
     rest = None if limit is None else _rest(limit, mapped, stxm, own)
@@ -308,11 +310,30 @@ def _numbers(answer: Any, count: int) -> list[int]:
 
 
 def _indices(name: str, values: Any, count: int) -> list[int]:
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(
+            f"the function {name} gave {values!r:.60}; it must give a list of indices of the "
+            f"{count} particles found (from 0), as [0, 2], or [] for none"
+        )
     found = [as_whole(f"{name}[{i}]", value) for i, value in enumerate(values)]
     for value in found:
         if value >= count:
             raise ValueError(f"{name} has particle {value}, and {count} were found (from 0)")
     return list(dict.fromkeys(found))
+
+
+def _check_map(size: Any, pixels: Any, smallest: float) -> None:
+    """Refuse a map on which nothing could be found; tiles refuse a size that is none."""
+    whole = Region((0.0, 0.0), size, pixels)
+    nx, ny = whole.pixels
+    if nx * ny < 4:
+        raise ValueError(f"pixels = {nx} x {ny}: particles are found on a map of 4 pixels at least")
+    most = 2 * math.sqrt(math.prod(whole.size) / math.pi)
+    if smallest > most:
+        raise ValueError(
+            f"smallest = {smallest:g} µm is more than {most:.4g} µm, the diameter of something as "
+            "large as the whole map"
+        )
 
 
 def _rest(limit: DoseLimit, tiles: Scan, stxm: Any, own: References | None) -> DoseLimit:
