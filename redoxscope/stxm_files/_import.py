@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,8 @@ Doc = tuple[str, dict[str, Any]]
 IMPORTED = uuid.UUID("0b6e1c52-93a5-4b0e-8f5b-5a2f1f2a9b6d")
 """Namespace of the uids of imported runs: the same file in the same way is the same run."""
 MONITOR = "i0"
+LONGEST_NAME = 40
+"""Of a region."""
 
 
 def import_stxm(
@@ -150,9 +153,7 @@ def stack_documents(
             images.append((stack, k))
     try:
         scan = Scan(
-            regions=tuple(
-                _region(stack, f"region_{i + 1}") for i, stack in enumerate(found.stacks)
-            ),
+            regions=tuple(map(_region, found.stacks, _names(found.stacks))),
             frames=tuple(frames),
             edge=edge,
         )
@@ -219,6 +220,14 @@ def _uid(found: StxmFile, start: Mapping[str, Any]) -> str:
             if values is not None:
                 digest.update(np.ascontiguousarray(values).tobytes())
     return str(uuid.uuid5(IMPORTED, digest.hexdigest()))
+
+
+def _names(stacks: Sequence[ImageStack]) -> list[str]:
+    """What regions are called: as in our own file, values of its outer loops included."""
+    names = [re.sub(r"[^\w-]+", "_", stack.name).strip("_")[:LONGEST_NAME] for stack in stacks]
+    if names == ["region"] or not all(names) or len(set(names)) < len(names):
+        return [f"region_{i + 1}" for i in range(len(stacks))]
+    return names
 
 
 def _region(stack: ImageStack, name: str) -> Region:

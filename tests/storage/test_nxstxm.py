@@ -261,7 +261,8 @@ def test_parts_of_the_results_know_their_entries(tmp_path: Path) -> None:
     two = NxstxmRecorder(tmp_path / "a.nxs", Run(both, (Particle(),) * 2).start()[1])
     assert [two.entry_of(f"A, {t} degC") for t in (20, 300)] == ["entry2", "entry4"]
     assert two.entry_of("A") == "entry2"  # over all loops
-    assert two.entry_of("") is None and two.entry_of("no") is None
+    assert two.entry_of("no") == "entry1"  # asked for by its name: its dose
+    assert two.entry_of("") is None and two.entry_of("elsewhere") is None
     before = tuple(Frame(float(e), 1e-3, 0, Role.I0) for e in ENERGIES[:3])
     one = NxstxmRecorder(tmp_path / "b.nxs", Run(scan_of(region("A"), before=before)).start()[1])
     assert one.entry_of("") == one.entry_of("A") == "entry2"

@@ -14,7 +14,7 @@ from redoxscope.callbacks import oxidation_map
 from redoxscope.cli import app
 from redoxscope.documents import LineStatus
 from redoxscope.formats import FormatError, ImageStack, StxmFile, read_stxm
-from redoxscope.scan import Role, Scan
+from redoxscope.scan import Frame, Outer, Role, Scan
 from redoxscope.sim import MeasuredStack
 from redoxscope.storage import run_documents, stack_cube
 from redoxscope.storage.nxstxm import NxstxmRecorder
@@ -148,10 +148,26 @@ def test_our_own_file_comes_back(tmp_path: Path) -> None:
     again = list(stack_documents(found))
     for name in ("left", "right"):
         wanted = stack_cube(documents, region=name)
-        got = stack_cube(again, region=f"region_{1 + (name == 'right')}")
+        got = stack_cube(again, region=name)
         for key in ("counts", "od", "energy", "dwell"):
             np.testing.assert_array_equal(got[key], wanted[key])
         np.testing.assert_allclose(got["x"], wanted["x"])
+
+
+def test_regions_of_our_own_file_say_which_loop_they_are_of(tmp_path: Path) -> None:
+    frames = [
+        Frame(float(e), 1e-3, 0, Role.SAMPLE, (t,)) for t in (20.5, 300.0) for e in ENERGIES[:3]
+    ]
+    loops = (Outer("temperature", "degC"),)
+    run = Run(Scan(regions=(region("left"),), frames=tuple(frames), outer=loops), (Particle(),))
+    documents = list(run.documents())
+    recorder = NxstxmRecorder(tmp_path / "a.nxs", documents[0][1])
+    for name, doc in documents:
+        recorder(name, {"time": 1.7e9, **doc} if name == "stop" else doc)
+    start = next(stack_documents(read_stxm(tmp_path / "a.nxs")))[1]
+    assert [one.name for one in Scan.from_start(start).regions] == [
+        "left_temperature_20_5_degC", "left_temperature_300_degC",
+    ]  # fmt: skip
 
 
 def test_a_sample_of_the_simulated_beamline(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ class NxstxmRecorder:
                 found.setdefault(scan.regions[frame.region].name, i)
                 if len(scan.regions) == 1:
                     found.setdefault("", i)
+        for i, frame in enumerate(scan.frames):  # of the empty beam: it has a dose, too
+            found.setdefault(scan.regions[frame.region].name, i)
         return found
 
     def close(self) -> None:
