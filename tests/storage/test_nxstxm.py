@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,10 @@ def test_parts_of_the_results_know_their_entries(tmp_path: Path) -> None:
     before = tuple(Frame(float(e), 1e-3, 0, Role.I0) for e in ENERGIES[:3])
     one = NxstxmRecorder(tmp_path / "b.nxs", Run(scan_of(region("A"), before=before)).start()[1])
     assert one.entry_of("") == one.entry_of("A") == "entry2"
+    empty = Scan(regions=both.regions, frames=tuple(replace(f, outer=()) for f in frames[:6]))
+    beside = NxstxmRecorder(tmp_path / "d.nxs", Run(empty, (Particle(),) * 2).start()[1])
+    assert beside.entry_of("") == beside.entry_of("A") == "entry2"
+    assert beside.entry_of("no") == "entry1"
     z = (-7850.0, -7800.0)
     focus = Scan(
         regions=(region("edge", (5, 1)),), outer=(Outer("zone_plate_z", "um"),),

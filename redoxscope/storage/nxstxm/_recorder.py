@@ -108,7 +108,10 @@ class NxstxmRecorder:
         found: dict[str, int] = {}
         scan = Scan.from_start(self.start) if self._layout is None else self._layout.scan
         if is_stack(self.start):
-            found.update((group.name, group.sample[0]) for group in groups_of(scan))
+            groups = list(groups_of(scan))
+            found.update((group.name, group.sample[0]) for group in groups)
+            if len(groups) == 1:  # the only map has no name, also beside a region of I0
+                found[""] = groups[0].sample[0]
         else:
             places = pictures_of(str(self.start["plan_name"]), scan)[1]
             for i, place in enumerate(places):
