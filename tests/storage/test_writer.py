@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -109,6 +110,16 @@ def test_who_reads_the_catalog_gets_the_run_that_has_just_ended(
     second = _run(log, writer)
     assert cat[-1] == second and len(cat) == 2 and list(cat) == [first, second]
     assert cat.metadata == {} and first in cat and cat[:1] == [first]
+
+
+def test_an_empty_catalog_says_where_it_lies(tmp_path: Path, fresh: Any, make: Make) -> None:
+    """The real one: Tiled's own error says no more than "Index out of range"."""
+    cat = make(fresh(tmp_path / "data"), DocumentLog(tmp_path / "log")).catalog
+    folder = re.escape(str(tmp_path / "data"))
+    with pytest.raises(
+        IndexError, match=rf"catalog\[-1\]: the catalog in {folder} has no runs yet"
+    ):
+        _ = cat[-1]
 
 
 def test_a_long_wait_for_the_catalog_is_told(

@@ -49,7 +49,13 @@ class Runs:
             missing = self._missing()
             if missing:
                 raise CatalogError(f"catalog[{_text(key)}] would be an earlier run: {missing}")
-        return catalog[key]
+        try:
+            return catalog[key]
+        except IndexError as exc:  # Tiled says no more than that
+            held = f"has {n} runs" if (n := len(catalog)) else "has no runs yet"
+            raise IndexError(
+                f"catalog[{_text(key)}]: the catalog in {_place(catalog)} {held}"
+            ) from exc
 
     def __len__(self) -> int:
         return len(self._settled())
@@ -68,6 +74,11 @@ class Runs:
             return repr(self._settled())
         except (CatalogError, ValueError, OSError) as exc:
             return f"<catalog that cannot be read: {exc}>"
+
+
+def _place(catalog: Any) -> str:
+    """Where a catalog lies: its data folder, or its address on a server."""
+    return str(catalog.metadata.get("directory") or catalog.uri)
 
 
 def _from_the_end(key: Any) -> bool:
