@@ -86,6 +86,7 @@ class Owner:
         if self._signal is not None:
             self._signal.destroy()
             self._pv = self._signal = None
+            self.taken = False  # nobody is there any more who could do what is owed
 
     def other(self, *, ask: bool) -> str:
         """Who else measures, "" where nobody is known to.

@@ -51,6 +51,17 @@ def test_a_name_that_could_not_be_taken_away_is_so_at_the_end_of_the_session(out
     assert pv.value == ""
 
 
+def test_a_beamline_that_is_gone_is_told_once(caplog):
+    owner, pv = _owner.Owner("Owner"), PlayedPV()
+    owner._signal = pv
+    owner.take()
+    pv.connected = False
+    for _ in range(2):  # the session ends, then the process
+        owner.destroy()
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"Owner names {owner.me} still")
+
+
 def test_where_nobody_can_be_named_nothing_is_owed(caplog):
     owner, pv = _owner.Owner("Owner"), PlayedPV()
     pv.connected, owner._signal = False, pv
