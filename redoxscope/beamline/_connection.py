@@ -30,6 +30,8 @@ LOOK_EVERY = 0.05
 SLOW = 2.0
 """Time (s) after which what does not answer yet is named."""
 SHOWN = 5
+LONGEST = 80
+"""Letters of what a device says, in a warning."""
 
 
 class PVConnectionError(ConnectionError):
@@ -153,7 +155,15 @@ def _missing(troubles: Sequence[tuple[Any, str | None]]) -> Iterator[tuple[str, 
 
 def _shown(missing: Sequence[tuple[str, str]]) -> str:
     more = ", …" if len(missing) > SHOWN else ""
-    return ", ".join(f"{pv} ({where})" for where, pv in missing[:SHOWN]) + more
+    # What a device says itself may be a list of all its PVs, which have answered since.
+    short = (
+        f"{where}: {_cut(pv)}" if " " in pv else f"{pv} ({where})" for where, pv in missing[:SHOWN]
+    )
+    return ", ".join(short) + more
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
 
 
 def has_server(device: Any) -> bool:

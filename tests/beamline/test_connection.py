@@ -81,6 +81,25 @@ def test_what_is_slow_is_named(clock, caplog):
     assert done.startswith("all answer, after 6.")
 
 
+def test_a_warning_is_a_line_that_can_be_read(clock, caplog):
+    """A device's own list of what it waits for, all of which has answered when it is looked at."""
+    device = Slow(clock, 1, each=3.0, name="stxm")
+    parts = ", ".join(f"stxm.scanner.part{i} (RS:Scan:Part{i})" for i in range(40))
+    waits = device.wait_for_connection
+
+    def wait_for_connection(timeout):
+        try:
+            waits(timeout)
+        except TimeoutError:
+            raise TimeoutError(f"Failed to connect to all signals: {parts}") from None
+
+    device.wait_for_connection, device.walk_signals = wait_for_connection, lambda **_: []
+    connect(device)
+    waiting, done = [record.message for record in caplog.records]
+    assert waiting.startswith("1 PVs do not answer yet: stxm: Failed to connect") and "…" in waiting
+    assert len(waiting) < 120 and done.startswith("all answer")
+
+
 def test_what_is_fast_is_not_talked_of(clock, caplog):
     connect(Slow(clock, 3, each=0.1))
     assert not caplog.records
