@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ __all__ = ["shown_at_the_prompt"]
 PACKAGE = "redoxscope"
 TOLD = ("redoxscope.plans", "redoxscope.session")
 """Loggers whose news is for the user, too; of all others what is wrong."""
+OTHERS = ("bluesky", "ophyd")
+"""Packages whose errors are said in a line each, without tracebacks: a beamline that is gone gives
+one for each of its devices, and what has to be checked by hand would scroll away."""
 ERASE = "\r\x1b[K"
 
 
@@ -44,7 +48,19 @@ class _Lines(logging.Handler):
         return False
 
 
+class _Short(logging.Formatter):
+    """The message and the error, without its traceback; with ``REDOXSCOPE_DEBUG=1`` all of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if os.environ.get("REDOXSCOPE_DEBUG") or not record.exc_info:
+            return super().format(record)
+        error = record.exc_info[1]
+        return f"{record.getMessage().rstrip('.')}: {type(error).__name__}: {error}"
+
+
 _lines = _Lines()
+_short = _Lines(logging.WARNING)  # as Python's own of last resort
+_short.setFormatter(_Short())
 _lock = threading.Lock()
 _sessions = 0
 _changed: list[logging.Logger] = []
@@ -78,10 +94,15 @@ def _begin() -> None:
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
             _changed.append(logger)
+    for logger in map(logging.getLogger, OTHERS):
+        if not logger.handlers:
+            logger.addHandler(_short)
 
 
 def _end() -> None:
     logging.getLogger(PACKAGE).removeHandler(_lines)
+    for logger in map(logging.getLogger, OTHERS):
+        logger.removeHandler(_short)
     while _changed:
         logger = _changed.pop()
         if logger.level == logging.INFO:  # not what the user has set since

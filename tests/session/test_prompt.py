@@ -18,12 +18,13 @@ from redoxscope.session._prompt import ERASE, shown_at_the_prompt
 
 PLANS, SESSION = "redoxscope.plans", "redoxscope.session"
 NAMES = ("", "redoxscope", PLANS, SESSION, "redoxscope.devices", "redoxscope.calibrations")
+OTHERS = ("bluesky", "ophyd")
 
 
 @contextmanager
 def in_a_users_process() -> Iterator[None]:
     """Without the handlers that pytest has while a test is called."""
-    loggers = [logging.getLogger(name) for name in NAMES]
+    loggers = [logging.getLogger(name) for name in (*NAMES, *OTHERS)]
     before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
     for logger in loggers:
         logger.handlers[:] = []
@@ -57,6 +58,28 @@ def test_news_of_plans_and_session_is_shown_as_plain_lines_once(capsys):
         f"news of {SESSION}",
     ]
     assert [line for line in lines if line.startswith("some")] == WRONG
+
+
+@in_a_users_process()
+def test_errors_of_bluesky_and_ophyd_are_a_line_each(capsys, monkeypatch):
+    def fail():
+        for name in OTHERS:
+            try:
+                raise TimeoutError("PV RS:Shutter:Cmd is disconnected")
+            except TimeoutError:
+                logging.getLogger(f"{name}.part").exception("Failed to stop %r.", name)
+
+    monkeypatch.delenv("REDOXSCOPE_DEBUG", raising=False)
+    with shown_at_the_prompt():
+        fail()
+        assert capsys.readouterr().err.splitlines() == [
+            f"Failed to stop {name!r}: TimeoutError: PV RS:Shutter:Cmd is disconnected"
+            for name in OTHERS
+        ]
+        monkeypatch.setenv("REDOXSCOPE_DEBUG", "1")
+        fail()
+    assert capsys.readouterr().err.count("Traceback") == 2
+    assert not any(logging.getLogger(name).handlers for name in OTHERS)
 
 
 @in_a_users_process()
