@@ -38,6 +38,8 @@ SMALLEST_STEP = 1e-3
 ELECTRONVOLTS = {"": 1.0, "ev": 1.0, "electronvolt": 1.0, "electronvolts": 1.0, "kev": 1e3}
 LEAST_EV = 20.0
 """Below it no microscope of this kind measures: such energies are in keV, or none."""
+MOST_EV = 1e5
+"""Above it nothing is imaged by a zone plate: such energies are no energies, or not in keV."""
 MOST_NAMED = 4
 AGAIN = re.compile(r", no\. \d+$")
 """Ends the name of what our own files have for the second time."""
@@ -88,6 +90,8 @@ def read_stxm(
         regular grid. Names the file and what is wrong in it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise FormatError(f"{path} is a folder, and no file of a microscope")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     if dwell is not None:
@@ -105,6 +109,8 @@ def read_stxm(
         empty = tuple(s for raw, s in found if raw.role == EMPTY and not AGAIN.search(raw.name))
         if not stacks and len(empty) != 1:
             raise FormatError(f"{path.name} has no images of a sample")
+        if stacks and not any(np.nansum(stack.counts) > 0 for stack in stacks):
+            raise FormatError(f"{path.name} has no counts: all are NaN or 0, nothing was measured")
     except FormatError as exc:
         if path.name in str(exc):
             raise
@@ -138,7 +144,12 @@ def in_order(path: Path, raw: Raw, dwell: float | None, position_unit: str | Non
     times = np.broadcast_to(np.asarray(raw.dwell, dtype=np.float64), len(raw.energy)).copy()
     if dwell is not None:
         times[:] = dwell
-    if not (np.isfinite(times) & (times > 0)).all():
+    if (times <= 0).any():
+        raise FormatError(
+            f"{where}: the file has a dwell of {times.min():g} s; it must be above 0 s: give the "
+            "dwell (s)"
+        )
+    if not np.isfinite(times).all():
         raise FormatError(
             f"{where}: the file does not say how long a pixel was counted, so the sigma of counts "
             "is not known: give the dwell (s)"
@@ -249,6 +260,10 @@ def _check_energies(where: str, values: Array, remarks: list[str]) -> None:
     if values[0] < LEAST_EV:
         raise FormatError(
             f"{where}: the energy axis has {values[0]:g} eV; it must be above {LEAST_EV:g} eV"
+        )
+    if values[-1] > MOST_EV:
+        raise FormatError(
+            f"{where}: the energy axis has {values[-1]:g} eV; it must be below {MOST_EV:g} eV"
         )
     again = values[1:][np.diff(values) == 0]
     if again.size:

@@ -72,8 +72,9 @@ def import_stxm(
     FileNotFoundError, redoxscope.formats.FormatError
         As `read_stxm`.
     ValueError
-        An unknown edge; metadata that would overwrite the contract's; an I0 that is in no unit of
-        counts, or does not cover the energies.
+        An unknown edge, or one whose references cover no energy of the file; metadata that would
+        overwrite the contract's; an I0 that is in no unit of counts, or does not cover the
+        energies.
     CatalogError
         The catalog does not take the run, which stays in the log.
     """
@@ -82,6 +83,8 @@ def import_stxm(
     if sample is not None:
         more["sample"] = sample
     found = file if isinstance(file, StxmFile) else read_stxm(file)
+    if edge is not None:
+        _check_edge(edge, found)
     spectrum = None
     if i0 is not None:
         found, spectrum = given_i0(i0, found, stack_documents)
@@ -210,6 +213,22 @@ def stack_documents(
         "reason": "" if whole else "the imported file ends before the scan that it announces",
         "num_events": {scan.stream_of(region): n for region, n in rows.items()},
     }  # fmt: skip
+
+
+def _check_edge(edge: str, found: StxmFile) -> None:
+    """Refuse an edge that the stacks are nowhere near.
+
+    Raises
+    ------
+    ValueError
+    """
+    low, high = get_edge(edge).window_ev
+    energies = np.concatenate([stack.energy for stack in found.stacks] or [np.array([low])])
+    if not ((energies >= low) & (energies <= high)).any():
+        raise ValueError(
+            f"edge = {edge!r}: its references cover {low:g} to {high:g} eV, but {found.path.name} "
+            f"goes from {energies.min():g} to {energies.max():g} eV"
+        )
 
 
 def _uid(found: StxmFile, start: Mapping[str, Any]) -> str:

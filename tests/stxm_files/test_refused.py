@@ -74,6 +74,13 @@ def in_nm(folder: Path) -> Path:
     return path
 
 
+def in_kev(folder: Path) -> Path:
+    path = nexus(folder / "bad.nxs")
+    with h5py.File(path, "r+") as file:
+        file["entry0/counter0/energy"].attrs["units"] = "keV"
+    return path
+
+
 WITHOUT = COUNTS.copy()
 WITHOUT[1, 0, 2] = -3.0
 INFINITE = COUNTS.copy()
@@ -86,6 +93,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "HDF5 in name": (written(b"\x89HDF\r\n\x1a\n" + bytes(600)), ("no HDF5 file",)),
     "another experiment": (rixs, ("neither NXstxm nor Data Exchange",)),
     "energies": (changed(energy=np.array([700.0, np.nan, 703.0])), ("energy axis", "no numbers")),
+    "no count": (changed(data=np.zeros(COUNTS.shape)), ("all are NaN or 0",)),
+    "not measured": (changed(data=np.full(COUNTS.shape, np.nan)), ("all are NaN or 0",)),
+    "eV called keV": (in_kev, ("energy axis has 703000 eV", "below 100000 eV")),
+    "dwell": (changed(count_time=np.full(3, -0.01)), ("a dwell of -0.01 s", "above 0 s")),
     "all energies 0": (changed(energy=np.zeros(3)), ("energy axis has 0 eV", "above 20 eV")),
     "energies in nm": (in_nm, ("energies are in 'nm'",)),
     "below zero": (changed(data=WITHOUT), ("1 counts are below zero, down to -3",)),
@@ -132,7 +143,8 @@ def test_what_the_command_is_asked(tmp_path: Path, capsys: Any) -> None:
     good = nexus(tmp_path / "good.nxs")
     for arguments, words in (
         ((tmp_path / "none.nxs",), "none.nxs does not exist"),
-        ((tmp_path,), "does not exist"),
+        ((tmp_path,), "is a folder, and no file of a microscope"),
+        ((good, "--edge", "Mn L3"), "edge = 'Mn L3': its references cover "),
         ((good, "--dwell", "0"), "dwell = 0"),
         ((good, "--position-unit", "inch"), "position_unit = 'inch'"),
         ((good, "--channel", "APD"), "no channel 'APD', only counter0"),
