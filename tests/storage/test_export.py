@@ -129,6 +129,13 @@ def test_a_run_that_is_no_stack(tmp_path: Path, embedded: Any) -> None:
     run = put(tmp_path, embedded, stack_documents(plan_name="count"))
     with pytest.raises(ValueError, match="has nothing that goes into csv: no results are stored"):
         export_run(run, "csv", tmp_path)
+    uid = run.metadata["start"]["uid"]
+    store_results(embedded, uid, [Result("scan_image", "counts", np.ones((2, 3)), ("y", "x"))])
+    why = (
+        r"goes into csv: none of its results \(scan_image\) is a spectrum or a yield; hdf5 has all"
+    )
+    with pytest.raises(ValueError, match=why):
+        export_run(embedded[uid], "csv", tmp_path)
     energies = np.array([640.0, 641.0])
     spectrum = Result(
         "yields", "tfy", np.array([1.0, 3.0]), ("energy",), coords={"energy": energies},

@@ -42,6 +42,7 @@ _WHY_NOT = {
     "cxi": "it is no ptychography",
     "nxstxm": "it is no scan of a microscope",
 }
+_OF_RESULTS = {"tiff": "an image", "csv": "a spectrum or a yield"}
 _BARE = ("tiff", "csv")
 """Forms that have no room for metadata."""
 
@@ -94,9 +95,11 @@ def export_run(
     content = content_of(run)
     plan = dict(FORMATS[form](content, place))
     if not plan:
-        raise ValueError(
-            f"run {content.uid[:8]} has nothing that goes into {form}: {_WHY_NOT[form]}"
-        )
+        why = _WHY_NOT[form]
+        if form in _OF_RESULTS and content.results:
+            held = ", ".join(dict.fromkeys(one.analysis for one, _ in content.results))
+            why = f"none of its results ({held}) is {_OF_RESULTS[form]}; hdf5 has all of it"
+        raise ValueError(f"run {content.uid[:8]} has nothing that goes into {form}: {why}")
     if form in _BARE:
         plan[place / f"{content.name}_{form}.json"] = content.write_json
     there = [path for path in plan if path.exists()]
