@@ -23,6 +23,11 @@ ENOUGH = 0.01
 AROUND = np.ones((3, 3), dtype=bool)
 LONGEST_STEP = 1.0
 """Pixels; a linear step is not to be trusted further."""
+BACK = 0.5
+"""Of a step that was taken, at most so much is taken back, where ..."""
+MISFIT = 4.0
+"""... reduced chi-square is above this: detail that is finer than a pixel makes steps too long, and
+they go to and fro about the shift. Where they do so by noise, there is none to be told."""
 MOST_LEFT = 0.05
 """Pixels; where the last step is still longer, it was going somewhere and has not arrived."""
 
@@ -135,7 +140,7 @@ class _Problem:
         self._image, self._variance = image, variance
 
     def solve(self, start: Array, middle: Array, largest: float) -> Shift:
-        shift, mixture, step = start.copy(), None, np.zeros(2)
+        shift, mixture, step, before = start.copy(), None, np.zeros(2), np.zeros(2)
         result = None
         for _ in range(STEPS):
             result = self._step(shift, mixture)
@@ -143,7 +148,10 @@ class _Problem:
                 return UNKNOWN
             step, mixture, covariance, chi2 = result
             step = np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-            shift = shift + step
+            taken = step
+            if chi2 > MISFIT and step @ before < 0:  # the one before went too far, this one too
+                taken = step * min(1.0, BACK * np.hypot(*before) / np.hypot(*step))
+            shift, before = shift + taken, taken
             if np.abs(shift - middle).max() > largest:
                 return UNKNOWN
             if np.abs(step).max() < ENOUGH and covariance is not None:

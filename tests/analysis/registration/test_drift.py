@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from redoxscope.analysis._move import moved
 from redoxscope.analysis.registration import Drift, DriftTracker, shift_onto
+from redoxscope.sim.physics.stxm import build_model
 
 from ..conftest import make_stack
 
@@ -164,6 +165,20 @@ def test_what_has_not_arrived_is_no_shift():
     assert not shift_onto(there, image, variance=1e-6, search=False).found
     near = shift_onto(there, image, variance=1e-6, start=(0.0, -12.0), search=False)
     np.testing.assert_allclose((near.dy, near.dx), (0.0, -14.0), atol=0.05)
+
+
+def test_detail_finer_than_a_pixel_is_no_hindrance():
+    """A spot of 55 nm and pixels of 100 nm: steps are too long, and go to and fro."""
+    model = build_model("lmr", seed=3, field_um=6.0)
+    at = (np.arange(40) - 19.5) * 0.1
+    (before,) = model.expected_transmission([638.0], at, at)
+    rng = np.random.default_rng(0)
+    for by in ((-0.34, -0.5), (-0.62, -0.6), (0.4, -0.7), (0.2, 0.1)):  # pixels
+        (after,) = model.expected_transmission([638.9], at + 0.1 * by[1], at + 0.1 * by[0])
+        one, other = (rng.poisson(3e4 * light).astype(float) for light in (before, after))
+        fine = (y - ndimage.gaussian_filter(y, 2.0) for y in (np.log(other), np.log(one)))
+        found = shift_onto(*fine, variance=1 / other)
+        np.testing.assert_allclose((found.dy, found.dx), by, atol=0.08)
 
 
 def test_even_images_are_compared_with_nothing():
