@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from redoxscope.analysis.particles import find_particles
 from redoxscope.plans import (
     coarse_image,
     detector_image,
@@ -15,7 +16,7 @@ from redoxscope.plans import (
     osa_image,
 )
 from redoxscope.scan import Scan
-from redoxscope.sim import open_sample
+from redoxscope.sim.physics.stxm import build_model
 
 
 def points(record, key):
@@ -88,12 +89,22 @@ def test_particles_of_a_map_are_where_and_as_thick_as_the_sample_has_them(
     assert len(particles) == 2 and [r.center for r in Scan.from_start(fine).regions] == [
         tuple(one["center"]) for one in particles
     ]
-    sample = open_sample("lmr", seed=1)
+    model = build_model("lmr", seed=1)
+    sample, grid = model.sample, (np.arange(56) - 27.5) * 0.25
+    light = model.expected_transmission([635, 642.6], grid, grid)
+    density = np.log(light[0] / light[1])
     seen = ndimage.uniform_filter(sample.thickness, round(0.25 / sample.pixel_um))
     for one in particles:
         (x, y), (width, height) = one["center"], one["size"]
+        rows, columns = (abs(grid - at) < side / 2 for at, side in ((y, height), (x, width)))
+        box = density[np.ix_(rows, columns)]
+        ideal, *_ = find_particles(box, np.full_like(box, 0.01), grid[columns], grid[rows], gap=0.5)
+        # But for the light, which the ring changes by 1 % while the map is taken.
+        assert one["density"] == pytest.approx(ideal.density, rel=0.03)
         box = np.ix_(abs(sample.y - y) <= height / 2, abs(sample.x - x) <= width / 2)
         true = seen[box][seen[box] > seen[box].max() / 2].mean()
-        assert one["thickness"] == pytest.approx(true, rel=0.15)
+        # Too thin by 6 %: the spot of 55 nm does not resolve the gaps between particles (3 %), and
+        # the mixture is not the mean of what it may be (2.6 %, which is within σ).
+        assert one["thickness"] == pytest.approx(true, rel=0.1)
         assert one["thickness_sigma"] < 0.1 * one["thickness"]  # at 642.6 eV both phases are alike
     safe()
