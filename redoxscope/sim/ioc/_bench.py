@@ -14,7 +14,7 @@ from ...data import ENERGY_RANGE
 from ...optics import focus_z
 from .._layout import KEPT, KEPT_OF_COUNTERS, KEPT_OF_GUARDS, SERVED_COUNTERS, Layout
 from ..physics.heated import ON_STAGE, HeatedSample
-from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack, Passing
+from ..physics.stxm import GEOMETRY, BeamlineModel, MeasuredStack, Passing, Positions
 from ._clock import Clock
 from ._dastard_link import DastardLink
 from ._diffraction import beam_on_camera
@@ -414,12 +414,16 @@ class Bench:
         x0, y0 = self.coarse()
         fine = (self.motors[f"Sample:Fine{axis}"].position for axis in "XY")
         x, y = (np.array([a + b]) for a, b in zip((x0, y0), fine, strict=True))
-        at = self.model.positions(x, y, self.clock.now())
+        at = self.positions(x, y, self.clock.now())
         return float(at.actual_x[0]), float(at.actual_y[0])
 
     def coarse(self) -> tuple[float, float]:
         """Position of the coarse stage (um)."""
         return self.motors["Sample:X"].position, self.motors["Sample:Y"].position
+
+    def positions(self, x: np.ndarray, y: np.ndarray, when: float) -> Positions:
+        """Measured and actual positions (µm) of a line at a time (s), by where the optics stand."""
+        return self.model.positions(x, y, when, self.motors["ZP:Z"].position)
 
     def _count(
         self,
@@ -429,7 +433,7 @@ class Bench:
         when: float,
         lit: bool | None = None,
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        at = self.model.positions(x, y, when)
+        at = self.positions(x, y, when)
         energy = self._seen(self._energy)
         through: dict[str, Any] = (
             {} if isinstance(self.model, MeasuredStack) else {"through": self._through(energy)}

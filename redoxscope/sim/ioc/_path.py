@@ -192,7 +192,7 @@ class Path(PVGroup):
             frames = x.size * times.size
             ends = gate_ends(x.size, times, float(self.settle.value))
             x0, y0 = self._bench.coarse()
-            at = self._bench.model.positions(
+            at = self._bench.positions(
                 np.repeat(x + x0, times.size), np.repeat(y + y0, times.size), begin
             )
             spread = 1 + GATE_SPREAD * self._noise.standard_normal(frames)

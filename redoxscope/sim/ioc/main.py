@@ -30,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument(
             f"--osa-{axis}", type=float, default=0.0, help="where the aperture is on the axis, µm"
         )
+    for axis in "xy":
+        p.add_argument(
+            f"--runout-{axis}", type=float, default=0.0,
+            help="how far the zone plate goes aside over its travel, µm/mm",
+        )  # fmt: skip
     p.add_argument("--energy-offset", type=float, default=0.0, help="true minus mono energy, eV")
     p.add_argument("--drift", type=float, default=0.0, help="stage drift along x, µm/h")
     p.add_argument("--drift-y", type=float, default=0.0, help="the same along y")
@@ -111,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
             drift_um_per_h=(args.drift, args.drift_y),
             layout=layout,
             osa_centre=(args.osa_x, args.osa_y),
+            runout=(args.runout_x, args.runout_y),
         )
         link = None if args.dastard_control is None else DastardLink(args.dastard_control)
         heat_speed = args.speed if args.heat_speed is None else args.heat_speed

@@ -199,6 +199,21 @@ def test_drift_is_not_read_back():
     np.testing.assert_allclose(at.actual_y, [0.25, 0.25])
 
 
+def test_a_zone_plate_that_goes_aside_takes_focus_and_aperture_along():
+    m = model(stage=Stage(0, 0, 0), runout=(8.0, -5.0))
+    z = m.focus_z(740.0)
+    away = np.array([8.0, -5.0]) * (z - m.focus_z(640.0)) / 1000
+    assert np.hypot(*away) > 5  # µm
+    at = m.positions([0.0, 1.0], 0.0, 0.0, z)
+    np.testing.assert_allclose(at.measured_x, [0, 1])
+    np.testing.assert_allclose(at.actual_x, away[0] + [0, 1])
+    np.testing.assert_allclose(at.actual_y, [away[1]] * 2)
+    np.testing.assert_allclose(m.positions([0.0], 0.0, 0.0, m.focus_z(640.0)).actual_x, 0)
+    straight = model().passing(740.0)
+    assert m.passing(740.0, z, (*away, 0.0), tuple(away)) == straight
+    assert m.passing(740.0, z, (*-25 * away, 0.0)).first < straight.first
+
+
 # -- truth
 
 
@@ -234,6 +249,7 @@ def test_off_the_sample_is_membrane():
         (lambda m: Beam(flux=-1), "beam.flux = -1 photons/s"),
         (lambda m: CountingDetector(np.nan), "detector.dead_time = nan s"),
         (lambda m: Stage(drift_um_per_h=(np.nan, 0)), "stage.drift_x = nan µm/h"),
+        (lambda m: model(runout=(0, np.nan)), "zone_plate.runout_y = nan µm/mm"),
         (lambda m: build_model("lmr", a1_error=np.nan), "a1_error = nan"),
         (lambda m: open_sample("nosuch"), "neither a simulated sample"),
         (lambda m: open_sample("nosuch.h5"), "nosuch.h5: there is no such file"),

@@ -7,6 +7,7 @@ from ._build import SAMPLES, build_model, open_sample
 from ._measured import MeasuredStack
 from ._primary import Particle, PrimarySample
 from ._sample import PhaseSample
+from ._stage import Positions
 
 __all__ = [
     "GEOMETRY",
@@ -17,6 +18,7 @@ __all__ = [
     "Particle",
     "Passing",
     "PhaseSample",
+    "Positions",
     "PrimarySample",
     "build_model",
     "open_sample",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,9 @@ GEOMETRY = ZonePlateGeometry(
 )
 """Zone plate, aperture and A0 of the simulated microscope."""
 
+STRAIGHT_AT = 640.0
+"""Energy (eV) in whose focus a zone plate is on the axis that does not travel along it."""
+
 
 class BeamlineModel:
     """Sample, beam, optics, detectors and stage.
@@ -71,6 +75,9 @@ class BeamlineModel:
     stage : Stage, optional
     osa_centre, detector_centre : (float, float)
         Where the motors of aperture and detector have to stand to be on the axis (µm).
+    runout : (float, float)
+        How far the zone plate goes aside along x and y over its travel (µm/mm), and the focus with
+        it: images of a stack are shifted, by the same at the same energy.
 
     Raises
     ------
@@ -93,6 +100,7 @@ class BeamlineModel:
         stage: Stage | None = None,
         osa_centre: tuple[float, float] = (0.0, 0.0),
         detector_centre: tuple[float, float] = (0.0, 0.0),
+        runout: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.sample = sample
         self.geometry = geometry or GEOMETRY
@@ -106,6 +114,9 @@ class BeamlineModel:
             for value in centre:
                 finite(name, value, "µm", -1e4, 1e4)
         self.osa_centre, self.detector_centre = osa_centre, detector_centre
+        for axis, value in zip("xy", runout, strict=True):
+            finite(f"zone_plate.runout_{axis}", value, "µm/mm", -100, 100)
+        self.runout = runout
         self._rng = np.random.default_rng(seed)
         self._planes: OrderedDict[tuple[float, float], _Plane] = OrderedDict()
         self._lock = threading.Lock()
@@ -115,6 +126,11 @@ class BeamlineModel:
     def focus_z(self, energy_ev: float) -> float:
         """Zone plate position (µm, zero at the OSA plane) truly in focus at an energy (eV)."""
         return -(self.a1_true * energy_ev - self.geometry.a0_um)
+
+    def aside(self, zp_z_um: float | None) -> tuple[float, float]:
+        """How far aside (µm) the zone plate is where it stands (µm); None: straight."""
+        travel = 0.0 if zp_z_um is None else (zp_z_um - self.focus_z(STRAIGHT_AT)) / 1000
+        return self.runout[0] * travel, self.runout[1] * travel
 
     def spot_sigma(self, energy_ev: float, zp_z_um: float | None) -> float:
         """Standard deviation of the spot (µm); None for the position means in focus."""
@@ -142,15 +158,19 @@ class BeamlineModel:
             x, y of the detector (µm).
         """
         z = self.focus_z(energy_ev) if zp_z_um is None else zp_z_um
-        x, y, osa_z = (*self.osa_centre, 0.0) if osa_um is None else osa_um
-        at = self.detector_centre if detector_um is None else detector_um
+        osa_z = 0.0 if osa_um is None else osa_um[2]
+        aside = self.aside(zp_z_um)
+
+        def off(at: Sequence[float] | None, centre: tuple[float, float]) -> float:
+            return 0.0 if at is None else float(np.hypot(*np.subtract(at, centre) - aside))
+
         return passing(
             self.geometry,
             energy_ev,
             self.a1_true,
             z + self.a1_true * energy_ev - osa_z,
-            float(np.hypot(x - self.osa_centre[0], y - self.osa_centre[1])),
-            float(np.hypot(at[0] - self.detector_centre[0], at[1] - self.detector_centre[1])),
+            off(None if osa_um is None else osa_um[:2], self.osa_centre),
+            off(detector_um, self.detector_centre),
         )
 
     def osa_clearance(self, energy_ev: float) -> float:
@@ -196,10 +216,24 @@ class BeamlineModel:
 
     # -- what the beamline measures
 
-    def positions(self, x_um: ArrayLike, y_um: ArrayLike, t_s: float) -> Positions:
-        """Measured and actual positions (µm) of a line driven to nominal positions (µm)."""
+    def positions(
+        self, x_um: ArrayLike, y_um: ArrayLike, t_s: float, zp_z_um: float | None = None
+    ) -> Positions:
+        """Measured and actual positions (µm) of a line driven to nominal positions (µm).
+
+        Parameters
+        ----------
+        x_um, y_um : array_like
+            Where the stage is driven to (µm).
+        t_s : float
+            Time after the start (s).
+        zp_z_um : float, optional
+            Zone plate position (µm, zero at the OSA plane); None: on the axis.
+        """
         with self._lock:
-            return self.stage.positions(x_um, y_um, t_s, self._rng)
+            at = self.stage.positions(x_um, y_um, t_s, self._rng)
+        dx, dy = self.aside(zp_z_um)
+        return at._replace(actual_x=at.actual_x + dx, actual_y=at.actual_y + dy)
 
     def ring_current(
         self, t_s: float, energy_ev: float | None = None, beam_on: bool = True

@@ -185,7 +185,9 @@ class MeasuredStack:
     def prepare(self, energy_ev: float, zp_z_um: float | None = None) -> None:
         """Do nothing: there is nothing to compute, and any energy may be passed through."""
 
-    def positions(self, x_um: ArrayLike, y_um: ArrayLike, t_s: float) -> Positions:
+    def positions(
+        self, x_um: ArrayLike, y_um: ArrayLike, t_s: float, zp_z_um: float | None = None
+    ) -> Positions:
         """The nominal positions (µm): the grid of the file has no errors to add."""
         x = np.atleast_1d(np.asarray(x_um, dtype=float))
         y = np.array(np.broadcast_to(np.asarray(y_um, dtype=float), x.shape))
