@@ -325,6 +325,7 @@ def test_losses_are_counted(tes, fault):
     measure(tes, 1)  # nor can the second of the server's clock within which the run began
     points = measure(tes, 5)
     total = totals(tes)
+    losses = tes.run.acquisition._losses._settled  # borders of what was compared, ns
     tes.unstage().wait(WAIT)
     photons = read_photon_list(tes.photon_list.get())
     _, time = written(tes)
@@ -333,8 +334,10 @@ def test_losses_are_counted(tes, fault):
     got = photons.photons.time_ns
     missing = wrote - ((got >= first) & (got < last)).sum()
     assert missing > 50
-    # whole seconds of the server's clock are compared, which reach beyond first and last point
-    assert missing <= total["tes_total_lost"] <= 2.5 * missing
+    # whole seconds of the server's clock are compared, which reach beyond first and last point;
+    # how far depends on how long the server was connected, and the machine busy
+    compared = np.diff(losses.reshape(-1, 2)).sum() / (last - first)
+    assert missing <= total["tes_total_lost"] <= 1.5 * compared * missing
     assert 0 < sum(p["tes_lost"] for p in points) <= total["tes_total_lost"]
 
 
