@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
 
@@ -31,6 +32,15 @@ def test_no_two_processes_get_the_same_number(tmp_path):
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     numbers = [int(word) for p in running for word in p.communicate()[0].split()]
     assert sorted(numbers) == list(range(1, 201))
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    part = tmp_path / f".scan_id.{os.getpid()}"
+    part.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/scan_id'"):
+        ScanNumbers(tmp_path / "scan_id")({})
+    assert not part.is_symlink()
+    assert ScanNumbers(tmp_path / "scan_id")({}) == 1
 
 
 def engine(folder):
