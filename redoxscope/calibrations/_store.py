@@ -81,7 +81,9 @@ class Calibrations:
     @property
     def in_force(self) -> list[Calibration]:
         """Those that the devices follow now; not what was taken back, or changed by hand since."""
-        return [one for one in newest_of(self.history).values() if self._holds(one)]
+        # Of those that it has here: another session may have applied a newer one since.
+        held = [one for one in self.history if self._holds(one)]
+        return list(newest_of(held).values())
 
     @unless_unmeasured(UNKNOWN)
     def apply(self, proposal: Proposal) -> Calibration:
@@ -137,8 +139,7 @@ class Calibrations:
             units=dict(proposal.units), before=before, file=dict(self._file.get(key, before)),
             source=dict(proposal.source), made=proposal.made, applied=now(),
         )  # fmt: skip
-        kind.write(device, proposal.of, values)
-        self._keep_or(kept, before)
+        self._put(kept, values, before)
         log.info("applied: %s", kept)
         self._tell_focus(proposal.kind)
         return kept
@@ -172,9 +173,8 @@ class Calibrations:
                 f"{one.uid[:8]} set: it was changed since, and stays"
             )
         kind.check(device, one.of, one.before, ())
-        kind.write(device, one.of, one.before)
         gone = replace(one, reverted=now())
-        self._keep_or(gone, one.values)
+        self._put(gone, one.before, one.values)
         log.info("taken back: %s", gone)
         self._tell_focus(one.kind)
         return gone
@@ -289,25 +289,33 @@ class Calibrations:
             )
         return one
 
-    def _keep_or(self, one: Calibration, before: Values) -> None:
-        """Keep what was just written to its device, or write what was there before."""
-        try:
-            self._keep(one)
-        except OSError:
-            kind = KINDS[one.kind]
-            if not kind.moves:  # what is not kept must not be in force
-                kind.write(self._devices[one.device], one.of, before)
-            raise
+    def _put(self, one: Calibration, values: Values, before: Values) -> None:
+        """Write values to a device and keep what they are of: both, or neither.
 
-    def _keep(self, one: Calibration) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        Whatever comes between, as Ctrl-C: what is not kept must not be in force.
+        """
+        kind, device = KINDS[one.kind], self._devices[one.device]
         path = self.folder / f"{one.uid}.json"
         part = path.with_suffix(f".{os.getpid()}")
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(one.as_dict(), file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        try:
+            self._keep(one, part)
+            kind.write(device, one.of, values)
+            part.replace(path)
+        except BaseException:
+            if part.exists() and not kind.moves:
+                kind.write(device, one.of, before)
+            part.unlink(missing_ok=True)
+            raise
+
+    def _keep(self, one: Calibration, part: Path) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(part, "w", encoding="utf-8") as file:
+                json.dump(one.as_dict(), file, indent=2, ensure_ascii=False)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as exc:  # one of writing (a full disk) does not name its file
+            raise OSError(exc.errno, exc.strerror, str(part.with_suffix(".json"))) from exc
 
     def _read(self, path: Path) -> Calibration | None:
         """What a file says, read again where it is another: every run asks for all of them.

@@ -19,6 +19,7 @@ from redoxscope.calibrations import (
     Calibrations,
     _energy,
     _runs,
+    _store,
     calibrate_aperture,
     calibrate_energy,
     calibrate_focus,
@@ -313,6 +314,46 @@ def test_a_full_disk_leaves_nothing_in_force(bench, energy, kept, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         kept.apply(energy)
     assert bench.mono.edge_offsets == {}
+
+
+@pytest.mark.parametrize("moment", ["kept", "written"])
+def test_ctrl_c_leaves_all_of_a_calibration_or_nothing(bench, energy, kept, monkeypatch, moment):
+    """It comes while the file is synchronised, or when the device has its value already."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    def written(device, of, values, write=_store.KINDS["energy"].write):
+        write(device, of, values)
+        if values == energy.values:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "kept":
+            patch.setattr(_store.os, "fsync", interrupted)
+        else:
+            one = _store.KINDS["energy"]._replace(write=written)
+            patch.setattr(_store, "KINDS", {**_store.KINDS, "energy": one})
+        with pytest.raises(KeyboardInterrupt):
+            kept.apply(energy)
+    assert bench.mono.edge_offsets == {}
+    assert kept.history == [] and list(kept.folder.iterdir()) == []
+    assert kept.apply(energy).uid == kept.in_force[0].uid
+
+
+def test_two_sessions_on_one_folder_each_say_what_they_measure_with(bench, energy, kept):
+    """One that is open keeps what it has; the newest is in force in the next."""
+    other = Bench(number=200)
+    elsewhere = Calibrations(kept.folder, [other.mono], beamline="ours")
+    one = kept.apply(energy)
+    assert elsewhere.in_force == [] and other.mono.edge_offsets == {}
+    two = elsewhere.apply(replace(energy, values={"offset": 0.5}))
+    assert [[each.uid for each in known.in_force] for known in (kept, elsewhere)] == [
+        [one.uid], [two.uid],
+    ]  # fmt: skip
+    third = Bench(number=300)
+    (restored,) = Calibrations(kept.folder, [third.mono], beamline="ours").restore()
+    assert restored.uid == two.uid and third.mono.edge_offsets == {"Mn L3": 0.5}
 
 
 def test_focus_is_checked_against_the_geometry(bench, kept, scanned):
