@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -92,6 +93,8 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 def main(run: Callable[[], Any] = app) -> None:
     """Entry point: explains errors in a line; ``REDOXSCOPE_DEBUG=1`` shows where they arose."""
     speak_any_encoding()
+    # Who gives --data knows it, and a command has no use for databroker.
+    warnings.filterwarnings("ignore", message="the catalog is that of", category=UserWarning)
     try:
         run()
     except Exception as exc:

@@ -21,6 +21,10 @@ def shell(
     speed: Speed = 1.0,
     heat_speed: HeatSpeed = None,
     seed: Seed = 1,
+    data: Annotated[
+        Optional[Path],  # noqa: UP007, UP045  typer reads it
+        typer.Option(help="Data folder; default $REDOXSCOPE_DATA, else the user's."),
+    ] = None,
     publish: Annotated[
         Optional[str],  # noqa: UP007, UP045  typer reads it
         typer.Option(help="0MQ proxy to publish documents to, HOST:PORT; see redoxscope watch."),
@@ -46,6 +50,7 @@ def shell(
         speed=speed,
         heat_speed=heat_speed,
         seed=seed,
+        data=data,
         tes=tes,
         publish=publish,
         nxstxm=nxstxm,

@@ -130,6 +130,17 @@ def test_a_zone_plate_that_cannot_go_so_far_is_told_with_the_way_that_was_asked_
     assert not documents.named("start")
 
 
+def test_of_steps_beyond_a_limit_the_farthest_is_named(stxm):
+    def refused(z):
+        if z > -6000:
+            raise LimitError(f"zone_plate_z = {z:g} µm is above its limit of -6000 µm")
+
+    stxm.focus.check_value = refused
+    engine, _ = make_engine()
+    with pytest.raises(LimitError, match="zone_plate_z = 5000 µm is above its limit"):
+        engine(focus_scan(stxm, energies=600, travel=20000, steps=5, pixels=3))
+
+
 def test_after_an_error_the_zone_plate_is_back(stxm):
     engine, documents = make_engine()
     stxm.scanner.kickoff = lambda: 1 / 0

@@ -258,9 +258,10 @@ def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:
         axis = axes[outer.name]
         if not hasattr(axis, "check_value"):
             continue
-        values = list(dict.fromkeys(part.outer[i] for part in scan.parts))
+        values = {part.outer[i] for part in scan.parts}
         first, last = min(values), max(values)
-        for value in values:
+        # The ends first: it is they that go farthest beyond a limit.
+        for value in sorted(values, key=lambda v: (-abs(2 * v - first - last), v)):
             try:
                 axis.check_value(value)
             except (LimitError, InterlockError) as exc:
