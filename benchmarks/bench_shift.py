@@ -31,7 +31,7 @@ from redoxscope.scan import Scan
 
 Row = dict[str, object]
 NX, NY, DWELL = 100, 8, 0.001
-ENERGIES = [638.0, 639.0, 640.0, 641.0, 642.0, 643.0]
+ENERGIES = [float(energy) for energy in range(638, 650)]
 POINTS = (8, 3)
 POINT_DWELL = 0.02
 KINDS = ("stamped lines", "FLY contract")

@@ -38,10 +38,10 @@ def stack_rows() -> list[Row]:
         times = timing.summary(
             speed=1.0,
             flyback=stxm.scanner.source.flyback.get(),
-            time_to=stxm.monochromator.time_to,
+            time_to=stxm.energy.time_to,
         )
         latency = float(np.percentile(s.oxidation_map.latencies_ms, 95))
-        move = stxm.monochromator.time_to(641.0, 640.0) * 1e3
+        move = stxm.energy.time_to(641.0, 640.0) * 1e3
         step = _step_scan_ms(s)
     per_line = f"step scan of the same line: {step * PIXELS:.0f} ms ({step:.1f} ms a point)"
     return [

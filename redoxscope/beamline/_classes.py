@@ -55,6 +55,7 @@ from ._options import (
     HeaterOptions,
     LakeshoreOptions,
     MonochromatorOptions,
+    MotorMonochromatorOptions,
     MotorOptions,
     QuadEMOptions,
     RGAOptions,
@@ -154,7 +155,7 @@ def _heated(controller: type, options: type[HeaterOptions] = HeaterOptions) -> O
 
 OWN: Mapping[str, OwnClass] = {
     "monochromator": OwnClass(Monochromator, MonochromatorOptions),
-    "motor_monochromator": OwnClass(MotorMonochromator, MonochromatorOptions),
+    "motor_monochromator": OwnClass(MotorMonochromator, MotorMonochromatorOptions),
     "zone_plate": OwnClass(ZonePlate, ZonePlateOptions),
     "osa": OwnClass(OrderSortingAperture),
     "sample_stage": OwnClass(SampleStage),

@@ -21,6 +21,7 @@ __all__ = [
     "HeaterOptions",
     "LakeshoreOptions",
     "MonochromatorOptions",
+    "MotorMonochromatorOptions",
     "MotorOptions",
     "RGAOptions",
     "QuadEMOptions",
@@ -121,6 +122,12 @@ class MonochromatorOptions(DeviceOptions):
     )
     backlash: Annotated[float, quantity("eV")] = Field(0.0, description="eV; 0 = none")
     tolerance: Annotated[float, quantity("eV", above=0)] = Field(0.02, description="eV")
+
+
+class MotorMonochromatorOptions(MonochromatorOptions):
+    """Energy axis that is one motor record."""
+
+    settle: Seconds = Field(0.0, description="s after a move")
 
 
 class AreaDetectorOptions(Strict):

@@ -70,15 +70,15 @@ class StackTiming:
         flyback : float
             Time (s) that the scanner declares per line.
         time_to : callable
-            Time (s) that the monochromator declares for a move to an energy from another (eV).
+            Time (s) that the microscope declares for a move to an energy from another (eV).
 
         Returns
         -------
         dict
             ``live_s`` (sum of dwells); in real seconds ``engine_s``, ``wall_s``; in real
             milliseconds ``software_ms_per_line`` (within an image, beyond dwell and fly-back)
-            and ``software_ms_per_energy`` (between images, beyond the monochromator's move;
-            None for a single image).
+            and ``software_ms_per_energy`` (between images, beyond one line and the move of the
+            energy or the fly-back; None for a single image).
         """
         assert self.scan is not None, "no stack was seen"
         frames, regions = self.scan.frames, self.scan.regions
@@ -96,7 +96,8 @@ class StackTiming:
         per_line = np.diff(self.done, axis=1) - period[:, None]
         clean = (self.status[:, 1:] == 0) & np.isfinite(per_line)
         ends = self.done[np.arange(len(frames)), last]
-        gaps = self.done[1:, 0] - ends[:-1] - period[1:] - moves
+        # It flies back after the last line, and the energy moves meanwhile; none before the first.
+        gaps = self.done[1:, 0] - ends[:-1] - live[1:] / speed - np.maximum(moves, flyback / speed)
         gaps = gaps[np.isfinite(gaps) & (self.status[1:, 0] == 0)]
         return {
             "live_s": float(taken @ live),
@@ -218,7 +219,7 @@ def run_stack(
         times = timing.summary(
             speed=speed,
             flyback=stxm.scanner.source.flyback.get(),
-            time_to=stxm.monochromator.time_to,
+            time_to=stxm.energy.time_to,
         )
         latencies = list(session.oxidation_map.latencies_ms)
     summary = {

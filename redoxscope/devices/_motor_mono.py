@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -17,7 +18,15 @@ __all__ = ["MotorMonochromator"]
 
 
 class MotorMonochromator(Monochromator):
-    """Photon energy on a motor record in eV; whatever else moves with it does so by itself."""
+    """Photon energy on a motor record in eV; whatever else moves with it does so by itself.
+
+    Parameters
+    ----------
+    edge_offsets, backlash, tolerance
+        As of `Monochromator`.
+    settle : float
+        For how long (s) its put is not complete yet after a move; no field of the record is asked.
+    """
 
     readback = pv(FreshSignalRO, ".RBV", kind="normal", auto_monitor=True, doc="eV")
     setpoint = pv(
@@ -30,6 +39,18 @@ class MotorMonochromator(Monochromator):
         Setting, value=0.0, check=zero_or_more, unit="s", kind="config", doc="after a move, s"
     )
     halt = pv(EpicsSignal, ".STOP", kind="omitted", doc="1 stops it")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        pvs: Mapping[str, str] | None = None,
+        settle: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(prefix, name=name, pvs=pvs, **kwargs)
+        self.settle.put(settle)
 
     @property
     def axes(self) -> tuple[tuple[str, Any, Any, float], ...]:

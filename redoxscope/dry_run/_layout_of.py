@@ -119,6 +119,8 @@ def layout_of(config: BeamlineFile, state: State | None = None) -> Layout:
     geometry = asdict(plates[0].geometry()) if plates else {}
     monos = config.of_class("monochromator", "motor_monochromator")
     offsets = config.devices[monos[0]].options.edge_offsets if monos else {}
+    records = [config.devices[name].options for name in config.of_class("motor_monochromator")]
+    settle = {"Mono:Settle": {"value": records[0].settle}} if records else {}
     plain = _plain(config, state)
     if state is not None:
         state.check(config.name, [*names.values(), *plain])
@@ -136,7 +138,7 @@ def layout_of(config: BeamlineFile, state: State | None = None) -> Layout:
         ),
         motors=tuple(name.partition(".")[2] for name in names if name.startswith("Motors.")),
         plain=plain,
-        values={} if state is None else _values(names, state),
+        values={**settle, **({} if state is None else _values(names, state))},
     )
 
 

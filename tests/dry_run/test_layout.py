@@ -74,6 +74,13 @@ def test_an_absorption_station_is_served_under_its_own_names(tmp_path):
     assert names["Sweep:Energy"] == "BL:FLY:Energy"
 
 
+def test_a_monochromator_on_a_record_settles_as_its_file_says(tmp_path):
+    path = tmp_path / "fly.yml"
+    mono = "{class: motor_monochromator, prefix: 'PGM', settle: 0.7}"
+    path.write_text(f"name: mine\ndevices: {{mono: {mono}}}\n")
+    assert layout_of(load_beamline(path)).value("Mono:Settle", 0.2) == 0.7
+
+
 def test_one_pv_under_two_keys_is_named(mine):
     mine.write_text(mine.read_text().replace('"SR:ID7:E"', '"BL:pgm:en"'))
     with pytest.raises(ConfigError, match="devices.mono EPU.*devices.mono Energy|'BL:pgm:en'"):

@@ -57,6 +57,7 @@ def test_options_arrive(made):
             "run_up: 0 ": "run_up: 2.5 ",
             "overhead: 0.05": "overhead: 0.2",
             "dead_time: 0 ": "dead_time: 2.0e-8 ",
+            "settle: 0.2 ": "settle: 0.5 ",
         }
     )
     limits = stxm.scanner.source.limits()
@@ -66,6 +67,7 @@ def test_options_arrive(made):
     dead_time = stxm.transmission.dead_time.read()
     assert dead_time["transmission_dead_time"]["value"] == 2e-8
     assert stxm.transmission.saturation.name == "transmission_saturation"
+    assert stxm.monochromator.settle.get() == 0.5
 
 
 def test_without_a_shutter_it_is_said_what_that_means(made, caplog):
@@ -109,6 +111,7 @@ def test_points_are_refused_where_nothing_would_close_what_is_held_open(made, sh
         ("axis: x  ", "axes: x  ", "unknown key 'devices.scanner.axes'; did you mean 'axis'?"),
         ("run_up: 0 ", "run_up: -1 ", "devices.scanner.run_up = -1"),
         ("dead_time: 0 ", "dead_time: no ", "devices.transmission.dead_time = False"),
+        ("settle: 0.2 ", "settle: -1 ", "devices.mono.settle = -1"),
         ("class: fly_scanner", "class: scanner", "unknown key 'devices.scanner.overhead'"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
-from ophyd import EpicsSignal
+from ophyd import EpicsSignal, EpicsSignalRO
 
 from redoxscope.documents import LineStatus
 from redoxscope.plans import energy_stack
@@ -67,6 +67,18 @@ def test_a_stack(RE, rows, fly_stxm, fly_fault):
     assert np.allclose(y[:, 0], np.linspace(-0.75, 0.75, NY), atol=0.06)
     assert [row["energy"] for row in rows][::NY] == pytest.approx(ENERGIES, abs=0.03)
     closed(fly_stxm.shutter)
+
+
+def test_a_move_of_the_energy_is_declared_as_long_as_the_simulated_one_takes(fly_stxm, fleet):
+    """The record tells nobody that it settles: the file does."""
+    pvs = [EpicsSignalRO(f"{fleet.prefix}Mono:{pv}", name=pv) for pv in ("Velocity", "Settle")]
+    try:
+        velocity, settle = (pv.get(timeout=60, connection_timeout=60) for pv in pvs)
+    finally:
+        for pv in pvs:
+            pv.destroy()
+    takes = 1 / velocity + settle
+    assert fly_stxm.energy.time_to(641.0, 640.0) == pytest.approx(takes)
 
 
 OK, RETRIED, MISSED = LineStatus.OK, LineStatus.RETRIED, LineStatus.MISSED
