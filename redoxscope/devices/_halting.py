@@ -12,6 +12,7 @@ from ophyd.status import Status
 
 from ._base import DeviceError, Move, done
 from ._timers import call_later
+from ._waiting import differing
 
 __all__ = ["HALT_TIMEOUT", "halting", "write_changed"]
 
@@ -93,7 +94,10 @@ def write_changed(what: str, wanted: Mapping[Any, Any], *, ask: bool = False) ->
     ask : bool
         Ask the servers what differs; else believe the last monitors.
     """
-    changed = {sig: value for sig, value in wanted.items() if sig.get(use_monitor=not ask) != value}
+    if ask:
+        changed = {sig: wanted[sig] for sig in differing(wanted)}
+    else:
+        changed = {sig: value for sig, value in wanted.items() if sig.get() != value}
     if not changed:
         return done()
     last = list(changed)[-1]
@@ -110,10 +114,8 @@ def write_changed(what: str, wanted: Mapping[Any, Any], *, ask: bool = False) ->
 
     def check() -> None:
         # Anew: what ophyd caches of a PV that was written is what was asked for.
-        for signal, value in changed.items():
-            got = signal.get(use_monitor=False)
-            if got != value:
-                raise DeviceError(f"{signal.pvname} is {got} where {value} was written")
+        for signal, got in differing(changed).items():
+            raise DeviceError(f"{signal.pvname} is {got} where {changed[signal]} was written")
         move.end()
 
     try:

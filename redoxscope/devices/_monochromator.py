@@ -21,7 +21,6 @@ from ._base import (
     DeviceError,
     Move,
     answering,
-    ask,
     fail_when_lost,
     published,
     put_now,
@@ -31,6 +30,7 @@ from ._numbers import finite, number, positive
 from ._positioner import FreshSignal, FreshSignalRO, Positioner, check_limits, common_limits
 from ._setting import Setting
 from ._timers import call_later
+from ._watch import ask_all
 from ._watched import Way, watchable
 
 __all__ = ["Monochromator"]
@@ -379,8 +379,10 @@ class Monochromator(Positioner, BeamlineDevice):
     def _astray(self, energy: float, *, use_monitor: bool) -> DeviceError | None:
         """What is not at a true energy (eV)."""
         target = energy - self.offset.get()
-        for _, _, readback, tolerance in self.axes:
-            off = abs((readback.get() if use_monitor else ask(readback)) - target)
+        readbacks = [readback for _, _, readback, _ in self.axes]
+        here = [one.get() for one in readbacks] if use_monitor else ask_all(readbacks)
+        for (_, _, readback, tolerance), value in zip(self.axes, here, strict=True):
+            off = abs(value - target)
             if not off <= tolerance:
                 return DeviceError(
                     f"{self.name} ({readback.pvname}) is {off:.3g} eV from its target "

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from ._base import DeviceError, NoAnswerError, ask
-from ._watch import together
+from ._watch import ask_all
 
 __all__ = ["AbandonedError", "differing", "wait_until", "write"]
 
@@ -88,7 +88,7 @@ def differing(wanted: Mapping[Any, Any]) -> dict[Any, Any]:
     TimeoutError
         One does not answer.
     """
-    before = dict(zip(wanted, together(partial(ask, one) for one in wanted), strict=True))
+    before = dict(zip(wanted, ask_all(wanted), strict=True))
     return {signal: value for signal, value in before.items() if value != wanted[signal]}
 
 

@@ -13,7 +13,7 @@ from ophyd.status import Status
 
 from ._base import DeviceError, ask, fail_when_lost
 
-__all__ = ["Expected", "Held", "Watch", "together"]
+__all__ = ["Expected", "Held", "Watch", "ask_all", "together"]
 
 T = TypeVar("T")
 
@@ -93,6 +93,17 @@ def together(calls: Iterable[Callable[[], T]]) -> list[T]:
         What the first that failed raised.
     """
     return list(_asking.map(lambda call: call(), calls))
+
+
+def ask_all(signals: Iterable[Any]) -> list[Any]:
+    """As `ask` of each, all at once.
+
+    Raises
+    ------
+    TimeoutError
+        One does not answer.
+    """
+    return list(_asking.map(ask, signals))
 
 
 Expected = Mapping[Signal, Held]

@@ -54,6 +54,16 @@ def test_an_image(flying):
     assert data["transmission"][1] == [1000.0] * 5 and data["i0"][1] == [2000.0] * 5
 
 
+def test_a_line_has_the_time_of_its_index_also_before_its_monitor_came(flying, monkeypatch):
+    """What ophyd remembers then is the time of the line before."""
+    index = flying.source.index
+    stamped = {"value": index.get() + 1, "timestamp": 1234.5}
+    monkeypatch.setattr(index, "read", lambda: {index.name: stamped})
+    flying.line()
+    flying.rows()
+    assert flying.page["timestamps"]["line"] == [1234.5]
+
+
 def test_times_are_ms_there(flying):
     assert flying.source.dwell_ms.get() == flying.trans.dwell_ms.get() == 10.0
     assert flying.trans.dwell.get() == pytest.approx(0.01)

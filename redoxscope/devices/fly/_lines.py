@@ -282,17 +282,16 @@ class FlyLines(BeamlineDevice):
         arming = Move(f"{self.name} ({self.arm.pvname}) arming", HALT_TIMEOUT + SETTLE_TIMEOUT)
         self.arm.put(1, use_complete=True, callback=lambda **_: arming.end())
         yield arming
-        if int(ask(self.state)) != ARMED:
+        state, counting = self._reader.note()
+        if state != ARMED:
             raise DeviceError(
                 f"{self.name} ({self.arm.pvname}) is refused: {self._reader.what_is_wrong()}"
             )
-        for det in self._counters:
-            if det.busy(anew=True):
-                raise DeviceError(
-                    f"{det.name} ({det.line_state.pvname}) counts somebody else's line: one FLY "
-                    "group at a time for each counter"
-                )
-        self._reader.note()
+        for det in counting:
+            raise DeviceError(
+                f"{det.name} ({det.line_state.pvname}) counts somebody else's line: one FLY "
+                "group at a time for each counter"
+            )
         yield from self._arrive(flight, line, self._slow_to(flight, line))
 
     def _go(self) -> Status:

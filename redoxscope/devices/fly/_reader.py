@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ...scan import Raster
 from .._base import ask
 from .._line_source import FlownLine
+from .._watch import ask_all, together
 from ._counter import FlyCounter
 
 __all__ = ["ARMED", "ERROR", "FLYING", "LineReader"]
@@ -36,10 +38,18 @@ class LineReader:
         self._noted: dict[Any, int] = {}  # by index signal
         self._told_zeros = False
 
-    def note(self) -> None:
-        """Note all indices, asked from the servers."""
+    def note(self) -> tuple[int, list[FlyCounter]]:
+        """Note all indices; say the group's state, and which counters count a line.
+
+        All are asked from the servers, at once.
+        """
         indices = [self._source.index, *(det.index for det in self._counters)]
-        self._noted = {index: int(ask(index)) for index in indices}
+        states = [self._source.state, *(det.line_state for det in self._counters)]
+        values = [int(value) for value in ask_all([*states, *indices])]
+        self._noted = dict(zip(indices, values[len(states) :], strict=True))
+        state, *theirs = values[: len(states)]
+        counting = zip(self._counters, theirs, strict=True)
+        return state, [det for det, value in counting if value in det.BUSY]
 
     def _left(self, due: int) -> tuple[int, int]:
         """STATE and INDEX, asked anew unless both monitors are what is due."""
@@ -82,16 +92,25 @@ class LineReader:
         y_line = np.full(raster.nx, y + origin[1])
         if missed:
             return FlownLine(flight, line, time.time(), None, y_line, missed=missed)
-        when = float(self._source.index.timestamp)
-        counts = {det.field: np.atleast_1d(ask(det.line))[: raster.nx] for det in self._counters}
-        x = self._positions(raster) + origin[0]
-        now = int(self._source.index.get())
-        if now != index:
-            missed = (
-                f"{self._source.index.pvname} is {now} where {index} was left while it was read: "
-                "somebody else has it"
-            )
-            return FlownLine(flight, line, when, None, y_line, missed=missed)
+        arrays = [self._source.pos, *(det.line for det in self._counters)]
+        # The index too, for its time stamp: ophyd's own is that of the last monitor it has told.
+        asked, pos, *lines = together(
+            [self._source.index.read, *(partial(ask, signal) for signal in arrays)]
+        )
+        (told,) = asked.values()
+        when = float(told["timestamp"])
+        counts = {
+            det.field: np.atleast_1d(values)[: raster.nx]
+            for det, values in zip(self._counters, lines, strict=True)
+        }
+        x = self._positions(pos, raster) + origin[0]
+        for now in (int(told["value"]), int(self._source.index.get())):
+            if now != index:
+                missed = (
+                    f"{self._source.index.pvname} is {now} where {index} was left while it was "
+                    "read: somebody else has it"
+                )
+                return FlownLine(flight, line, when, None, y_line, missed=missed)
         return FlownLine(flight, line, when, x, y_line, counts)
 
     def _failed(self, state: int, index: int) -> str:
@@ -110,9 +129,9 @@ class LineReader:
         text = str(ask(self._source.error) or "").strip()
         return f"{STATES[state]}{f', {text}' if text else ', without a word'}"
 
-    def _positions(self, raster: Raster) -> Any:
+    def _positions(self, pos: Any, raster: Raster) -> Any:
         """Positions of the fast axis (µm); the nominal ones where the controller has none."""
-        x = np.atleast_1d(np.asarray(ask(self._source.pos), dtype=float))[: raster.nx]
+        x = np.atleast_1d(np.asarray(pos, dtype=float))[: raster.nx]
         nominal = np.linspace(raster.x_start, raster.x_stop, raster.nx)
         if x.any() or not nominal.any():
             return x
