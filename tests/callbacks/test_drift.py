@@ -88,6 +88,18 @@ def test_the_map_is_that_of_a_sample_that_stood_still():
     assert lost[:, 0].all() or lost[:, -1].all() or lost[0].all() or lost[-1].all()
 
 
+def test_sample_that_drifts_over_the_empty_support_is_no_beam_that_changed():
+    for seed in (0, 1):
+        run, _ = drifting(5.0, seed, dwell=5e-3)
+        assert not [
+            d.text for d in oxidation_map(run.documents(), REFERENCES).doubts if d.kind == "beam"
+        ]
+    run.counts[9][5:7] *= 0.9  # lines of support alone, which no map speaks of
+    found = oxidation_map(run.documents(), REFERENCES)
+    (doubt,) = [d for d in found.doubts if d.kind == "beam"]
+    assert doubt.value == 2 and f"within 1 image ({ENERGIES[9]:g} eV)" in doubt.text
+
+
 def test_live_is_batch_whatever_comes_twice():
     run, _ = drifting(2.0, seed=1)
     lines = run.lines()

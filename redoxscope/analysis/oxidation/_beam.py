@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from .._move import moved
 from ._measured import Measured
 from ._noise import Noise
 
@@ -21,7 +23,8 @@ def beam_by_line(measured: Measured, ln_i0: Array, noise: Noise) -> tuple[Array,
     """Light of each line: counts per pixel of the monitor, or of clear pixels.
 
     Clear are those that transmit as the blank area does, in the median over some energies: so a
-    line in which the beam failed has some, which the blank area has thrown out.
+    line in which the beam failed has some, which the blank area has thrown out. Where the images
+    were moved onto each other, the clear pixels are moved with the sample.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def beam_by_line(measured: Measured, ln_i0: Array, noise: Noise) -> tuple[Array,
         values = frames[k, lines]
         used = np.isfinite(values)
         if clear is not None:
-            used &= clear[lines]
+            used &= _of_frame(clear, measured.shifts, k)[lines]
         n = used.sum(axis=1)
         total = np.where(used, values, 0).sum(axis=1, dtype=np.float64)
         good = n > 1
@@ -49,8 +52,8 @@ def beam_by_line(measured: Measured, ln_i0: Array, noise: Noise) -> tuple[Array,
 
 
 def _clear(measured: Measured, ln_i0: Array) -> NDArray[np.bool_]:
-    """Pixels [ny, nx] that transmit as the blank area does."""
-    there = measured.measured
+    """Pixels [ny, nx] that transmit as the blank area does, on the common grid."""
+    there = measured.present
     clear = np.zeros(measured.shape, dtype=bool)
     known = np.flatnonzero(np.isfinite(ln_i0) & there.any(axis=1))
     if not known.size:
@@ -60,6 +63,15 @@ def _clear(measured: Measured, ln_i0: Array) -> NDArray[np.bool_]:
     level = np.exp(ln_i0[some])[:, None]
     for line in np.flatnonzero(there[some].any(axis=0)):
         have = there[some, line]
-        share = measured.counts.raw[some[have], line] / level[have]
+        share = measured.counts.aligned[some[have], line] / level[have]
         clear[line] = np.median(share, axis=0) > np.exp(-CLEAR_OD)
     return clear
+
+
+def _of_frame(clear: NDArray[np.bool_], shifts: Array | None, k: int) -> NDArray[np.bool_]:
+    """Clear pixels of the common grid, as they lie in a frame: those with clear ones around."""
+    if shifts is None:
+        return clear
+    # A pixel of the frame lies between four of the grid.
+    inner = ndimage.binary_erosion(clear, np.ones((3, 3), dtype=bool), border_value=0)
+    return moved(inner.astype(np.float64), -np.rint(shifts[k])) == 1.0

@@ -45,7 +45,8 @@ def leave_unsteady_out(fit: StackFit) -> tuple[OxidationResult, NDArray[np.bool_
     result : OxidationResult
     off : numpy.ndarray of bool [nE, ny]
         Lines left out: the light differs by more than 2.5 %, and by more than five of its standard
-        deviations, and blank pixels of the line, where it has some, do not say otherwise.
+        deviations, beyond what the same line has at the energies beside; and blank pixels of the
+        line, where it has some, do not say otherwise.
     change : numpy.ndarray [nE, ny]
         By how much, in parts of the light; NaN where nothing tells.
 
@@ -66,7 +67,9 @@ def leave_unsteady_out(fit: StackFit) -> tuple[OxidationResult, NDArray[np.bool_
     for _ in range(ROUNDS):
         now, sigma = light_within(fit, result)
         with np.errstate(invalid="ignore"):
-            size = np.where(np.abs(now) > np.maximum(CHANGE, SIGMA * sigma), np.abs(now), 0.0)
+            beside = _beside(now, fit.energies)
+            size = np.abs(now) - np.where(now * beside > 0, np.abs(beside), 0.0)
+            size[~(size > np.maximum(CHANGE, SIGMA * sigma))] = 0.0
         size[_not_the_beam(fit, now, size > 0)] = 0.0
         worst = np.where(off, 0.0, size).max(axis=0)
         # What was left out for the sake of another, and agrees with those that are left, is back.
@@ -126,6 +129,25 @@ def light_within(fit: StackFit, result: OxidationResult) -> tuple[Array, Array]:
     else:
         spread = np.zeros(ny)
     return np.expm1(-change), np.hypot(noise[:, None], spread)
+
+
+def _beside(change: Array, energies: Array) -> Array:
+    """What lines [nE, ny] have at both energies beside, where those have the same sign; else 0.
+
+    References that do not suit are wrong at several energies in a row, most where a white line
+    is; the beam fails in one image or two, and not again in the same lines of the next. So it is
+    the geometric mean, which is small where one of both is.
+    """
+    found = np.zeros_like(change)
+    order = np.argsort(energies, kind="stable")  # as they come where none is known
+    for line in np.flatnonzero(np.isfinite(change).any(axis=0)):
+        k = order[np.isfinite(change[order, line])]
+        if len(k) > 1:
+            values = change[k, line]
+            before, after = np.r_[values[1], values[:-1]], np.r_[values[1:], values[-2]]
+            same = np.sign(before) * (np.sign(before) == np.sign(after))
+            found[k, line] = same * np.sqrt(np.abs(before * after))
+    return found
 
 
 def _not_the_beam(fit: StackFit, change: Array, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
