@@ -219,7 +219,7 @@ def test_after_each_energy_it_is_told_how_long_it_takes(caplog):
     ended = len(bench.frames)
     line = re.compile(
         r"until: (\d+) % of \d+ pixels have σ ≤ 0.05 after (\d+) of 40 energies, wished 80 %: "
-        r"about (\d+) more( \(\d+ to (\d+|the end or never)\))?, .* left"
+        r"(?:about |between \d+ and )?(\d+) more(?: at the earliest, at the latest never)?, .* left"
     )
     said = [found for r in caplog.records if (found := line.fullmatch(r.getMessage()))]
     assert len(said) >= ended / 2
@@ -247,7 +247,7 @@ def test_the_live_map_says_how_far_it_is_and_the_final_one_what_was_reached():
     assert found.forecast.done == ended - 2 < found.forecast.needed
     assert found.seconds_left > 0
     wished = rf"\d+ % of \d+ pixels have σ ≤ 0.05 after {ended - 2} of 40 energies, wished 80 %"
-    assert re.match(wished + r": about \d+ more.*, \d+ s left$", found.words)
+    assert re.match(wished + r": (about|between) .*\d+ more, \d+ s( to \d+ s)? left$", found.words)
     assert found.words in repr(snapshot)
     (snapshot,) = oxidation_maps(bench.documents).values()
     assert f"after {ended} of 40 energies, wished 80 %" in snapshot.until.words

@@ -5,6 +5,7 @@ from ._blank import Blank, find_blank
 from ._checks import checked_mask
 from ._counts import dead_time_corrected, log_variance
 from ._dose import DoseChange, change_of_od
+from ._forecast import forecast
 from ._frames import Detector
 from ._i0_given import I0Error, I0Spectrum
 from ._informative import ENERGY_SIGMA, informative_order
@@ -14,7 +15,7 @@ from ._od import map_of_od
 from ._result import AreaSpectrum, OxidationResult, PixelFlag
 from ._rows import blocks_of, rows_that_matter
 from ._stack import StackFit
-from ._target import Forecast, Target, as_target, forecast
+from ._target import Forecast, Target, as_target
 from ._unsteady import leave_unsteady_out
 
 __all__ = [

@@ -94,10 +94,13 @@ class Until:
         self._looked = looked
         rows = rows_that_matter(fit, result, self._target) if self._rows else None
         one = forecast(fit, result, self._target, rows)
-        seconds = math.nan
-        if not (final or one.enough):
-            seconds = ((one.needed or one.total) - one.done) * self._pace()
-        left = "" if math.isnan(seconds) else _time(seconds)
+        seconds, left, pace = math.nan, "", self._pace()
+        if not (final or one.enough or math.isnan(pace)):
+            seconds = ((one.needed or one.total) - one.done) * pace
+            left = _time(seconds)
+            if not one.foretold and one.earliest is not None:
+                ends = ((n or one.total) - one.done for n in (one.earliest, one.latest))
+                left = " to ".join(_time(n * pace) for n in ends)
         words = one.in_words(self._target, of=name, left=left, over=final)
         self.found = GoodEnough(self._target, one, seconds, words)
 

@@ -287,12 +287,10 @@ class Adaptive:
         wanted = worst.needed or worst.total
         turn = self._left(outer, wanted)
         self.seconds_left = turn + self._later(outer, wanted)
-        left = duration(turn)
-        if math.isnan(turn):
-            left = ""
-        elif worst.earliest is not None and worst.earliest != worst.latest:
+        left = "" if math.isnan(turn) else duration(turn)
+        if left and not worst.foretold and worst.earliest is not None:
             ends = (self._left(outer, n or worst.total) for n in (worst.earliest, worst.latest))
-            left = "{} ({} to {})".format(left, *map(duration, ends))
+            left = "{} to {}".format(*map(duration, ends))
         self.words = worst.in_words(self.target, of=names.get(part, ""), left=left)
         log.info("until: %s", self.words)
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from redoxscope.analysis.oxidation import I0Spectrum, StackFit, Target, forecast, informative_order
+from redoxscope.analysis.oxidation import (
+    Forecast,
+    I0Spectrum,
+    StackFit,
+    Target,
+    forecast,
+    informative_order,
+)
 from redoxscope.data import load_references
 from redoxscope.scan import bit_reversed
 
@@ -43,22 +50,26 @@ def said(order, target, *, uniform, seed=1, counts=4000.0, step=1):
 
 
 @pytest.mark.parametrize(
-    ("order", "sigma", "uniform"),
+    ("order", "sigma", "share", "uniform", "counts"),
     [
-        ("bit-reversed", 0.06, True),
-        ("bit-reversed", 0.04, True),
-        ("bit-reversed", 0.06, False),
-        ("informative", 0.04, True),
-        ("informative", 0.06, False),
+        ("bit-reversed", 0.06, 0.8, True, 4000.0),
+        ("bit-reversed", 0.04, 0.8, True, 4000.0),
+        ("bit-reversed", 0.06, 0.8, False, 4000.0),
+        ("informative", 0.04, 0.8, True, 4000.0),
+        ("informative", 0.06, 0.8, False, 4000.0),
+        # The coefficients of few energies scatter: taken as they are, thin pixels are seen where
+        # there are none, and 30 energies foretold instead of 19.
+        ("informative", 0.075, 0.9, True, 1000.0),
     ],
 )
-def test_from_a_third_on_the_end_is_foretold_within_a_tenth(order, sigma, uniform):
-    found = said(order, Target(sigma, 0.8), uniform=uniform)
+def test_from_a_third_on_the_end_is_foretold_within_a_tenth(order, sigma, share, uniform, counts):
+    found = said(order, Target(sigma, share), uniform=uniform, counts=counts)
     end = len(found)
-    assert found[-1].enough and found[-1].share >= 0.8 > found[-2].share and 8 < end < 60
+    assert found[-1].enough and found[-1].share >= share > found[-2].share and 8 < end < 60
     for one in found:
         if one.done >= end / 3:
-            assert one.needed is not None and abs(one.needed - end) <= 0.1 * end, (one, end)
+            off = max(1.0, 0.1 * end)
+            assert one.needed is not None and abs(one.needed - end) <= off, (one, end)
             assert one.earliest <= end <= (one.latest or 60), (one, end)
 
 
@@ -68,6 +79,42 @@ def test_a_target_that_will_not_be_reached_is_told_early():
     for one in found[4:]:
         assert one.needed is None
         assert one.final_share == pytest.approx(found[-1].share, abs=0.1)
+
+
+def test_pixels_looked_at_are_not_all_of_one_column():
+    """As every thousandth of an image whose rows have a thousand, or a hundred, pixels."""
+    ny, nx, n = 1000, 100, 8
+    species, design = len(REFERENCES.names), REFERENCES.design(ENERGIES)
+    order = informative_order(design, species, ENERGIES)
+    fit = StackFit(
+        design[order], species, (ny, nx), energies=ENERGIES[order],
+        min_thickness=REFERENCES.min_thickness, dtype=np.float32,
+    )  # fmt: skip
+    thick = np.where((np.arange(nx) > 30) & (np.arange(nx) < 70), 0.1, 0.0)
+    rng = np.random.default_rng(1)
+    for i, k in enumerate(order[:n]):
+        od = design[k, :species].mean() * thick
+        fit.set_image(i, rng.poisson(4000.0 * np.exp(-od), (ny, nx)))
+    one = forecast(fit, fit.solve(fit.refresh()), Target(0.035, 0.9))
+    assert one.share < 0.5 and one.final_share > 0.99 and one.needed is not None
+
+
+@pytest.mark.parametrize(
+    ("needed", "earliest", "latest", "said"),
+    [
+        (23, 22, 25, "about 14 more, 6 min left"),
+        (10, 10, 11, "about 1 more, 6 min left"),
+        (23, 20, 27, "between 11 and 18 more, 6 min left"),
+        (23, 20, None, "11 more at the earliest, at the latest never, 6 min left"),
+        (None, 55, None, "81 % at the end, so it may just be missed (or 46 more)"),
+        (None, None, None, "81 % at the end, so it will not be reached"),
+    ],
+)
+def test_one_number_is_said_where_it_may_turn_out_little_different(needed, earliest, latest, said):
+    one = Forecast(0.62, 412, 9, 59, needed, 0.81, earliest, latest)
+    words = one.in_words(Target(0.05), left="6 min")
+    start = "62 % of 412 pixels have σ ≤ 0.05 after 9 of 59 energies, wished 90 %: "
+    assert words == start + said
 
 
 def test_before_any_energy_nothing_is_foretold():
@@ -118,4 +165,6 @@ def test_on_the_real_stack_the_end_lies_where_it_is_foretold(toner):
     assert len(late) > 15
     assert all(one.earliest <= end <= (one.latest or 123) for one, end in late)
     off = np.array([abs(one.needed - end) / end for one, end in late])
-    assert (off <= 0.1).mean() > 0.6 and off.max() < 0.15
+    assert (off <= 0.1).mean() > 0.8 and off.max() < 0.2
+    numbers = np.array([one.foretold for one, _ in late])
+    assert numbers.sum() > 2 and (off[numbers] <= 0.1).all()
