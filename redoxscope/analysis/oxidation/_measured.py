@@ -366,6 +366,10 @@ class Measured:
         if self._shifts is None or not self._unaligned:
             return
         for k in self._unaligned:
+            if not self.measured[k].any():  # an image that has not come: where it lies is a guess
+                self.present[k] = False
+                self.version[k] += 1
+                continue
             self.counts.align(k, self._shifts[k], self.measured[k])
             self.present[k] = ~np.isnan(self.counts.aligned[k]).all(axis=1)
             if self.monitor is not None:

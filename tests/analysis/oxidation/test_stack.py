@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from redoxscope.analysis._move import moved
 from redoxscope.analysis.oxidation import Detector, PixelFlag, StackFit, default_area
 
 from ..conftest import make_stack
@@ -495,6 +496,21 @@ def test_lines_after_a_shift_are_shifted_too(stack):
     after.reaccumulate(shifts)
     feed(after, counts)
     same(after.solve(), before.solve(), rtol=1e-9, atol=1e-11)
+
+
+def test_images_that_have_not_come_are_not_moved(stack, monkeypatch):
+    """Where they will lie is guessed anew with each image that comes."""
+    sides = []
+
+    def move(image, shift):
+        sides.append(image.shape)
+        return moved(image, shift)
+
+    monkeypatch.setattr("redoxscope.analysis.oxidation._frames.moved", move)
+    counts = stack.counts(np.random.default_rng(0))
+    fit = feed(StackFit(stack.design, 2, (48, 48)), counts[:10])
+    fit.reaccumulate(np.full((24, 2), 0.5))
+    assert sides == [(48, 48)] * 10
 
 
 # -- input -------------------------------------------------------------------------------------
