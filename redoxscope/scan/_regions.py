@@ -27,6 +27,11 @@ MAX_RETRIES = 100
 TAKEN_NAMES = ("primary", "baseline", "interruptions")
 """Streams that a run may have besides those of its regions; bluesky writes the last by itself."""
 
+RESULTS = re.compile(
+    r"(dose|oxidation_map|scan_image|agglomerates|profiles|ptychography|rixs_map|xas)(_v\d+)?"
+)
+"""What analyses are called: their results lie beside the streams in a catalog."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -152,6 +157,8 @@ def _region_name(name: Any) -> str:
         raise ValueError(f"region name = {name!r:.60} must be at most 40 letters, digits, _ and -")
     if name in TAKEN_NAMES:
         raise ValueError(f"region name = {name!r} is that of another stream of a run; take another")
+    if RESULTS.fullmatch(name):
+        raise ValueError(f"region name = {name!r} is that of results of a run; take another")
     return name
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from redoxscope.callbacks import Analysis, Result, _registry, analyses, analysis, register
+from redoxscope.scan import Region
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ def test_snapshots_travel():
     back = record().from_wire(*sent)
     np.testing.assert_array_equal(back.values, np.arange(3.0))
     assert back.message == "so far"
+
+
+@pytest.mark.parametrize("name", [*(one.name for one in analyses()), "agglomerates", "profiles"])
+def test_no_region_is_called_as_results_are(name):
+    """Its lines would be where the results belong, which would be lost."""
+    for key in (name, f"{name}_v2"):
+        with pytest.raises(ValueError, match=f"region name = '{key}' is that of results"):
+            Region((0, 0), 1, 1, key)
 
 
 def test_an_analysis_is_found_by_name(own_registry):

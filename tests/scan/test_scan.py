@@ -138,6 +138,9 @@ REFUSED = {
         lambda: Scan(regions=(A,), frames=(Frame(640, 0.01, 0),) * 2),
         r"frames\[1\]: 640 eV is there twice in region 'A'; give the second the role 'dose_check'",
     ),
+    "a region called as results are": (
+        lambda: Region((0, 0), 1, 2, "oxidation_map_v2"), "'oxidation_map_v2' is that of results"
+    ),
     "an energy twice": (
         lambda: stack_scan(energies=[640, 641, 640], regions=[A]),
         r"energies\[2\] = 640 eV is there twice: each is measured once .*dose_check",
