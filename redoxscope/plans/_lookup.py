@@ -82,6 +82,11 @@ class Lookup:
         """
         return _of("plan", self.plans, name)
 
+    @property
+    def knows_runs(self) -> bool:
+        """Whether `runs` can be asked."""
+        return self._runs is not None
+
     def runs(self, key: str, uid: str) -> MsgGenerator[list[Documents]]:
         """Ask for runs, away from the RunEngine's thread: a catalog takes seconds to open.
 

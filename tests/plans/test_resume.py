@@ -109,6 +109,23 @@ def test_it_goes_on_after_the_last_complete_line(stxm, RE, record, one_by_one, s
         RE(resume(stxm, start["uid"]))
 
 
+def test_a_run_that_was_continued_is_not_continued_again(stxm, RE, record, one_by_one):  # noqa: N803
+    first = begun(stxm, RE, record, (1, 2))
+    uid = first[0][1]["uid"]
+    later = {"uid": "9f0011223344", "resumes": {"uid": uid, "frame": 1, "line": 3}}
+    elsewhere = {"uid": "aa0011223344", "resumes": {"uid": "bb", "frame": 0, "line": 0}}
+    asked = []
+
+    def runs(key, of):
+        asked.append((key, of))
+        return [(later, None), (elsewhere, None)]
+
+    RE.preprocessors.append(Lookup(documents=lambda _: first, runs=runs))
+    with pytest.raises(ValueError, match="was continued by run '9f001122' already: resume that"):
+        RE(resume(stxm, uid[:8]))
+    assert asked == [("resumes", uid)] and not record
+
+
 @pytest.mark.parametrize(
     ("documents", "match"),
     [

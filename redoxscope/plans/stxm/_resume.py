@@ -41,6 +41,8 @@ AS_TOLD = ("until:", "dose_limit:")
 """How the reason begins of a run that its plan ended for good."""
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
+RunEnds = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""Start and stop document of a run."""
 
 
 @plan
@@ -81,9 +83,9 @@ def resume(
     Raises
     ------
     ValueError
-        No such run, or it is no stack, is being measured, has all its lines, or ended as it was
-        told to. Raised before the plan's first move, as are limits and geometry; see
-        `energy_stack`.
+        No such run, or it is no stack, is being measured, has all its lines, ended as it was
+        told to, or was continued already. Raised before the plan's first move, as are limits and
+        geometry; see `energy_stack`.
     """
     check_device("stxm", stxm, Microscope, "STXM")
     uid = run if isinstance(run, Unmeasured) else as_name("run", run, "1a2b3c4d")
@@ -97,6 +99,8 @@ def _resume(
     rest = yield from known.run(run, _rest_of)
     if rest is None:  # the plan is only listed, or the run only foretold
         return ""
+    if known.knows_runs:
+        _check_last(rest.uid, (yield from known.runs(RESUMES, rest.uid)))
     runs, link, offsets = [rest.lines], rest.start.get(RESUMES), dict(rest.followed)
     uids = [rest.uid]
     while link is not None:
@@ -175,6 +179,21 @@ class _Rest(_Run):
     @property
     def uid(self) -> str:
         return str(self.start["uid"])
+
+
+def _check_last(uid: str, linked: Iterable[RunEnds]) -> None:
+    """Refuse a run that another one continues: its lines would be flown twice.
+
+    Raises
+    ------
+    ValueError
+        Names the other.
+    """
+    later = [str(start["uid"]) for start, _ in linked if start[RESUMES]["uid"] == uid]
+    if later:
+        raise ValueError(
+            f"run {uid[:8]!r} was continued by run {later[-1][:8]!r} already: resume that one"
+        )
 
 
 def _replay(adaptive: Adaptive, documents: Documents) -> None:
