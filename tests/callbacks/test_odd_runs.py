@@ -7,6 +7,7 @@ import pytest
 
 from redoxscope.analysis.oxidation import StackFit
 from redoxscope.callbacks import OxidationMap, oxidation_map, oxidation_maps
+from redoxscope.data import References
 from redoxscope.scan import Outer, Role, Scan
 
 from .scan_runs import EMPTY, ENERGIES, REFERENCES, Run, i0_rate, play, region, scan_of
@@ -150,3 +151,14 @@ def test_a_region_without_a_line_and_one_with_one_are_said_in_words():
     assert found["right"].message == "None of its images has data."
     assert "energies have no data" in found["left"].message
     assert "1 energies" not in found["left"].message and "1 energy" in found["left"].message
+
+
+def test_one_reference_spectrum_makes_no_map_and_says_why():
+    run = Run(scan_of())
+    one = References(("Mn4+",), REFERENCES.energies, REFERENCES.spectra[:1], "OD", "made")
+    said = r"references hold one spectrum \(Mn4\+\); a map of a fraction needs two"
+    with pytest.raises(ValueError, match=said):
+        oxidation_map(run.documents(), one)
+    live = OxidationMap(one, rate=1e6)
+    play(live, run.documents())
+    assert "references hold one spectrum" in live.snapshot.message

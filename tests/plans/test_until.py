@@ -322,7 +322,9 @@ def test_what_makes_no_sense_is_refused_at_the_call(options, said):
         energy_stack(FakeMicroscope(), **options)
 
 
-@pytest.mark.parametrize("value", [np.float32(0.25), Target(0.25), {"sigma": 0.25}])
+@pytest.mark.parametrize(
+    "value", [np.float32(0.25), np.array([0.25]), Target(0.25), {"sigma": 0.25}]
+)
 def test_a_target_may_be_said_in_several_ways(value):
     assert as_target(value) == Target(0.25, 0.9)
 

@@ -74,7 +74,7 @@ def as_target(value: Any) -> Target:
         check_keys("until", value, ("sigma", "share"), needed=1)
         return Target(**value)
     if is_number(value):
-        return Target(float(value))
+        return Target(value)
     raise ValueError(
         f"until = {value!r:.80} must be a σ of the fraction, as 0.05, or "
         "{'sigma': 0.05, 'share': 0.9}"

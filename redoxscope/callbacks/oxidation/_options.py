@@ -125,6 +125,10 @@ def references_for(
             found.design(energies)
         except UndeterminedError:
             return None
+    if len(found.names) < 2:
+        raise ValueError(
+            f"references hold one spectrum ({found.names[0]}); a map of a fraction needs two"
+        )
     found.design(energies)
     return found
 

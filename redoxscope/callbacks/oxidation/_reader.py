@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...analysis.oxidation import Detector, I0Spectrum
 from ...documents import FOLLOWED, I0_SPECTRUM, RESUMES, LineStatus
-from ...inputs import as_whole, is_number
+from ...inputs import as_whole, plain_number
 from ...scan import Frame, Role
 from .._analysis import Reader
 from .._documents import Doc, configured, rows_of
@@ -388,9 +388,10 @@ def _energy(value: Any) -> float:
     """What a line says of its energy, eV; NaN where it says nothing."""
     if value is None:
         return float("nan")
-    if not is_number(value):
+    number = plain_number(value)
+    if number is None:
         raise ValueError(f"energy = {value!r:.60} is not a number")
-    return float(value)
+    return number
 
 
 def _line(key: str, values: Any, nx: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...documents import FRAMES_STREAM, PTYCHO, STREAM, BlockFrames, PtychoInfo
-from ...inputs import is_number
+from ...inputs import plain_number
 from ...scan import Role, Scan
 from .._analysis import Reader
 from .._documents import Doc, check_version, rows_of
@@ -434,4 +434,5 @@ class PtychoReader(Reader[PtychoSnapshot]):
 
 
 def _number(value: Any) -> float:
-    return float(value) if is_number(value) else math.nan
+    number = plain_number(value)
+    return math.nan if number is None else number

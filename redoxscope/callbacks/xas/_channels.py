@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...documents import XasInfo, XasMode, sigma_key
-from ...inputs import as_whole, is_number
+from ...inputs import as_whole, plain_number
 from ...scan import Role, Scan
 
 __all__ = ["Channels"]
@@ -204,4 +204,5 @@ def _mark(marked: set[int], number: int, yes: bool) -> None:
 
 
 def _number(value: Any) -> float:
-    return float(value) if is_number(value) else float("nan")
+    number = plain_number(value)
+    return float("nan") if number is None else number

@@ -15,7 +15,7 @@ from ophyd import Signal
 from ophyd.utils import LimitError
 
 from ...documents import STACK_RESERVED
-from ...inputs import is_number
+from ...inputs import plain_number
 from ...optics import InterlockError
 from ...scan import ZONE_PLATE, Frame, Outer, Region, Role, Scan, lines_of
 from .._edge import at_edge
@@ -274,7 +274,8 @@ def check_values(scan: Scan, axes: Mapping[str, Any]) -> None:
 def where(axis: Any) -> float:
     """Where an axis says that it is; NaN where it does not. A signal has a value, no position."""
     position: Any = axis.get() if isinstance(axis, Signal) else getattr(axis, "position", None)
-    return float(position) if is_number(position) else math.nan
+    number = plain_number(position)
+    return math.nan if number is None else number
 
 
 def _set_outer(
