@@ -31,6 +31,7 @@ def drifting(
     *,
     check: tuple[float, float] | None = None,
     dwell: float = 1e-3,
+    middle: float = 20,
 ) -> tuple[Run, np.ndarray]:
     """A run of a particle that wanders, and where it was (px), with a dose check where it is."""
     after = () if check is None else (Frame(float(ENERGIES[5]), dwell, 0, Role.DOSE_CHECK),)
@@ -43,7 +44,7 @@ def drifting(
     y, x = np.mgrid[:SIDE, :SIDE].astype(float)
     for k, frame in enumerate(run.scan.frames):
         dy, dx = where[k] if frame.role is Role.SAMPLE else check or (0.0, 0.0)
-        r = np.hypot(y - dy - 20, 1.2 * (x - dx - 19))
+        r = np.hypot(y - dy - middle, 1.2 * (x - dx - 19))
         thick = 1.2 / (1 + np.exp((r - 11) / 0.9))
         share = 0.3 + 0.4 * (x - dx) / SIDE
         s = spectra([frame.energy])[:, 0]
@@ -59,6 +60,18 @@ def error(snapshot) -> float:
     x = np.arange(SIDE)[None, :]
     wrong = r.fraction - (0.3 + 0.4 * x / SIDE)
     return float(np.sqrt(np.mean(wrong[r.mask] ** 2)))
+
+
+def test_how_long_it_takes_is_foretold_where_the_sample_reaches_the_border():
+    """Images that were moved have no data there at some energies."""
+    run, _ = drifting(2.5, middle=2)
+    live = OxidationMap(REFERENCES, rate=1e6)
+    target = {"until": {"sigma": 0.02, "share": 0.5}}
+    play(live, ((name, doc | target if name == "start" else doc) for name, doc in run.documents()))
+    assert live.error is None
+    found = live.snapshot
+    assert found.drift.undone and found.result.mask[:2].any()
+    assert found.until.forecast.enough and found.until.forecast.final_share > 0.5
 
 
 def test_the_map_is_that_of_a_sample_that_stood_still():

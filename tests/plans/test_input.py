@@ -69,7 +69,7 @@ BAD = {
     "nothing": ({"energies": None}, ["edge", "energies"]),
     "nan-energy": ({"energies": [640, math.nan]}, ["energies[1]", "nan", "eV"]),
     "negative-energy": ({"energies": [-640]}, ["energies[0]", "-640", "eV"]),
-    "twice": ({"energies": [640, 641, 641]}, ["frames[2]", "641 eV", "twice", "dose_check"]),
+    "twice": ({"energies": [640, 641, 641]}, ["energies[2]", "641 eV", "twice", "dose_check"]),
     "below-mono": ({"energies": [300, 640]}, ["monochromator", "300", "400", "eV"]),
     "in-kev": ({"energies": [0.64, 0.65]}, ["0.64 eV", "in eV", "did you mean 640 eV?"]),
     "beyond-mono": ({"energies": [640, 1600]}, ["monochromator", "1600", "1100", "eV"]),

@@ -254,7 +254,7 @@ BAD = {
     ),
     "energies and zones": ({"energies": [640], "zones": [(640, 641, 1)]}, ["either energies"]),
     "an energy twice": (
-        {"energies": [640, 641, 640]}, ["frames[2]", "640 eV", "twice", "dose_check"],
+        {"energies": [640, 641, 640]}, ["energies[2]", "640 eV", "twice", "dose_check"],
     ),
     "a dose check of nothing": (
         {"energies": [640], "dose_check": [645]}, ["dose_check = 645 eV", "none of the scan's"],

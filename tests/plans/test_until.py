@@ -305,7 +305,7 @@ def test_without_the_map_of_anybody_it_judges_by_documents_that_come_again():
     ("options", "said"),
     [
         ({"until": True}, "until = True must be a σ"),
-        ({"until": 0}, "until sigma = 0.0 must be greater than 0"),
+        ({"until": 0}, "until sigma = 0 must be greater than 0"),
         ({"until": float("nan")}, "until sigma"),
         ({"until": 1.5}, "until sigma = 1.5 must be greater than 0 and at most 1"),
         ({"until": {"sigma": 0.1, "share": 0}}, "until share = 0 must be greater than 0"),

@@ -68,7 +68,7 @@ def forecast(
     """
     present, pixels = fit.lines_present, result.n_mask
     come = present.any(axis=1)
-    there = present & np.isfinite(result.ln_i0)[:, None]
+    there = fit.lines_on_grid & np.isfinite(result.ln_i0)[:, None]  # where images were moved to
     done, total = int(come.sum()), len(fit.design)
     share, least = target.reached(result), fit.design.shape[1] + FREEDOM
     enough = share >= target.share and int(there.any(axis=1).sum()) >= least
@@ -209,7 +209,12 @@ class _Ahead:
                 weight.append(np.full(len(some), stands * len(at) / len(some)))
         line, column = np.divmod(np.concatenate(found), nx)
         pixels = lines[line], column
-        return cls(fit, result, measured, to_come, pixels, np.concatenate(weight))
+        # An image that was moved ends within a line, too.
+        whole = np.isfinite(fit.variance_at(measured, pixels)).all(axis=0)
+        if not whole.any():
+            return None
+        pixels = pixels[0][whole], pixels[1][whole]
+        return cls(fit, result, measured, to_come, pixels, np.concatenate(weight)[whole])
 
     def _covariance(self, sums: Array) -> Array:
         """Of the coefficients [P, K+1, K+1] now."""

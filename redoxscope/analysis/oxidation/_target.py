@@ -17,7 +17,7 @@ FREEDOM = 2
 """Energies more than coefficients that a target needs: without them chi-square says nothing."""
 NARROW = 0.15
 """Part of themselves by which the energies needed may turn out fewer or more and still be told as
-one number: it is nearly always nearer than that."""
+one number, as far as its range says."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Forecast:
 
     @property
     def foretold(self) -> bool:
-        """Whether ``needed`` is worth a number: it may turn out 15 % smaller or larger, or one
-        energy, and no more.
+        """Whether ``needed`` is worth a number: by its range it may turn out 15 % smaller or
+        larger at most, or one energy.
         """
         if self.needed is None or self.earliest is None or self.latest is None:
             return False
