@@ -244,9 +244,17 @@ def _uid(found: StxmFile, start: Mapping[str, Any]) -> str:
 def _names(stacks: Sequence[ImageStack]) -> list[str]:
     """What regions are called: as in our own file, values of its outer loops included."""
     names = [re.sub(r"[^\w-]+", "_", stack.name).strip("_")[:LONGEST_NAME] for stack in stacks]
-    if names == ["region"] or not all(names) or len(set(names)) < len(names):
+    if names == ["region"] or len(set(names)) < len(names) or not all(map(_may_be, names)):
         return [f"region_{i + 1}" for i in range(len(stacks))]
     return names
+
+
+def _may_be(name: str) -> bool:
+    """Whether a region may be called so."""
+    try:
+        return bool(Region((0.0, 0.0), 1.0, 1, name).name)  # type: ignore[arg-type]
+    except ValueError:
+        return False
 
 
 def _region(stack: ImageStack, name: str) -> Region:

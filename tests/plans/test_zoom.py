@@ -333,6 +333,8 @@ def test_where_nothing_is_found_there_is_a_map_and_no_stack(stxm):
         ({"pixels": 1, "size": 5}, "pixels = 1 x 1: .* at least"),
         ({"pixels": (3, 1), "size": 5}, "pixels = 3 x 1: .* at least"),
         ({"smallest": 300}, r"smallest = 300 µm is more than 27\.08 µm"),
+        ({"smallest": None}, "smallest = None"),
+        ({"gap": math.nan}, "gap = nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_map(stxm, options, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,14 @@ def test_regions_of_our_own_file_say_which_loop_they_are_of(tmp_path: Path) -> N
     assert [one.name for one in Scan.from_start(start).regions] == [
         "left_temperature_20_5_degC", "left_temperature_300_degC",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["dose", "primary"])
+def test_a_region_that_may_not_be_called_so_has_a_number(tmp_path: Path, name: str) -> None:
+    found = file_of(Run(scan_of(region("A"))), tmp_path)
+    found = replace(found, stacks=tuple(replace(stack, name=name) for stack in found.stacks))
+    start = next(stack_documents(found))[1]
+    assert [one.name for one in Scan.from_start(start).regions] == ["region_1"]
 
 
 def test_a_sample_of_the_simulated_beamline(tmp_path: Path) -> None:

@@ -173,6 +173,8 @@ def map_then_zoom(
         "tile": tile, "dwell": map_dwell,
     }  # fmt: skip
     limit = as_dose_limit(dose_limit)
+    smallest = as_number("smallest", smallest, "µm", at_least=0)
+    gap = as_number("gap", gap, "µm", at_least=0)
     _check_map(size, pixels, smallest)
     mapped, spectra = scan_of_tiles(**tiles), _spectra(edge, options.get("references"))
     own = None if spectra is None or spectra.shipped else spectra
