@@ -52,7 +52,7 @@ def bench():
         motors={"Sample:FineX": motor, "Sample:FineY": motor},
         shutter=Shutter(),
         coarse=lambda: (5.0, 7.0),
-        model=SimpleNamespace(positions=stage),
+        positions=stage,
     )
 
 
