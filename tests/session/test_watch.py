@@ -81,8 +81,10 @@ def test_a_session_elsewhere_is_watched(proxy, tmp_path):
             publisher(*pair)
         for pair in RixsRun("O K", uid="next").documents(points=3):
             publisher(*pair)
+        publisher("the last", {})
         watching.wait_said("a message is dropped: 'nonsense' is the name of no document")
-    # The publisher is gone; what it sent is read before the end.
+        # All before it have come, then; what has come is looked at before the end.
+        watching.wait_said("'the last' is the name of no document")
     assert watching.end() == 0, watching.said
     for name in ("live.png", "live_left.png", "live_right.png"):
         assert (tmp_path / name).read_bytes().startswith(PNG)
