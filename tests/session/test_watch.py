@@ -81,10 +81,10 @@ def test_a_session_elsewhere_is_watched(proxy, tmp_path):
             publisher(*pair)
         for pair in RixsRun("O K", uid="next").documents(points=3):
             publisher(*pair)
-        publisher("the last", {})
+        publisher("end", {})
         watching.wait_said("a message is dropped: 'nonsense' is the name of no document")
         # All before it have come, then; what has come is looked at before the end.
-        watching.wait_said("'the last' is the name of no document")
+        watching.wait_said("'end' is the name of no document")
     assert watching.end() == 0, watching.said
     for name in ("live.png", "live_left.png", "live_right.png"):
         assert (tmp_path / name).read_bytes().startswith(PNG)
