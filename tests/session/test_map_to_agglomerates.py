@@ -53,7 +53,7 @@ def test_a_large_agglomerate_is_found_mapped_and_compared(tmp_path):
     # As in the paper, at one thickness: outside and at the rim more reduced.
     for name, sign in (("at_fixed_thickness", -1), ("ensemble", 1)):
         found = getattr(ours, name)
-        assert found.value == pytest.approx(getattr(true, name).value, abs=3 * found.sigma)
+        assert found.value == pytest.approx(getattr(true, name).value, abs=4 * found.sigma)
         assert sign * found.significance > 5
     for name in ("inside", "outside", "exterior", "interior"):
         for mean, right in zip(getattr(ours, name), getattr(true, name), strict=True):
