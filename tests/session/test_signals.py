@@ -133,7 +133,7 @@ def check_ended(process, number, tmp_path, safe, *, runs=1):
     assert process.returncode == 128 + number, errors
     assert "CHECK" not in errors and "went on\n" not in errors
     ended = stops(tmp_path / "data")
-    assert [doc["exit_status"] for doc in ended] == ["abort"] * runs
+    assert [doc["exit_status"] for doc in ended] == ["abort"] * runs, errors
     name = signal.Signals(number).name
     assert [doc["reason"] for doc in ended] == [f"the process received {name}"] * runs
     safe()
